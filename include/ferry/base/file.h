@@ -1,0 +1,68 @@
+// Local files: opening, whole-buffer reads and writes, durable replacement, identity.
+//
+// Errors carry the path. Functions here repeat calls that a signal interrupted.
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <boost/filesystem/path.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ferry/base/fd.h"
+#include "ferry/base/result.h"
+
+namespace ferry {
+
+namespace fs = boost::filesystem;
+
+/// What tells one version of a file's bytes from another without reading them. Neither the inode
+/// (reused) nor the modification time (settable) is enough alone; ctime_ns cannot be set back.
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t size = 0;  // bytes
+  std::int64_t mtime_ns = 0;
+  std::int64_t ctime_ns = 0;
+
+  bool operator==(const FileIdentity&) const = default;
+};
+
+FileIdentity identity_of(const struct stat& status);
+
+Result<struct stat> stat_fd(int fd, const fs::path& path_for_messages);
+
+/// open(2) with O_CLOEXEC added.
+Result<UniqueFd> open_file(const fs::path& path, int flags, mode_t mode = 0644);
+
+/// Opens RELATIVE below ROOT_FD; no component may be a symbolic link or lead out of it
+/// (openat2(2): RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS).
+Result<UniqueFd> open_beneath(int root_fd, const std::string& relative, int flags);
+
+/// Reads until BUFFER is full or the file ends; returns the bytes read.
+Result<std::size_t> pread_full(int fd, std::span<std::byte> buffer, std::uint64_t offset,
+                               const fs::path& path_for_messages);
+
+Result<void> write_full(int fd, std::span<const std::byte> data, const fs::path& path_for_messages);
+
+Result<std::string> read_file(const fs::path& path);
+
+/// Replaces PATH in one step: temporary file beside it, fsync, rename, fsync of the directory.
+/// After a crash PATH has the old content or the new one.
+Result<void> replace_file(const fs::path& path, std::string_view content, mode_t mode = 0644);
+
+/// Makes renames and new names in DIRECTORY durable.
+Result<void> sync_directory(const fs::path& directory);
+
+/// Creates DIRECTORY and its parents where they are missing.
+Result<void> make_directories(const fs::path& directory);
+
+inline std::span<const std::byte> as_bytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+}  // namespace ferry

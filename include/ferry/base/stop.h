@@ -1,0 +1,31 @@
+// Asking a loop to end: from another thread, or by SIGINT and SIGTERM.
+#pragma once
+
+#include <atomic>
+
+#include "ferry/base/fd.h"
+
+namespace ferry {
+
+/// A flag that can also be waited for. Once set it stays set. All members are thread-safe.
+class StopToken {
+ public:
+  StopToken();
+  StopToken(const StopToken&) = delete;
+  StopToken& operator=(const StopToken&) = delete;
+
+  void request_stop();  // async-signal-safe
+  bool stop_requested() const { return requested_.load(std::memory_order_relaxed); }
+  /// Readable (poll(2): POLLIN) from the moment that a stop is requested. Do not read from it.
+  int fd() const { return fd_.get(); }
+
+ private:
+  std::atomic<bool> requested_{false};
+  UniqueFd fd_;  // an eventfd(2)
+};
+
+/// The process's token: SIGINT and SIGTERM set it from the first call on; SIGPIPE is ignored. A
+/// second SIGINT ends the process at once.
+StopToken& stop_on_signals();
+
+}  // namespace ferry

@@ -1,0 +1,151 @@
+#include "ferry/base/file.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+
+#include <boost/filesystem/operations.hpp>
+#include <cerrno>
+#include <cstdio>
+
+#include "ferry/base/uuid.h"
+
+namespace ferry {
+namespace {
+
+constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+
+std::int64_t to_ns(const struct timespec& time) {
+  return time.tv_sec * kNanosecondsPerSecond + time.tv_nsec;
+}
+
+std::string action(std::string_view verb, const fs::path& path) {
+  return fmt::format("{} {}", verb, path.string());
+}
+
+}  // namespace
+
+FileIdentity identity_of(const struct stat& status) {
+  return FileIdentity{.device = status.st_dev,
+                      .inode = status.st_ino,
+                      .size = static_cast<std::uint64_t>(status.st_size),
+                      .mtime_ns = to_ns(status.st_mtim),
+                      .ctime_ns = to_ns(status.st_ctim)};
+}
+
+Result<struct stat> stat_fd(int fd, const fs::path& path_for_messages) {
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return errno_error(errno, action("stat", path_for_messages));
+  return status;
+}
+
+Result<UniqueFd> open_file(const fs::path& path, int flags, mode_t mode) {
+  for (;;) {
+    const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+    if (fd >= 0) return UniqueFd(fd);
+    if (errno != EINTR) return errno_error(errno, action("open", path));
+  }
+}
+
+Result<UniqueFd> open_beneath(int root_fd, const std::string& relative, int flags) {
+  struct open_how how{};
+  how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  for (;;) {
+    const long fd = ::syscall(SYS_openat2, root_fd, relative.c_str(), &how, sizeof how);
+    if (fd >= 0) return UniqueFd(static_cast<int>(fd));
+    // EAGAIN: a component was renamed while the kernel walked the path.
+    if (errno == EINTR || errno == EAGAIN) continue;
+    if (errno == ELOOP || errno == EXDEV) {
+      return make_error(ErrorKind::kAbnormal,
+                        "open {}: the path has a symbolic link or leaves the landing area",
+                        relative);
+    }
+    return errno_error(errno, action("open", relative));
+  }
+}
+
+Result<std::size_t> pread_full(int fd, std::span<std::byte> buffer, std::uint64_t offset,
+                               const fs::path& path_for_messages) {
+  std::size_t done = 0;
+  while (done < buffer.size()) {
+    const ssize_t count = ::pread(fd, buffer.data() + done, buffer.size() - done,
+                                  static_cast<off_t>(offset + done));
+    if (count == 0) break;
+    if (count > 0) {
+      done += static_cast<std::size_t>(count);
+    } else if (errno != EINTR) {
+      return errno_error(errno, action("read", path_for_messages));
+    }
+  }
+  return done;
+}
+
+Result<void> write_full(int fd, std::span<const std::byte> data,
+                        const fs::path& path_for_messages) {
+  while (!data.empty()) {
+    const ssize_t count = ::write(fd, data.data(), data.size());
+    if (count >= 0) {
+      data = data.subspan(static_cast<std::size_t>(count));
+    } else if (errno != EINTR) {
+      return errno_error(errno, action("write", path_for_messages));
+    }
+  }
+  return {};
+}
+
+Result<std::string> read_file(const fs::path& path) {
+  auto fd = open_file(path, O_RDONLY);
+  if (!fd) return fd.error();
+  const auto status = stat_fd(fd->get(), path);
+  if (!status) return status.error();
+  // Files such as those in /proc say 0 and have content all the same: read until the end.
+  std::string content;
+  std::size_t wanted = static_cast<std::size_t>(status->st_size) + 1;
+  for (;;) {
+    const std::size_t before = content.size();
+    content.resize(before + wanted);
+    const auto count = pread_full(
+        fd->get(), std::as_writable_bytes(std::span(content.data() + before, wanted)), before, path);
+    if (!count) return count.error();
+    content.resize(before + *count);
+    if (*count < wanted) return content;
+    wanted = content.size();
+  }
+}
+
+Result<void> replace_file(const fs::path& path, std::string_view content, mode_t mode) {
+  const fs::path temporary =
+      path.parent_path() / fmt::format(".{}.{}.tmp", path.filename().string(), uuid_v7());
+  auto written = [&]() -> Result<void> {
+    auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
+    if (!fd) return fd.error();
+    if (auto result = write_full(fd->get(), as_bytes(content), temporary); !result) return result;
+    if (::fsync(fd->get()) != 0) return errno_error(errno, action("fsync", temporary));
+    if (::rename(temporary.c_str(), path.c_str()) != 0) {
+      return errno_error(errno, action("rename to", path));
+    }
+    return {};
+  }();
+  if (!written) {
+    ::unlink(temporary.c_str());
+    return written;
+  }
+  return sync_directory(path.parent_path());
+}
+
+Result<void> sync_directory(const fs::path& directory) {
+  auto fd = open_file(directory.empty() ? fs::path(".") : directory, O_RDONLY | O_DIRECTORY);
+  if (!fd) return fd.error();
+  if (::fsync(fd->get()) != 0) return errno_error(errno, action("fsync", directory));
+  return {};
+}
+
+Result<void> make_directories(const fs::path& directory) {
+  boost::system::error_code code;
+  fs::create_directories(directory, code);
+  if (code) return errno_error(code.value(), action("create directory", directory));
+  return {};
+}
+
+}  // namespace ferry

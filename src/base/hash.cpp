@@ -1,0 +1,110 @@
+#include "ferry/base/hash.h"
+
+#include <openssl/evp.h>
+
+#include <new>
+#include <optional>
+
+namespace ferry {
+namespace {
+
+struct AlgorithmInfo {
+  HashAlgorithm algorithm;
+  std::string_view name;
+  std::size_t size;
+  const EVP_MD* (*implementation)();
+};
+
+constexpr std::array kAlgorithms{
+    AlgorithmInfo{HashAlgorithm::kMd5, "md5", 16, EVP_md5},
+    AlgorithmInfo{HashAlgorithm::kSha1, "sha1", 20, EVP_sha1},
+    AlgorithmInfo{HashAlgorithm::kSha256, "sha256", 32, EVP_sha256},
+    AlgorithmInfo{HashAlgorithm::kSha512, "sha512", 64, EVP_sha512},
+};
+
+const AlgorithmInfo& info(HashAlgorithm algorithm) {
+  return kAlgorithms[static_cast<std::size_t>(algorithm)];
+}
+
+std::optional<unsigned> hex_value(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::size_t digest_size(HashAlgorithm algorithm) { return info(algorithm).size; }
+
+std::string Checksum::to_string() const {
+  static constexpr std::string_view kHexDigits = "0123456789abcdef";
+  const AlgorithmInfo& kind = info(algorithm);
+  std::string text;
+  text.reserve(kind.name.size() + 1 + 2 * kind.size);
+  text.append(kind.name).push_back(':');
+  for (std::size_t i = 0; i < kind.size; ++i) {
+    const auto value = std::to_integer<unsigned>(digest[i]);
+    text.push_back(kHexDigits[value >> 4]);
+    text.push_back(kHexDigits[value & 0xF]);
+  }
+  return text;
+}
+
+Result<Checksum> Checksum::parse(std::string_view text) {
+  const auto colon = text.find(':');
+  const bool bare = colon == std::string_view::npos;
+  const std::string_view name = bare ? std::string_view{} : text.substr(0, colon);
+  const std::string_view hex = bare ? text : text.substr(colon + 1);
+  for (const AlgorithmInfo& kind : kAlgorithms) {
+    if (hex.size() != 2 * kind.size || (!bare && name != kind.name)) continue;
+    Checksum checksum{.algorithm = kind.algorithm};
+    for (std::size_t i = 0; i < kind.size; ++i) {
+      const auto high = hex_value(hex[2 * i]);
+      const auto low = hex_value(hex[2 * i + 1]);
+      if (!high || !low) {
+        return make_error(ErrorKind::kInvalid, "'{}' is not a checksum: it has a character that "
+                          "is no hex digit", text);
+      }
+      checksum.digest[i] = static_cast<std::byte>(*high << 4 | *low);
+    }
+    return checksum;
+  }
+  return make_error(ErrorKind::kInvalid,
+                    "'{}' is not a checksum: write sha256:<64 hex digits>, or md5, sha1 or sha512 "
+                    "with theirs",
+                    text);
+}
+
+struct Hasher::Context {
+  EVP_MD_CTX* md = EVP_MD_CTX_new();
+  Context() {
+    if (md == nullptr) throw std::bad_alloc();
+  }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  ~Context() { EVP_MD_CTX_free(md); }
+};
+
+Hasher::Hasher(HashAlgorithm algorithm)
+    : algorithm_(algorithm), context_(std::make_unique<Context>()) {
+  EVP_DigestInit_ex(context_->md, info(algorithm_).implementation(), nullptr);
+}
+
+Hasher::Hasher(Hasher&&) noexcept = default;
+Hasher& Hasher::operator=(Hasher&&) noexcept = default;
+Hasher::~Hasher() = default;
+
+void Hasher::update(std::span<const std::byte> data) {
+  EVP_DigestUpdate(context_->md, data.data(), data.size());
+}
+
+Checksum Hasher::finish() {
+  Checksum checksum{.algorithm = algorithm_};
+  EVP_DigestFinal_ex(context_->md, reinterpret_cast<unsigned char*>(checksum.digest.data()),
+                     nullptr);
+  EVP_DigestInit_ex(context_->md, info(algorithm_).implementation(), nullptr);
+  return checksum;
+}
+
+}  // namespace ferry
