@@ -1,0 +1,105 @@
+// An SFTP version 3 client on one channel (draft-ietf-secsh-filexfer-02, OpenSSH's extensions).
+//
+// Every request is a task; any number of them may be in flight. The usual shape is one task per
+// file, many of them spawned on one client:
+//
+//   client->spawn(deliver(*client, file));   // a coroutine that awaits client->open(…) and so on
+//   auto ended = client->run();              // moves bytes until all spawned tasks have ended
+//
+// A client belongs to one thread. Nothing that the server sends is trusted: a malformed, oversized
+// or unsolicited packet ends the connection with kProtocol, an end of the stream or no byte in
+// either direction for stall_timeout with kConnectionLost. After that all requests in flight, and
+// all later ones, fail at once with that error, so that every task comes to its end.
+//
+// Errors of requests: kNotFound, kDenied, kFailed (the server says no more), and the above.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "ferry/base/result.h"
+#include "ferry/base/stop.h"
+#include "ferry/sftp/channel.h"
+#include "ferry/sftp/protocol.h"
+#include "ferry/sftp/task.h"
+
+namespace ferry::sftp {
+
+struct ClientOptions {
+  /// Data written and not yet acknowledged. Bounds the memory for data; a long line wants at least
+  /// bandwidth × round trip.
+  std::size_t window_bytes = 4 << 20;
+  /// No byte in either direction for this long while an answer is due: the connection is lost.
+  std::chrono::milliseconds stall_timeout = std::chrono::seconds(60);
+  /// How long requests in flight may still take once a stop was requested.
+  std::chrono::milliseconds stop_grace = std::chrono::seconds(5);
+};
+
+/// Fills BUFFER, wholly, with the bytes of a source at OFFSET.
+using SourceReader = std::function<Result<void>(std::uint64_t offset, std::span<std::byte> buffer)>;
+/// Is told of each acknowledged range.
+using OnAcknowledged = std::function<void(std::uint64_t offset, std::size_t size)>;
+
+class Client {
+ public:
+  /// Agrees on the protocol's version and asks for the server's extensions and limits. STOP must
+  /// outlive the client.
+  static Result<std::unique_ptr<Client>> start(std::unique_ptr<Channel> channel,
+                                               const ClientOptions& options, StopToken& stop);
+  ~Client();
+
+  /// Starts TASK; the client owns it.
+  void spawn(Task<void> task);
+
+  /// Returns when all spawned tasks have ended: an error where the connection did not survive it.
+  Result<void> run();
+
+  bool offers_fsync() const;
+  bool offers_posix_rename() const;
+  bool offers_statvfs() const;
+  const ServerLimits& limits() const;
+  /// The most data that goes into one write: what the server says, else the 32 KiB that every
+  /// server takes.
+  std::size_t max_write_bytes() const;
+
+  Task<Result<Handle>> open(std::string path, std::uint32_t flags, std::uint32_t permissions);
+  Task<Result<void>> close(Handle handle);
+  Task<Result<Attributes>> stat(std::string path);
+  Task<Result<Attributes>> fstat(const Handle& handle);
+  Task<Result<void>> fsync(const Handle& handle);  // only where offers_fsync()
+  Task<Result<void>> mkdir(std::string path);
+  Task<Result<void>> remove(std::string path);
+  Task<Result<std::string>> realpath(std::string path);
+  Task<Result<FileSystemSpace>> statvfs(std::string path);  // only where offers_statvfs()
+
+  /// Gives FROM the name TO in one step where the server can (posix-rename). Elsewhere by a plain
+  /// rename, which fails where TO exists; then TO is removed first, and for that moment neither is
+  /// there.
+  Task<Result<void>> replace(std::string from, std::string to);
+
+  /// Writes the bytes [BEGIN, END) of a source at the same offsets of HANDLE, as many writes in
+  /// flight as the window has room for. Returns when all are answered; after the first error, or
+  /// once a stop was requested (kCancelled), it sends no more.
+  Task<Result<void>> write(const Handle& handle, std::uint64_t begin, std::uint64_t end,
+                           const SourceReader& read, const OnAcknowledged& on_acknowledged);
+
+ private:
+  class Connection;
+  class Exchange;
+  class WriteBatch;
+  class Room;
+
+  explicit Client(std::unique_ptr<Connection> connection);
+  Task<Result<void>> status_of(std::uint32_t id);
+  Task<void> negotiate(Result<void>& outcome);
+
+  std::unique_ptr<Connection> connection_;
+  ServerLimits limits_;
+};
+
+}  // namespace ferry::sftp

@@ -1,0 +1,326 @@
+#include "ferry/sftp/client.h"
+
+#include <algorithm>
+
+#include "sftp/connection.h"
+#include "sftp/wire.h"
+
+namespace ferry::sftp {
+namespace {
+
+/// Every server takes writes of this much data (draft-ietf-secsh-filexfer-02 §3: 34,000 bytes).
+constexpr std::size_t kDefaultWriteBytes = 32 * 1024;
+/// More saves little and makes progress coarse.
+constexpr std::size_t kMaxWriteBytes = 255 * 1024;
+
+}  // namespace
+
+/// Awaits the reply to one request.
+class Client::Exchange final : public ReplySink {
+ public:
+  Exchange(Connection& connection, std::uint32_t id) : connection_(connection), id_(id) {}
+
+  bool await_ready() {
+    if (connection_.error()) reply_ = *connection_.error();
+    return connection_.error().has_value();
+  }
+  void await_suspend(std::coroutine_handle<> awaiting) {
+    awaiting_ = awaiting;
+    connection_.expect(id_, *this);
+  }
+  Result<wire::Packet> await_resume() { return reply_; }
+
+  void on_reply(std::uint32_t, Result<wire::Packet> reply) override {
+    reply_ = std::move(reply);
+    awaiting_.resume();
+  }
+
+ private:
+  Connection& connection_;
+  const std::uint32_t id_;
+  std::coroutine_handle<> awaiting_;
+  Result<wire::Packet> reply_ = wire::Packet{};
+};
+
+/// Awaits room in the window.
+class Client::Room final : public RoomSink {
+ public:
+  Room(Connection& connection, std::size_t bytes) : connection_(connection), bytes_(bytes) {}
+
+  bool await_ready() const { return connection_.error() || connection_.has_room(bytes_); }
+  void await_suspend(std::coroutine_handle<> awaiting) {
+    awaiting_ = awaiting;
+    connection_.wait_for_room(bytes_, *this);
+  }
+  void await_resume() const {}
+  void on_room() override { awaiting_.resume(); }
+
+ private:
+  Connection& connection_;
+  const std::size_t bytes_;
+  std::coroutine_handle<> awaiting_;
+};
+
+/// The writes in flight of one Client::write; awaiting it waits for all their answers.
+class Client::WriteBatch final : public ReplySink {
+ public:
+  WriteBatch(Connection& connection, const Handle& handle, const OnAcknowledged& on_acknowledged)
+      : connection_(connection), handle_(handle), on_acknowledged_(on_acknowledged) {}
+
+  const std::optional<Error>& error() const { return error_; }
+  void set_error(const Error& error) {
+    if (!error_) error_ = error;
+  }
+
+  void send(std::uint64_t offset, std::size_t size, const SourceReader& read) {
+    ByteQueue& out = connection_.out();
+    const std::size_t header = wire::write_header_bytes(handle_.bytes);
+    // The data goes straight into the packet, before the header commits us to it.
+    const auto space = out.prepare(header + size);
+    if (auto filled = read(offset, space.subspan(header, size)); !filled) {
+      set_error(filled.error());
+      return;
+    }
+    const std::uint32_t id = connection_.next_id();
+    wire::append_write_header(out, id, handle_.bytes, offset, static_cast<std::uint32_t>(size));
+    out.commit(size);
+    connection_.expect(id, *this, size);
+    in_flight_.push_back({id, offset, size});
+  }
+
+  bool await_ready() const { return in_flight_.empty(); }
+  void await_suspend(std::coroutine_handle<> awaiting) { awaiting_ = awaiting; }
+  Result<void> await_resume() const {
+    if (error_) return *error_;
+    return {};
+  }
+
+  void on_reply(std::uint32_t id, Result<wire::Packet> reply) override {
+    // Answers come in the order of the writes from nearly every server.
+    const auto write = std::ranges::find(in_flight_, id, &InFlight::id);
+    const InFlight answered = *write;
+    in_flight_.erase(write);
+    settle(answered, reply);
+    if (in_flight_.empty() && awaiting_) awaiting_.resume();
+  }
+
+ private:
+  struct InFlight {
+    std::uint32_t id;
+    std::uint64_t offset;
+    std::size_t size;
+  };
+
+  void settle(const InFlight& write, const Result<wire::Packet>& reply) {
+    if (!reply) return set_error(reply.error());
+    const auto status = wire::parse_status(*reply);
+    if (!status) return set_error(status.error());
+    if (status->code != wire::StatusCode::kOk) {
+      return set_error(wire::status_error(*status).with_context(
+          fmt::format("write of {} bytes at offset {}", write.size, write.offset)));
+    }
+    on_acknowledged_(write.offset, write.size);
+  }
+
+  Connection& connection_;
+  const Handle& handle_;
+  const OnAcknowledged& on_acknowledged_;
+  std::deque<InFlight> in_flight_;
+  std::optional<Error> error_;
+  std::coroutine_handle<> awaiting_;
+};
+
+Client::Client(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+Client::~Client() = default;
+
+Result<std::unique_ptr<Client>> Client::start(std::unique_ptr<Channel> channel,
+                                              const ClientOptions& options, StopToken& stop) {
+  std::unique_ptr<Client> client(
+      new Client(std::make_unique<Connection>(std::move(channel), options, stop)));
+  Result<void> negotiated;
+  client->spawn(client->negotiate(negotiated));
+  if (auto ran = client->run(); !ran) return ran.error();
+  if (!negotiated) return negotiated.error();
+  return client;
+}
+
+Task<void> Client::negotiate(Result<void>& outcome) {
+  wire::append_init(connection_->out());
+  const auto hello = co_await Exchange(*connection_, 0);
+  if (!hello) {
+    outcome = hello.error();
+    co_return;
+  }
+  auto version = wire::parse_version(*hello);
+  if (!version) {
+    outcome = version.error();
+    co_return;
+  }
+  if (version->version != wire::kProtocolVersion) {
+    outcome = make_error(ErrorKind::kProtocol, "the server speaks SFTP version {}, we speak 3",
+                         version->version);
+    co_return;
+  }
+  const bool offers_limits = version->extensions.contains(std::string(wire::kLimits));
+  connection_->set_version(std::move(*version));
+  if (!offers_limits) co_return;
+  const std::uint32_t id = connection_->next_id();
+  wire::append_extended(connection_->out(), id, wire::kLimits, {});
+  const auto reply = co_await Exchange(*connection_, id);
+  if (!reply) {
+    outcome = reply.error();
+    co_return;
+  }
+  // A server that names the extension and then refuses it has no limits to tell.
+  if (const auto limits = wire::parse_limits(*reply)) limits_ = *limits;
+}
+
+void Client::spawn(Task<void> task) { connection_->spawn(std::move(task)); }
+Result<void> Client::run() { return connection_->run(); }
+
+namespace {
+
+bool offers(const wire::Version& version, std::string_view name, std::string_view revision) {
+  const auto found = version.extensions.find(std::string(name));
+  return found != version.extensions.end() && found->second == revision;
+}
+
+}  // namespace
+
+bool Client::offers_fsync() const { return offers(connection_->version(), wire::kFsync, "1"); }
+bool Client::offers_posix_rename() const {
+  return offers(connection_->version(), wire::kPosixRename, "1");
+}
+bool Client::offers_statvfs() const { return offers(connection_->version(), wire::kStatvfs, "2"); }
+const ServerLimits& Client::limits() const { return limits_; }
+
+std::size_t Client::max_write_bytes() const {
+  if (limits_.max_write_bytes == 0) return kDefaultWriteBytes;
+  return static_cast<std::size_t>(std::min<std::uint64_t>(limits_.max_write_bytes, kMaxWriteBytes));
+}
+
+Task<Result<void>> Client::status_of(std::uint32_t id) {
+  const auto reply = co_await Exchange(*connection_, id);
+  if (!reply) co_return reply.error();
+  const auto status = wire::parse_status(*reply);
+  if (!status) co_return status.error();
+  if (status->code != wire::StatusCode::kOk) co_return wire::status_error(*status);
+  co_return Result<void>();
+}
+
+namespace {
+
+/// A reply that carries a T, or a status that says why not.
+template <typename T>
+Result<T> parse_or_status(const Result<wire::Packet>& reply,
+                          Result<T> (*parse)(const wire::Packet&)) {
+  if (!reply) return reply.error();
+  if (reply->type != wire::PacketType::kStatus) return parse(*reply);
+  const auto status = wire::parse_status(*reply);
+  if (!status) return status.error();
+  if (status->code == wire::StatusCode::kOk) {
+    return make_error(ErrorKind::kProtocol, "the server answered 'ok' where data was due");
+  }
+  return wire::status_error(*status);
+}
+
+}  // namespace
+
+Task<Result<Handle>> Client::open(std::string path, std::uint32_t flags,
+                                  std::uint32_t permissions) {
+  const std::uint32_t id = connection_->next_id();
+  wire::append_open(connection_->out(), id, path, flags, permissions);
+  const auto reply = co_await Exchange(*connection_, id);
+  co_return parse_or_status(reply, wire::parse_handle);
+}
+
+Task<Result<void>> Client::close(Handle handle) {
+  const std::uint32_t id = connection_->next_id();
+  wire::append_simple(connection_->out(), wire::PacketType::kClose, id, handle.bytes);
+  co_return co_await status_of(id);
+}
+
+Task<Result<Attributes>> Client::stat(std::string path) {
+  const std::uint32_t id = connection_->next_id();
+  wire::append_simple(connection_->out(), wire::PacketType::kStat, id, path);
+  const auto reply = co_await Exchange(*connection_, id);
+  co_return parse_or_status(reply, wire::parse_attributes);
+}
+
+Task<Result<Attributes>> Client::fstat(const Handle& handle) {
+  const std::uint32_t id = connection_->next_id();
+  wire::append_simple(connection_->out(), wire::PacketType::kFstat, id, handle.bytes);
+  const auto reply = co_await Exchange(*connection_, id);
+  co_return parse_or_status(reply, wire::parse_attributes);
+}
+
+Task<Result<void>> Client::fsync(const Handle& handle) {
+  const std::uint32_t id = connection_->next_id();
+  wire::append_extended(connection_->out(), id, wire::kFsync, {handle.bytes});
+  co_return co_await status_of(id);
+}
+
+Task<Result<void>> Client::mkdir(std::string path) {
+  const std::uint32_t id = connection_->next_id();
+  wire::append_mkdir(connection_->out(), id, path);
+  co_return co_await status_of(id);
+}
+
+Task<Result<void>> Client::remove(std::string path) {
+  const std::uint32_t id = connection_->next_id();
+  wire::append_simple(connection_->out(), wire::PacketType::kRemove, id, path);
+  co_return co_await status_of(id);
+}
+
+Task<Result<std::string>> Client::realpath(std::string path) {
+  const std::uint32_t id = connection_->next_id();
+  wire::append_simple(connection_->out(), wire::PacketType::kRealpath, id, path);
+  const auto reply = co_await Exchange(*connection_, id);
+  co_return parse_or_status(reply, wire::parse_single_name);
+}
+
+Task<Result<FileSystemSpace>> Client::statvfs(std::string path) {
+  const std::uint32_t id = connection_->next_id();
+  wire::append_extended(connection_->out(), id, wire::kStatvfs, {path});
+  const auto reply = co_await Exchange(*connection_, id);
+  co_return parse_or_status(reply, wire::parse_statvfs);
+}
+
+Task<Result<void>> Client::replace(std::string from, std::string to) {
+  const std::uint32_t id = connection_->next_id();
+  if (offers_posix_rename()) {
+    wire::append_extended(connection_->out(), id, wire::kPosixRename, {from, to});
+    co_return co_await status_of(id);
+  }
+  wire::append_rename(connection_->out(), id, from, to);
+  auto renamed = co_await status_of(id);
+  if (renamed || renamed.error().kind != ErrorKind::kFailed) co_return renamed;
+  const auto target = co_await stat(to);
+  if (!target) co_return renamed;
+  auto removed = co_await remove(to);
+  if (!removed) co_return removed;
+  const std::uint32_t second = connection_->next_id();
+  wire::append_rename(connection_->out(), second, from, to);
+  co_return co_await status_of(second);
+}
+
+Task<Result<void>> Client::write(const Handle& handle, std::uint64_t begin, std::uint64_t end,
+                                 const SourceReader& read, const OnAcknowledged& on_acknowledged) {
+  WriteBatch batch(*connection_, handle, on_acknowledged);
+  for (std::uint64_t offset = begin; offset < end && !batch.error();) {
+    const auto size =
+        static_cast<std::size_t>(std::min<std::uint64_t>(max_write_bytes(), end - offset));
+    co_await Room(*connection_, size);
+    if (connection_->error()) {
+      batch.set_error(*connection_->error());
+    } else if (connection_->stop_requested()) {
+      batch.set_error(make_error(ErrorKind::kCancelled, "stopped"));
+    } else if (!batch.error()) {
+      batch.send(offset, size, read);
+    }
+    offset += size;
+  }
+  co_return co_await batch;
+}
+
+}  // namespace ferry::sftp

@@ -1,0 +1,168 @@
+#include "sftp/connection.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace ferry::sftp {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Requests that wait in our own memory for the channel: enough to keep it busy, no more.
+constexpr std::size_t kMaxQueuedBytes = 512 * 1024;
+constexpr std::size_t kReceiveBytes = 64 * 1024;
+/// VERSION has no id; requests count from 1.
+constexpr std::uint32_t kVersionId = 0;
+
+}  // namespace
+
+Client::Connection::Connection(std::unique_ptr<Channel> channel, const ClientOptions& options,
+                               StopToken& stop)
+    : channel_(std::move(channel)), options_(options), stop_(stop), last_progress_(Clock::now()) {}
+
+void Client::Connection::expect(std::uint32_t id, ReplySink& sink, std::size_t window_bytes) {
+  pending_.emplace(id, Pending{&sink, window_bytes});
+  window_used_ += window_bytes;
+}
+
+bool Client::Connection::has_room(std::size_t bytes) const {
+  if (out_.size() >= kMaxQueuedBytes) return false;
+  return window_used_ == 0 || window_used_ + bytes <= options_.window_bytes;
+}
+
+Client::Connection::Detached Client::Connection::detach(Task<void> task, std::size_t& active) {
+  ++active;
+  co_await task;
+  --active;
+}
+
+void Client::Connection::spawn(Task<void> task) { detach(std::move(task), active_tasks_); }
+
+Result<void> Client::Connection::run() {
+  last_progress_ = Clock::now();
+  while (active_tasks_ > 0) {
+    auto moved = exchange_bytes();
+    if (moved && *moved) {
+      last_progress_ = Clock::now();
+      continue;
+    }
+    if (!moved) {
+      fail(moved.error());
+    } else if (active_tasks_ > 0) {
+      if (auto waited = wait(); !waited) fail(waited.error());
+    }
+  }
+  if (error_) return *error_;
+  return {};
+}
+
+Result<bool> Client::Connection::exchange_bytes() {
+  auto sent = flush();
+  if (!sent) return sent;
+  give_room();
+  auto received = receive();
+  if (!received) return received;
+  return *sent || *received;
+}
+
+Result<bool> Client::Connection::flush() {
+  bool any = false;
+  while (!out_.empty()) {
+    const auto written = channel_->write(out_.data());
+    if (!written) return written.error();
+    if (*written == 0) break;
+    out_.consume(*written);
+    any = true;
+  }
+  return any;
+}
+
+Result<bool> Client::Connection::receive() {
+  bool any = false;
+  for (;;) {
+    const auto space = in_.prepare(kReceiveBytes);
+    const auto count = channel_->read(space.first(kReceiveBytes));
+    if (!count) return count.error();
+    if (*count == 0) return any;
+    any = true;
+    in_.commit(*count);
+    for (;;) {
+      const auto size = wire::packet_size(in_.data());
+      if (!size) return size.error();
+      if (*size == 0) break;
+      if (auto done = dispatch(in_.data().first(*size)); !done) return done.error();
+      in_.consume(*size);
+    }
+  }
+}
+
+Result<void> Client::Connection::dispatch(std::span<const std::byte> bytes) {
+  const auto packet = wire::parse_packet(bytes);
+  if (!packet) return packet.error();
+  const std::uint32_t id = packet->type == wire::PacketType::kVersion ? kVersionId : packet->id;
+  const auto found = pending_.find(id);
+  if (found == pending_.end()) {
+    return make_error(ErrorKind::kProtocol,
+                      "the server sent a packet of type {} with id {}, which answers no request",
+                      static_cast<int>(packet->type), id);
+  }
+  const Pending pending = found->second;
+  pending_.erase(found);
+  window_used_ -= pending.window_bytes;
+  pending.sink->on_reply(id, *packet);
+  if (error_) return *error_;
+  if (pending.window_bytes > 0) give_room();
+  return {};
+}
+
+void Client::Connection::give_room() {
+  while (!room_waiters_.empty() && has_room(room_waiters_.front().bytes)) {
+    RoomSink* sink = room_waiters_.front().sink;
+    room_waiters_.pop_front();
+    sink->on_room();
+  }
+}
+
+Result<void> Client::Connection::wait() {
+  const auto now = Clock::now();
+  auto deadline = last_progress_ + options_.stall_timeout;
+  if (stop_requested()) {
+    if (!stop_deadline_) stop_deadline_ = now + options_.stop_grace;
+    deadline = std::min(deadline, *stop_deadline_);
+  }
+  if (now >= deadline) {
+    if (stop_deadline_) return make_error(ErrorKind::kCancelled, "stopped");
+    return make_error(ErrorKind::kConnectionLost, "the server did not answer for {} s",
+                      std::chrono::duration_cast<std::chrono::seconds>(options_.stall_timeout)
+                          .count());
+  }
+  poll_fds_.clear();
+  channel_->add_poll_fds(!out_.empty(), poll_fds_);
+  // Once a stop was requested its descriptor stays readable: it has said what it had to say.
+  if (!stop_requested()) poll_fds_.push_back({stop_.fd(), POLLIN, 0});
+  const auto timeout = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);
+  if (::poll(poll_fds_.data(), poll_fds_.size(), static_cast<int>(timeout.count())) < 0 &&
+      errno != EINTR) {
+    return errno_error(errno, "poll");
+  }
+  return {};
+}
+
+void Client::Connection::fail(const Error& error) {
+  if (!error_) error_ = error;
+  // A task that is resumed here may start others; they see error() and wait for nothing.
+  while (!pending_.empty()) {
+    const auto first = pending_.begin();
+    const auto [id, pending] = *first;
+    pending_.erase(first);
+    window_used_ -= pending.window_bytes;
+    pending.sink->on_reply(id, *error_);
+  }
+  while (!room_waiters_.empty()) {
+    RoomSink* sink = room_waiters_.front().sink;
+    room_waiters_.pop_front();
+    sink->on_room();
+  }
+}
+
+}  // namespace ferry::sftp

@@ -1,0 +1,111 @@
+// Packets in flight on one channel: queues requests, matches replies to them, keeps the window.
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "ferry/base/stop.h"
+#include "ferry/sftp/channel.h"
+#include "ferry/sftp/client.h"
+#include "ferry/sftp/task.h"
+#include "sftp/byte_queue.h"
+#include "sftp/wire.h"
+
+namespace ferry::sftp {
+
+/// Somebody who waits for a reply.
+class ReplySink {
+ public:
+  /// REPLY points into the connection's buffer: parse it before anything else happens there.
+  virtual void on_reply(std::uint32_t id, Result<wire::Packet> reply) = 0;
+
+ protected:
+  ~ReplySink() = default;
+};
+
+/// Somebody who waits for room in the window.
+class RoomSink {
+ public:
+  virtual void on_room() = 0;  // room, or the connection failed
+
+ protected:
+  ~RoomSink() = default;
+};
+
+class Client::Connection {
+ public:
+  Connection(std::unique_ptr<Channel> channel, const ClientOptions& options, StopToken& stop);
+
+  /// Where requests are appended. An id must be taken for each.
+  ByteQueue& out() { return out_; }
+  std::uint32_t next_id() { return ++last_id_; }
+
+  /// SINK gets the reply to ID, or the error that ends the connection. WINDOW_BYTES are held until
+  /// then. Requires !error().
+  void expect(std::uint32_t id, ReplySink& sink, std::size_t window_bytes = 0);
+
+  bool has_room(std::size_t bytes) const;
+  void wait_for_room(std::size_t bytes, RoomSink& sink) { room_waiters_.push_back({bytes, &sink}); }
+
+  const std::optional<Error>& error() const { return error_; }
+  bool stop_requested() const { return stop_.stop_requested(); }
+
+  void spawn(Task<void> task);
+  Result<void> run();
+
+  const wire::Version& version() const { return version_; }
+  void set_version(wire::Version version) { version_ = std::move(version); }
+
+ private:
+  struct Pending {
+    ReplySink* sink;
+    std::size_t window_bytes;
+  };
+  struct RoomWaiter {
+    std::size_t bytes;
+    RoomSink* sink;
+  };
+  /// Owns a spawned task; gone when it has ended.
+  struct Detached {
+    struct promise_type {
+      Detached get_return_object() noexcept { return {}; }
+      std::suspend_never initial_suspend() noexcept { return {}; }
+      std::suspend_never final_suspend() noexcept { return {}; }
+      void return_void() noexcept {}
+      void unhandled_exception() noexcept { std::terminate(); }
+    };
+  };
+  static Detached detach(Task<void> task, std::size_t& active);
+
+  Result<bool> exchange_bytes();  // true where any moved
+  Result<bool> flush();
+  Result<bool> receive();
+  Result<void> dispatch(std::span<const std::byte> packet);
+  void give_room();
+  Result<void> wait();
+  void fail(const Error& error);
+
+  std::unique_ptr<Channel> channel_;
+  const ClientOptions options_;
+  StopToken& stop_;
+  ByteQueue out_;
+  ByteQueue in_;
+  std::uint32_t last_id_ = 0;
+  std::unordered_map<std::uint32_t, Pending> pending_;
+  std::size_t window_used_ = 0;
+  std::deque<RoomWaiter> room_waiters_;
+  std::size_t active_tasks_ = 0;
+  std::optional<Error> error_;
+  wire::Version version_;
+  std::chrono::steady_clock::time_point last_progress_;
+  std::optional<std::chrono::steady_clock::time_point> stop_deadline_;
+  std::vector<pollfd> poll_fds_;
+};
+
+}  // namespace ferry::sftp

@@ -1,0 +1,293 @@
+#include "ferry/sftp/client.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+#include "sftp/fake_server.h"
+
+using namespace ferry;
+using namespace ferry::sftp;
+using namespace ferry::sftp::testing;
+using wire::PacketType;
+using wire::StatusCode;
+
+namespace {
+
+using Extensions = std::vector<std::pair<std::string, std::string>>;
+
+/// A client on a fake server that answers by the functions in `on`, and 'ok' to all else.
+struct Fixture {
+  Extensions extensions;
+  std::map<PacketType, FakeServer::Answer> on;
+  ClientOptions options{.window_bytes = 256 * 1024,
+                        .stall_timeout = std::chrono::milliseconds(50),
+                        .stop_grace = std::chrono::milliseconds(50)};
+  StopToken stop;
+  FakeServer* server = nullptr;
+  std::unique_ptr<Client> client;
+
+  Result<void> start() {
+    auto channel = std::make_unique<FakeServer>([this](const Request& request) {
+      if (const auto found = on.find(request.type); found != on.end()) return found->second(request);
+      if (request.type == PacketType::kInit) return version(extensions);
+      return status(request.id, StatusCode::kOk);
+    });
+    server = channel.get();
+    auto started = Client::start(std::move(channel), options, stop);
+    if (!started) return started.error();
+    client = std::move(*started);
+    return {};
+  }
+
+  /// Runs one request to its end.
+  template <typename T>
+  T run(Task<T> task) {
+    std::optional<T> result;
+    client->spawn(keep(std::move(task), result));
+    last_run = client->run();
+    REQUIRE(result.has_value());
+    return *result;
+  }
+
+  std::vector<PacketType> requests() const {
+    std::vector<PacketType> types;
+    for (const Request& request : server->requests()) types.push_back(request.type);
+    return types;
+  }
+
+  std::size_t count(PacketType type) const {
+    return static_cast<std::size_t>(std::ranges::count(server->requests(), type, &Request::type));
+  }
+
+  Result<void> last_run;
+
+ private:
+  template <typename T>
+  static Task<void> keep(Task<T> task, std::optional<T>& result) {
+    result = co_await task;
+  }
+};
+
+const Handle kHandle{"h"};
+const SourceReader kZeros = [](std::uint64_t, std::span<std::byte> buffer) {
+  std::ranges::fill(buffer, std::byte{0});
+  return Result<void>();
+};
+const OnAcknowledged kIgnore = [](std::uint64_t, std::size_t) {};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "what is no SFTP server is recognised by its first bytes") {
+  on[PacketType::kInit] = [](const Request&) { return "Welcome to example.org!\r\n"; };
+  const auto started = start();
+  CHECK(started.error().kind == ErrorKind::kProtocol);
+  CHECK(started.error().message.find("login script") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a server of another version is refused") {
+  on[PacketType::kInit] = [](const Request&) {
+    return packet(PacketType::kVersion, std::string("\0\0\0\6", 4));
+  };
+  CHECK(start().error().message.find("version 6") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Fixture, "without limits@openssh.com writes have the size that all servers take") {
+  REQUIRE(start());
+  CHECK(client->max_write_bytes() == 32 * 1024);
+  CHECK_FALSE(client->offers_fsync());
+}
+
+TEST_CASE_FIXTURE(Fixture, "limits are asked for where offered, and a refusal of them is survived") {
+  extensions = {{"limits@openssh.com", "1"}};
+  on[PacketType::kExtended] = [](const Request& request) {
+    return status(request.id, StatusCode::kOpUnsupported);
+  };
+  REQUIRE(start());
+  CHECK(client->max_write_bytes() == 32 * 1024);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an extension of another revision is not used") {
+  extensions = {{"fsync@openssh.com", "2"}, {"posix-rename@openssh.com", "1"}};
+  REQUIRE(start());
+  CHECK_FALSE(client->offers_fsync());
+  CHECK(client->offers_posix_rename());
+}
+
+TEST_CASE_FIXTURE(Fixture, "answers may come in any order") {
+  REQUIRE(start());
+  std::vector<std::uint32_t> ids;
+  on[PacketType::kOpen] = [&](const Request& request) {
+    ids.push_back(request.id);
+    if (ids.size() < 2) return std::string();
+    return handle(ids[1], "second") + handle(ids[0], "first");
+  };
+  std::string first;
+  std::string second;
+  const auto open = [](Client& self, std::string path, std::string& result) -> Task<void> {
+    result = (co_await self.open(path, kOpenWrite, 0))->bytes;
+  };
+  client->spawn(open(*client, "1", first));
+  client->spawn(open(*client, "2", second));
+  CHECK(client->run());
+  CHECK(first == "first");
+  CHECK(second == "second");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a reply to nothing ends the connection, and what is in flight with it") {
+  REQUIRE(start());
+  on[PacketType::kClose] = [](const Request& request) {
+    return status(request.id + 1000, StatusCode::kOk);
+  };
+  CHECK(run(client->close(kHandle)).error().kind == ErrorKind::kProtocol);
+  CHECK(last_run.error().kind == ErrorKind::kProtocol);
+  INFO("later requests fail at once, with the same error");
+  CHECK(run(client->remove("x")).error().kind == ErrorKind::kProtocol);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a second reply to one request is a reply to nothing") {
+  REQUIRE(start());
+  on[PacketType::kClose] = [](const Request& request) {
+    return status(request.id, StatusCode::kOk) + status(request.id, StatusCode::kOk);
+  };
+  CHECK(run(client->close(kHandle)));
+  CHECK(last_run.error().kind == ErrorKind::kProtocol);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an answer of the wrong type is the error of its request") {
+  REQUIRE(start());
+  on[PacketType::kOpen] = [](const Request& request) {
+    return packet(PacketType::kName, handle(request.id, "x").substr(5));
+  };
+  CHECK(run(client->open("x", kOpenWrite, 0)).error().kind == ErrorKind::kProtocol);
+  on[PacketType::kOpen] = [](const Request& request) { return status(request.id, StatusCode::kOk); };
+  CHECK(run(client->open("x", kOpenWrite, 0)).error().kind == ErrorKind::kProtocol);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a server that says nothing for the stall time-out is lost") {
+  REQUIRE(start());
+  on[PacketType::kClose] = [](const Request&) { return std::string(); };
+  CHECK(run(client->close(kHandle)).error().kind == ErrorKind::kConnectionLost);
+}
+
+TEST_CASE_FIXTURE(Fixture, "the end of the stream ends every request") {
+  REQUIRE(start());
+  on[PacketType::kClose] = [this](const Request&) {
+    server->close();
+    return std::string();
+  };
+  CHECK(run(client->close(kHandle)).error().kind == ErrorKind::kConnectionLost);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a stop ends what the server does not answer within the grace") {
+  REQUIRE(start());
+  options.stall_timeout = std::chrono::minutes(5);
+  on[PacketType::kClose] = [this](const Request&) {
+    stop.request_stop();
+    return std::string();
+  };
+  CHECK(run(client->close(kHandle)).error().kind == ErrorKind::kCancelled);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a write carries each byte once, at its offset") {
+  REQUIRE(start());
+  std::string written(100'000, '?');
+  on[PacketType::kWrite] = [&](const Request& request) {
+    const std::string_view body = request.body;
+    const std::size_t offset = get_u32(body.substr(9));
+    const std::string_view data = body.substr(17);
+    CHECK(data.size() == get_u32(body.substr(13)));
+    written.replace(offset, data.size(), data);
+    return status(request.id, StatusCode::kOk);
+  };
+  std::string source;
+  for (std::size_t i = 0; i < written.size(); ++i) source.push_back(static_cast<char>(i * 31 >> 3));
+  const SourceReader read = [&](std::uint64_t offset, std::span<std::byte> buffer) {
+    std::memcpy(buffer.data(), source.data() + offset, buffer.size());
+    return Result<void>();
+  };
+  std::size_t acknowledged = 0;
+  const OnAcknowledged count = [&](std::uint64_t, std::size_t size) { acknowledged += size; };
+  CHECK(run(client->write(kHandle, 0, source.size(), read, count)));
+  CHECK(written == source);
+  CHECK(acknowledged == source.size());
+}
+
+TEST_CASE_FIXTURE(Fixture, "no more than the window is ever unacknowledged") {
+  REQUIRE(start());
+  std::vector<std::uint32_t> held;
+  std::size_t most = 0;
+  on[PacketType::kWrite] = [&](const Request& request) {
+    held.push_back(request.id);
+    most = std::max(most, held.size());
+    if (held.size() < 8) return std::string();  // 8 × 32 KiB fill the window
+    std::string answers;
+    for (const std::uint32_t id : held) answers += status(id, StatusCode::kOk);
+    held.clear();
+    return answers;
+  };
+  CHECK(run(client->write(kHandle, 0, 32 * 32 * 1024, kZeros, kIgnore)));
+  CHECK(most == 8);
+}
+
+TEST_CASE_FIXTURE(Fixture, "after a refused write no more are sent, and the error says where") {
+  options.window_bytes = 32 * 1024;
+  REQUIRE(start());
+  on[PacketType::kWrite] = [](const Request& request) {
+    return status(request.id, StatusCode::kFailure);
+  };
+  const auto result = run(client->write(kHandle, 65536, 1 << 20, kZeros, kIgnore));
+  CHECK(result.error().kind == ErrorKind::kFailed);
+  CHECK(result.error().message.find("offset 65536") != std::string::npos);
+  CHECK(count(PacketType::kWrite) == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a source that cannot be read puts nothing on the wire") {
+  REQUIRE(start());
+  const SourceReader broken = [](std::uint64_t, std::span<std::byte>) -> Result<void> {
+    return make_error(ErrorKind::kIo, "bad sector");
+  };
+  CHECK(run(client->write(kHandle, 0, 10, broken, kIgnore)).error().message == "bad sector");
+  CHECK(count(PacketType::kWrite) == 0);
+  CHECK(run(client->close(kHandle)));
+}
+
+TEST_CASE_FIXTURE(Fixture, "replace is one posix-rename where the server has it") {
+  extensions = {{"posix-rename@openssh.com", "1"}};
+  REQUIRE(start());
+  CHECK(run(client->replace("a", "b")));
+  CHECK(requests() == std::vector{PacketType::kInit, PacketType::kExtended});
+}
+
+TEST_CASE_FIXTURE(Fixture, "replace without posix-rename") {
+  REQUIRE(start());
+  SUBCASE("is a plain rename where the target is new") {
+    CHECK(run(client->replace("a", "b")));
+    CHECK(requests() == std::vector{PacketType::kInit, PacketType::kRename});
+  }
+  SUBCASE("removes an existing target only after the rename was refused because of it") {
+    on[PacketType::kStat] = [](const Request& request) {
+      std::string rest;
+      put_u32(rest, request.id);
+      put_u32(rest, 0);
+      return packet(PacketType::kAttrs, rest);
+    };
+    on[PacketType::kRename] = [this](const Request& request) {
+      return status(request.id, count(PacketType::kRename) == 1 ? StatusCode::kFailure
+                                                               : StatusCode::kOk);
+    };
+    CHECK(run(client->replace("a", "b")));
+    CHECK(requests() == std::vector{PacketType::kInit, PacketType::kRename, PacketType::kStat,
+                                    PacketType::kRemove, PacketType::kRename});
+  }
+  SUBCASE("removes nothing where the target is not there") {
+    on[PacketType::kRename] = [](const Request& request) {
+      return status(request.id, StatusCode::kFailure);
+    };
+    on[PacketType::kStat] = [](const Request& request) {
+      return status(request.id, StatusCode::kNoSuchFile);
+    };
+    CHECK(run(client->replace("a", "b")).error().kind == ErrorKind::kFailed);
+    CHECK(count(PacketType::kRemove) == 0);
+  }
+}
