@@ -1,0 +1,89 @@
+#include "ferry/base/file.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include <boost/filesystem/directory.hpp>
+#include <boost/filesystem/operations.hpp>
+#include <vector>
+
+#include "temporary_directory.h"
+
+using namespace ferry;
+
+namespace {
+
+struct Fixture {
+  testing::TemporaryDirectory directory;
+  fs::path path = directory.path() / "table";
+
+  std::size_t entries() const {
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator(directory.path()), fs::directory_iterator()));
+  }
+  Result<UniqueFd> open_below(const std::string& relative) const {
+    const auto root = open_file(directory.path(), O_PATH | O_DIRECTORY);
+    return open_beneath(root->get(), relative, O_RDONLY);
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a replaced file has the new content, and nothing lies beside it") {
+  REQUIRE(replace_file(path, "old"));
+  REQUIRE(replace_file(path, "new"));
+  CHECK(read_file(path).value() == "new");
+  CHECK(entries() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a replacement that fails leaves the old content and no temporary file") {
+  REQUIRE(make_directories(path));
+  CHECK_FALSE(replace_file(path, "new"));
+  CHECK(fs::is_directory(path));
+  CHECK(entries() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "errors name the file and the cause") {
+  const auto missing = read_file(path);
+  CHECK(missing.error().kind == ErrorKind::kNotFound);
+  CHECK(missing.error().message.find(path.string()) != std::string::npos);
+  CHECK(missing.error().message.find("No such file") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Fixture, "files that hide their size are read whole") {
+  CHECK(read_file("/proc/self/status").value().starts_with("Name:"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "reading past the end returns what there was") {
+  REQUIRE(replace_file(path, "12345"));
+  const auto fd = open_file(path, O_RDONLY);
+  std::vector<std::byte> buffer(10);
+  CHECK(pread_full(fd->get(), buffer, 3, path).value() == 2);
+  CHECK(pread_full(fd->get(), buffer, 9, path).value() == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "open_beneath keeps to what lies below its root") {
+  REQUIRE(make_directories(directory.path() / "a"));
+  REQUIRE(replace_file(directory.path() / "a/file", "x"));
+  fs::create_symlink("a", directory.path() / "link");
+  fs::create_symlink("/etc/passwd", directory.path() / "a/passwd");
+  CHECK(open_below("a/file"));
+  CHECK(open_below("a/none").error().kind == ErrorKind::kNotFound);
+  CHECK(open_below("link/file").error().kind == ErrorKind::kAbnormal);
+  CHECK(open_below("a/passwd").error().kind == ErrorKind::kAbnormal);
+  CHECK(open_below("../etc").error().kind == ErrorKind::kAbnormal);
+  CHECK(open_below("/etc/passwd").error().kind == ErrorKind::kAbnormal);
+}
+
+TEST_CASE_FIXTURE(Fixture, "identity follows a change of the bytes and of the inode") {
+  const auto identity = [&] {
+    struct stat status{};
+    ::stat(path.c_str(), &status);
+    return identity_of(status);
+  };
+  REQUIRE(replace_file(path, "one"));
+  const auto first = identity();
+  CHECK(identity() == first);
+  REQUIRE(replace_file(path, "two"));
+  CHECK(identity() != first);
+}
