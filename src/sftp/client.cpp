@@ -313,8 +313,6 @@ Task<Result<void>> Client::write(const Handle& handle, std::uint64_t begin, std:
     co_await Room(*connection_, size);
     if (connection_->error()) {
       batch.set_error(*connection_->error());
-    } else if (connection_->stop_requested()) {
-      batch.set_error(make_error(ErrorKind::kCancelled, "stopped"));
     } else if (!batch.error()) {
       batch.send(offset, size, read);
     }

@@ -56,12 +56,14 @@ Result<void> Client::Connection::run() {
   return {};
 }
 
+/// Reading comes first: it may open the channel's window without giving us a byte, and the write
+/// that follows is what makes use of that.
 Result<bool> Client::Connection::exchange_bytes() {
+  auto received = receive();
+  if (!received) return received;
   auto sent = flush();
   if (!sent) return sent;
   give_room();
-  auto received = receive();
-  if (!received) return received;
   return *sent || *received;
 }
 
@@ -126,7 +128,7 @@ void Client::Connection::give_room() {
 Result<void> Client::Connection::wait() {
   const auto now = Clock::now();
   auto deadline = last_progress_ + options_.stall_timeout;
-  if (stop_requested()) {
+  if (stop_.stop_requested()) {
     if (!stop_deadline_) stop_deadline_ = now + options_.stop_grace;
     deadline = std::min(deadline, *stop_deadline_);
   }
@@ -139,7 +141,7 @@ Result<void> Client::Connection::wait() {
   poll_fds_.clear();
   channel_->add_poll_fds(!out_.empty(), poll_fds_);
   // Once a stop was requested its descriptor stays readable: it has said what it had to say.
-  if (!stop_requested()) poll_fds_.push_back({stop_.fd(), POLLIN, 0});
+  if (!stop_.stop_requested()) poll_fds_.push_back({stop_.fd(), POLLIN, 0});
   const auto timeout = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);
   if (::poll(poll_fds_.data(), poll_fds_.size(), static_cast<int>(timeout.count())) < 0 &&
       errno != EINTR) {

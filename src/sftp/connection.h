@@ -54,7 +54,6 @@ class Client::Connection {
   void wait_for_room(std::size_t bytes, RoomSink& sink) { room_waiters_.push_back({bytes, &sink}); }
 
   const std::optional<Error>& error() const { return error_; }
-  bool stop_requested() const { return stop_.stop_requested(); }
 
   void spawn(Task<void> task);
   Result<void> run();

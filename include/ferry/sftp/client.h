@@ -83,8 +83,8 @@ class Client {
   Task<Result<void>> replace(std::string from, std::string to);
 
   /// Writes the bytes [BEGIN, END) of a source at the same offsets of HANDLE, as many writes in
-  /// flight as the window has room for. Returns when all are answered; after the first error, or
-  /// once a stop was requested (kCancelled), it sends no more.
+  /// flight as the window has room for. Returns when all are answered; after the first error, READ's
+  /// included, it sends no more.
   Task<Result<void>> write(const Handle& handle, std::uint64_t begin, std::uint64_t end,
                            const SourceReader& read, const OnAcknowledged& on_acknowledged);
 
