@@ -1,0 +1,32 @@
+// A non-blocking, ordered byte stream to a server's "sftp" subsystem.
+//
+// A channel belongs to one thread at a time. Once it returned an error it is dead; errors are of
+// kind kConnectionLost (which includes the end of the stream) and say which host.
+#pragma once
+
+#include <poll.h>
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "ferry/base/result.h"
+
+namespace ferry::sftp {
+
+class Channel {
+ public:
+  virtual ~Channel() = default;
+
+  /// Takes what is there, at most BUFFER's size. 0: nothing now.
+  virtual Result<std::size_t> read(std::span<std::byte> buffer) = 0;
+
+  /// Gives away the first bytes of DATA; returns how many. 0: not now. After that the next call
+  /// must start with the same bytes (libssh2 may have encrypted some of them).
+  virtual Result<std::size_t> write(std::span<const std::byte> data) = 0;
+
+  /// What poll(2) should wait for before the next read, or write where WANTS_WRITE, can get on.
+  virtual void add_poll_fds(bool wants_write, std::vector<pollfd>& fds) const = 0;
+};
+
+}  // namespace ferry::sftp

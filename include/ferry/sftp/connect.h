@@ -1,0 +1,58 @@
+// From an address to an authenticated channel.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ferry/base/file.h"
+#include "ferry/base/result.h"
+#include "ferry/base/stop.h"
+#include "ferry/sftp/channel.h"
+
+namespace ferry::sftp {
+
+/// sftp://[user@]host[:port][/directory]
+/// (draft-ietf-secsh-scp-sftp-ssh-uri; percent-encoding is undone). The directory starts at the
+/// server's root: "/dir" for sftp://host/dir, and relative to the login directory, without a
+/// leading slash, for sftp://host/~/dir; "." where there is none. A password in the URL is refused.
+struct Url {
+  std::string user;  // empty: the caller's own
+  std::string host;
+  std::uint16_t port = 22;
+  std::string directory = ".";
+
+  static Result<Url> parse(std::string_view text);
+  std::string to_string() const;  // canonical; parses back to the same
+};
+
+struct ConnectOptions {
+  std::string host;
+  std::uint16_t port = 22;
+  std::string user;
+
+  /// Private keys, tried in this order, after the agent's where use_agent is set and SSH_AUTH_SOCK
+  /// is there. Empty: ~/.ssh/id_ed25519, id_ecdsa and id_rsa, those that exist.
+  std::vector<fs::path> identities;
+  bool use_agent = true;
+  std::string passphrase;  // for encrypted private keys
+  std::string password;    // tried last where not empty
+
+  /// Files in the format of sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. Empty: ~/.ssh/known_hosts and
+  /// /etc/ssh/ssh_known_hosts. New keys are added to the first.
+  std::vector<fs::path> known_hosts;
+  bool accept_new_host_key = false;  // add the key of a host that none of the files knows
+
+  std::chrono::milliseconds timeout = std::chrono::seconds(15);  // for each step of the way
+};
+
+/// Connects, checks the host key, logs in, starts the sftp subsystem (libssh2).
+/// Errors: kUnreachable (name, connection, time-out, dropped before the login: try again later),
+/// kRefused (host key unknown or changed, no way to log in, no sftp subsystem), kCancelled. The
+/// message says which, with the fingerprint where a host key is the matter, and what to do.
+Result<std::unique_ptr<Channel>> connect_libssh2(const ConnectOptions& options, StopToken& stop);
+
+}  // namespace ferry::sftp

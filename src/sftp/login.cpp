@@ -1,0 +1,159 @@
+#include "sftp/login.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "sftp/known_hosts.h"
+#include "sftp/local_user.h"
+#include "sftp/printable.h"
+#include "sftp/private_key.h"
+
+namespace ferry::sftp {
+namespace {
+
+class Login {
+ public:
+  Login(Authenticator& authenticator, const ConnectOptions& options, const std::string& account)
+      : authenticator_(authenticator), options_(options), account_(account) {}
+
+  Result<void> run() {
+    const auto methods = authenticator_.methods();
+    if (!methods) return methods.error();
+    if (methods->empty()) return {};
+    methods_ = *methods;
+    Result<bool> done = false;
+    if (offers("publickey")) done = try_keys();
+    if (done && !*done && !options_.password.empty()) done = try_password();
+    if (!done) return done.error();
+    if (!*done) return refusal();
+    return {};
+  }
+
+ private:
+  bool offers(std::string_view method) const {
+    return ("," + methods_ + ",").contains(fmt::format(",{},", method));
+  }
+
+  void report(std::string_view what, std::string_view outcome) {
+    tried_ += fmt::format("{}{} ({})", tried_.empty() ? "" : ", ", what, outcome);
+  }
+
+  Error refusal() const {
+    constexpr std::string_view kNothing = "nothing, for want of a key or password that it takes";
+    Error error = make_error(ErrorKind::kRefused, "login to {} refused: tried {}; server offers {}",
+                             account_, tried_.empty() ? kNothing : tried_, printable(methods_));
+    if (rsa_refused_) {
+      error.message +=
+          ". libssh2 before 1.11 signs with RSA keys by SHA-1 only, which OpenSSH 8.8 and later "
+          "refuse: use an Ed25519 key (ssh-keygen -t ed25519), or the openssh transport";
+    }
+    return error;
+  }
+
+  // False: the server wants something else.
+  Result<bool> conclude(const std::string& what, const Result<LoginReply>& reply) {
+    if (!reply) return reply.error();
+    switch (reply->kind) {
+      case LoginReply::Kind::kAccepted:
+        return true;
+      case LoginReply::Kind::kRefused:
+        report(what, reply->message.empty() ? "refused" : "refused: " + reply->message);
+        return false;
+      case LoginReply::Kind::kUnusable:
+        report(what, reply->message);
+        return false;
+      case LoginReply::Kind::kEnded:
+        report(what, reply->message);
+        return refusal();
+    }
+    return false;
+  }
+
+  Result<bool> conclude_key(const std::string& what, bool is_rsa, const Result<LoginReply>& reply) {
+    const bool accepted = reply && reply->kind == LoginReply::Kind::kAccepted;
+    if (!accepted && is_rsa && authenticator_.signs_rsa_with_sha1_only()) rsa_refused_ = true;
+    return conclude(what, reply);
+  }
+
+  Result<bool> try_keys() {
+    if (options_.use_agent && std::getenv("SSH_AUTH_SOCK") != nullptr) {
+      auto done = try_agent();
+      if (!done || *done) return done;
+    }
+    for (const fs::path& file : identities()) {
+      auto done = try_key_file(file);
+      if (!done || *done) return done;
+    }
+    return false;
+  }
+
+  Result<bool> try_agent() {
+    const auto keys = authenticator_.agent_keys();
+    if (!keys) {
+      report("agent", keys.error().message);
+      return false;
+    }
+    for (std::size_t index = 0; index < keys->size(); ++index) {
+      const AgentKey& key = (*keys)[index];
+      const std::string what =
+          fmt::format("agent key {} {}", fingerprint(key.blob), printable(key.comment));
+      auto done = conclude_key(what, key_type_of(key.blob) == "ssh-rsa",
+                               authenticator_.offer_agent_key(index));
+      if (!done || *done) return done;
+    }
+    return false;
+  }
+
+  std::vector<fs::path> identities() const {
+    if (!options_.identities.empty()) return options_.identities;
+    std::vector<fs::path> found;
+    for (const char* name : {"id_ed25519", "id_ecdsa", "id_rsa"}) {
+      const fs::path file = home_directory() / ".ssh" / name;
+      if (::access(file.c_str(), F_OK) == 0) found.push_back(file);
+    }
+    return found;
+  }
+
+  Result<bool> try_key_file(const fs::path& file) {
+    const std::string what = "key " + file.string();
+    const auto key = load_private_key(file, options_.passphrase);
+    if (!key) {
+      report(what, key.error().message);
+      return false;
+    }
+    auto reply = authenticator_.offer_key(key->text, options_.passphrase);
+    if (reply && reply->kind == LoginReply::Kind::kUnusable && key->encrypted) {
+      reply->message = "cannot be decrypted: wrong passphrase?";
+    }
+    return conclude_key(what, key->is_rsa, reply);
+  }
+
+  Result<bool> try_password() {
+    if (offers("password")) {
+      return conclude("password", authenticator_.offer_password(options_.password));
+    }
+    if (offers("keyboard-interactive")) {
+      return conclude("password as the answer to keyboard-interactive prompts",
+                      authenticator_.answer_prompts(options_.password));
+    }
+    report("password", "not wanted by the server");
+    return false;
+  }
+
+  Authenticator& authenticator_;
+  const ConnectOptions& options_;
+  const std::string& account_;
+  std::string methods_;
+  std::string tried_;
+  bool rsa_refused_ = false;
+};
+
+}  // namespace
+
+Result<void> log_in(Authenticator& authenticator, const ConnectOptions& options,
+                    const std::string& account) {
+  return Login(authenticator, options, account).run();
+}
+
+}  // namespace ferry::sftp

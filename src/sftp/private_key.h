@@ -1,0 +1,19 @@
+// Private key files, looked into before they are used, so that what is wrong with one can be said.
+#pragma once
+
+#include <string>
+
+#include "ferry/base/file.h"
+
+namespace ferry::sftp {
+
+struct PrivateKey {
+  std::string text;  // the file's content
+  bool encrypted = false;
+  bool is_rsa = false;
+};
+
+/// The message says what is wrong with the file and does not name it.
+Result<PrivateKey> load_private_key(const fs::path& file, const std::string& passphrase);
+
+}  // namespace ferry::sftp
