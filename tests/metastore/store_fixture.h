@@ -1,0 +1,156 @@
+// A temporary metastore and a vocabulary for the tests.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/filesystem/directory.hpp>
+#include <boost/filesystem/operations.hpp>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ferry/base/file.h"
+#include "ferry/metastore/metastore.h"
+
+namespace ferry::metastore::testing {
+
+inline constexpr const char* kTo = "warehouse";
+inline constexpr const char* kLandingArea = "in";
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = "/tmp/ferry-metastore-XXXXXX";
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() {
+    boost::system::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+template <typename T>
+T must(Result<T> result) {
+  if (!result) FAIL(result.error().message);
+  return *std::move(result);
+}
+inline void must(const Result<void>& result) {
+  if (!result) FAIL(result.error().message);
+}
+
+inline Checksum checksum_of(std::string_view content) {
+  Hasher hasher(HashAlgorithm::kSha256);
+  hasher.update(as_bytes(content));
+  return hasher.finish();
+}
+
+/// What a watcher reports: CONTENT at PATH; another INODE is another file with the same bytes.
+inline FileRecord found(std::string path, std::string_view content, std::uint64_t inode = 1) {
+  FileRecord record;
+  record.path = std::move(path);
+  record.checksum = checksum_of(content);
+  record.landing = kLandingArea;
+  record.identity = FileIdentity{.device = 7,
+                                 .inode = inode,
+                                 .size = content.size(),
+                                 .mtime_ns = static_cast<std::int64_t>(content.size()),
+                                 .ctime_ns = 42};
+  record.source = FileSource::kWatch;
+  return record;
+}
+
+class StoreFixture {
+ public:
+  fs::path directory() const { return folder_.path() / "metastore"; }
+  fs::path file(const std::string& name) const { return directory() / name; }
+  bool exists(const std::string& name) const { return fs::exists(file(name)); }
+  std::string content(const std::string& name) const { return must(read_file(file(name))); }
+
+  void write(const std::string& name, std::string_view text) const {
+    must(make_directories(file(name).parent_path()));
+    auto fd = must(open_file(file(name), O_WRONLY | O_CREAT | O_TRUNC));
+    must(write_full(fd.get(), as_bytes(text), file(name)));
+  }
+  void add(const std::string& name, std::string_view text) const {
+    auto fd = must(open_file(file(name), O_WRONLY | O_CREAT | O_APPEND));
+    must(write_full(fd.get(), as_bytes(text), file(name)));
+  }
+
+  static Options options() { return Options{.destinations = {kTo}, .max_attempts = 3}; }
+  std::unique_ptr<Metastore> open() const { return must(open_metastore(directory(), options())); }
+  std::unique_ptr<Metastore> look() const {
+    return must(open_metastore_for_reading(directory(), options()));
+  }
+
+  static Registration put(Metastore& store, FileRecord file) {
+    return must(store.register_files({std::move(file)})).at(0);
+  }
+
+  static std::vector<Claim> claim(Metastore& store, const AgentPresence& agent,
+                                  std::vector<std::string> ids) {
+    return must(store.claim(
+        {.destination = kTo, .batch_id = "batch", .agent = agent.name(), .ids = std::move(ids)}));
+  }
+
+  static TransferRecord row(std::string id, TransferStatus status, std::int64_t attempt = 1) {
+    TransferRecord record;
+    record.id = std::move(id);
+    record.status = status;
+    record.date = now();
+    record.destination = kTo;
+    record.agent = "some-agent";
+    record.attempt = attempt;
+    if (status == TransferStatus::kFailed) record.error = TransferError{"io", "no luck", true};
+    return record;
+  }
+  static void append(Metastore& store, const TransferRecord& record) {
+    must(store.append_transfers(std::span(&record, 1)));
+  }
+
+  /// Every file's standing with the destination, by path and then in order.
+  static std::map<std::string, std::vector<std::string>> standings(Metastore& store) {
+    std::map<std::string, std::vector<std::string>> all;
+    must(store.visit([&](const FileRecord& file, std::span<const Delivery> deliveries) {
+      all[file.path].emplace_back(to_string(standing_of(file, find_delivery(deliveries, kTo))));
+    }));
+    return all;
+  }
+  static std::vector<FileRecord> files(Metastore& store) {
+    std::vector<FileRecord> all;
+    must(store.visit([&](const FileRecord& file, auto) { all.push_back(file); }));
+    return all;
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+using Standings = std::map<std::string, std::vector<std::string>>;
+
+/// Runs WORK in a process of its own and returns its exit code.
+template <typename Work>
+pid_t in_child(Work work) {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) ::_exit(work());
+  return child;
+}
+
+inline int exit_code(pid_t child) {
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+}  // namespace ferry::metastore::testing
