@@ -1,0 +1,63 @@
+// Registers every file that lands in a landing area.
+//
+//   inotify(7) bytes → decode → events → settle policy → inspect → hash → register
+//
+// Start-up, a queue overflow, a lost or re-created root and a timer all lead to the same rescan,
+// which compares what is there with the registry. What happens is logged, one line per event.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "ferry/base/file.h"
+#include "ferry/base/result.h"
+#include "ferry/base/stop.h"
+#include "ferry/metastore/metastore.h"
+
+namespace ferry::landing {
+
+struct LandingArea {
+  std::string name;  // what the registry's `landing` column says
+  fs::path path;
+  /// Globs (fnmatch(3)) never registered, matched against the file's name and its relative path;
+  /// besides dot files, *.tmp, *.part and *.filepart.
+  std::vector<std::string> ignore;
+  /// How long a file must have been left alone where the kernel cannot tell whether somebody still
+  /// has it open for writing (leases: fcntl(2), F_SETLEASE).
+  std::chrono::milliseconds settle = std::chrono::seconds(2);
+};
+
+struct WatchOptions {
+  std::vector<LandingArea> areas;
+  std::chrono::milliseconds rescan_interval = std::chrono::minutes(5);
+  /// In place of rescan_interval on file systems without events (NFS, SMB, FUSE).
+  std::chrono::milliseconds poll_interval = std::chrono::seconds(10);
+  std::size_t hash_threads = 0;  // 0: as many as there are processors, at most 8
+  bool once = false;             // register what is there, then end
+};
+
+/// Life signs for a service manager; called on the watching thread.
+struct WatchHooks {
+  /// All directories of all areas are watched: nothing that happens from now on is missed. The
+  /// files that were there before are still being registered.
+  std::function<void()> on_ready;
+  std::function<void()> on_alive;  // at least every alive_interval
+  std::chrono::milliseconds alive_interval = std::chrono::seconds(10);
+};
+
+struct WatchSummary {
+  std::uint64_t registered = 0;  // records inserted
+  std::uint64_t bytes = 0;       // hashed
+  std::uint64_t unsettled = 0;   // left because they were still being written (with once)
+  std::uint64_t failed = 0;      // could not be read
+};
+
+/// Runs until STOP is requested, or with OPTIONS.once until everything there is registered. Errors:
+/// kNotFound or kDenied for an area that cannot be watched at the start, and the metastore's.
+Result<WatchSummary> watch(metastore::Metastore& metastore, const WatchOptions& options,
+                           const WatchHooks& hooks, StopToken& stop);
+
+}  // namespace ferry::landing

@@ -1,0 +1,63 @@
+// The kernel's event queue: raw bytes in, plain events out.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ferry/base/fd.h"
+#include "ferry/base/result.h"
+
+namespace ferry::landing {
+
+enum class EventKind : std::uint8_t {
+  kWritten,      // a writer closed it
+  kCreated,      // reported for directories and files; only directories matter
+  kMovedIn,      // renamed to this name
+  kMovedOut,     // renamed away from this name
+  kDeleted,      // this name is gone
+  kSelfDeleted,  // the watched directory is gone
+  kSelfMoved,    // the watched directory has another name now
+  kUnmounted,    // its file system is gone
+  kUnwatched,    // the kernel dropped the watch
+  kOverflow,     // events were lost
+  kOther,
+};
+
+struct InotifyEvent {
+  EventKind kind = EventKind::kOther;
+  int watch = -1;          // -1 with kOverflow
+  bool directory = false;  // NAME is a directory
+  std::string name{};      // within the watched directory; empty where the event is about itself
+};
+
+struct Decoded {
+  std::vector<InotifyEvent> events;
+  bool truncated = false;  // the bytes end within an event
+};
+
+/// Reads what read(2) on an inotify descriptor delivers. Pure.
+Decoded decode(std::span<const std::byte> bytes);
+
+class Inotify {
+ public:
+  static Result<Inotify> create();
+
+  int fd() const { return fd_.get(); }
+
+  /// Watches a directory; the last component of PATH must not be a symbolic link. The same
+  /// directory gives the same number each time. Error::os_code is ENOSPC at the kernel's limit.
+  Result<int> watch_directory(const std::string& path);
+  void unwatch(int watch);
+
+  /// All that is queued now, without waiting. A damaged buffer reads as an overflow.
+  Result<std::vector<InotifyEvent>> read_events();
+
+ private:
+  explicit Inotify(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+}  // namespace ferry::landing

@@ -1,0 +1,129 @@
+#include "landing/inspect.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "landing/writers.h"
+
+namespace ferry::landing {
+namespace {
+
+using Outcome = Inspection::Outcome;
+
+constexpr std::size_t kBlock = std::size_t{1024} * 1024;
+
+/// File times advance in steps of up to one timer tick (10 ms where HZ is 100). A write within the
+/// tick of the last change leaves the identity as it is: bytes are read only after that tick.
+constexpr Duration kTimestampTick = std::chrono::milliseconds(12);
+
+std::string_view kind_name(mode_t mode) {
+  if (S_ISLNK(mode)) return "a symbolic link";
+  if (S_ISDIR(mode)) return "a directory";
+  if (S_ISFIFO(mode)) return "a FIFO";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
+}
+
+Inspection unsettled(const FileIdentity& identity, std::optional<Duration> wait) {
+  return {.outcome = Outcome::kUnsettled, .identity = identity, .wait = wait};
+}
+
+Inspection failed(const Error& error) {
+  Outcome outcome = Outcome::kUnreadable;
+  if (error.kind == ErrorKind::kNotFound) outcome = Outcome::kGone;
+  if (error.kind == ErrorKind::kAbnormal) outcome = Outcome::kNotRegular;
+  return {.outcome = outcome, .reason = error.message};
+}
+
+/// By the wall clock. mtime counts too, except where it was set to the future; ctime alone cannot
+/// be set.
+Duration since_last_change(const FileIdentity& identity) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const Duration since_ctime = now - std::chrono::nanoseconds(identity.ctime_ns);
+  const Duration since_mtime = now - std::chrono::nanoseconds(identity.mtime_ns);
+  return since_mtime < Duration::zero() ? since_ctime : std::min(since_ctime, since_mtime);
+}
+
+/// Nothing: read it now. Else what to do in its place.
+std::optional<Inspection> settle_check(int fd, const Root& root, const DuePath& candidate,
+                                       const FileIdentity& identity, Duration settle) {
+  const Writers writers = root.is_local() ? writers_of(fd) : Writers::kUnknown;
+  if (writers == Writers::kSome) return unsettled(identity, std::nullopt);
+  const bool seen_before = candidate.sighting && candidate.sighting->identity == identity;
+  const Duration unchanged_for =
+      seen_before ? Clock::now() - candidate.sighting->since : Duration::zero();
+  const auto age = root.is_local() ? std::optional(since_last_change(identity)) : std::nullopt;
+  const Duration period = writers == Writers::kNone ? kTimestampTick : settle;
+  const Duration wait = quiet_delay(period, age, unchanged_for);
+  if (wait > Duration::zero()) return unsettled(identity, wait);
+  return std::nullopt;
+}
+
+}  // namespace
+
+Inspector::Inspector(const std::atomic<bool>& cancelled)
+    : cancelled_(cancelled), buffer_(kBlock), hasher_(HashAlgorithm::kSha256) {}
+
+Inspection Inspector::inspect(const Root& root, const DuePath& candidate, Duration settle,
+                              const IsRegistered& is_registered) {
+  const auto root_fd = root.open();
+  if (!root_fd) {
+    return {.outcome = Outcome::kRootLost, .reason = root_fd.error().message};
+  }
+  const auto status = probe(root_fd->get(), candidate.path);
+  if (!status) return failed(status.error());
+  if (!S_ISREG(status->st_mode)) {
+    return {.outcome = Outcome::kNotRegular,
+            .reason = fmt::format("it is {}", kind_name(status->st_mode))};
+  }
+  const FileIdentity identity = identity_of(*status);
+  if (is_registered(candidate.path, identity)) {
+    return {.outcome = Outcome::kKnown, .identity = identity};
+  }
+  return read(root_fd->get(), root, candidate, identity, settle);
+}
+
+Inspection Inspector::read(int root_fd, const Root& root, const DuePath& candidate,
+                           const FileIdentity& identity, Duration settle) {
+  // O_NONBLOCK: a FIFO that took the file's place since the probe must not hold us.
+  auto fd = open_beneath(root_fd, candidate.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  if (!fd) return failed(fd.error());
+  const auto opened = stat_fd(fd->get(), candidate.path);
+  if (!opened) return failed(opened.error());
+  if (identity_of(*opened) != identity) return unsettled(identity_of(*opened), std::nullopt);
+  if (auto wait = settle_check(fd->get(), root, candidate, identity, settle)) return *wait;
+
+  const auto count = hash(fd->get(), candidate.path);
+  const Checksum checksum = hasher_.finish();
+  if (!count) {
+    if (count.error().kind == ErrorKind::kCancelled) return {};
+    return failed(count.error());
+  }
+  const auto after = stat_fd(fd->get(), candidate.path);
+  if (!after) return failed(after.error());
+  const auto named = probe(root_fd, candidate.path);
+  if (!named) return failed(named.error());
+  if (*count != identity.size || identity_of(*after) != identity ||
+      identity_of(*named) != identity) {
+    return unsettled(identity_of(*named), std::nullopt);
+  }
+  return {.outcome = Outcome::kHashed, .identity = identity, .checksum = checksum};
+}
+
+Result<std::uint64_t> Inspector::hash(int fd, const std::string& path) {
+  ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+  std::uint64_t offset = 0;
+  for (;;) {
+    if (cancelled_.load(std::memory_order_relaxed)) {
+      return make_error(ErrorKind::kCancelled, "hash {}: asked to stop", path);
+    }
+    const auto count = pread_full(fd, buffer_, offset, path);
+    if (!count) return count.error();
+    hasher_.update(std::span(buffer_.data(), *count));
+    offset += *count;
+    if (*count < buffer_.size()) return offset;
+  }
+}
+
+}  // namespace ferry::landing

@@ -1,0 +1,172 @@
+#include "landing/registrar.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "ferry/base/log.h"
+#include "landing/missing.h"
+
+namespace ferry::landing {
+namespace {
+
+using Outcome = Inspection::Outcome;
+using metastore::Registration;
+
+constexpr std::size_t kGroup = 1'000;
+constexpr std::chrono::milliseconds kFirstPause{1'000};
+constexpr std::chrono::milliseconds kLongestPause{30'000};
+
+metastore::FileRecord to_record(const Finished& file, const std::string& landing) {
+  metastore::FileRecord record;
+  record.path = file.path;
+  record.updated_date = now();
+  record.checksum = file.inspection.checksum;
+  record.landing = landing;
+  record.identity = file.inspection.identity;
+  record.source = metastore::FileSource::kWatch;
+  return record;
+}
+
+void log_registration(const Registration& registration, const Finished& file,
+                      const std::string& landing) {
+  if (registration.outcome == Registration::Outcome::kDuplicate) return;
+  const bool inserted = registration.outcome == Registration::Outcome::kInserted;
+  log::info(inserted ? "registered" : "same bytes", {{"path", file.path},
+                                                     {"id", registration.id},
+                                                     {"size", file.inspection.identity.size},
+                                                     {"landing", landing}});
+  if (!registration.superseded_id.empty()) {
+    log::info("superseded",
+              {{"path", file.path}, {"id", registration.superseded_id}, {"by", registration.id}});
+  }
+}
+
+}  // namespace
+
+Registrar::Registrar(metastore::Metastore& metastore, std::vector<std::string> landings, bool retry,
+                     Mailbox& mailbox)
+    : metastore_(metastore),
+      landings_(std::move(landings)),
+      retry_(retry),
+      mailbox_(mailbox),
+      thread_([this] { run(); }) {}
+
+void Registrar::finish() {
+  {
+    const std::scoped_lock lock(mutex_);
+    finishing_ = true;
+  }
+  finishing_changed_.notify_all();
+  jobs_.close();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Registrar::run() {
+  for (;;) {
+    std::vector<Job> jobs = jobs_.pop(kGroup);
+    if (jobs.empty()) return;
+    // A path is in at most one job at a time: their order among themselves does not matter.
+    std::vector<Finished> group;
+    for (Job& job : jobs) {
+      if (auto* file = std::get_if<Finished>(&job)) group.push_back(std::move(*file));
+    }
+    if (!group.empty()) record_group(std::move(group));
+    for (const Job& job : jobs) {
+      if (const auto* request = std::get_if<SweepRequest>(&job)) sweep_now(*request);
+    }
+  }
+}
+
+void Registrar::record_group(std::vector<Finished> group) {
+  persist("register files", [&] { return register_hashed(group); });
+  persist("mark files missing", [&] { return mark_gone(group); });
+  mailbox_.post_all(std::move(group));
+}
+
+Result<void> Registrar::register_hashed(const std::vector<Finished>& group) {
+  std::vector<metastore::FileRecord> records;
+  std::vector<const Finished*> files;
+  for (const Finished& file : group) {
+    if (file.inspection.outcome != Outcome::kHashed) continue;
+    records.push_back(to_record(file, landings_[file.area]));
+    files.push_back(&file);
+  }
+  if (records.empty()) return {};
+  const auto registrations = metastore_.register_files(std::move(records));
+  if (!registrations) return registrations.error();
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const Registration& registration = registrations->at(i);
+    if (registration.outcome == Registration::Outcome::kInserted) ++inserted_;
+    bytes_ += files[i]->inspection.identity.size;
+    log_registration(registration, *files[i], landings_[files[i]->area]);
+  }
+  return {};
+}
+
+Result<void> Registrar::mark_gone(const std::vector<Finished>& group) {
+  std::map<std::size_t, std::vector<std::string>> gone;
+  for (const Finished& file : group) {
+    if (file.inspection.outcome == Outcome::kGone) gone[file.area].push_back(file.path);
+  }
+  for (const auto& [area, paths] : gone) {
+    if (auto marked = mark_missing(landings_[area], paths, "removed"); !marked) return marked;
+  }
+  return {};
+}
+
+Result<void> Registrar::mark_missing(const std::string& landing,
+                                     const std::vector<std::string>& paths,
+                                     std::string_view reason) {
+  if (paths.empty()) return {};
+  const auto count = metastore_.mark_missing(landing, paths, reason);
+  if (!count) return count.error();
+  if (*count == paths.size()) {
+    for (const std::string& path : paths) {
+      log::info("missing", {{"path", path}, {"landing", landing}, {"reason", reason}});
+    }
+  } else if (*count > 0) {
+    log::info("missing", {{"files", *count}, {"landing", landing}, {"reason", reason}});
+  }
+  return {};
+}
+
+void Registrar::sweep_now(const SweepRequest& request) {
+  const std::string& landing = landings_[request.area];
+  persist("look for missing files", [&]() -> Result<void> {
+    const auto missing = find_missing(metastore_, landing, *request.root, request.directories);
+    if (!missing) return missing.error();
+    return mark_missing(landing, *missing, "not found by a rescan");
+  });
+  mailbox_.post_swept(request.area);
+}
+
+bool Registrar::persist(std::string_view purpose, const std::function<Result<void>()>& work) {
+  auto time = kFirstPause;
+  while (!failed_) {
+    const auto done = work();
+    if (done) return true;
+    const bool again = retry_ && is_retryable(done.error().kind);
+    if (!again) {
+      failed_ = true;
+      mailbox_.post_error(done.error().with_context(purpose));
+      return false;
+    }
+    log::error("metastore not writable", {{"purpose", purpose},
+                                          {"reason", done.error().message},
+                                          {"next", "tried again until it works"}});
+    if (!pause(time)) {
+      failed_ = true;
+      mailbox_.post_error(done.error().with_context(purpose));
+    }
+    time = std::min(time * 2, kLongestPause);
+  }
+  return false;
+}
+
+bool Registrar::pause(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  return !finishing_changed_.wait_for(lock, time, [&] { return finishing_; });
+}
+
+}  // namespace ferry::landing

@@ -1,0 +1,78 @@
+// Enters results into the metastore, in groups: one write and one sync for many files. The only
+// thread of the watcher that writes.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "ferry/metastore/metastore.h"
+#include "landing/blocking_queue.h"
+#include "landing/mailbox.h"
+#include "landing/root.h"
+
+namespace ferry::landing {
+
+/// Registered files below DIRECTORIES must be checked for being there.
+struct SweepRequest {
+  std::size_t area = 0;
+  std::shared_ptr<const Root> root;
+  std::vector<std::string> directories;
+};
+
+class Registrar {
+ public:
+  /// LANDINGS: the areas' names. With RETRY a metastore that is busy or full is tried again until
+  /// it works or finish is called; any other failure is posted as an error, and so is the first
+  /// one without RETRY.
+  Registrar(metastore::Metastore& metastore, std::vector<std::string> landings, bool retry,
+            Mailbox& mailbox);
+  ~Registrar() { finish(); }
+
+  /// FINISHED has the outcome kHashed or kGone. It goes on to the mailbox when it is recorded.
+  void record(Finished finished) { jobs_.push(std::move(finished)); }
+  void sweep(SweepRequest request) { jobs_.push(std::move(request)); }
+
+  /// Records what it was given so far, then ends. Does nothing the second time.
+  void finish();
+
+  std::uint64_t inserted() const { return inserted_.load(); }
+  std::uint64_t bytes() const { return bytes_.load(); }
+
+ private:
+  using Job = std::variant<Finished, SweepRequest>;
+
+  void run();
+  void record_group(std::vector<Finished> group);
+  Result<void> register_hashed(const std::vector<Finished>& group);
+  Result<void> mark_gone(const std::vector<Finished>& group);
+  Result<void> mark_missing(const std::string& landing, const std::vector<std::string>& paths,
+                            std::string_view reason);
+  void sweep_now(const SweepRequest& request);
+  /// Repeats WORK while that may help. False where it failed for good.
+  bool persist(std::string_view purpose, const std::function<Result<void>()>& work);
+  bool pause(std::chrono::milliseconds time);
+
+  metastore::Metastore& metastore_;
+  std::vector<std::string> landings_;
+  bool retry_;
+  Mailbox& mailbox_;
+  BlockingQueue<Job> jobs_;
+  std::atomic<std::uint64_t> inserted_{0};
+  std::atomic<std::uint64_t> bytes_{0};
+  bool failed_ = false;  // for good
+
+  std::mutex mutex_;
+  std::condition_variable finishing_changed_;
+  bool finishing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace ferry::landing

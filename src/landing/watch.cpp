@@ -1,0 +1,183 @@
+#include "ferry/landing/watch.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "ferry/base/log.h"
+#include "landing/area.h"
+#include "landing/mailbox.h"
+#include "landing/registrar.h"
+#include "landing/workers.h"
+#include "landing/writers.h"
+
+namespace ferry::landing {
+namespace {
+
+using Areas = std::vector<std::unique_ptr<AreaWatcher>>;
+
+constexpr std::size_t kMostThreads = 8;
+
+std::size_t thread_count(std::size_t wanted) {
+  if (wanted > 0) return wanted;
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMostThreads);
+}
+
+Result<Areas> open_areas(const WatchOptions& options) {
+  Areas areas;
+  const AreaTiming timing{.rescan_interval = options.rescan_interval,
+                          .poll_interval = options.poll_interval,
+                          .once = options.once};
+  for (const LandingArea& area : options.areas) {
+    auto watcher = AreaWatcher::open(area, timing, Clock::now());
+    if (!watcher) return watcher.error();
+    areas.push_back(std::move(*watcher));
+  }
+  return areas;
+}
+
+std::vector<std::string> names_of(const WatchOptions& options) {
+  std::vector<std::string> names;
+  names.reserve(options.areas.size());
+  for (const LandingArea& area : options.areas) names.push_back(area.name);
+  return names;
+}
+
+std::vector<Workers::Area> work_areas(const WatchOptions& options) {
+  std::vector<Workers::Area> areas;
+  areas.reserve(options.areas.size());
+  for (const LandingArea& area : options.areas) areas.push_back({area.name, area.settle});
+  return areas;
+}
+
+/// The event loop: takes events off the kernel's queue, hands out work, collects results.
+class Loop {
+ public:
+  Loop(metastore::Metastore& metastore, const WatchOptions& options, const WatchHooks& hooks,
+       StopToken& stop, Areas areas)
+      : options_(options),
+        hooks_(hooks),
+        stop_(stop),
+        areas_(std::move(areas)),
+        registrar_(metastore, names_of(options), !options.once, mailbox_),
+        workers_(thread_count(options.hash_threads), work_areas(options), metastore, registrar_,
+                 mailbox_) {}
+
+  Result<WatchSummary> run() {
+    while (!stop_.stop_requested() && !error_ && !finished()) {
+      for (const auto& area : areas_) area->advance(Clock::now());
+      hand_out();
+      give_signs_of_life();
+      wait();
+      collect();
+    }
+    workers_.stop();
+    registrar_.finish();
+    collect();
+    if (error_) return *error_;
+    return summary();
+  }
+
+ private:
+  /// With once: all that was there is registered, or an area was lost.
+  bool finished() {
+    if (!options_.once) return false;
+    for (const auto& area : areas_) {
+      if (!area->root()) {
+        error_ = make_error(ErrorKind::kNotFound, "landing area {} went away while it was read",
+                            area->area().path.string());
+        return true;
+      }
+    }
+    return std::ranges::all_of(areas_, [](const auto& area) { return area->idle(); });
+  }
+
+  void hand_out() {
+    const TimePoint now = Clock::now();
+    for (std::size_t i = 0; i < areas_.size(); ++i) {
+      for (DuePath& candidate : areas_[i]->take(now)) {
+        workers_.submit({i, areas_[i]->root(), std::move(candidate)});
+      }
+      auto directories = areas_[i]->take_sweep(now);
+      if (!directories.empty()) registrar_.sweep({i, areas_[i]->root(), std::move(directories)});
+    }
+  }
+
+  void give_signs_of_life() {
+    const auto armed = [](const auto& area) { return area->armed(); };
+    if (!ready_ && std::ranges::all_of(areas_, armed)) {
+      ready_ = true;
+      if (hooks_.on_ready) hooks_.on_ready();
+    }
+    if (hooks_.on_alive && Clock::now() >= next_alive_) {
+      hooks_.on_alive();
+      // Twice as often as asked for: a turn of the loop takes time too.
+      next_alive_ = Clock::now() + hooks_.alive_interval / 2;
+    }
+  }
+
+  int poll_timeout() const {
+    const TimePoint now = Clock::now();
+    TimePoint next = hooks_.on_alive ? next_alive_ : now + std::chrono::hours(1);
+    for (const auto& area : areas_) next = std::min(next, area->next_deadline(now));
+    if (next <= now) return 0;
+    return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(next - now).count());
+  }
+
+  void wait() {
+    std::vector<pollfd> descriptors{{stop_.fd(), POLLIN, 0}, {mailbox_.fd(), POLLIN, 0}};
+    for (const auto& area : areas_) descriptors.push_back({area->events_fd(), POLLIN, 0});
+    if (::poll(descriptors.data(), descriptors.size(), poll_timeout()) < 0 && errno != EINTR) {
+      error_ = errno_error(errno, "wait for events");
+      return;
+    }
+    for (const auto& area : areas_) area->read_events(Clock::now());
+  }
+
+  void collect() {
+    Mail mail = mailbox_.take();
+    const TimePoint now = Clock::now();
+    for (const Finished& finished : mail.finished) {
+      areas_[finished.area]->inspected(finished.path, finished.inspection, now);
+    }
+    for (const std::size_t area : mail.swept) areas_[area]->sweep_done();
+    if (mail.error && !error_) error_ = std::move(mail.error);
+  }
+
+  WatchSummary summary() const {
+    WatchSummary summary{.registered = registrar_.inserted(), .bytes = registrar_.bytes()};
+    for (const auto& area : areas_) {
+      summary.unsettled += area->unsettled();
+      summary.failed += area->failed();
+    }
+    return summary;
+  }
+
+  const WatchOptions& options_;
+  const WatchHooks& hooks_;
+  StopToken& stop_;
+  Areas areas_;
+  Mailbox mailbox_;
+  Registrar registrar_;
+  Workers workers_;
+  bool ready_ = false;
+  TimePoint next_alive_;
+  std::optional<Error> error_;
+};
+
+}  // namespace
+
+Result<WatchSummary> watch(metastore::Metastore& metastore, const WatchOptions& options,
+                           const WatchHooks& hooks, StopToken& stop) {
+  const LeaseSignalGuard guard;
+  auto areas = open_areas(options);
+  if (!areas) return areas.error();
+  return Loop(metastore, options, hooks, stop, std::move(*areas)).run();
+}
+
+}  // namespace ferry::landing

@@ -1,0 +1,31 @@
+// Does anybody have a file open for writing?
+#pragma once
+
+#include <cstdint>
+
+namespace ferry::landing {
+
+enum class Writers : std::uint8_t {
+  kNone,
+  kSome,
+  kUnknown,  // not our file and no CAP_LEASE, or a file system without leases
+};
+
+/// FD must be open for reading only. Asks for a read lease (fcntl(2), F_SETLEASE), which the kernel
+/// grants only where there is no writer, and gives it back at once.
+Writers writers_of(int fd);
+
+/// A process that opens the file for writing in the moment that we hold its lease causes a SIGIO
+/// for us, which would end the process. While an object of this class lives, it is ignored.
+class LeaseSignalGuard {
+ public:
+  LeaseSignalGuard();
+  LeaseSignalGuard(const LeaseSignalGuard&) = delete;
+  LeaseSignalGuard& operator=(const LeaseSignalGuard&) = delete;
+  ~LeaseSignalGuard();
+
+ private:
+  void (*previous_)(int);
+};
+
+}  // namespace ferry::landing

@@ -1,0 +1,335 @@
+// The watcher as a whole, with real inotify.
+#include "ferry/landing/watch.h"
+
+#include <doctest/doctest.h>
+
+#include "ferry/base/log.h"
+#include "landing/watch_fixture.h"
+
+using namespace ferry;
+using namespace ferry::landing;
+using namespace ferry::landing::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Quiet {
+  Quiet() { log::init(log::Level::kOff, log::Format::kText); }
+};
+
+struct Watching : Quiet, WatchFixture {};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Watching, "a file that lands is registered with its identity and checksum") {
+  start();
+  put(at("a.csv"), "hello");
+  REQUIRE(registered("a.csv"));
+  const FileRecord file = versions("a.csv").at(0);
+  CHECK(file.landing == "in");
+  CHECK(file.source == metastore::FileSource::kWatch);
+  CHECK(file.identity == identity(at("a.csv")));
+  CHECK(file.checksum.to_string() == checksum_of("hello"));
+}
+
+TEST_CASE_FIXTURE(Watching, "what landed before the start is registered") {
+  fs::create_directories(at("deep/er"));
+  put(at("deep/er/a"), "x");
+  start();
+  CHECK(registered("deep/er/a"));
+}
+
+TEST_CASE_FIXTURE(Watching, "a file that is being written is not registered until it is closed") {
+  start();
+  OpenFile writer(at("slow"));
+  writer.write("first half, ");
+  REQUIRE(later_file_is_registered());
+  CHECK(versions("slow").empty());
+  writer.write("second half");
+  REQUIRE(later_file_is_registered());
+  CHECK(versions("slow").empty());
+  writer.close();
+  REQUIRE(registered("slow"));
+  CHECK(versions("slow").at(0).checksum.to_string() == checksum_of("first half, second half"));
+}
+
+TEST_CASE_FIXTURE(Watching,
+                  "a file that was being written at the start is registered when closed") {
+  OpenFile writer(at("slow"));
+  writer.write("x");
+  start();
+  REQUIRE(later_file_is_registered());
+  CHECK(versions("slow").empty());
+  writer.close();
+  CHECK(registered("slow"));
+}
+
+TEST_CASE_FIXTURE(Watching, "a file that is renamed while it is open waits for its writer") {
+  start();
+  OpenFile writer(at("slow.part"));
+  writer.write("x");
+  fs::rename(at("slow.part"), at("slow"));
+  REQUIRE(later_file_is_registered());
+  CHECK(versions("slow").empty());
+  writer.close();
+  CHECK(registered("slow"));
+}
+
+TEST_CASE_FIXTURE(Watching, "a rename to the final name is a commit") {
+  start();
+  for (const char* unfinished : {"a.part", "b.tmp", "c.filepart", ".d"}) {
+    put(at(unfinished), unfinished);
+  }
+  REQUIRE(later_file_is_registered());
+  CHECK(everything().size() == 1);
+  fs::rename(at("a.part"), at("a"));
+  fs::rename(at(".d"), at("d"));
+  CHECK(registered("a"));
+  CHECK(registered("d"));
+}
+
+TEST_CASE_FIXTURE(Watching, "a hard link under the final name is a commit") {
+  start();
+  put(at("a.part"), "x");
+  fs::create_hard_link(at("a.part"), at("a"));
+  fs::remove(at("a.part"));
+  CHECK(registered("a"));
+}
+
+TEST_CASE_FIXTURE(Watching, "files in directories that come in a burst are all found") {
+  start();
+  std::map<std::string, int> expected;
+  for (int i = 0; i < 50; ++i) {
+    std::string path = "burst-" + std::to_string(i);
+    for (const char* level : {"a", "b", "c", "d"}) {
+      fs::create_directories(at(path));
+      put(at(path + "/file"), path);
+      expected[path + "/file"] = 1;
+      path += std::string("/") + level;
+    }
+  }
+  REQUIRE(ready_files(expected.size()));
+  CHECK(everything() == expected);
+}
+
+TEST_CASE_FIXTURE(Watching, "new content is a new version, and supersedes the old one") {
+  start();
+  put(at("a"), "one");
+  REQUIRE(registered("a"));
+  put(at("a"), "two");
+  REQUIRE(registered("a", 2));
+  CHECK(versions("a").at(0).state == FileState::kSuperseded);
+}
+
+TEST_CASE_FIXTURE(Watching, "the same bytes again are no new version") {
+  start();
+  put(at("a"), "one");
+  REQUIRE(registered("a"));
+  fs::last_write_time(at("a"), 1'000'000);
+  put(at("a"), "one");
+  const auto rewritten = identity(at("a"));
+  REQUIRE(store_.wait_until([&] { return versions("a").at(0).identity == rewritten; }));
+  CHECK(versions("a").size() == 1);
+}
+
+TEST_CASE_FIXTURE(Watching, "a deleted file becomes missing; when it comes back it is new") {
+  start();
+  put(at("a"), "x");
+  REQUIRE(registered("a"));
+  fs::remove(at("a"));
+  REQUIRE(missing("a"));
+  put(at("a"), "x");
+  CHECK(registered("a", 2));
+}
+
+TEST_CASE_FIXTURE(Watching, "a file that is deleted at once is nothing to worry about") {
+  start();
+  for (int i = 0; i < 100; ++i) {
+    put(at("flicker"), std::to_string(i));
+    fs::remove(at("flicker"));
+  }
+  REQUIRE(later_file_is_registered());
+  CHECK(stop()->failed == 0);
+  CHECK(count() == 1);
+}
+
+TEST_CASE_FIXTURE(Watching, "a file that was deleted while nobody watched becomes missing") {
+  put(at("a"), "x");
+  put(at("b"), "x");
+  once();
+  options.once = false;
+  fs::remove(at("a"));
+  start();
+  CHECK(missing("a"));
+  CHECK(versions("b").at(0).state == FileState::kReady);
+}
+
+TEST_CASE_FIXTURE(Watching,
+                  "a renamed file is missing under the old name and ready under the new") {
+  start();
+  put(at("a"), "x");
+  REQUIRE(registered("a"));
+  fs::rename(at("a"), at("b"));
+  CHECK(registered("b"));
+  CHECK(missing("a"));
+}
+
+TEST_CASE_FIXTURE(Watching, "a directory moved in is registered, moved out is missing") {
+  start();
+  fs::create_directories(dir / "outside/d/e");
+  put(dir / "outside/d/e/a", "x");
+  fs::rename(dir / "outside/d", at("d"));
+  REQUIRE(registered("d/e/a"));
+  fs::rename(at("d"), dir / "outside/d");
+  CHECK(missing("d/e/a"));
+}
+
+TEST_CASE_FIXTURE(Watching, "a root that is moved away loses no file; made again, it is watched") {
+  options.poll_interval = 20ms;
+  start();
+  put(at("a"), "x");
+  REQUIRE(registered("a"));
+  fs::rename(landing, dir / "moved");
+  put(dir / "moved/b", "x");
+  fs::rename(dir / "moved", landing);
+  REQUIRE(registered("b"));
+  REQUIRE(later_file_is_registered());
+  CHECK(versions("a").at(0).state == FileState::kReady);
+}
+
+TEST_CASE_FIXTURE(Watching, "a root that is removed and made again is watched again") {
+  options.poll_interval = 20ms;
+  start();
+  put(at("a"), "x");
+  REQUIRE(registered("a"));
+  fs::remove_all(landing);
+  fs::create_directory(landing);
+  put(at("b"), "x");
+  CHECK(registered("b"));
+  CHECK(missing("a"));
+}
+
+TEST_CASE_FIXTURE(Watching, "user globs are not registered") {
+  options.areas[0].ignore = {"*.bak", "archive/*"};
+  start();
+  fs::create_directory(at("archive"));
+  put(at("archive/old"), "x");
+  put(at("a.bak"), "x");
+  REQUIRE(later_file_is_registered());
+  CHECK(everything().size() == 1);
+}
+
+TEST_CASE_FIXTURE(Watching, "links, FIFOs and names that cannot be written down are skipped") {
+  put(dir / "secret", "x");
+  ::symlink((dir / "secret").c_str(), at("link").c_str());
+  ::symlink(dir.path().c_str(), at("link-directory").c_str());
+  ::mkfifo(at("fifo").c_str(), 0644);
+  put(at("latin-\xE9"), "x");
+  put(at("line\nbreak"), "x");
+  start();
+  ::mkfifo(at("fifo-2").c_str(), 0644);
+  ::symlink((dir / "secret").c_str(), at("link-2").c_str());
+  REQUIRE(later_file_is_registered());
+  CHECK(everything().size() == 1);
+}
+
+TEST_CASE_FIXTURE(Watching, "several areas are watched at once") {
+  fs::create_directory(dir / "second");
+  options.areas.push_back({.name = "two", .path = dir / "second", .ignore = {}});
+  start();
+  put(at("a"), "x");
+  put(dir / "second/b", "x");
+  CHECK(registered("a"));
+  REQUIRE(registered("b"));
+  CHECK(versions("b").at(0).landing == "two");
+}
+
+TEST_CASE_FIXTURE(Watching, "an area that is not there is an error at the start") {
+  options.areas[0].path = dir / "none";
+  StopToken never;
+  CHECK(watch(store_, options, {}, never).error().kind == ErrorKind::kNotFound);
+}
+
+TEST_CASE_FIXTURE(Watching, "an area given by a symbolic link is watched") {
+  ::symlink(landing.c_str(), (dir / "link").c_str());
+  options.areas[0].path = dir / "link";
+  start();
+  put(at("a"), "x");
+  CHECK(registered("a"));
+}
+
+TEST_CASE_FIXTURE(Watching, "once: everything is registered, and the summary says how much") {
+  fs::create_directory(at("d"));
+  put(at("a"), "12345");
+  put(at("d/b"), "123");
+  const WatchSummary summary = once();
+  CHECK(summary.registered == 2);
+  CHECK(summary.bytes == 8);
+  CHECK(once().registered == 0);
+}
+
+TEST_CASE_FIXTURE(Watching, "once: a file that stays open for writing is left and counted") {
+  OpenFile writer(at("slow"));
+  put(at("a"), "x");
+  const WatchSummary summary = once();
+  CHECK(summary.registered == 1);
+  CHECK(summary.unsettled == 1);
+}
+
+TEST_CASE_FIXTURE(Watching, "once: an empty area is done at once") {
+  CHECK(once().registered == 0);
+}
+
+TEST_CASE_FIXTURE(Watching, "signs of life come while nothing happens") {
+  std::atomic<int> signs{0};
+  WatchHooks hooks;
+  hooks.alive_interval = 10ms;
+  StopToken stop_token;
+  hooks.on_alive = [&] {
+    if (++signs == 5) stop_token.request_stop();
+  };
+  CHECK(watch(store_, options, hooks, stop_token));
+  CHECK(signs >= 5);
+}
+
+namespace {
+
+struct Failing : Quiet, WatchFixture {
+  Failing() : Failing(new FakeMetastore) {}
+  FakeMetastore& fake;
+
+ private:
+  explicit Failing(FakeMetastore* store)
+      : WatchFixture(std::unique_ptr<metastore::Metastore>(store)), fake(*store) {}
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Failing, "a metastore that is busy for a while loses nothing") {
+  start();
+  fake.fail(1, ErrorKind::kBusy);
+  put(at("a"), "x");
+  CHECK(registered("a"));
+  CHECK(stop()->registered == 1);
+}
+
+TEST_CASE_FIXTURE(Failing, "a metastore that is damaged ends the watcher") {
+  fake.fail(1, ErrorKind::kCorrupt);
+  put(at("a"), "x");
+  StopToken never;
+  CHECK(watch(store_, options, {}, never).error().kind == ErrorKind::kCorrupt);
+}
+
+TEST_CASE_FIXTURE(Failing, "with once a busy metastore is an error at once") {
+  fake.fail(1, ErrorKind::kBusy);
+  put(at("a"), "x");
+  options.once = true;
+  StopToken never;
+  CHECK(watch(store_, options, {}, never).error().kind == ErrorKind::kBusy);
+}
+
+TEST_CASE_FIXTURE(Failing, "files are registered in groups") {
+  for (int i = 0; i < 2'000; ++i) put(at(std::to_string(i)), std::to_string(i));
+  CHECK(once().registered == 2'000);
+  CHECK(fake.groups() < 500);
+}
