@@ -1,0 +1,95 @@
+// The agent: drains what is pending to one destination.
+//
+//   select → claim → check the source → control file → deliver → push the control file → record
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ferry/base/file.h"
+#include "ferry/base/result.h"
+#include "ferry/base/stop.h"
+#include "ferry/base/time.h"
+#include "ferry/metastore/metastore.h"
+#include "ferry/sftp/connect.h"
+
+namespace ferry::transfer {
+
+struct Destination {
+  std::string name;  // what the logs' `destination` column says
+  sftp::ConnectOptions connect;
+  std::string directory = ".";    // where files go; created where missing
+  std::string control_directory;  // where control files go; empty: the same
+};
+
+/// Which of the deliverable files to take. All conditions hold together; without any: everything.
+struct Selection {
+  TimeRange updated;                // of updated_date
+  std::vector<std::string> names;  // paths or ids; a file named here is taken whatever its attempts
+};
+
+struct Limits {
+  std::size_t window_bytes = 4 << 20;   // written and not yet acknowledged, per connection
+  std::size_t files_in_flight = 256;    // per connection; fewer where the server has fewer handles
+  std::chrono::milliseconds stall_timeout = std::chrono::seconds(60);  // without any progress
+};
+
+enum class Fsync : std::uint8_t { kWhereOffered, kNever };
+
+struct TransferOptions {
+  Selection selection;
+  /// Directories of the landing areas, by the registry's `landing` column.
+  std::map<std::string, fs::path> landings;
+  std::int64_t max_attempts = 5;
+  Limits limits;
+  Fsync fsync = Fsync::kWhereOffered;
+  fs::path control_files;  // where the agent keeps its own copy of each batch's control file
+};
+
+struct FileOutcome {
+  std::string_view id;
+  std::string_view path;
+  std::string_view remote_path;
+  std::uint64_t bytes = 0;
+  std::chrono::milliseconds duration{};
+};
+
+/// Is told how a run goes. Called on the agent's threads, one call at a time.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void on_start(std::uint64_t files, std::uint64_t bytes) = 0;
+  virtual void on_bytes(std::uint64_t acknowledged) = 0;
+  virtual void on_delivered(const FileOutcome& file) = 0;
+  virtual void on_failed(const FileOutcome& file, const Error& error) = 0;
+};
+
+struct TransferSummary {
+  std::string destination;
+  std::string batch_id;      // empty where there was nothing to do
+  std::string control_file;  // remote path; empty where none was pushed
+  std::uint64_t selected = 0;
+  std::uint64_t successful = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t bytes = 0;  // delivered
+  std::chrono::milliseconds duration{};
+};
+
+/// What deliver would take now, oldest first.
+Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastore,
+                                                  std::string_view destination,
+                                                  const TransferOptions& options);
+
+/// One run. An error means that nothing was claimed, or that the run ended early with its claims
+/// released; files that failed are in the summary, with the others delivered. Errors: those of
+/// connect_libssh2, kDenied where DESTINATION's directory cannot be made, the metastore's,
+/// kInvalid where a name of the selection matches no file.
+Result<TransferSummary> deliver(metastore::Metastore& metastore, const Destination& destination,
+                                const TransferOptions& options, Observer& observer,
+                                StopToken& stop);
+
+}  // namespace ferry::transfer

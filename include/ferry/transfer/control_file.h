@@ -1,0 +1,43 @@
+// The control file: a batch's list of files, pushed last. B takes its arrival as the proof that
+// all of them are there.
+//
+//   {"version": 1, "batch_id": "…", "created": "…", "agent": "…", "destination": "…",
+//    "count": 2, "total_bytes": 123, "files": [
+//   {"id":"…","path":"in/a.csv","size":100,"checksum":"sha256:…"},
+//   …
+//   ]}
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ferry/base/hash.h"
+#include "ferry/base/time.h"
+
+namespace ferry::transfer {
+
+struct ControlEntry {
+  std::string id;
+  std::string path;  // relative to the destination's directory
+  std::uint64_t size = 0;
+  Checksum checksum;                        // of the bytes that were sent
+  std::optional<Checksum> source_checksum;  // where a transform changed them
+};
+
+struct ControlFile {
+  std::string batch_id;
+  Timestamp created;
+  std::string agent;
+  std::string destination;
+  std::vector<ControlEntry> files;
+};
+
+/// "<batch_id>.control.json".
+std::string control_file_name(std::string_view batch_id);
+
+/// One JSON object, one file a line.
+std::string to_json(const ControlFile& control);
+
+}  // namespace ferry::transfer

@@ -1,0 +1,236 @@
+#include "ferry/transfer/agent.h"
+
+#include <algorithm>
+
+#include "ferry/base/uuid.h"
+#include "transfer/batch.h"
+#include "transfer/landing_roots.h"
+#include "transfer/publish.h"
+#include "transfer/remote_path.h"
+#include "transfer/session.h"
+#include "transfer/worker.h"
+
+namespace ferry::transfer {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using metastore::Metastore;
+
+sftp::Task<void> publish_text(Session& session, std::string path, std::string_view id,
+                              const std::string& text, Fsync fsync, Result<void>& outcome) {
+  const Publication publication{
+      .part_path = part_path(path, id),
+      .final_path = std::move(path),
+      .size = text.size(),
+      .read =
+          [&text](std::uint64_t offset, std::span<std::byte> buffer) {
+            std::ranges::copy(as_bytes(text).subspan(offset, buffer.size()), buffer.begin());
+            return Result<void>();
+          },
+      .on_acknowledged = [](std::uint64_t, std::size_t) {},
+      .verify_source = [] { return Result<void>(); },
+      .fsync = fsync};
+  outcome = co_await publish(*session.client, publication);
+}
+
+/// The steps of one run, in order.
+class Run {
+ public:
+  Run(Metastore& metastore, const Destination& destination, const TransferOptions& options,
+      Observer& observer, StopToken& stop)
+      : metastore_(metastore),
+        destination_(destination),
+        options_(options),
+        observer_(observer),
+        stop_(stop) {}
+
+  Result<TransferSummary> execute();
+
+ private:
+  Result<std::vector<std::string>> select_ids();
+  Result<bool> claim(std::vector<std::string> ids);  // false: others were faster
+  void check_sources();
+  void deliver_files();
+  void finish_with_control_file();
+  Result<std::string> push_control_file(const std::string& text);  // returns its remote path
+  Result<void> record_outcomes();
+
+  void end(Job& job, const Error& error);
+  Result<void> keep_control_file(const std::string& text);
+
+  Metastore& metastore_;
+  const Destination& destination_;
+  const TransferOptions& options_;
+  Observer& observer_;
+  StopToken& stop_;
+
+  LandingRoots roots_;
+  Session session_;
+  bool session_ended_ = false;
+  std::unique_ptr<metastore::AgentPresence> presence_;
+  Batch batch_;
+  TransferSummary summary_;
+};
+
+Result<TransferSummary> Run::execute() {
+  const auto started = Clock::now();
+  summary_.destination = destination_.name;
+  auto roots = LandingRoots::open(options_.landings);
+  if (!roots) return roots.error();
+  roots_ = std::move(*roots);
+  auto ids = select_ids();
+  if (!ids) return ids.error();
+  if (ids->empty()) return summary_;
+
+  // Before anything is claimed: a destination that does not answer changes nothing.
+  auto session = open_session(destination_, options_.limits, stop_);
+  if (!session) return session.error();
+  session_ = std::move(*session);
+  const auto claimed = claim(std::move(*ids));
+  if (!claimed) return claimed.error();
+  if (!*claimed) return summary_;
+
+  check_sources();
+  if (auto kept = keep_control_file(to_json(make_control_file(batch_, is_open))); !kept) {
+    return kept.error();
+  }
+  deliver_files();
+  finish_with_control_file();
+  if (auto recorded = record_outcomes(); !recorded) return recorded.error();
+
+  count(batch_, summary_);
+  summary_.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started);
+  if (summary_.successful + summary_.failed < summary_.selected) {
+    return make_error(ErrorKind::kCancelled,
+                      "stopped: {} of {} files were delivered, the others stay pending",
+                      summary_.successful, summary_.selected);
+  }
+  return summary_;
+}
+
+Result<std::vector<std::string>> Run::select_ids() {
+  const auto selected = select(metastore_, destination_.name, options_);
+  if (!selected) return selected.error();
+  std::vector<std::string> ids;
+  ids.reserve(selected->size());
+  for (const auto& file : *selected) ids.push_back(file.id);
+  return ids;
+}
+
+Result<bool> Run::claim(std::vector<std::string> ids) {
+  auto presence = metastore_.join();
+  if (!presence) return presence.error();
+  presence_ = std::move(*presence);
+  batch_.id = uuid_v7();
+  batch_.agent = presence_->name();
+  batch_.destination = destination_.name;
+  batch_.created = now();
+  auto claims = metastore_.claim({.destination = destination_.name,
+                                  .batch_id = batch_.id,
+                                  .agent = batch_.agent,
+                                  .ids = std::move(ids),
+                                  .ignore_max_attempts = !options_.selection.names.empty()});
+  if (!claims) return claims.error();
+  if (claims->empty()) return false;
+  batch_.jobs = make_jobs(std::move(*claims), session_.directory);
+  summary_.batch_id = batch_.id;
+  summary_.selected = batch_.jobs.size();
+  return true;
+}
+
+void Run::end(Job& job, const Error& error) {
+  job.finished = now();
+  job.outcome = error;
+  observer_.on_failed(outcome_of(job), error);
+}
+
+void Run::check_sources() {
+  for (Job& job : batch_.jobs) {
+    if (stop_.stop_requested()) return;
+    const metastore::FileRecord& file = job.claim.file;
+    auto source = check_source(roots_.fd(file.landing), file);
+    if (source) {
+      job.source = *source;
+    } else {
+      end(job, source.error());
+    }
+  }
+}
+
+void Run::deliver_files() {
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+  for (const Job& job : batch_.jobs) {
+    if (!is_open(job)) continue;
+    ++files;
+    bytes += job.source.identity.size;
+  }
+  observer_.on_start(files, bytes);
+  JobQueue queue(batch_.jobs);
+  const auto ended = Worker(session_, queue, roots_, options_, observer_, stop_).run();
+  session_ended_ = !ended;
+  if (ended || stop_.stop_requested()) return;  // what a stop left over stays pending
+  for (Job& job : batch_.jobs) {
+    if (is_open(job)) end(job, ended.error());
+  }
+}
+
+/// Delivered files without a control file are of no use to B: they count as failed.
+void Run::finish_with_control_file() {
+  const ControlFile delivered = make_control_file(batch_, is_delivered);
+  if (delivered.files.empty()) return;
+  const auto path = push_control_file(to_json(delivered));
+  if (path) {
+    summary_.control_file = *path;
+    return;
+  }
+  const Error error = path.error().with_context("control file");
+  for (Job& job : batch_.jobs) {
+    if (is_delivered(job)) end(job, error);
+  }
+}
+
+Result<std::string> Run::push_control_file(const std::string& text) {
+  if (auto kept = keep_control_file(text); !kept) return kept.error();
+  if (session_ended_) {
+    auto session = open_session(destination_, options_.limits, stop_);
+    if (!session) return session.error();
+    session_ = std::move(*session);
+  }
+  const std::string path = join_remote(session_.control_directory, control_file_name(batch_.id));
+  Result<void> outcome;
+  session_.client->spawn(
+      publish_text(session_, path, batch_.id, text, options_.fsync, outcome));
+  if (auto ran = session_.client->run(); !ran) return ran.error();
+  if (!outcome) return outcome.error();
+  return path;
+}
+
+Result<void> Run::keep_control_file(const std::string& text) {
+  if (auto made = make_directories(options_.control_files); !made) return made;
+  return replace_file(options_.control_files / control_file_name(batch_.id), text);
+}
+
+Result<void> Run::record_outcomes() {
+  // In groups, so that a very large batch needs no second copy of itself.
+  constexpr std::size_t kGroupSize = 8192;
+  std::vector<metastore::TransferRecord> group;
+  for (auto job = batch_.jobs.begin(); job != batch_.jobs.end(); ++job) {
+    if (!is_open(*job)) group.push_back(make_record(*job, batch_));
+    const bool is_last = std::next(job) == batch_.jobs.end();
+    if (group.size() < kGroupSize && !is_last) continue;
+    if (auto appended = metastore_.append_transfers(group); !appended) return appended;
+    group.clear();
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<TransferSummary> deliver(Metastore& metastore, const Destination& destination,
+                                const TransferOptions& options, Observer& observer,
+                                StopToken& stop) {
+  return Run(metastore, destination, options, observer, stop).execute();
+}
+
+}  // namespace ferry::transfer

@@ -1,0 +1,86 @@
+#include "transfer/batch.h"
+
+#include "transfer/remote_path.h"
+
+namespace ferry::transfer {
+
+using metastore::TransferRecord;
+using metastore::TransferStatus;
+
+std::vector<Job> make_jobs(std::vector<metastore::Claim> claims, const std::string& directory) {
+  std::vector<Job> jobs;
+  jobs.reserve(claims.size());
+  for (auto& claim : claims) {
+    std::string remote_path = join_remote(directory, claim.file.path);
+    jobs.push_back(Job{.claim = std::move(claim),
+                       .source = {},
+                       .remote_path = std::move(remote_path),
+                       .duration = {},
+                       .finished = {},
+                       .outcome = {}});
+  }
+  return jobs;
+}
+
+ControlFile make_control_file(const Batch& batch, bool (*is_listed)(const Job&)) {
+  ControlFile control{.batch_id = batch.id,
+                      .created = batch.created,
+                      .agent = batch.agent,
+                      .destination = batch.destination,
+                      .files = {}};
+  for (const Job& job : batch.jobs) {
+    if (!is_listed(job)) continue;
+    control.files.push_back({.id = job.claim.file.id,
+                             .path = job.claim.file.path,
+                             .size = job.source.identity.size,
+                             .checksum = job.source.sha256,
+                             .source_checksum = {}});
+  }
+  return control;
+}
+
+TransferRecord make_record(const Job& job, const Batch& batch) {
+  TransferRecord record;
+  record.id = job.claim.file.id;
+  record.date = job.finished;
+  record.destination = batch.destination;
+  record.batch_id = batch.id;
+  record.agent = batch.agent;
+  record.attempt = job.claim.attempt;
+  record.duration_ms = job.duration.count();
+  record.remote_path = job.remote_path;
+  if (is_delivered(job)) {
+    record.status = TransferStatus::kSuccessful;
+    record.bytes = static_cast<std::int64_t>(job.source.identity.size);
+    record.checksum = job.source.sha256;
+  } else {
+    const Error& error = job.outcome->error();
+    record.status = TransferStatus::kFailed;
+    record.error = metastore::TransferError{.kind = std::string(to_string(error.kind)),
+                                            .message = error.message,
+                                            .retryable = is_retryable(error.kind)};
+  }
+  return record;
+}
+
+FileOutcome outcome_of(const Job& job) {
+  return FileOutcome{.id = job.claim.file.id,
+                     .path = job.claim.file.path,
+                     .remote_path = job.remote_path,
+                     .bytes = job.source.identity.size,
+                     .duration = job.duration};
+}
+
+void count(const Batch& batch, TransferSummary& summary) {
+  for (const Job& job : batch.jobs) {
+    if (is_open(job)) continue;
+    if (is_delivered(job)) {
+      ++summary.successful;
+      summary.bytes += job.source.identity.size;
+    } else {
+      ++summary.failed;
+    }
+  }
+}
+
+}  // namespace ferry::transfer

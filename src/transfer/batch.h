@@ -1,0 +1,41 @@
+// The claimed files of one run, and what the tables and the control file say of them. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ferry/base/time.h"
+#include "ferry/metastore/metastore.h"
+#include "ferry/transfer/agent.h"
+#include "ferry/transfer/control_file.h"
+#include "transfer/job.h"
+
+namespace ferry::transfer {
+
+struct Batch {
+  std::string id;
+  std::string agent;
+  std::string destination;
+  Timestamp created;
+  std::vector<Job> jobs;
+};
+
+/// The jobs for CLAIMS below DIRECTORY.
+std::vector<Job> make_jobs(std::vector<metastore::Claim> claims, const std::string& directory);
+
+inline bool is_open(const Job& job) { return !job.outcome; }
+inline bool is_delivered(const Job& job) { return job.outcome && job.outcome->has_value(); }
+
+/// The control file with those jobs for which IS_LISTED holds.
+ControlFile make_control_file(const Batch& batch, bool (*is_listed)(const Job&));
+
+/// What transfer_logs is to say of a job that has ended.
+metastore::TransferRecord make_record(const Job& job, const Batch& batch);
+
+FileOutcome outcome_of(const Job& job);
+
+/// Adds the jobs that have ended to SUMMARY's counts.
+void count(const Batch& batch, TransferSummary& summary);
+
+}  // namespace ferry::transfer

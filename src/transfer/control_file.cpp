@@ -1,0 +1,55 @@
+#include "ferry/transfer/control_file.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace ferry::transfer {
+namespace {
+
+constexpr int kControlFileVersion = 1;
+
+using Json = nlohmann::ordered_json;
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string entry_line(const ControlEntry& entry) {
+  Json json{{"id", entry.id},
+            {"path", entry.path},
+            {"size", entry.size},
+            {"checksum", entry.checksum.to_string()}};
+  if (entry.source_checksum) json["source_checksum"] = entry.source_checksum->to_string();
+  return dump(json);
+}
+
+}  // namespace
+
+std::string control_file_name(std::string_view batch_id) {
+  return fmt::format("{}.control.json", batch_id);
+}
+
+std::string to_json(const ControlFile& control) {
+  std::uint64_t total = 0;
+  for (const ControlEntry& entry : control.files) total += entry.size;
+  // Not one Json value for all: a batch may have very many files.
+  std::string text = dump(Json{{"version", kControlFileVersion},
+                               {"batch_id", control.batch_id},
+                               {"created", format_timestamp(control.created)},
+                               {"agent", control.agent},
+                               {"destination", control.destination},
+                               {"count", control.files.size()},
+                               {"total_bytes", total}});
+  text.pop_back();
+  text += ",\"files\":[";
+  std::string_view separator = "\n";
+  for (const ControlEntry& entry : control.files) {
+    text.append(separator).append(entry_line(entry));
+    separator = ",\n";
+  }
+  text += "\n]}\n";
+  return text;
+}
+
+}  // namespace ferry::transfer

@@ -1,0 +1,60 @@
+#include "transfer/remote_directories.h"
+
+#include <utility>
+
+#include "transfer/remote_path.h"
+
+namespace ferry::transfer {
+
+struct RemoteDirectories::Outcome {
+  Entry& entry;
+
+  bool await_ready() const { return entry.outcome.has_value(); }
+  void await_suspend(std::coroutine_handle<> awaiting) { entry.waiting.push_back(awaiting); }
+  Result<void> await_resume() const { return *entry.outcome; }
+};
+
+sftp::Task<Result<void>> RemoteDirectories::ensure(std::string directory) {
+  const auto [found, is_new] = entries_.try_emplace(directory);
+  Entry& entry = found->second;
+  if (!is_new) co_return co_await Outcome{entry};
+  entry.outcome = co_await make(std::move(directory));
+  const Result<void> outcome = *entry.outcome;
+  for (const auto waiting : std::exchange(entry.waiting, {})) waiting.resume();
+  co_return outcome;
+}
+
+sftp::Task<Result<void>> RemoteDirectories::make(std::string directory) {
+  const auto there = co_await is_directory(directory);
+  if (!there) co_return there.error();
+  if (*there) co_return Result<void>();
+  const std::string parent = remote_parent(directory);
+  if (parent != directory && parent != ".") {
+    const auto parent_there = co_await ensure(parent);
+    if (!parent_there) co_return parent_there;
+  }
+  const auto made = co_await client_.mkdir(directory);
+  if (made) co_return made;
+  // Another agent may have made it between our two requests.
+  const auto there_now = co_await is_directory(directory);
+  if (there_now && *there_now) co_return Result<void>();
+  co_return made.error().with_context("create remote directory " + directory);
+}
+
+sftp::Task<Result<bool>> RemoteDirectories::is_directory(std::string path) {
+  const auto attributes = co_await client_.stat(path);
+  if (!attributes) {
+    if (attributes.error().kind == ErrorKind::kNotFound) co_return false;
+    co_return attributes.error().with_context("look at remote directory " + path);
+  }
+  constexpr std::uint32_t kTypeMask = 0170000;
+  constexpr std::uint32_t kDirectory = 0040000;
+  const auto permissions = attributes->permissions;
+  if (permissions && (*permissions & kTypeMask) != kDirectory) {
+    co_return make_error(ErrorKind::kDenied, "remote directory {}: there is a file of that name",
+                         path);
+  }
+  co_return true;
+}
+
+}  // namespace ferry::transfer

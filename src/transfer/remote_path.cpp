@@ -1,0 +1,42 @@
+#include "transfer/remote_path.h"
+
+#include <fmt/format.h>
+
+namespace ferry::transfer {
+namespace {
+
+constexpr std::size_t kMaxNameBytes = 255;  // NAME_MAX of the usual file systems
+
+bool continues_utf8_character(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
+}
+
+}  // namespace
+
+std::string join_remote(std::string_view directory, std::string_view relative) {
+  if (directory.empty()) return std::string(relative);
+  const bool has_slash = directory.ends_with('/');
+  return fmt::format("{}{}{}", directory, has_slash ? "" : "/", relative);
+}
+
+std::string remote_parent(std::string_view path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string_view::npos) return ".";
+  return std::string(slash == 0 ? "/" : path.substr(0, slash));
+}
+
+std::string part_path(std::string_view final_path, std::string_view id) {
+  const auto slash = final_path.rfind('/');
+  const std::size_t name_at = slash == std::string_view::npos ? 0 : slash + 1;
+  const std::string_view directory = final_path.substr(0, name_at);
+  std::string_view name = final_path.substr(name_at);
+  const std::string suffix = fmt::format(".{}.part", id);
+  if (1 + name.size() + suffix.size() > kMaxNameBytes) {
+    std::size_t size = kMaxNameBytes - 1 - suffix.size();
+    while (size > 0 && continues_utf8_character(name[size])) --size;
+    name = name.substr(0, size);
+  }
+  return fmt::format("{}.{}{}", directory, name, suffix);
+}
+
+}  // namespace ferry::transfer

@@ -1,0 +1,19 @@
+// Names at the destination. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace ferry::transfer {
+
+/// DIRECTORY and RELATIVE with one '/' between them.
+std::string join_remote(std::string_view directory, std::string_view relative);
+
+/// All before the last '/'; "." for a bare name, "/" for a name at the root.
+std::string remote_parent(std::string_view path);
+
+/// The name under which FINAL_PATH grows: ".<name>.<id>.part" beside it, the name cut where the
+/// whole would be longer than the 255 bytes that file systems allow.
+std::string part_path(std::string_view final_path, std::string_view id);
+
+}  // namespace ferry::transfer

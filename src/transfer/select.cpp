@@ -1,0 +1,76 @@
+#include "transfer/select.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "ferry/base/log.h"
+
+namespace ferry::transfer {
+namespace {
+
+bool is_named(const metastore::FileRecord& file, const std::string& name) {
+  return name == file.id || name == file.path;
+}
+
+/// The names of a selection that no file has had so far.
+class UnmatchedNames {
+ public:
+  explicit UnmatchedNames(const std::vector<std::string>& names)
+      : names_(names.begin(), names.end()) {}
+
+  void see(const metastore::FileRecord& file) {
+    names_.erase(file.id);
+    names_.erase(file.path);
+  }
+
+  Result<void> none_left() const {
+    if (names_.empty()) return {};
+    return make_error(ErrorKind::kInvalid,
+                      "{}: no registered file has this path or id ('ferry list' shows them)",
+                      *names_.begin());
+  }
+
+ private:
+  std::set<std::string, std::less<>> names_;
+};
+
+}  // namespace
+
+bool is_selected(const metastore::FileRecord& file, const metastore::Delivery* delivery,
+                 const TransferOptions& options) {
+  const Selection& selection = options.selection;
+  if (!selection.updated.contains(file.updated_date)) return false;
+  if (selection.names.empty()) {
+    return metastore::is_deliverable(file, delivery, options.max_attempts);
+  }
+  return std::ranges::any_of(selection.names,
+                             [&](const std::string& name) { return is_named(file, name); }) &&
+         metastore::is_deliverable(file, delivery, std::numeric_limits<std::int64_t>::max());
+}
+
+Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastore,
+                                                  std::string_view destination,
+                                                  const TransferOptions& options) {
+  std::vector<metastore::FileRecord> selected;
+  std::map<std::string, std::uint64_t> elsewhere;
+  UnmatchedNames unmatched(options.selection.names);
+  const auto visited = metastore.visit(
+      [&](const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
+        unmatched.see(file);
+        if (!is_selected(file, metastore::find_delivery(deliveries, destination), options)) return;
+        if (options.landings.contains(file.landing)) {
+          selected.push_back(file);
+        } else {
+          ++elsewhere[file.landing];
+        }
+      });
+  if (!visited) return visited.error();
+  if (auto matched = unmatched.none_left(); !matched) return matched.error();
+  for (const auto& [landing, files] : elsewhere) {
+    log::warning("files of another landing area left out", {{"landing", landing}, {"files", files}});
+  }
+  return selected;
+}
+
+}  // namespace ferry::transfer

@@ -1,0 +1,64 @@
+#include "transfer/session.h"
+
+namespace ferry::transfer {
+namespace {
+
+using sftp::Task;
+
+Task<Result<std::string>> find_or_make(Session& session, std::string directory) {
+  const auto there = co_await session.directories->ensure(directory);
+  if (!there) co_return there.error();
+  co_return co_await session.client->realpath(directory);
+}
+
+Task<void> find_directories(Session& session, const Destination& destination,
+                            Result<void>& outcome) {
+  const auto directory = co_await find_or_make(session, destination.directory);
+  if (!directory) {
+    outcome = directory.error();
+    co_return;
+  }
+  session.directory = *directory;
+  session.control_directory = *directory;
+  if (destination.control_directory.empty()) co_return;
+  const auto control = co_await find_or_make(session, destination.control_directory);
+  if (!control) {
+    outcome = control.error();
+    co_return;
+  }
+  session.control_directory = *control;
+}
+
+/// Without its directories a destination is as good as closed to us.
+Error as_refusal(Error error) {
+  if (error.kind == ErrorKind::kDenied || error.kind == ErrorKind::kFailed ||
+      error.kind == ErrorKind::kNotFound) {
+    error.kind = ErrorKind::kRefused;
+  }
+  return error;
+}
+
+}  // namespace
+
+Result<Session> open_session(const Destination& destination, const Limits& limits,
+                             StopToken& stop) {
+  auto channel = sftp::connect_libssh2(destination.connect, stop);
+  if (!channel) return channel.error();
+  auto client = sftp::Client::start(std::move(*channel),
+                                    {.window_bytes = limits.window_bytes,
+                                     .stall_timeout = limits.stall_timeout},
+                                    stop);
+  if (!client) return client.error().with_context(destination.connect.host);
+  Session session{.client = std::move(*client),
+                  .directories = nullptr,
+                  .directory = {},
+                  .control_directory = {}};
+  session.directories = std::make_unique<RemoteDirectories>(*session.client);
+  Result<void> outcome;
+  session.client->spawn(find_directories(session, destination, outcome));
+  if (auto ran = session.client->run(); !ran) return ran.error();
+  if (!outcome) return as_refusal(outcome.error());
+  return session;
+}
+
+}  // namespace ferry::transfer

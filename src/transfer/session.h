@@ -1,0 +1,25 @@
+// A connection to a destination, with its directories found or made.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "ferry/base/result.h"
+#include "ferry/base/stop.h"
+#include "ferry/sftp/client.h"
+#include "ferry/transfer/agent.h"
+#include "transfer/remote_directories.h"
+
+namespace ferry::transfer {
+
+struct Session {
+  std::unique_ptr<sftp::Client> client;
+  std::unique_ptr<RemoteDirectories> directories;
+  std::string directory;          // absolute, as the server spells it
+  std::string control_directory;  // likewise
+};
+
+/// Errors: those of connect_libssh2; kRefused where a directory cannot be had.
+Result<Session> open_session(const Destination& destination, const Limits& limits, StopToken& stop);
+
+}  // namespace ferry::transfer

@@ -1,0 +1,118 @@
+#include "transfer/source.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+namespace ferry::transfer {
+namespace {
+
+constexpr std::size_t kHashBlockBytes = 256 * 1024;
+
+Error changed(std::string_view path, std::string_view when) {
+  return make_error(ErrorKind::kAbnormal, "{}: the file changed {}", path, when);
+}
+
+Result<UniqueFd> open_regular(int landing_fd, const std::string& path) {
+  auto fd = open_beneath(landing_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!fd) {
+    if (fd.error().kind != ErrorKind::kNotFound) return fd;
+    return make_error(ErrorKind::kAbnormal, "{}: the file is not in the landing area any more",
+                      path);
+  }
+  const auto status = stat_fd(fd->get(), path);
+  if (!status) return status.error();
+  if (!S_ISREG(status->st_mode)) {
+    return make_error(ErrorKind::kAbnormal, "{}: not a regular file", path);
+  }
+  return fd;
+}
+
+Result<FileIdentity> identity_of_fd(int fd, const std::string& path) {
+  const auto status = stat_fd(fd, path);
+  if (!status) return status.error();
+  return identity_of(*status);
+}
+
+struct ContentChecksums {
+  Checksum sha256;
+  Checksum registered;  // under the algorithm that was asked for
+};
+
+Result<ContentChecksums> hash_content(int fd, std::uint64_t size, HashAlgorithm algorithm,
+                                      const std::string& path) {
+  Hasher sha256(HashAlgorithm::kSha256);
+  std::optional<Hasher> other;
+  if (algorithm != HashAlgorithm::kSha256) other.emplace(algorithm);
+  std::vector<std::byte> block(kHashBlockBytes);
+  for (std::uint64_t offset = 0; offset < size;) {
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(block.size(),
+                                                                         size - offset));
+    const auto bytes = std::span(block).first(wanted);
+    const auto count = pread_full(fd, bytes, offset, path);
+    if (!count) return count.error();
+    if (*count != wanted) return changed(path, "while it was hashed: it became shorter");
+    sha256.update(bytes);
+    if (other) other->update(bytes);
+    offset += wanted;
+  }
+  ContentChecksums result{.sha256 = sha256.finish(), .registered = {}};
+  result.registered = other ? other->finish() : result.sha256;
+  return result;
+}
+
+}  // namespace
+
+Result<CheckedSource> check_source(int landing_fd, const metastore::FileRecord& record) {
+  const auto fd = open_regular(landing_fd, record.path);
+  if (!fd) return fd.error();
+  const auto before = identity_of_fd(fd->get(), record.path);
+  if (!before) return before.error();
+  if (record.identity == *before && record.checksum.algorithm == HashAlgorithm::kSha256) {
+    return CheckedSource{*before, record.checksum};
+  }
+  const auto content =
+      hash_content(fd->get(), before->size, record.checksum.algorithm, record.path);
+  if (!content) return content.error();
+  if (content->registered != record.checksum) {
+    return make_error(ErrorKind::kAbnormal,
+                      "{}: its checksum is {}, the registry says {}: the file changed after it was "
+                      "registered, or was registered wrongly",
+                      record.path, content->registered.to_string(), record.checksum.to_string());
+  }
+  const auto after = identity_of_fd(fd->get(), record.path);
+  if (!after) return after.error();
+  if (*after != *before) return changed(record.path, "while it was hashed");
+  return CheckedSource{*before, content->sha256};
+}
+
+Result<SourceStream> SourceStream::open(int landing_fd, const std::string& path,
+                                        const CheckedSource& expected) {
+  auto fd = open_regular(landing_fd, path);
+  if (!fd) return fd.error();
+  const auto identity = identity_of_fd(fd->get(), path);
+  if (!identity) return identity.error();
+  if (*identity != expected.identity) return changed(path, "before it was sent");
+  return SourceStream(std::move(*fd), path, expected);
+}
+
+Result<void> SourceStream::read(std::uint64_t offset, std::span<std::byte> buffer) {
+  const auto count = pread_full(fd_.get(), buffer, offset, path_);
+  if (!count) return count.error();
+  if (*count != buffer.size()) return changed(path_, "while it was sent: it became shorter");
+  hasher_.update(buffer);
+  return {};
+}
+
+Result<void> SourceStream::verify() {
+  const auto identity = identity_of_fd(fd_.get(), path_);
+  if (!identity) return identity.error();
+  if (*identity != expected_.identity || hasher_.finish() != expected_.sha256) {
+    return changed(path_, "while it was sent");
+  }
+  return {};
+}
+
+}  // namespace ferry::transfer

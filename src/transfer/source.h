@@ -1,0 +1,48 @@
+// A file in a landing area, held against what the registry says of it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "ferry/base/fd.h"
+#include "ferry/base/file.h"
+#include "ferry/base/hash.h"
+#include "ferry/base/result.h"
+#include "ferry/metastore/records.h"
+
+namespace ferry::transfer {
+
+/// What check_source found: exactly these bytes are to be sent.
+struct CheckedSource {
+  FileIdentity identity;
+  Checksum sha256;
+};
+
+/// Holds a file against its record: by identity where the record has one and it is unchanged, else
+/// by content. kAbnormal: not a regular file, vanished, or not the bytes that were registered.
+Result<CheckedSource> check_source(int landing_fd, const metastore::FileRecord& record);
+
+/// Reads the bytes of a checked source, once and in order, and proves at the end that they were
+/// the checked ones.
+class SourceStream {
+ public:
+  static Result<SourceStream> open(int landing_fd, const std::string& path,
+                                   const CheckedSource& expected);
+
+  /// OFFSET must be where the last read ended.
+  Result<void> read(std::uint64_t offset, std::span<std::byte> buffer);
+
+  /// kAbnormal where what was read is not what was checked, or the file changed meanwhile.
+  Result<void> verify();
+
+ private:
+  SourceStream(UniqueFd fd, std::string path, const CheckedSource& expected)
+      : fd_(std::move(fd)), path_(std::move(path)), expected_(expected) {}
+
+  UniqueFd fd_;
+  std::string path_;
+  CheckedSource expected_;
+  Hasher hasher_{HashAlgorithm::kSha256};
+};
+
+}  // namespace ferry::transfer

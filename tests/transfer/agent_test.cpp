@@ -1,0 +1,307 @@
+// Whole runs against a real OpenSSH server and a real metastore.
+#include "ferry/transfer/agent.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include <boost/filesystem/directory.hpp>
+#include <boost/filesystem/operations.hpp>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "sftp/openssh_server.h"
+#include "temporary_directory.h"
+
+using namespace ferry;
+using namespace ferry::transfer;
+using metastore::Delivery;
+using metastore::FileRecord;
+using metastore::TransferStatus;
+
+namespace {
+
+class Recorder final : public Observer {
+ public:
+  void on_start(std::uint64_t files, std::uint64_t total) override {
+    started_files = files;
+    started_bytes = total;
+  }
+  void on_bytes(std::uint64_t acknowledged) override {
+    bytes += acknowledged;
+    if (on_progress) on_progress();
+  }
+  void on_delivered(const FileOutcome& file) override { delivered.emplace(file.path); }
+  void on_failed(const FileOutcome& file, const Error& error) override {
+    failed.emplace(file.path, error);
+  }
+
+  std::uint64_t started_files = 0;
+  std::uint64_t started_bytes = 0;
+  std::uint64_t bytes = 0;
+  std::function<void()> on_progress;
+  std::set<std::string> delivered;
+  std::map<std::string, Error> failed;
+};
+
+struct Fixture {
+  sftp::testing::OpenSshServer server;
+  testing::TemporaryDirectory folder;
+  fs::path landing = folder.path() / "landing";
+  std::unique_ptr<metastore::Metastore> store;
+  Destination destination;
+  TransferOptions options;
+  Recorder recorder;
+  StopToken stop;
+
+  Fixture() {
+    REQUIRE(make_directories(landing));
+    store = std::move(*metastore::open_metastore(folder.path() / "metastore", {}));
+    destination.name = "b";
+    destination.connect = server.connect_options();
+    destination.directory = server.root().string();
+    options.landings = {{"in", landing}};
+    options.control_files = folder.path() / "batches";
+    options.limits.stall_timeout = std::chrono::seconds(20);
+  }
+
+  fs::path remote(const std::string& path) const { return server.root() / path; }
+
+  void land(const std::string& path, std::string_view content) const {
+    REQUIRE(make_directories((landing / path).parent_path()));
+    REQUIRE(replace_file(landing / path, content));
+  }
+  std::string land_and_register(const std::string& path, std::string_view content) {
+    land(path, content);
+    struct stat status{};
+    REQUIRE(::stat((landing / path).c_str(), &status) == 0);
+    FileRecord record;
+    record.path = path;
+    record.landing = "in";
+    record.identity = identity_of(status);
+    record.checksum = sha256(content);
+    const auto registered = store->register_files({record});
+    REQUIRE(registered);
+    return registered->front().id;
+  }
+  static Checksum sha256(std::string_view content) {
+    Hasher hasher(HashAlgorithm::kSha256);
+    hasher.update(as_bytes(content));
+    return hasher.finish();
+  }
+
+  Result<TransferSummary> run() { return deliver(*store, destination, options, recorder, stop); }
+
+  std::map<std::string, TransferStatus> statuses() {
+    std::map<std::string, TransferStatus> result;
+    REQUIRE(store->visit([&](const FileRecord& file, std::span<const Delivery> deliveries) {
+      if (const auto* delivery = metastore::find_delivery(deliveries, "b")) {
+        result[file.path] = delivery->status;
+      }
+    }));
+    return result;
+  }
+  std::vector<std::string> names_at_destination() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(server.root())) {
+      names.push_back(entry.path().filename().string());
+    }
+    return names;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "nothing pending: nothing happens, not even a connection") {
+  destination.connect.port = sftp::testing::unused_port();
+  const auto summary = run();
+  REQUIRE(summary);
+  CHECK(summary->batch_id.empty());
+  CHECK(summary->selected == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "files arrive whole, the control file names them, the log says so") {
+  const std::string large(3'000'000, 'x');
+  const std::string id = land_and_register("sub/dir/a b.csv", "hello");
+  land_and_register("größe.txt", large);
+  land_and_register("empty", "");
+  const auto summary = run();
+  REQUIRE(summary);
+  CHECK(summary->successful == 3);
+  CHECK(summary->failed == 0);
+  CHECK(summary->bytes == large.size() + 5);
+  CHECK(read_file(remote("sub/dir/a b.csv")).value() == "hello");
+  CHECK(read_file(remote("größe.txt")).value() == large);
+  CHECK(read_file(remote("empty")).value().empty());
+
+  const auto control = nlohmann::json::parse(read_file(summary->control_file).value());
+  CHECK(control["batch_id"] == summary->batch_id);
+  CHECK(control["count"] == 3);
+  CHECK(control["files"][0]["id"] == id);
+  CHECK(control["files"][0]["path"] == "sub/dir/a b.csv");
+  CHECK(control["files"][0]["checksum"] == sha256("hello").to_string());
+
+  const auto history = store->history(id).value();
+  REQUIRE(history.transfers.size() == 2);
+  CHECK(history.transfers[0].status == TransferStatus::kInProgress);
+  CHECK(history.transfers[1].status == TransferStatus::kSuccessful);
+  CHECK(history.transfers[1].remote_path == remote("sub/dir/a b.csv").string());
+  CHECK(history.transfers[1].checksum == sha256("hello"));
+  CHECK(history.transfers[1].bytes == 5);
+
+  CHECK(recorder.started_files == 3);
+  CHECK(recorder.bytes == recorder.started_bytes);
+  CHECK(recorder.delivered.size() == 3);
+  INFO("no part file is left behind");
+  CHECK(names_at_destination().size() == 4);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a second run has nothing to do") {
+  land_and_register("a", "1");
+  REQUIRE(run());
+  CHECK(run()->batch_id.empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a new version replaces the old one at B") {
+  land_and_register("a", "old");
+  REQUIRE(run());
+  land_and_register("a", "newer");
+  CHECK(run()->successful == 1);
+  CHECK(read_file(remote("a")).value() == "newer");
+}
+
+TEST_CASE_FIXTURE(Fixture, "the control file goes to a directory of its own where asked") {
+  destination.control_directory = (server.root() / "control").string();
+  land_and_register("a", "1");
+  const auto summary = run();
+  CHECK(fs::path(summary->control_file).parent_path() == server.root() / "control");
+  CHECK(fs::exists(summary->control_file));
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is not the registered bytes fails alone") {
+  land_and_register("good", "1");
+  land_and_register("bad", "1");
+  land_and_register("gone", "1");
+  land("bad", "2");
+  fs::remove(landing / "gone");
+  const auto summary = run();
+  REQUIRE(summary);
+  CHECK(summary->successful == 1);
+  CHECK(summary->failed == 2);
+  CHECK(recorder.failed.at("bad").kind == ErrorKind::kAbnormal);
+  CHECK(statuses() == std::map<std::string, TransferStatus>{{"bad", TransferStatus::kFailed},
+                                                            {"gone", TransferStatus::kFailed},
+                                                            {"good", TransferStatus::kSuccessful}});
+  CHECK_FALSE(fs::exists(remote("bad")));
+  CHECK(nlohmann::json::parse(read_file(summary->control_file).value())["count"] == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a file that changes while it is sent is not published") {
+  land_and_register("a", std::string(8'000'000, 'x'));
+  recorder.on_progress = [&] {
+    const auto fd = open_file(landing / "a", O_WRONLY);
+    CHECK(write_full(fd->get(), as_bytes("y"), "a"));
+  };
+  const auto summary = run();
+  REQUIRE(summary);
+  CHECK(summary->failed == 1);
+  CHECK(summary->control_file.empty());
+  CHECK(names_at_destination().empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a directory that cannot be made fails its files alone") {
+  land_and_register("taken/a", "1");
+  land_and_register("free/a", "1");
+  std::ofstream(remote("taken").native()) << "a file";
+  const auto summary = run();
+  REQUIRE(summary);
+  CHECK(summary->successful == 1);
+  CHECK(recorder.failed.at("taken/a").message.find("taken") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a target that cannot be replaced keeps what it is; no part file stays") {
+  land_and_register("a", "1");
+  REQUIRE(make_directories(remote("a/occupied")));
+  const auto summary = run();
+  REQUIRE(summary);
+  CHECK(summary->failed == 1);
+  CHECK(fs::exists(remote("a/occupied")));
+  CHECK(names_at_destination() == std::vector<std::string>{"a"});
+}
+
+TEST_CASE_FIXTURE(Fixture, "a destination that refuses us changes nothing here") {
+  land_and_register("a", "1");
+  SUBCASE("unknown key") {
+    destination.connect.identities = {server.unauthorized_key("stranger", "ed25519")};
+    CHECK(run().error().kind == ErrorKind::kRefused);
+  }
+  SUBCASE("wrong host key") {
+    destination.connect.known_hosts = {server.wrong_known_hosts()};
+    CHECK(run().error().kind == ErrorKind::kRefused);
+  }
+  SUBCASE("no directory to be had") {
+    std::ofstream(remote("file").native()) << "x";
+    destination.directory = remote("file/below").string();
+    CHECK(run().error().kind == ErrorKind::kRefused);
+  }
+  SUBCASE("nobody there") {
+    destination.connect.port = sftp::testing::unused_port();
+    CHECK(run().error().kind == ErrorKind::kUnreachable);
+  }
+  CHECK(statuses().empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a lost connection fails what it caught, and the next run delivers it") {
+  for (int i = 0; i < 20; ++i) {
+    land_and_register("f" + std::to_string(i), std::string(1'000'000, static_cast<char>('a' + i)));
+  }
+  bool cut = false;
+  recorder.on_progress = [&] {
+    if (!cut && recorder.bytes > 5'000'000) {
+      cut = true;
+      server.cut_connections();
+    }
+  };
+  const auto summary = run();
+  REQUIRE(summary);
+  CHECK(summary->failed > 0);
+  for (const auto& [path, error] : recorder.failed) {
+    CHECK(error.kind == ErrorKind::kConnectionLost);
+  }
+  recorder.failed.clear();
+  REQUIRE(run());
+  CHECK(recorder.failed.empty());
+  for (int i = 0; i < 20; ++i) {
+    const std::string path = "f" + std::to_string(i);
+    CHECK(statuses()[path] == TransferStatus::kSuccessful);
+    CHECK(read_file(remote(path)).value() == std::string(1'000'000, static_cast<char>('a' + i)));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a stop leaves the rest pending and no part file behind") {
+  for (int i = 0; i < 4; ++i) land_and_register("f" + std::to_string(i), std::string(4'000'000, 'x'));
+  options.limits.files_in_flight = 1;
+  recorder.on_progress = [&] {
+    if (recorder.bytes > 5'000'000) stop.request_stop();
+  };
+  CHECK(run().error().kind == ErrorKind::kCancelled);
+  CHECK(statuses()["f0"] == TransferStatus::kSuccessful);
+  for (const std::string& name : names_at_destination()) CHECK_FALSE(name.ends_with(".part"));
+  StopToken again;
+  CHECK(deliver(*store, destination, options, recorder, again)->successful == 3);
+}
+
+TEST_CASE_FIXTURE(Fixture, "two agents at once deliver each file once") {
+  constexpr int kFiles = 400;
+  for (int i = 0; i < kFiles; ++i) land_and_register("f" + std::to_string(i), "content");
+  auto other_store = std::move(*metastore::open_metastore(folder.path() / "metastore", {}));
+  Recorder other;
+  std::thread second([&] {
+    StopToken no_stop;
+    CHECK(deliver(*other_store, destination, options, other, no_stop));
+  });
+  CHECK(run());
+  second.join();
+  CHECK(recorder.delivered.size() + other.delivered.size() == kFiles);
+  CHECK(statuses().size() == kFiles);
+}

@@ -1,0 +1,53 @@
+#include "ferry/transfer/control_file.h"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+using namespace ferry;
+using namespace ferry::transfer;
+
+namespace {
+
+ControlFile two_files() {
+  const Checksum checksum = Checksum::parse(std::string(64, 'a')).value();
+  const Checksum original = Checksum::parse(std::string(64, 'b')).value();
+  return ControlFile{.batch_id = "b1",
+                     .created = parse_timestamp("2026-11-22").value(),
+                     .agent = "host-1-x",
+                     .destination = "b",
+                     .files = {{"1", "in/a \"b\".csv", 5, checksum, {}},
+                               {"2", "c.gz", 7, checksum, original}}};
+}
+
+}  // namespace
+
+TEST_CASE("a control file is one JSON object that names every file as it was sent") {
+  const auto json = nlohmann::json::parse(to_json(two_files()));
+  CHECK(json["version"] == 1);
+  CHECK(json["batch_id"] == "b1");
+  CHECK(json["created"] == "2026-11-22T00:00:00.000Z");
+  CHECK(json["agent"] == "host-1-x");
+  CHECK(json["destination"] == "b");
+  CHECK(json["count"] == 2);
+  CHECK(json["total_bytes"] == 12);
+  CHECK(json["files"][0] == nlohmann::json{{"id", "1"},
+                                           {"path", "in/a \"b\".csv"},
+                                           {"size", 5},
+                                           {"checksum", "sha256:" + std::string(64, 'a')}});
+  CHECK(json["files"][1]["source_checksum"] == "sha256:" + std::string(64, 'b'));
+}
+
+TEST_CASE("a control file can be read line by line") {
+  const std::string text = to_json(two_files());
+  CHECK(std::ranges::count(text, '\n') == 4);
+  CHECK(text.find("\n{\"id\":\"1\",") != std::string::npos);
+}
+
+TEST_CASE("a control file of nothing is valid too") {
+  CHECK(nlohmann::json::parse(to_json(ControlFile{}))["files"].empty());
+}
+
+TEST_CASE("its name comes from the batch") {
+  CHECK(control_file_name("b1") == "b1.control.json");
+}
