@@ -1,0 +1,141 @@
+#include "app/arguments.h"
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+
+#include "app/text.h"
+
+namespace ferry::app {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr const char* kPositional = " positional";
+
+bool is_global(const Option& option) {
+  return option.commands == kEveryCommand;
+}
+
+/// Everything that may follow COMMAND.
+std::vector<Flag> known_flags(const Command* command) {
+  std::vector<Flag> flags(std::begin(kGlobalFlags), std::end(kGlobalFlags));
+  if (command != nullptr) {
+    flags.insert(flags.end(), command->flags.begin(), command->flags.end());
+  }
+  for (const Option& option : options()) {
+    if (command == nullptr ? is_global(option) : takes(*command, option)) {
+      flags.push_back({option.flag, option.metavar, option.help});
+    }
+  }
+  return flags;
+}
+
+po::options_description describe(const std::vector<Flag>& flags) {
+  po::options_description description;
+  for (const Flag& flag : flags) {
+    const std::string name(flag.name);
+    if (flag.metavar.empty()) {
+      description.add_options()(name.c_str(), "");
+    } else {
+      description.add_options()(name.c_str(), po::value<std::vector<std::string>>(), "");
+    }
+  }
+  description.add_options()(kPositional, po::value<std::vector<std::string>>(), "");
+  return description;
+}
+
+std::string plain_name(std::string name) {
+  name.erase(0, name.find_first_not_of('-'));
+  return name.substr(0, name.find('='));
+}
+
+Error unknown_option(const std::string& name, const std::vector<Flag>& flags) {
+  std::vector<std::string_view> names;
+  names.reserve(flags.size());
+  for (const Flag& flag : flags) names.push_back(flag.name);
+  return make_error(ErrorKind::kInvalid, "unknown option '{}'{}", name,
+                    suggestion(plain_name(name), names, "--"));
+}
+
+Result<Arguments> parse_with_boost(const std::vector<Flag>& flags,
+                                   const std::vector<std::string>& words) {
+  namespace style = po::command_line_style;
+  const po::options_description description = describe(flags);
+  po::positional_options_description positional;
+  positional.add(kPositional, -1);
+  try {
+    const po::parsed_options parsed =
+        po::command_line_parser(words)
+            .options(description)
+            .positional(positional)
+            .style(style::unix_style & ~style::allow_guessing & ~style::allow_short)
+            .run();
+    Arguments arguments;
+    for (const po::option& option : parsed.options) {
+      auto& values = option.string_key == kPositional ? arguments.positional
+                                                      : arguments.flags[option.string_key];
+      values.insert(values.end(), option.value.begin(), option.value.end());
+    }
+    return arguments;
+  } catch (const po::unknown_option& error) {
+    return unknown_option(error.get_option_name(), flags);
+  } catch (const po::error& error) {
+    return make_error(ErrorKind::kInvalid, "{}", error.what());
+  }
+}
+
+Result<void> check_positional(const Command& command, const Arguments& arguments) {
+  const std::size_t count = arguments.positional.size();
+  if (arguments.has("help")) return {};
+  if (count < command.min_positional) {
+    return make_error(ErrorKind::kInvalid, "{} is missing", command.positional);
+  }
+  if (count > command.max_positional) {
+    return make_error(ErrorKind::kInvalid, "unexpected argument '{}'",
+                      arguments.positional[command.max_positional]);
+  }
+  return {};
+}
+
+}  // namespace
+
+bool takes(const Command& command, const Option& option) {
+  return (option.commands & command.bit) != 0;
+}
+
+Result<SplitLine> split_line(const std::vector<std::string>& words) {
+  const std::vector<Flag> flags = known_flags(nullptr);
+  SplitLine split;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "-h") {
+      split.rest.emplace_back("--help");
+      continue;
+    }
+    if (!word.starts_with("-")) {
+      split.command = word;
+      split.rest.insert(split.rest.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                        words.end());
+      break;
+    }
+    const auto known = std::ranges::find(flags, plain_name(word), &Flag::name);
+    if (known == flags.end()) return unknown_option(word, flags);
+    split.rest.push_back(word);
+    const bool value_follows = !known->metavar.empty() && word.find('=') == word.npos;
+    if (value_follows && i + 1 < words.size()) split.rest.push_back(words[++i]);
+  }
+  return split;
+}
+
+Result<Arguments> parse_arguments(const Command* command, const std::vector<std::string>& words) {
+  std::vector<std::string> long_words = words;
+  std::ranges::replace(long_words, std::string("-h"), std::string("--help"));
+  auto arguments = parse_with_boost(known_flags(command), long_words);
+  if (!arguments || command == nullptr) return arguments;
+  if (const auto checked = check_positional(*command, *arguments); !checked) {
+    return checked.error();
+  }
+  return arguments;
+}
+
+}  // namespace ferry::app

@@ -1,0 +1,61 @@
+#include "app/command.h"
+#include "app/config_file.h"
+#include "app/output.h"
+#include "app/setup.h"
+#include "app/text.h"
+
+namespace ferry::app {
+namespace {
+
+constexpr std::string_view kActions[] = {"show", "check"};
+
+Outcome<ExitStatus> show(const Arguments& arguments) {
+  const auto settings = effective_settings(arguments);
+  if (!settings) return fail(settings.error());
+  print(to_toml(*settings));
+  return ExitStatus::kDone;
+}
+
+Outcome<ExitStatus> check(const Arguments& arguments) {
+  const fs::path file = configuration_file(arguments);
+  if (file.empty()) {
+    return fail(make_error(ErrorKind::kInvalid,
+                           "no configuration file: give --config FILE or set FERRY_CONFIG"));
+  }
+  const auto text = read_file(file);
+  if (!text) return fail(text.error());
+  const Configuration loaded = parse_configuration(*text, file.parent_path());
+  for (const Problem& problem : loaded.problems) {
+    print(escape_controls(to_string(problem, file)) + "\n");
+  }
+  if (!loaded.problems.empty()) return ExitStatus::kUsage;
+  print(fmt::format("{}: no mistakes found\n", file.string()));
+  return ExitStatus::kDone;
+}
+
+Outcome<ExitStatus> run_config(const Invocation& invocation) {
+  const std::string& action = invocation.arguments.positional.front();
+  if (action == "show") return show(invocation.arguments);
+  if (action == "check") return check(invocation.arguments);
+  return fail(make_error(ErrorKind::kInvalid, "unknown action '{}': choose show or check{}", action,
+                         suggestion(action, kActions)));
+}
+
+}  // namespace
+
+Command config_command() {
+  return {.name = "config",
+          .bit = kConfigBit,
+          .summary = "show the effective configuration, or check a file for mistakes",
+          .positional = "show|check",
+          .min_positional = 1,
+          .max_positional = 1,
+          .description =
+              "show   prints what is in effect, from command line, environment and file, as TOML.\n"
+              "check  reads the configuration file and prints every mistake with line and column.",
+          .flags = {},
+          .exits = {ExitStatus::kDone, ExitStatus::kUsage},
+          .run = &run_config};
+}
+
+}  // namespace ferry::app

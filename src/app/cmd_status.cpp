@@ -1,0 +1,141 @@
+#include <array>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "app/command.h"
+#include "app/output.h"
+#include "app/setup.h"
+#include "app/standings.h"
+#include "app/text.h"
+#include "app/units.h"
+
+namespace ferry::app {
+namespace {
+
+using metastore::Standing;
+using nlohmann::ordered_json;
+
+constexpr std::array kShown{Standing::kPending, Standing::kInProgress,  Standing::kSuccessful,
+                            Standing::kFailed,  Standing::kQuarantined, Standing::kSuperseded,
+                            Standing::kMissing};
+
+struct Oldest {
+  Timestamp since;
+  std::string path;
+};
+
+struct Counts {
+  std::array<std::uint64_t, kShown.size()> by_standing{};  // in the order of kShown
+  std::optional<Oldest> oldest_pending;
+
+  void add(const StandingRow& row) {
+    for (std::size_t i = 0; i < kShown.size(); ++i) {
+      if (kShown[i] == row.standing) ++by_standing[i];
+    }
+    if (row.standing != Standing::kPending) return;
+    if (!oldest_pending || row.file.updated_date < oldest_pending->since) {
+      oldest_pending = Oldest{row.file.updated_date, row.file.path};
+    }
+  }
+};
+
+struct Report {
+  Counts all;
+  std::map<std::string, Counts, std::less<>> by_destination;
+  std::size_t damaged_rows = 0;
+  Timestamp time = now();
+};
+
+ordered_json to_json(const Counts& counts, Timestamp time) {
+  ordered_json json;
+  for (std::size_t i = 0; i < kShown.size(); ++i) {
+    json[std::string(to_string(kShown[i]))] = counts.by_standing[i];
+  }
+  json["oldest_pending_age_ms"] = counts.oldest_pending
+                                      ? ordered_json((time - counts.oldest_pending->since).count())
+                                      : ordered_json();
+  return json;
+}
+
+ordered_json to_json(const Report& report) {
+  ordered_json json = to_json(report.all, report.time);
+  json["damaged_rows"] = report.damaged_rows;
+  json["destinations"] = ordered_json::array();
+  for (const auto& [destination, counts] : report.by_destination) {
+    ordered_json entry{{"destination", destination}};
+    entry.update(to_json(counts, report.time));
+    json["destinations"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+std::string to_text(const Counts& counts, Timestamp time) {
+  std::string text;
+  for (std::size_t i = 0; i < kShown.size(); ++i) {
+    text += fmt::format("{:<12} {:>8}", to_string(kShown[i]), counts.by_standing[i]);
+    if (kShown[i] == Standing::kPending && counts.oldest_pending) {
+      text += fmt::format("   oldest {}: {}", human_duration(time - counts.oldest_pending->since),
+                          escape_controls(counts.oldest_pending->path));
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::string to_text(const Report& report) {
+  std::string text;
+  if (report.by_destination.size() > 1) {
+    for (const auto& [destination, counts] : report.by_destination) {
+      text += fmt::format("{}\n{}\n",
+                          destination.empty() ? "no destination yet" : escape_controls(destination),
+                          to_text(counts, report.time));
+    }
+    text += "all\n";
+  }
+  text += to_text(report.all, report.time);
+  if (report.damaged_rows > 0) {
+    text += fmt::format("\n{} rows of the metastore cannot be read; they are kept\n",
+                        report.damaged_rows);
+  }
+  return text;
+}
+
+Outcome<ExitStatus> run_status(const Invocation& invocation) {
+  const auto settings = effective_settings(invocation.arguments);
+  if (!settings) return fail(settings.error());
+  auto store = open_store(*settings, Access::kRead);
+  if (!store) return std::unexpected(store.error());
+
+  const auto wanted = invocation.arguments.last("destination");
+  Report report;
+  const auto visited =
+      visit_standings(**store, wanted ? std::vector{*wanted} : settings->configured_destinations,
+                      [&](const StandingRow& row) {
+                        report.all.add(row);
+                        report.by_destination[std::string(row.destination)].add(row);
+                      });
+  if (!visited) return fail(visited.error(), Origin::kMetastore);
+  report.damaged_rows = (*store)->damages().size();
+  if (invocation.arguments.has("json")) {
+    print_json(to_json(report));
+  } else {
+    print(to_text(report));
+  }
+  return ExitStatus::kDone;
+}
+
+}  // namespace
+
+Command status_command() {
+  return {.name = "status",
+          .bit = kStatusBit,
+          .summary = "count files by status",
+          .positional = "",
+          .description = "Counts files by where they stand, once for each destination.",
+          .flags = {{"destination", "NAME", "only where files stand with this destination"},
+                    {"json", "", "print one JSON object"}},
+          .exits = {ExitStatus::kDone, ExitStatus::kUsage, ExitStatus::kMetastore},
+          .run = &run_status};
+}
+
+}  // namespace ferry::app

@@ -1,0 +1,268 @@
+#include <unistd.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "app/command.h"
+#include "app/output.h"
+#include "app/progress.h"
+#include "app/setup.h"
+#include "app/text.h"
+#include "app/units.h"
+#include "ferry/transfer/agent.h"
+
+namespace ferry::app {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// How the run to one destination ended.
+struct Ending {
+  std::string destination;
+  transfer::TransferSummary summary;
+  std::optional<Error> error;
+};
+
+Result<transfer::Selection> selection_of(const Arguments& arguments) {
+  transfer::Selection selection;
+  selection.names = arguments.positional;
+  const auto date = arguments.last("date");
+  const auto since = arguments.last("since");
+  const auto until = arguments.last("until");
+  if (date && (since || until)) {
+    return make_error(ErrorKind::kInvalid, "give either --date or --since and --until");
+  }
+  if (date) {
+    const auto day = parse_day(*date, now());
+    if (!day) return day.error().with_context("--date");
+    selection.updated = *day;
+  }
+  if (since) {
+    const auto time = parse_timestamp(*since);
+    if (!time) return time.error().with_context("--since");
+    selection.updated.since = *time;
+  }
+  if (until) {
+    const auto time = parse_timestamp(*until);
+    if (!time) return time.error().with_context("--until");
+    selection.updated.until = *time;
+  }
+  return selection;
+}
+
+Result<ExitStatus> idle_status(const Arguments& arguments) {
+  const auto text = arguments.last("idle-exit-code");
+  if (!text) return ExitStatus::kDone;
+  int code = 0;
+  const char* end = text->data() + text->size();
+  const auto [rest, error] = std::from_chars(text->data(), end, code);
+  if (error != std::errc{} || rest != end || code < 0 || code > 255) {
+    return make_error(ErrorKind::kInvalid, "--idle-exit-code: '{}' is not a number from 0 to 255",
+                      *text);
+  }
+  return static_cast<ExitStatus>(code);
+}
+
+Result<transfer::TransferOptions> transfer_options(const Settings& settings,
+                                                   const Arguments& arguments) {
+  auto selection = selection_of(arguments);
+  if (!selection) return selection.error();
+  const TransferSettings& given = settings.transfer;
+  transfer::TransferOptions options;
+  options.selection = std::move(*selection);
+  options.landings = landing_directories(settings);
+  options.max_attempts = given.max_attempts.value;
+  options.limits.window_bytes = given.window.value;
+  options.limits.files_in_flight = static_cast<std::size_t>(given.files_in_flight.value);
+  options.limits.stall_timeout = given.stall_timeout;
+  options.fsync = given.fsync ? transfer::Fsync::kWhereOffered : transfer::Fsync::kNever;
+  options.control_files = settings.general.metastore / "batches";
+  return options;
+}
+
+Result<std::vector<transfer::Destination>> resolve_destinations(const Settings& settings) {
+  if (settings.destinations.empty()) {
+    return make_error(ErrorKind::kInvalid,
+                      "no destination: give --to sftp://user@host:port/dir, or "
+                      "[destination.NAME] in a configuration file");
+  }
+  std::vector<transfer::Destination> resolved;
+  for (const DestinationSettings& destination : settings.destinations) {
+    auto one = resolve_destination(destination, settings.transfer);
+    if (!one) return one.error().with_context(fmt::format("destination {}", destination.name));
+    resolved.push_back(std::move(*one));
+  }
+  return resolved;
+}
+
+Outcome<ExitStatus> preview(const Settings& settings, const transfer::TransferOptions& options,
+                            bool as_json, ExitStatus idle) {
+  auto store = open_store(settings, Access::kRead);
+  if (!store) return std::unexpected(store.error());
+  bool any = false;
+  for (const DestinationSettings& destination : settings.destinations) {
+    const auto files = transfer::select(**store, destination.name, options);
+    if (!files) return fail(files.error());
+    for (const metastore::FileRecord& file : *files) {
+      any = true;
+      const ordered_json size = file.identity ? ordered_json(file.identity->size) : ordered_json();
+      if (as_json) {
+        print_json({{"destination", destination.name},
+                    {"id", file.id},
+                    {"path", file.path},
+                    {"landing", file.landing},
+                    {"size", size}});
+      } else {
+        print(
+            fmt::format("would deliver {} to {}\n", escape_controls(file.path), destination.name));
+      }
+    }
+  }
+  if (!any && !as_json) print("nothing to do\n");
+  return any ? ExitStatus::kDone : idle;
+}
+
+ordered_json to_json(const Ending& ending) {
+  const transfer::TransferSummary& summary = ending.summary;
+  ordered_json json{{"destination", ending.destination},
+                    {"batch_id", summary.batch_id},
+                    {"control_file", summary.control_file},
+                    {"selected", summary.selected},
+                    {"successful", summary.successful},
+                    {"failed", summary.failed},
+                    {"bytes", summary.bytes},
+                    {"duration_ms", summary.duration.count()}};
+  if (ending.error) {
+    json["error"] = {{"kind", to_string(ending.error->kind)}, {"message", ending.error->message}};
+  }
+  return json;
+}
+
+std::string to_text(const Ending& ending) {
+  const transfer::TransferSummary& summary = ending.summary;
+  if (summary.selected == 0) return fmt::format("{}: nothing to do\n", ending.destination);
+  const double seconds = static_cast<double>(summary.duration.count()) / 1000;
+  std::string text =
+      fmt::format("{}: {} of {} files delivered, {} in {}", ending.destination, summary.successful,
+                  summary.selected, human_size(static_cast<double>(summary.bytes)),
+                  human_duration(summary.duration));
+  if (seconds > 0) {
+    text += fmt::format(" ({}/s)", human_size(static_cast<double>(summary.bytes) / seconds));
+  }
+  if (summary.failed > 0) text += fmt::format("; {} failed", summary.failed);
+  if (!summary.control_file.empty()) text += fmt::format("; {}", summary.control_file);
+  return escape_controls(text) + "\n";
+}
+
+ExitStatus status_of(const Ending& ending) {
+  if (ending.error) return exit_status_for({Origin::kDestination, *ending.error});
+  return ending.summary.failed > 0 ? ExitStatus::kSomeFailed : ExitStatus::kDone;
+}
+
+std::unique_ptr<transfer::Observer> make_observer(const Settings& settings) {
+  const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  if (terminal && settings.log.format == log::Format::kText) return make_bar_observer(stderr);
+  return make_log_observer();
+}
+
+Ending run_one(metastore::Metastore& store, const transfer::Destination& destination,
+               const transfer::TransferOptions& options, const Settings& settings,
+               StopToken& stop) {
+  const auto observer = make_observer(settings);
+  auto summary = transfer::deliver(store, destination, options, *observer, stop);
+  if (!summary) return {destination.name, {}, summary.error()};
+  return {destination.name, std::move(*summary), std::nullopt};
+}
+
+/// One destination's trouble does not keep the others from their files.
+std::vector<Ending> run_all(metastore::Metastore& store,
+                            const std::vector<transfer::Destination>& destinations,
+                            const transfer::TransferOptions& options, const Settings& settings,
+                            StopToken& stop) {
+  std::vector<Ending> endings;
+  for (const transfer::Destination& destination : destinations) {
+    if (stop.stop_requested()) break;
+    endings.push_back(run_one(store, destination, options, settings, stop));
+    const auto& error = endings.back().error;
+    if (error && destinations.size() > 1) {
+      log::error("transfer failed", {{"destination", destination.name},
+                                     {"kind", to_string(error->kind)},
+                                     {"error", error->message}});
+    }
+  }
+  return endings;
+}
+
+ExitStatus overall_status(const std::vector<Ending>& endings, ExitStatus idle,
+                          const StopToken& stop) {
+  if (stop.stop_requested()) return ExitStatus::kInterrupted;
+  ExitStatus status = ExitStatus::kDone;
+  std::uint64_t selected = 0;
+  for (const Ending& ending : endings) {
+    status = worse_of(status, status_of(ending));
+    selected += ending.summary.selected;
+  }
+  return status == ExitStatus::kDone && selected == 0 ? idle : status;
+}
+
+void print_endings(const std::vector<Ending>& endings, bool as_json) {
+  if (as_json) {
+    ordered_json all = ordered_json::array();
+    for (const Ending& ending : endings) all.push_back(to_json(ending));
+    print_json({{"destinations", std::move(all)}});
+    return;
+  }
+  for (const Ending& ending : endings) {
+    if (!ending.error) print(to_text(ending));
+  }
+}
+
+Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
+  const Arguments& arguments = invocation.arguments;
+  const auto settings = effective_settings(arguments);
+  if (!settings) return fail(settings.error());
+  const auto idle = idle_status(arguments);
+  if (!idle) return fail(idle.error());
+  const auto options = transfer_options(*settings, arguments);
+  if (!options) return fail(options.error());
+  if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
+  const auto destinations = resolve_destinations(*settings);
+  if (!destinations) return fail(destinations.error());
+  const bool as_json = arguments.has("json");
+  if (arguments.has("dry-run")) return preview(*settings, *options, as_json, *idle);
+
+  auto store = open_store(*settings, Access::kWrite);
+  if (!store) return std::unexpected(store.error());
+  const auto endings = run_all(**store, *destinations, *options, *settings, invocation.stop);
+  print_endings(endings, as_json);
+  if (endings.size() == 1 && endings.front().error) {
+    return fail(*endings.front().error, Origin::kDestination);
+  }
+  return overall_status(endings, *idle, invocation.stop);
+}
+
+}  // namespace
+
+Command transfer_command() {
+  return {.name = "transfer",
+          .bit = kTransferBit,
+          .summary = "deliver what is pending",
+          .positional = "[PATH|ID...]",
+          .max_positional = static_cast<std::size_t>(-1),
+          .description =
+              "Delivers every registered file that a destination has not got yet, then pushes a\n"
+              "control file that lists them with sizes and checksums. With paths or ids: those\n"
+              "files only, however often they failed. Without --to: to all configured\n"
+              "destinations, one after the other.",
+          .flags = {{"date", "DAY", "only files of this UTC day: 2026-11-22, today or yesterday"},
+                    {"since", "TIME", "only files updated at or after this time"},
+                    {"until", "TIME", "only files updated before this time"},
+                    {"dry-run", "", "print what would be delivered; change nothing"},
+                    {"json", "", "print the summary as JSON"},
+                    {"idle-exit-code", "N", "exit with this code where there was nothing to do"}},
+          .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
+                    ExitStatus::kDestination, ExitStatus::kMetastore, ExitStatus::kInterrupted},
+          .run = &run_transfer};
+}
+
+}  // namespace ferry::app

@@ -1,0 +1,72 @@
+// A command: what the table in commands.cpp knows about it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/exit_status.h"
+#include "app/options.h"
+#include "ferry/base/stop.h"
+
+namespace ferry::app {
+
+/// An option of one command that is no setting.
+struct Flag {
+  std::string_view name;
+  std::string_view metavar;  // empty: a switch
+  std::string_view help;
+};
+
+/// A command line taken apart.
+struct Arguments {
+  std::map<std::string, std::vector<std::string>, std::less<>> flags;  // in order of appearance
+  std::vector<std::string> positional;
+
+  bool has(std::string_view flag) const { return flags.contains(flag); }
+  std::optional<std::string> last(std::string_view flag) const {
+    const auto found = flags.find(flag);
+    if (found == flags.end() || found->second.empty()) return std::nullopt;
+    return found->second.back();
+  }
+};
+
+struct Command;
+
+struct Invocation {
+  const Command& command;
+  Arguments arguments;
+  StopToken& stop;
+};
+
+struct Command {
+  std::string_view name;
+  CommandBit bit;
+  std::string_view summary;
+  std::string_view positional;  // as usage shows it
+  std::size_t min_positional = 0;
+  std::size_t max_positional = 0;
+  std::string_view description;
+  std::vector<Flag> flags;
+  std::vector<ExitStatus> exits;
+  Outcome<ExitStatus> (*run)(const Invocation&);
+};
+
+std::span<const Command> commands();
+const Command* find_command(std::string_view name);
+
+Command watch_command();
+Command transfer_command();
+Command status_command();
+Command list_command();
+Command history_command();
+Command import_command();
+Command config_command();
+
+/// Runs one command line, without the program's name; returns the exit code.
+int run(const std::vector<std::string>& words);
+
+}  // namespace ferry::app

@@ -1,0 +1,242 @@
+#include "app/config_file.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include <toml++/toml.h>
+
+#include "app/options.h"
+#include "app/text.h"
+
+namespace ferry::app {
+namespace {
+
+constexpr std::string_view kKeyCharacters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
+/// NAME as a key: bare where TOML allows it, else quoted.
+std::string key_text(std::string_view name);
+
+bool is_named(Section section) {
+  return section == Section::kLanding || section == Section::kDestination;
+}
+
+std::optional<Value> value_of(const toml::node& node) {
+  if (const auto* flag = node.as_boolean()) return Value(flag->get());
+  if (const auto* number = node.as_integer()) return Value(number->get());
+  if (const auto* text = node.as_string()) return Value(text->get());
+  const auto* array = node.as_array();
+  if (array == nullptr) return std::nullopt;
+  std::vector<std::string> texts;
+  for (const toml::node& element : *array) {
+    const auto* text = element.as_string();
+    if (text == nullptr) return std::nullopt;
+    texts.push_back(text->get());
+  }
+  return Value(std::move(texts));
+}
+
+class Loader {
+ public:
+  explicit Loader(fs::path base) : base_(std::move(base)) {}
+
+  Configuration load(const toml::table& root) {
+    load_root(root);
+    std::ranges::stable_sort(loaded_.problems, {}, [](const Problem& problem) {
+      return std::tuple(problem.line, problem.column);
+    });
+    return std::move(loaded_);
+  }
+
+ private:
+  void complain(const toml::node& node, std::string message) {
+    loaded_.problems.push_back(
+        {node.source().begin.line, node.source().begin.column, std::move(message)});
+  }
+
+  Scope scope() { return {&loaded_.settings, nullptr, nullptr, base_}; }
+
+  void load_root(const toml::table& root) {
+    for (const auto& [key, node] : root) {
+      if (const auto section = section_named(key.str())) {
+        load_section(*section, key.str(), node);
+      } else {
+        load_value(Section::kGeneral, "", key.str(), node, scope());
+      }
+    }
+  }
+
+  static std::optional<Section> section_named(std::string_view name) {
+    for (const Option& option : options()) {
+      if (!name.empty() && to_string(option.section) == name) return option.section;
+    }
+    return std::nullopt;
+  }
+
+  void load_section(Section section, std::string_view name, const toml::node& node) {
+    const auto* table = node.as_table();
+    if (table == nullptr) {
+      complain(node, fmt::format("{}: expected a table, [{}{}]", name, name,
+                                 is_named(section) ? ".NAME" : ""));
+    } else if (is_named(section)) {
+      for (const auto& [entry, entry_node] : *table) {
+        load_entry(section, std::string(entry.str()), entry_node);
+      }
+    } else {
+      load_table(section, name, *table, scope());
+    }
+  }
+
+  void load_entry(Section section, const std::string& name, const toml::node& node) {
+    const std::string where = fmt::format("{}.{}", to_string(section), key_text(name));
+    const auto* table = node.as_table();
+    if (table == nullptr) {
+      return complain(node,
+                      fmt::format("{}: expected a table, [{}.NAME]", where, to_string(section)));
+    }
+    if (name.empty()) return complain(node, fmt::format("{}: the name is empty", where));
+    const std::string_view required = section == Section::kLanding ? "path" : "url";
+    if (!table->contains(required)) {
+      complain(node, fmt::format("{}: '{}' is missing", where, required));
+    }
+    Scope target = scope();
+    if (section == Section::kLanding) {
+      target.landing = &loaded_.settings.landings.emplace_back();
+      target.landing->name = name;
+    } else {
+      target.destination = &loaded_.settings.destinations.emplace_back();
+      target.destination->name = name;
+      loaded_.settings.configured_destinations.push_back(name);
+    }
+    load_table(section, where, *table, target);
+  }
+
+  void load_table(Section section, std::string_view where, const toml::table& table,
+                  const Scope& target) {
+    for (const auto& [key, node] : table) load_value(section, where, key.str(), node, target);
+  }
+
+  void load_value(Section section, std::string_view where, std::string_view key,
+                  const toml::node& node, const Scope& target) {
+    const std::string full = where.empty() ? std::string(key) : fmt::format("{}.{}", where, key);
+    for (const Option& option : options()) {
+      if (option.section != section || option.key != key) continue;
+      const auto value = value_of(node);
+      const Result<void> stored =
+          value ? option.set(target, *value)
+                : make_error(ErrorKind::kInvalid, "this type of value is not understood");
+      if (!stored) complain(node, fmt::format("{}: {}", full, stored.error().message));
+      return;
+    }
+    complain(node, fmt::format("unknown key '{}'{}", full, suggestion(key, known_keys(section))));
+  }
+
+  static std::vector<std::string_view> known_keys(Section section) {
+    std::set<std::string_view> keys;
+    for (const Option& option : options()) {
+      if (option.section == section) keys.insert(option.key);
+      if (section == Section::kGeneral && option.section != section) {
+        keys.insert(to_string(option.section));
+      }
+    }
+    return {keys.begin(), keys.end()};
+  }
+
+  fs::path base_;
+  Configuration loaded_;
+};
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    if (letter == '"' || letter == '\\') {
+      out.append("\\").push_back(letter);
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\u{:04X}", byte);
+    } else {
+      out.push_back(letter);
+    }
+  }
+  return out + "\"";
+}
+
+std::string key_text(std::string_view name) {
+  const bool bare = !name.empty() && name.find_first_not_of(kKeyCharacters) == name.npos;
+  return bare ? std::string(name) : quoted(name);
+}
+
+std::string value_text(const Value& value) {
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  if (const auto* text = std::get_if<std::string>(&value)) return quoted(*text);
+  std::string out;
+  for (const std::string& text : std::get<std::vector<std::string>>(value)) {
+    out += (out.empty() ? "" : ", ") + quoted(text);
+  }
+  return fmt::format("[{}]", out);
+}
+
+bool is_unset(const Value& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  const auto* list = std::get_if<std::vector<std::string>>(&value);
+  return (text != nullptr && text->empty()) || (list != nullptr && list->empty());
+}
+
+std::string section_text(Section section, const Scope& scope) {
+  std::string out;
+  for (const Option& option : options()) {
+    if (option.section != section) continue;
+    const Value value = option.get(scope);
+    if (!is_unset(value)) out += fmt::format("{} = {}\n", option.key, value_text(value));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string to_string(const Problem& problem, const fs::path& file) {
+  if (problem.line == 0) return fmt::format("{}: {}", file.string(), problem.message);
+  return fmt::format("{}:{}:{}: {}", file.string(), problem.line, problem.column, problem.message);
+}
+
+Configuration parse_configuration(std::string_view text, const fs::path& base) {
+  try {
+    return Loader(base).load(toml::parse(text));
+  } catch (const toml::parse_error& error) {
+    const auto& begin = error.source().begin;
+    return {{}, {{begin.line, begin.column, std::string(error.description())}}};
+  }
+}
+
+Result<Settings> load_configuration(const fs::path& file) {
+  const auto text = read_file(file);
+  if (!text) return text.error().with_context("configuration");
+  Configuration loaded = parse_configuration(*text, file.parent_path());
+  if (loaded.problems.empty()) return std::move(loaded.settings);
+  std::string all;
+  for (const Problem& problem : loaded.problems) {
+    all += (all.empty() ? "" : "\n") + to_string(problem, file);
+  }
+  return Error{ErrorKind::kInvalid, std::move(all), 0};
+}
+
+std::string to_toml(Settings settings) {
+  const Scope scope{&settings, nullptr, nullptr, {}};
+  std::string out = section_text(Section::kGeneral, scope);
+  out += "\n[log]\n" + section_text(Section::kLog, scope);
+  for (LandingSettings& landing : settings.landings) {
+    out += fmt::format("\n[landing.{}]\n", key_text(landing.name));
+    out += section_text(Section::kLanding, {&settings, &landing, nullptr, {}});
+  }
+  out += "\n[watch]\n" + section_text(Section::kWatch, scope);
+  for (DestinationSettings& destination : settings.destinations) {
+    out += fmt::format("\n[destination.{}]\n", key_text(destination.name));
+    out += section_text(Section::kDestination, {&settings, nullptr, &destination, {}});
+  }
+  out += "\n[transfer]\n" + section_text(Section::kTransfer, scope);
+  return out;
+}
+
+}  // namespace ferry::app

@@ -1,0 +1,211 @@
+#include "app/option_values.h"
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+
+#include "app/units.h"
+
+namespace ferry::app {
+namespace {
+
+using std::chrono::milliseconds;
+
+Error wrong_type(std::string_view expected) {
+  return make_error(ErrorKind::kInvalid, "expected {}", expected);
+}
+
+Result<std::string> text_of(const Value& value, std::string_view expected) {
+  if (const auto* text = std::get_if<std::string>(&value)) return *text;
+  if (const auto* list = std::get_if<std::vector<std::string>>(&value); list && list->size() == 1) {
+    return list->front();
+  }
+  return wrong_type(expected);
+}
+
+Result<std::vector<std::string>> list_of(const Value& value) {
+  if (const auto* list = std::get_if<std::vector<std::string>>(&value)) return *list;
+  if (const auto* text = std::get_if<std::string>(&value)) return std::vector{*text};
+  return wrong_type("a string or a list of strings");
+}
+
+Result<std::int64_t> number_of(const Value& value) {
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return *number;
+  const auto text = text_of(value, "a whole number");
+  if (!text) return text.error();
+  std::int64_t number = 0;
+  const char* end = text->data() + text->size();
+  const auto [rest, error] = std::from_chars(text->data(), end, number);
+  if (error != std::errc{} || rest != end) {
+    return make_error(ErrorKind::kInvalid, "'{}' is not a whole number", *text);
+  }
+  return number;
+}
+
+/// "~/x" and relative paths made absolute, without a slash at the end.
+fs::path absolute_path(std::string text, const fs::path& base) {
+  if (text == "~" || text.starts_with("~/")) {
+    const char* home = std::getenv("HOME");
+    if (home != nullptr) text.replace(0, 1, home);
+  }
+  fs::path path(text);
+  if (path.is_relative()) path = base / path;
+  path = path.lexically_normal();
+  if (path.has_relative_path() && path.filename_is_dot()) path = path.parent_path();
+  return path;
+}
+
+template <typename To, typename From>
+Result<void> store(To& target, Result<From> value) {
+  if (!value) return value.error();
+  target = std::move(*value);
+  return {};
+}
+
+}  // namespace
+
+Result<void> assign(bool& target, const Value& value, const fs::path&) {
+  const auto* flag = std::get_if<bool>(&value);
+  if (flag == nullptr) return wrong_type("true or false");
+  target = *flag;
+  return {};
+}
+
+Result<void> assign(std::uint64_t& target, const Value& value, const fs::path&) {
+  const auto number = number_of(value);
+  if (!number) return number.error();
+  if (*number < 0) return make_error(ErrorKind::kInvalid, "{} is negative", *number);
+  target = static_cast<std::uint64_t>(*number);
+  return {};
+}
+
+Result<void> assign(Count& target, const Value& value, const fs::path&) {
+  const auto number = number_of(value);
+  if (!number) return number.error();
+  if (*number < 1) return make_error(ErrorKind::kInvalid, "{} is less than 1", *number);
+  target.value = *number;
+  return {};
+}
+
+Result<void> assign(Bytes& target, const Value& value, const fs::path&) {
+  if (const auto* number = std::get_if<std::int64_t>(&value); number && *number > 0) {
+    target.value = static_cast<std::uint64_t>(*number);
+    return {};
+  }
+  const auto text = text_of(value, "a size such as \"4MiB\"");
+  if (!text) return text.error();
+  const auto size = parse_size(*text);
+  if (!size) return size.error();
+  if (*size == 0) return make_error(ErrorKind::kInvalid, "must be more than 0");
+  target.value = *size;
+  return {};
+}
+
+Result<void> assign(milliseconds& target, const Value& value, const fs::path&) {
+  const auto text = text_of(value, "a duration such as \"2s\"");
+  if (!text) return text.error();
+  return store(target, parse_duration(*text));
+}
+
+Result<void> assign(std::string& target, const Value& value, const fs::path&) {
+  return store(target, text_of(value, "a string"));
+}
+
+Result<void> assign(fs::path& target, const Value& value, const fs::path& base) {
+  const auto text = text_of(value, "a path");
+  if (!text) return text.error();
+  if (text->empty()) return make_error(ErrorKind::kInvalid, "the path is empty");
+  target = absolute_path(*text, base);
+  return {};
+}
+
+Result<void> assign(std::vector<std::string>& target, const Value& value, const fs::path&) {
+  return store(target, list_of(value));
+}
+
+Result<void> assign(std::vector<fs::path>& target, const Value& value, const fs::path& base) {
+  const auto list = list_of(value);
+  if (!list) return list.error();
+  target.clear();
+  for (const std::string& text : *list) target.push_back(absolute_path(text, base));
+  return {};
+}
+
+Result<void> assign(log::Level& target, const Value& value, const fs::path&) {
+  const auto text = text_of(value, "a string");
+  if (!text) return text.error();
+  return store(target, log::parse_level(*text));
+}
+
+Result<void> assign(log::Format& target, const Value& value, const fs::path&) {
+  const auto text = text_of(value, "a string");
+  if (!text) return text.error();
+  return store(target, log::parse_format(*text));
+}
+
+Result<void> assign(sftp::Url& target, const Value& value, const fs::path&) {
+  const auto text = text_of(value, "a string");
+  if (!text) return text.error();
+  return store(target, sftp::Url::parse(*text));
+}
+
+Result<void> assign(Transport& target, const Value& value, const fs::path&) {
+  const auto text = text_of(value, "a string");
+  if (!text) return text.error();
+  if (*text != "libssh2") {
+    return make_error(ErrorKind::kInvalid, "there is no transport '{}': only libssh2", *text);
+  }
+  target = Transport::kLibssh2;
+  return {};
+}
+
+Value to_value(bool value) {
+  return value;
+}
+Value to_value(std::uint64_t value) {
+  return static_cast<std::int64_t>(value);
+}
+Value to_value(Count value) {
+  return value.value;
+}
+Value to_value(Bytes value) {
+  return format_size(value.value);
+}
+Value to_value(milliseconds value) {
+  return format_duration(value);
+}
+Value to_value(const std::string& value) {
+  return value;
+}
+Value to_value(const fs::path& value) {
+  return value.string();
+}
+Value to_value(const std::vector<std::string>& value) {
+  return value;
+}
+Value to_value(Transport) {
+  return std::string("libssh2");
+}
+
+Value to_value(const sftp::Url& value) {
+  return value.host.empty() ? std::string() : value.to_string();
+}
+
+Value to_value(const std::vector<fs::path>& value) {
+  std::vector<std::string> texts;
+  texts.reserve(value.size());
+  for (const fs::path& path : value) texts.push_back(path.string());
+  return texts;
+}
+
+Value to_value(log::Level level) {
+  static constexpr std::array<std::string_view, 5> kNames{"debug", "info", "warning", "error",
+                                                          "off"};
+  return std::string(kNames.at(static_cast<std::size_t>(level)));
+}
+
+Value to_value(log::Format format) {
+  return std::string(format == log::Format::kJson ? "json" : "text");
+}
+
+}  // namespace ferry::app

@@ -1,0 +1,44 @@
+// How the value of an option is read into the settings' types, and back.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "app/options.h"
+#include "app/settings.h"
+
+namespace ferry::app {
+
+// Each reads VALUE into TARGET; kInvalid says what is wrong with it. Relative paths start at BASE.
+
+Result<void> assign(bool& target, const Value& value, const fs::path& base);
+Result<void> assign(std::uint64_t& target, const Value& value, const fs::path& base);
+Result<void> assign(Count& target, const Value& value, const fs::path& base);
+Result<void> assign(Bytes& target, const Value& value, const fs::path& base);
+Result<void> assign(std::chrono::milliseconds& target, const Value& value, const fs::path& base);
+Result<void> assign(std::string& target, const Value& value, const fs::path& base);
+Result<void> assign(fs::path& target, const Value& value, const fs::path& base);
+Result<void> assign(std::vector<std::string>& target, const Value& value, const fs::path& base);
+Result<void> assign(std::vector<fs::path>& target, const Value& value, const fs::path& base);
+Result<void> assign(log::Level& target, const Value& value, const fs::path& base);
+Result<void> assign(log::Format& target, const Value& value, const fs::path& base);
+Result<void> assign(sftp::Url& target, const Value& value, const fs::path& base);
+Result<void> assign(Transport& target, const Value& value, const fs::path& base);
+
+Value to_value(bool value);
+Value to_value(std::uint64_t value);
+Value to_value(Count value);
+Value to_value(Bytes value);
+Value to_value(std::chrono::milliseconds value);
+Value to_value(const std::string& value);
+Value to_value(const fs::path& value);
+Value to_value(const std::vector<std::string>& value);
+Value to_value(Transport);
+Value to_value(const sftp::Url& value);
+Value to_value(const std::vector<fs::path>& value);
+Value to_value(log::Level level);
+Value to_value(log::Format format);
+
+}  // namespace ferry::app

@@ -1,0 +1,156 @@
+#include "app/options.h"
+
+#include <array>
+
+#include "app/option_values.h"
+
+namespace ferry::app {
+namespace {
+
+GeneralSettings& part(const Scope& scope, const GeneralSettings*) {
+  return scope.settings->general;
+}
+LogSettings& part(const Scope& scope, const LogSettings*) {
+  return scope.settings->log;
+}
+WatchSettings& part(const Scope& scope, const WatchSettings*) {
+  return scope.settings->watch;
+}
+TransferSettings& part(const Scope& scope, const TransferSettings*) {
+  return scope.settings->transfer;
+}
+LandingSettings& part(const Scope& scope, const LandingSettings*) {
+  return *scope.landing;
+}
+DestinationSettings& part(const Scope& scope, const DestinationSettings*) {
+  return *scope.destination;
+}
+
+template <typename Class, typename T>
+Class class_of(T Class::*);
+
+template <auto kMember>
+using ClassOf = decltype(class_of(kMember));
+
+template <auto kMember>
+Result<void> set(const Scope& scope, const Value& value) {
+  const ClassOf<kMember>* tag = nullptr;
+  return assign(part(scope, tag).*kMember, value, scope.base);
+}
+
+template <auto kMember>
+Value get(const Scope& scope) {
+  const ClassOf<kMember>* tag = nullptr;
+  return to_value(part(scope, tag).*kMember);
+}
+
+struct Traits {
+  bool repeatable = false;
+  bool selects = false;
+};
+
+template <auto kMember>
+Option option(Section section, std::string_view key, std::string_view flag,
+              std::string_view metavar, std::string_view help, unsigned commands,
+              Traits traits = {}) {
+  return {section,  key,           flag,          metavar,           help,
+          commands, &set<kMember>, &get<kMember>, traits.repeatable, traits.selects};
+}
+
+using General = GeneralSettings;
+using Log = LogSettings;
+using Landing = LandingSettings;
+using Watch = WatchSettings;
+using Dest = DestinationSettings;
+using Transfer = TransferSettings;
+
+constexpr unsigned kWriters = kWatchBit | kTransferBit | kImportBit;
+constexpr unsigned kFlows = kTransferBit | kConfigBit;
+constexpr unsigned kFinders = kWatchBit | kConfigBit;
+constexpr Traits kRepeatable{.repeatable = true};
+constexpr Traits kSelects{.repeatable = true, .selects = true};
+
+// clang-format off
+std::vector<Option> make_options() {
+  using enum Section;
+  return {
+    option<&General::metastore>(kGeneral, "metastore", "metastore", "DIR",
+        "where the two tables live (FERRY_METASTORE)", kEveryCommand),
+    option<&General::lock_timeout>(kGeneral, "lock_timeout", "lock-timeout", "TIME",
+        "how long to wait for other writers of the metastore", kWriters | kConfigBit),
+    option<&Log::level>(kLog, "level", "log-level", "LEVEL",
+        "debug, info, warning, error or off", kEveryCommand),
+    option<&Log::format>(kLog, "format", "log-format", "FORMAT",
+        "text or json", kEveryCommand),
+    option<&Landing::path>(kLanding, "path", "landing", "DIR",
+        "a landing area: a directory, or the name of a configured one", kWatchBit | kFlows, kSelects),
+    option<&Landing::ignore>(kLanding, "ignore", "ignore", "GLOB",
+        "never register files of this name or relative path", kFinders, kRepeatable),
+    option<&Landing::settle>(kLanding, "settle", "settle", "TIME",
+        "how long a file must rest where the kernel cannot tell who writes it", kFinders),
+    option<&Watch::rescan_interval>(kWatch, "rescan_interval", "rescan-interval", "TIME",
+        "how often to compare the landing areas with the registry", kFinders),
+    option<&Watch::poll_interval>(kWatch, "poll_interval", "poll-interval", "TIME",
+        "the same on file systems without events (NFS, SMB, FUSE)", kFinders),
+    option<&Watch::hash_threads>(kWatch, "hash_threads", "hash-threads", "N",
+        "threads that read and hash files; 0: one per processor, at most 8", kFinders),
+    option<&Dest::url>(kDestination, "url", "to", "URL|NAME",
+        "sftp://user@host:port/dir, or the name of a configured destination", kFlows, kSelects),
+    option<&Dest::identity>(kDestination, "identity", "identity", "FILE",
+        "private key to log in with", kFlows, kRepeatable),
+    option<&Dest::known_hosts>(kDestination, "known_hosts", "known-hosts", "FILE",
+        "host keys to trust, instead of ~/.ssh/known_hosts and the system's", kFlows, kRepeatable),
+    option<&Dest::accept_new_host_key>(kDestination, "accept_new_host_key", "accept-new-host-key", "",
+        "add the key of a host that is not known yet; a changed key is always refused", kFlows),
+    option<&Dest::use_agent>(kDestination, "use_agent", "no-agent", "",
+        "do not ask the agent at SSH_AUTH_SOCK for keys", kFlows),
+    option<&Dest::password_file>(kDestination, "password_file", "password-file", "FILE",
+        "read the password here (or set FERRY_PASSWORD)", kFlows),
+    option<&Dest::passphrase_file>(kDestination, "passphrase_file", "passphrase-file", "FILE",
+        "read the private key's passphrase here (or set FERRY_PASSPHRASE)", kFlows),
+    option<&Dest::control_dir>(kDestination, "control_dir", "control-dir", "DIR",
+        "remote directory of the control files, instead of the destination's", kFlows),
+    option<&Dest::connections>(kDestination, "connections", "connections", "N",
+        "open at most this many connections", kFlows),
+    option<&Dest::transport>(kDestination, "transport", "transport", "NAME",
+        "what speaks SSH", kFlows),
+    option<&Transfer::max_attempts>(kTransfer, "max_attempts", "max-attempts", "N",
+        "leave a file alone after it failed this often", kFlows),
+    option<&Transfer::fsync>(kTransfer, "fsync", "no-fsync", "",
+        "do not ask the server to put files on stable storage", kFlows),
+    option<&Transfer::window>(kTransfer, "window", "window", "SIZE",
+        "bytes on the way and not yet acknowledged, per connection", kFlows),
+    option<&Transfer::files_in_flight>(kTransfer, "files_in_flight", "files-in-flight", "N",
+        "files on the way at once, per connection", kFlows),
+    option<&Transfer::stall_timeout>(kTransfer, "stall_timeout", "stall-timeout", "TIME",
+        "give a connection up after this long without progress", kFlows),
+    option<&Transfer::connect_timeout>(kTransfer, "connect_timeout", "connect-timeout", "TIME",
+        "for each step of connecting", kFlows),
+  };
+}
+// clang-format on
+
+}  // namespace
+
+std::string_view to_string(Section section) {
+  static constexpr std::array<std::string_view, 6> kNames{"",      "log",         "landing",
+                                                          "watch", "destination", "transfer"};
+  return kNames.at(static_cast<std::size_t>(section));
+}
+
+std::span<const Option> options() {
+  static const std::vector<Option> table = make_options();
+  return table;
+}
+
+std::string default_text(const Option& option) {
+  Settings settings;
+  LandingSettings landing;
+  DestinationSettings destination;
+  const Value value = option.get({&settings, &landing, &destination, {}});
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  if (const auto* text = std::get_if<std::string>(&value)) return *text;
+  return "";
+}
+
+}  // namespace ferry::app

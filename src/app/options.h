@@ -1,0 +1,61 @@
+// The table of options: each row is a key of the configuration file and a flag on the command line.
+// Loading a file, the command line, --help and `ferry config show` all read this table.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "app/settings.h"
+#include "ferry/base/result.h"
+
+namespace ferry::app {
+
+/// Who takes an option on the command line.
+enum CommandBit : unsigned {
+  kWatchBit = 1U << 0,
+  kTransferBit = 1U << 1,
+  kStatusBit = 1U << 2,
+  kListBit = 1U << 3,
+  kHistoryBit = 1U << 4,
+  kImportBit = 1U << 5,
+  kConfigBit = 1U << 6,
+  kEveryCommand = ~0U,
+};
+
+/// Tables of the configuration file.
+enum class Section : std::uint8_t { kGeneral, kLog, kLanding, kWatch, kDestination, kTransfer };
+std::string_view to_string(Section section);  // "", "log", "landing", …
+
+/// What a file or a command line can say. A command line has only texts and lists of texts.
+using Value = std::variant<bool, std::int64_t, std::string, std::vector<std::string>>;
+
+/// Where values go: settings, and the one landing area or destination that is meant.
+struct Scope {
+  Settings* settings = nullptr;
+  LandingSettings* landing = nullptr;
+  DestinationSettings* destination = nullptr;
+  fs::path base;  // relative paths start here
+};
+
+struct Option {
+  Section section;
+  std::string_view key;
+  std::string_view flag;     // "no-…" sets a switch to false
+  std::string_view metavar;  // empty: a switch
+  std::string_view help;
+  unsigned commands;  // CommandBits
+  Result<void> (*set)(const Scope&, const Value&);
+  Value (*get)(const Scope&);
+  bool repeatable = false;
+  bool selects = false;  // the flag chooses landing areas or destinations
+};
+
+std::span<const Option> options();
+
+/// The default as --help prints it; empty where there is none worth showing.
+std::string default_text(const Option& option);
+
+}  // namespace ferry::app

@@ -1,0 +1,137 @@
+#include "app/progress.h"
+
+#include <sys/ioctl.h>
+
+#include <algorithm>
+
+#include "app/units.h"
+#include "ferry/base/log.h"
+
+namespace ferry::app {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kRedrawInterval{100};
+
+void log_failure(const transfer::FileOutcome& file, const Error& error) {
+  log::error("failed", {{"path", file.path},
+                        {"id", file.id},
+                        {"kind", to_string(error.kind)},
+                        {"error", error.message}});
+}
+
+class LogObserver : public transfer::Observer {
+ public:
+  void on_start(std::uint64_t files, std::uint64_t bytes) override {
+    log::info("transfer started", {{"files", files}, {"bytes", bytes}});
+  }
+  void on_bytes(std::uint64_t) override {}
+  void on_delivered(const transfer::FileOutcome& file) override {
+    log::info("delivered", {{"path", file.path},
+                            {"id", file.id},
+                            {"bytes", file.bytes},
+                            {"ms", file.duration.count()}});
+  }
+  void on_failed(const transfer::FileOutcome& file, const Error& error) override {
+    log_failure(file, error);
+  }
+};
+
+class BarObserver : public transfer::Observer {
+ public:
+  explicit BarObserver(std::FILE* terminal) : terminal_(terminal) {}
+  BarObserver(const BarObserver&) = delete;
+  BarObserver& operator=(const BarObserver&) = delete;
+  ~BarObserver() override { wipe(); }
+
+  void on_start(std::uint64_t files, std::uint64_t bytes) override {
+    progress_.files = files;
+    progress_.bytes = bytes;
+    started_ = steady_clock::now();
+    redraw_if_due();
+  }
+  void on_bytes(std::uint64_t acknowledged) override {
+    progress_.bytes_done += acknowledged;
+    redraw_if_due();
+  }
+  void on_delivered(const transfer::FileOutcome&) override {
+    ++progress_.files_done;
+    redraw_if_due();
+  }
+  void on_failed(const transfer::FileOutcome& file, const Error& error) override {
+    ++progress_.files_done;
+    wipe();
+    log_failure(file, error);
+    redraw_if_due();
+  }
+
+ private:
+  std::size_t width() const {
+    winsize size{};
+    const bool known = ::ioctl(::fileno(terminal_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return known ? size.ws_col : 80;
+  }
+
+  void wipe() {
+    fmt::print(terminal_, "\r\x1b[K");
+    std::fflush(terminal_);
+  }
+
+  void redraw_if_due() {
+    const auto time = steady_clock::now();
+    if (time - drawn_ < kRedrawInterval) return;
+    drawn_ = time;
+    progress_.elapsed = std::chrono::duration_cast<milliseconds>(time - started_);
+    fmt::print(terminal_, "\r\x1b[K{}", progress_line(progress_, width() - 1));
+    std::fflush(terminal_);
+  }
+
+  std::FILE* terminal_;
+  Progress progress_;
+  steady_clock::time_point started_;
+  steady_clock::time_point drawn_;
+};
+
+std::string bar(double fraction, std::size_t width) {
+  const auto filled = static_cast<std::size_t>(fraction * static_cast<double>(width));
+  return fmt::format("[{:#<{}}{:{}}]", "", filled, "", width - filled);
+}
+
+}  // namespace
+
+std::string progress_line(const Progress& progress, std::size_t width) {
+  const double seconds = std::max(0.001, static_cast<double>(progress.elapsed.count()) / 1000);
+  const double done = static_cast<double>(progress.bytes_done);
+  const double rate = done / seconds;
+  double fraction = 1;
+  if (progress.bytes > 0) {
+    fraction = std::min(1.0, done / static_cast<double>(progress.bytes));
+  } else if (progress.files > 0) {
+    fraction = static_cast<double>(progress.files_done) / static_cast<double>(progress.files);
+  }
+  std::string eta = "--";
+  if (rate > 0 && progress.bytes_done <= progress.bytes) {
+    const double left = static_cast<double>(progress.bytes - progress.bytes_done) / rate;
+    eta = human_duration(milliseconds(static_cast<std::int64_t>(left * 1000)));
+  }
+  std::string text = fmt::format(" {:3.0f}%  {} of {}  {}/{} files  {}/s  ETA {}", fraction * 100,
+                                 human_size(done), human_size(static_cast<double>(progress.bytes)),
+                                 progress.files_done, progress.files, human_size(rate), eta);
+  constexpr std::size_t kSmallestBar = 12;
+  if (text.size() + kSmallestBar <= width) {
+    text.insert(0, bar(fraction, std::min<std::size_t>(width - text.size() - 2, 30)));
+  }
+  return text.substr(0, width);
+}
+
+std::unique_ptr<transfer::Observer> make_log_observer() {
+  return std::make_unique<LogObserver>();
+}
+
+std::unique_ptr<transfer::Observer> make_bar_observer(std::FILE* terminal) {
+  return std::make_unique<BarObserver>(terminal);
+}
+
+}  // namespace ferry::app

@@ -1,0 +1,30 @@
+// Shows how a transfer goes: a bar on a terminal, else one log line per event.
+#pragma once
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "ferry/transfer/agent.h"
+
+namespace ferry::app {
+
+/// What a progress bar tells at one moment.
+struct Progress {
+  std::uint64_t files = 0;
+  std::uint64_t files_done = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t bytes_done = 0;
+  std::chrono::milliseconds elapsed{};
+};
+
+/// One line of at most WIDTH columns, without a line end.
+std::string progress_line(const Progress& progress, std::size_t width);
+
+std::unique_ptr<transfer::Observer> make_log_observer();
+
+/// Draws on TERMINAL at most ten times a second; wipes the bar when it goes.
+std::unique_ptr<transfer::Observer> make_bar_observer(std::FILE* terminal);
+
+}  // namespace ferry::app

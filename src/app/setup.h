@@ -1,0 +1,38 @@
+// From a command line to what the modules need: effective settings, checked and resolved.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "app/command.h"
+#include "app/settings.h"
+#include "ferry/metastore/metastore.h"
+#include "ferry/transfer/agent.h"
+
+namespace ferry::app {
+
+/// The configuration file that ARGUMENTS or FERRY_CONFIG name; empty: none.
+fs::path configuration_file(const Arguments& arguments);
+
+/// Command line over environment over file over default. Sets up the log.
+Result<Settings> effective_settings(const Arguments& arguments);
+
+/// kInvalid unless there is a metastore, and at least one landing area, all of them directories,
+/// none of which holds the metastore where a watcher would see it.
+Result<void> check_landings(const Settings& settings);
+
+/// True where files of INNER would be taken for files that landed in OUTER: it lies in OUTER, and
+/// not below a dot directory.
+bool is_visible_inside(const fs::path& inner, const fs::path& outer);
+
+std::map<std::string, fs::path> landing_directories(const Settings& settings);
+
+/// Reads the secrets' files.
+Result<transfer::Destination> resolve_destination(const DestinationSettings& destination,
+                                                  const TransferSettings& transfer);
+
+enum class Access { kWrite, kRead };
+Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settings, Access access);
+
+}  // namespace ferry::app

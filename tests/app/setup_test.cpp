@@ -1,0 +1,184 @@
+#include "app/setup.h"
+
+#include <doctest/doctest.h>
+
+#include <boost/filesystem/operations.hpp>
+#include <cstdlib>
+
+#include "app/arguments.h"
+#include "app/import.h"
+#include "app/progress.h"
+
+namespace ferry::app {
+namespace {
+
+class Sandbox {
+ public:
+  Sandbox() {
+    std::string name = "/tmp/ferry-setup-XXXXXX";
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    root = name;
+    clear_environment();
+  }
+  Sandbox(const Sandbox&) = delete;
+  Sandbox& operator=(const Sandbox&) = delete;
+  ~Sandbox() {
+    clear_environment();
+    boost::system::error_code ignored;
+    fs::remove_all(root, ignored);
+  }
+
+  std::string write(const std::string& name, std::string_view text) const {
+    REQUIRE(replace_file(root / name, text));
+    return (root / name).string();
+  }
+
+  fs::path root;
+
+ private:
+  static void clear_environment() {
+    for (const char* name :
+         {"FERRY_CONFIG", "FERRY_METASTORE", "FERRY_PASSWORD", "FERRY_PASSPHRASE"}) {
+      ::unsetenv(name);
+    }
+  }
+};
+
+Result<Settings> settings_of(std::string_view command, const std::vector<std::string>& words) {
+  const auto arguments = parse_arguments(find_command(command), words);
+  REQUIRE(arguments);
+  return effective_settings(*arguments);
+}
+
+constexpr std::string_view kTwoDestinations =
+    "metastore = \"/from/file\"\n"
+    "[landing.in]\npath = \"/data/in\"\nsettle = \"9s\"\n"
+    "[destination.one]\nurl = \"sftp://one/d\"\npassword_file = \"/file/secret\"\n"
+    "[destination.two]\nurl = \"sftp://two/d\"\n";
+
+TEST_CASE_FIXTURE(Sandbox, "the command line outweighs the environment, which outweighs the file") {
+  const std::string file = write("ferry.toml", kTwoDestinations);
+  CHECK(settings_of("status", {"--config", file})->general.metastore == "/from/file");
+  ::setenv("FERRY_METASTORE", "/from/environment", 1);
+  CHECK(settings_of("status", {"--config", file})->general.metastore == "/from/environment");
+  CHECK(settings_of("status", {"--config", file, "--metastore", "/from/line"})->general.metastore ==
+        "/from/line");
+}
+
+TEST_CASE_FIXTURE(Sandbox, "FERRY_CONFIG names the file") {
+  ::setenv("FERRY_CONFIG", write("ferry.toml", kTwoDestinations).c_str(), 1);
+  CHECK(settings_of("status", {})->destinations.size() == 2);
+}
+
+TEST_CASE_FIXTURE(Sandbox, "a password of the environment outweighs a file's password_file") {
+  const std::string file = write("ferry.toml", kTwoDestinations);
+  ::setenv("FERRY_PASSWORD", "from environment", 1);
+  const auto settings = settings_of("transfer", {"--config", file});
+  REQUIRE(settings);
+  CHECK(settings->destinations[0].password == "from environment");
+  CHECK(settings->destinations[0].password_file.empty());
+
+  const std::string secret = write("secret", "from line\n");
+  const auto given = settings_of("transfer", {"--config", file, "--password-file", secret});
+  REQUIRE(given);
+  const auto resolved = resolve_destination(given->destinations[0], given->transfer);
+  REQUIRE(resolved);
+  CHECK(resolved->connect.password == "from line");
+}
+
+TEST_CASE_FIXTURE(Sandbox, "--to selects a configured destination by name") {
+  const std::string file = write("ferry.toml", kTwoDestinations);
+  const auto settings = settings_of("transfer", {"--config", file, "--to", "two"});
+  REQUIRE(settings);
+  REQUIRE(settings->destinations.size() == 1);
+  CHECK(settings->destinations[0].url.host == "two");
+  CHECK(settings->configured_destinations == std::vector<std::string>{"one", "two"});
+}
+
+TEST_CASE_FIXTURE(Sandbox, "--to with neither a URL nor a known name is refused") {
+  const std::string file = write("ferry.toml", kTwoDestinations);
+  const auto settings = settings_of("transfer", {"--config", file, "--to", "twoo"});
+  REQUIRE_FALSE(settings);
+  CHECK(settings.error().message.find("did you mean 'two'?") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Sandbox, "a destination of the command line is named by its canonical URL") {
+  const auto settings = settings_of("transfer", {"--to", "sftp://u@h:22/d", "--no-agent"});
+  REQUIRE(settings);
+  CHECK(settings->destinations[0].name == settings->destinations[0].url.to_string());
+  CHECK_FALSE(settings->destinations[0].use_agent);
+}
+
+TEST_CASE_FIXTURE(Sandbox, "a landing area of the command line is named by its absolute path") {
+  const auto settings =
+      settings_of("watch", {"--landing", root.string() + "/x/", "--settle", "1s"});
+  REQUIRE(settings);
+  CHECK(settings->landings[0].name == (root / "x").string());
+  CHECK(settings->landings[0].settle == std::chrono::seconds(1));
+}
+
+TEST_CASE_FIXTURE(Sandbox, "--landing finds a configured area by name and by path") {
+  const std::string file = write("ferry.toml", kTwoDestinations);
+  for (const char* word : {"in", "/data/in"}) {
+    const auto settings = settings_of("watch", {"--config", file, "--landing", word});
+    REQUIRE(settings);
+    REQUIRE(settings->landings.size() == 1);
+    CHECK(settings->landings[0].name == "in");
+    CHECK(settings->landings[0].settle == std::chrono::seconds(9));
+  }
+}
+
+TEST_CASE_FIXTURE(Sandbox,
+                  "a registry row finds its landing area by name, path, or being the only") {
+  const auto settings = settings_of("watch", {"--landing", root.string()});
+  REQUIRE(settings);
+  const auto directories = landing_directories(*settings);
+  CHECK(directories.at("") == root);
+  CHECK(directories.at(root.string()) == root);
+
+  const auto two = settings_of("watch", {"--landing", root.string(), "--landing", "/"});
+  REQUIRE(two);
+  CHECK_FALSE(landing_directories(*two).contains(""));
+}
+
+TEST_CASE_FIXTURE(Sandbox, "a metastore among the files that land is refused") {
+  CHECK(is_visible_inside(root / "m", root));
+  CHECK(is_visible_inside(root, root));
+  CHECK_FALSE(is_visible_inside(root / ".ferry" / "m", root));
+  CHECK_FALSE(is_visible_inside(root, root / "in"));
+  CHECK_FALSE(is_visible_inside("/elsewhere", root));
+}
+
+TEST_CASE_FIXTURE(Sandbox, "a landing area that is not there is named") {
+  const auto settings = settings_of("watch", {"--landing", (root / "absent").string()});
+  REQUIRE(settings);
+  const auto checked = check_landings(*settings);
+  REQUIRE_FALSE(checked);
+  CHECK(checked.error().message.find((root / "absent").string()) != std::string::npos);
+}
+
+TEST_CASE("bad rows of an import are named by their lines, and nothing is imported") {
+  const auto rows = parse_rows("\n{}\nnot json\n", "rows.jsonl");
+  REQUIRE_FALSE(rows);
+  CHECK(rows.error().message.find("rows.jsonl:2: ") != std::string::npos);
+  CHECK(rows.error().message.find("rows.jsonl:3: ") != std::string::npos);
+}
+
+TEST_CASE("a progress line tells percent, amounts, rate and time left") {
+  const Progress half{.files = 4,
+                      .files_done = 1,
+                      .bytes = 200 << 20,
+                      .bytes_done = 100 << 20,
+                      .elapsed = std::chrono::seconds(10)};
+  const std::string line = progress_line(half, 120);
+  for (const char* part :
+       {"50%", "100.0 MiB of 200.0 MiB", "1/4 files", "10.0 MiB/s", "ETA 10.0s"}) {
+    CAPTURE(line);
+    CHECK(line.find(part) != std::string::npos);
+  }
+  CHECK(progress_line(half, 20).size() <= 20);
+  CHECK(progress_line({.files = 2, .files_done = 1}, 80).find("50%") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace ferry::app
