@@ -1,0 +1,64 @@
+# make test and make demo work as the first command on a fresh Debian 12: they install what is
+# missing (as root, or with sudo), build, and run.
+
+BUILD_PACKAGES := g++ cmake ninja-build pkg-config libssh2-1-dev libssl-dev nlohmann-json3-dev \
+  libboost-filesystem-dev libboost-program-options-dev libspdlog-dev libtomlplusplus-dev \
+  libsystemd-dev zlib1g-dev libzstd-dev doctest-dev
+TEST_PACKAGES := openssh-server openssh-client openssh-sftp-server jq time strace \
+  python3-pytest python3-jsonschema
+LINT_PACKAGES := clang-format-19 clang-tidy-19
+
+PREFIX ?= /usr/local
+PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider
+CACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+SOURCES = $(shell find include src tests -name '*.h' -o -name '*.cpp')
+
+.PHONY: all deps build demo test test-asan test-tsan asan tsan lint bench install clean
+
+all: build
+
+deps: build/.packages
+build/.packages: Makefile
+	@scripts/install_packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
+	@mkdir -p build && touch $@
+
+build: deps
+	@cmake --preset release $(CACHE) -Wno-dev > build/configure.log || { cat build/configure.log; exit 1; }
+	cmake --build --preset release
+
+demo: build
+	scripts/demo.sh
+
+test: build
+	scripts/check_layers.py
+	ctest --test-dir build --output-on-failure
+	FERRY=build/ferry $(PYTEST) tests
+
+asan tsan: deps
+	cmake --preset $@ $(CACHE) -Wno-dev
+	cmake --build --preset $@
+
+test-asan: asan
+	ctest --test-dir build-asan --output-on-failure
+	FERRY=build-asan/ferry FERRY_SANITIZED=1 $(PYTEST) tests
+
+test-tsan: tsan
+	ctest --test-dir build-tsan --output-on-failure
+
+lint: build
+	@scripts/install_packages.sh $(LINT_PACKAGES)
+	scripts/check_layers.py
+	clang-format-19 --dry-run -Werror $(SOURCES)
+	run-clang-tidy-19 -quiet -p build '$(CURDIR)/(src|tests)/.*'
+
+bench: build
+	bench/run
+
+install: build
+	cmake --install build --prefix $(DESTDIR)$(PREFIX)
+	sed 's|@PREFIX@|$(PREFIX)|' systemd/ferry-watch.service > build/ferry-watch.service
+	install -D -m 644 build/ferry-watch.service \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system/ferry-watch.service
+
+clean:
+	rm -rf build build-debug build-asan build-tsan

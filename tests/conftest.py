@@ -1,0 +1,81 @@
+import functools
+import shutil
+
+import pytest
+
+import ferry_harness as harness
+
+
+@pytest.fixture
+def folder():
+    path = harness.temporary_directory()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def landing(folder):
+    path = folder / "landing"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def metastore(folder):
+    return folder / "metastore"
+
+
+@pytest.fixture
+def ferry():
+    return harness.run_ferry
+
+
+@pytest.fixture
+def server(request, folder):
+    """Lines of sshd_config may come as the parameter."""
+    running = harness.Server(folder / "server", *getattr(request, "param", ()))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def watching(folder, landing, metastore):
+    return functools.partial(harness.watching, folder, landing, metastore)
+
+
+@pytest.fixture
+def register(ferry, landing, metastore):
+    """Registers what is in the landing area."""
+
+    def run():
+        ended = ferry("watch", "--once", "--json", "--landing", landing, "--metastore", metastore)
+        assert ended.code == 0, ended.stderr
+        return ended.json["registered"]
+
+    return run
+
+
+@pytest.fixture
+def transfer_arguments(landing, metastore, server):
+    return ["transfer", "--json", "--landing", landing, "--metastore", metastore,
+            *server.options()]
+
+
+@pytest.fixture
+def transfer(ferry, transfer_arguments):
+    """Delivers to the server."""
+
+    def run(*options, **keywords):
+        return ferry(*transfer_arguments, *options, **keywords)
+
+    return run
+
+
+@pytest.fixture
+def status(ferry, metastore):
+    def run():
+        ended = ferry("status", "--json", "--metastore", metastore)
+        assert ended.code == 0, ended.stderr
+        return ended.json
+
+    return run

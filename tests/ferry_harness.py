@@ -1,0 +1,282 @@
+"""The black-box tests' vocabulary: servers, runs of ferry, and what the metastore says."""
+
+import contextlib
+import dataclasses
+import filecmp
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+FERRY = pathlib.Path(os.environ.get("FERRY", REPOSITORY / "build" / "ferry")).resolve()
+SANITIZED = bool(os.environ.get("FERRY_SANITIZED"))
+USER = pwd.getpwuid(os.geteuid()).pw_name
+
+
+def eventually(condition, deadline=20.0, what="the condition"):
+    """Waits until condition() is true, and returns what it returned."""
+    end = time.monotonic() + deadline
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come true within {deadline} s")
+        time.sleep(0.02)
+
+
+def temporary_directory():
+    """In memory where there is room: the tests move gigabytes."""
+    shm = pathlib.Path("/dev/shm")
+    roomy = shm.is_dir() and os.access(shm, os.W_OK) and shutil.disk_usage(shm).free > 6 << 30
+    return pathlib.Path(tempfile.mkdtemp(prefix="ferry-test-", dir=shm if roomy else None))
+
+
+@dataclasses.dataclass
+class Run:
+    """How one run of ferry ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self):
+        return json.loads(self.stdout)
+
+    @property
+    def json_lines(self):
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+    @property
+    def summary(self):
+        """Of a transfer to one destination."""
+        (only,) = self.json["destinations"]
+        return only
+
+
+def command(*args):
+    return [str(FERRY), *map(str, args)]
+
+
+def environment(extra=None):
+    inherited = {name: value for name, value in os.environ.items()
+                 if not name.startswith("FERRY_") and name != "SSH_AUTH_SOCK"}
+    return {**inherited, **(extra or {})}
+
+
+def run_ferry(*args, env=None, timeout=180, stdin=None):
+    ended = subprocess.run(command(*args), capture_output=True, text=True, timeout=timeout,
+                           env=environment(env), input=stdin, check=False)
+    return Run(ended.returncode, ended.stdout, ended.stderr)
+
+
+class Process:
+    """A ferry that runs beside the test; stderr goes to a file."""
+
+    def __init__(self, folder, *args, under=(), env=None):
+        self._log = open(folder / f"ferry-{time.monotonic_ns()}.log", "w+b")
+        self.popen = subprocess.Popen([*under, *command(*args)], stdout=subprocess.PIPE,
+                                      stderr=self._log, env=environment(env))
+
+    def log(self):
+        return pathlib.Path(self._log.name).read_text(errors="replace")
+
+    def wait(self, timeout=180):
+        stdout, _ = self.popen.communicate(timeout=timeout)
+        self._log.close()
+        return Run(self.popen.returncode, stdout.decode(), self.log())
+
+    def kill(self):
+        self.popen.kill()
+        return self.wait()
+
+    def stop(self):
+        self.popen.send_signal(signal.SIGTERM)
+        return self.wait(timeout=30)
+
+
+class Server:
+    """An OpenSSH server on a loopback port, with keys of its own and a folder to deliver to."""
+
+    def __init__(self, folder, *config):
+        self.folder = folder
+        self.root = folder / "drop"
+        self.root.mkdir(parents=True)
+        self.identity = folder / "user_key"
+        self.known_hosts = folder / "known_hosts"
+        for key in ("host_key", "user_key"):
+            make_key(folder / key)
+        shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
+        self._extra = config
+        self._process = None
+        self.port = None
+        self.start()
+
+    def start(self):
+        if os.geteuid() == 0:
+            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # where root's sshd separates
+        for _ in range(5):
+            self.port = free_port()
+            self._write_config()
+            self._process = subprocess.Popen(
+                [shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin"), "-D", "-e", "-f",
+                 str(self.folder / "sshd_config")],
+                stdout=subprocess.DEVNULL, stderr=open(self.folder / "sshd.log", "ab"))
+            if self._answers():
+                self._write_known_hosts()
+                return
+            self.stop()
+        raise AssertionError("sshd does not start:\n" + (self.folder / "sshd.log").read_text())
+
+    def stop(self):
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def url(self, directory=None):
+        return f"sftp://{USER}@127.0.0.1:{self.port}{directory or self.root}"
+
+    def options(self, directory=None):
+        """What ferry needs to deliver to here."""
+        return ["--to", self.url(directory), "--identity", self.identity, "--no-agent",
+                "--known-hosts", self.known_hosts]
+
+    def files(self):
+        """What a consumer sees: no dot files, no control files."""
+        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*")
+                      if path.is_file() and not path.name.startswith(".")
+                      and not path.name.endswith(".control.json"))
+
+    def control_files(self):
+        return [json.loads(path.read_text()) for path in sorted(self.root.glob("*.control.json"))]
+
+    def leftovers(self):
+        return [path for path in self.root.rglob(".*") if path.is_file()]
+
+    def _answers(self):
+        def banner():
+            if self._process.poll() is not None:
+                return "ended"
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+                    return connection.recv(4).decode()
+            except OSError:
+                return None
+
+        return eventually(banner, what="sshd's banner") == "SSH-"
+
+    def _write_known_hosts(self):
+        key = (self.folder / "host_key.pub").read_text().split()
+        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {key[0]} {key[1]}\n")
+
+    def _write_config(self):
+        sftp_server = next(path for path in ("/usr/lib/openssh/sftp-server",
+                                             "/usr/libexec/openssh/sftp-server")
+                           if os.path.exists(path))
+        # For each keyword sshd takes the first value: the test's own lines come first.
+        lines = [*self._extra, f"ListenAddress 127.0.0.1:{self.port}",
+                 f"HostKey {self.folder}/host_key", f"PidFile {self.folder}/sshd.pid",
+                 f"AuthorizedKeysFile {self.folder}/authorized_keys", "StrictModes no",
+                 f"UsePAM {'yes' if account_is_locked() else 'no'}", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
+                 "PermitRootLogin prohibit-password", "LogLevel VERBOSE",
+                 f"Subsystem sftp {sftp_server}"]
+        (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
+
+
+def account_is_locked():
+    """Without PAM sshd refuses keys too where the account's password is locked."""
+    entry = subprocess.run(["getent", "shadow", USER], capture_output=True, text=True, check=False)
+    return entry.stdout.partition(":")[2].startswith("!")
+
+
+def make_key(path):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ferry-test", "-f",
+                    str(path)], check=True)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def make_files(folder, count, size, prefix="file"):
+    """COUNT files of SIZE bytes, each with contents of its own, each put there by a rename."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        line = f"{prefix} {number}\n".encode()
+        put(folder / f"{prefix}-{number:05}.dat", (line * (size // len(line) + 1))[:size])
+
+
+def put(path, content):
+    """As a careful producer does: write under another name, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.rename(path)
+
+
+def make_big_file(path, size):
+    block = os.urandom(1 << 20)
+    part = path.with_name(path.name + ".part")
+    with open(part, "wb") as out:
+        for number in range(size >> 20):
+            out.write(number.to_bytes(8, "big") + block[8:])
+    part.rename(path)
+
+
+def relative_files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def same_tree(source, target):
+    """True where every file of SOURCE is in TARGET with the same bytes."""
+    return all((target / name).is_file()
+               and filecmp.cmp(source / name, target / name, shallow=False)
+               for name in relative_files(source))
+
+
+def read_table(metastore, name):
+    path = metastore / f"{name}.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def tables(metastore):
+    return read_table(metastore, "file_registry"), read_table(metastore, "transfer_logs")
+
+
+def bytes_of_tables(metastore):
+    return [path.read_bytes() for path in sorted(metastore.glob("*.jsonl"))]
+
+
+@contextlib.contextmanager
+def watching(folder, landing, metastore, *options):
+    """A watcher, from the moment that it has armed and scanned everything."""
+    process = Process(folder, "watch", "--landing", landing, "--metastore", metastore, *options)
+    try:
+        def ready():
+            assert process.popen.poll() is None, process.log()
+            return " ready" in process.log()
+
+        eventually(ready, deadline=60, what="the watcher")
+        yield process
+    finally:
+        if process.popen.poll() is None:
+            ended = process.stop()
+            assert ended.code == 0, ended.stderr

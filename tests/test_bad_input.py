@@ -1,0 +1,169 @@
+"""What goes wrong is said clearly, with the right exit code, and changes nothing."""
+
+import os
+
+import pytest
+
+from ferry_harness import bytes_of_tables, free_port, make_files, make_key
+
+
+@pytest.fixture
+def pending(landing, register):
+    make_files(landing, 3, 10)
+    assert register() == 3
+
+
+@pytest.fixture
+def refuses(ferry, landing, metastore, server, pending):
+    """Runs a transfer that must end with CODE, say WORDS, and leave the tables alone."""
+
+    def run(code, words, *options):
+        before = bytes_of_tables(metastore)
+        ended = ferry("transfer", "--landing", landing, "--metastore", metastore, *options)
+        assert ended.code == code, ended.stderr
+        for word in words:
+            assert word.lower() in ended.stderr.lower(), ended.stderr
+        assert bytes_of_tables(metastore) == before
+        assert server.files() == []
+
+    return run
+
+
+def test_a_changed_host_key(server, refuses, folder):
+    make_key(folder / "other")
+    key = (folder / "other.pub").read_text().split()
+    server.known_hosts.write_text(f"[127.0.0.1]:{server.port} {key[0]} {key[1]}\n")
+    refuses(3, ["host key", "SHA256:"], *server.options())
+    refuses(3, ["host key"], "--accept-new-host-key", *server.options())
+
+
+def test_an_unknown_host(server, refuses):
+    server.known_hosts.write_text("")
+    refuses(3, ["host key", "SHA256:"], *server.options())
+    assert server.known_hosts.read_text() == ""
+
+
+def test_an_unknown_host_is_remembered_where_asked(server, pending, transfer):
+    server.known_hosts.write_text("")
+    assert transfer("--accept-new-host-key").code == 0
+    assert str(server.port) in server.known_hosts.read_text()
+    assert transfer().code == 0
+
+
+def test_a_wrong_user_key(server, refuses, folder):
+    make_key(folder / "stranger")
+    server.identity = folder / "stranger"
+    refuses(3, ["stranger"], *server.options())
+
+
+def test_a_closed_port(server, refuses):
+    server.port = free_port()
+    refuses(3, ["127.0.0.1"], *server.options())
+
+
+def test_a_remote_directory_that_cannot_be_made(server, refuses):
+    obstacle = server.folder / "obstacle"
+    obstacle.write_text("a file")
+    refuses(3, ["obstacle"], *server.options(obstacle / "dir"))
+    assert obstacle.read_text() == "a file"
+
+
+@pytest.mark.parametrize("directory", ["/proc/ferry", "a file"])
+def test_a_metastore_that_cannot_be_written(ferry, landing, folder, directory):
+    if directory == "a file":
+        directory = folder / "file"
+        directory.write_text("x")
+    ended = ferry("watch", "--once", "--landing", landing, "--metastore", directory)
+    assert ended.code == 4, ended.stderr
+    assert str(directory) in ended.stderr
+
+
+def test_a_missing_metastore(ferry, folder):
+    ended = ferry("status", "--metastore", folder / "absent")
+    assert ended.code == 2
+    assert "absent" in ended.stderr
+    assert not (folder / "absent").exists()
+
+
+def test_no_metastore_given(ferry):
+    ended = ferry("status")
+    assert ended.code == 2
+    assert "--metastore" in ended.stderr
+
+
+def test_malformed_configuration(ferry, folder):
+    config = folder / "ferry.toml"
+    config.write_text('metastore = "m"\n[transfer\n')
+    for words in (["watch"], ["transfer"], ["config", "show"]):
+        ended = ferry(*words, "--config", config)
+        assert ended.code == 2
+        assert f"{config}:2:" in ended.stderr
+    checked = ferry("config", "check", "--config", config)
+    assert checked.code == 2
+    assert f"{config}:2:" in checked.stdout
+
+
+def test_a_misspelt_key(ferry, folder):
+    config = folder / "ferry.toml"
+    config.write_text("[transfer]\nmax_atempts = 3\n")
+    ended = ferry("config", "check", "--config", config)
+    assert ended.code == 2
+    assert "did you mean 'max_attempts'?" in ended.stdout
+
+
+def test_unknown_words(ferry):
+    for words, expected in ((["transfre"], "'transfer'"), (["status", "--jsn"], "'--json'"),
+                            (["--metastoer", "x", "status"], "'--metastore'")):
+        ended = ferry(*words)
+        assert ended.code == 2
+        assert f"did you mean {expected}?" in ended.stderr
+        assert ended.stdout == ""
+
+
+def test_bad_values(ferry, landing, metastore, server):
+    base = ["--landing", landing, "--metastore", metastore, *server.options()]
+    for options, words in ((["--date", "tomorrow-ish"], "--date"),
+                           (["--since", "noon"], "--since"),
+                           (["--window", "4 bananas"], "--window"),
+                           (["--connections", "0"], "--connections"),
+                           (["--transport", "openssh"], "--transport"),
+                           (["--idle-exit-code", "300"], "--idle-exit-code"),
+                           (["--to", "ftp://x/"], "--to")):
+        ended = ferry("transfer", *base, *options)
+        assert ended.code == 2, ended.stderr
+        assert words in ended.stderr
+    assert not metastore.exists()
+
+
+def test_a_missing_landing_area(ferry, folder, metastore, server):
+    for words in (["watch", "--once"], ["transfer", *server.options()]):
+        ended = ferry(*words, "--landing", folder / "absent", "--metastore", metastore)
+        assert ended.code == 2
+        assert str(folder / "absent") in ended.stderr
+
+
+def test_a_metastore_in_the_landing_area(ferry, landing):
+    ended = ferry("watch", "--once", "--landing", landing, "--metastore", landing / "store")
+    assert ended.code == 2
+    assert "lies in the landing area" in ended.stderr
+    assert os.listdir(landing) == []
+    assert ferry("watch", "--once", "--landing", landing, "--metastore",
+                 landing / ".ferry").code == 0
+
+
+def test_a_name_that_no_file_has(server, refuses):
+    refuses(2, ["no-such.csv"], *server.options(), "no-such.csv")
+
+
+def test_a_password_in_the_url(server, refuses):
+    refuses(2, ["password"], "--to", "sftp://user:secret@127.0.0.1/x")
+
+
+def test_import_with_a_bad_line(ferry, metastore, folder):
+    rows = folder / "rows.jsonl"
+    rows.write_text('{"id":"1","path":"a","updated_date":"2026-01-01","checksum":"'
+                    + "0" * 32 + '"}\n{"id":\n')
+    ended = ferry("import", rows, "--metastore", metastore)
+    assert ended.code == 2
+    assert f"{rows}:2:" in ended.stderr
+    assert bytes_of_tables(metastore) in ([], [b"", b""])
