@@ -49,7 +49,7 @@ Result<FileLock> FileLock::acquire(const fs::path& path, std::chrono::millisecon
 }
 
 Result<bool> FileLock::is_held(const fs::path& path) {
-  auto fd = open_file(path, O_RDWR);
+  auto fd = open_file(path, O_RDONLY);
   if (!fd) {
     if (fd.error().kind == ErrorKind::kNotFound) return false;
     return fd.error();

@@ -1,11 +1,12 @@
 #include "ferry/base/uuid.h"
 
 #include <fmt/format.h>
+#include <sys/random.h>
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <mutex>
-#include <random>
 
 namespace ferry {
 namespace {
@@ -17,12 +18,20 @@ struct Generator {
   std::uint64_t last_ms = 0;
   std::uint64_t high = 0;  // 12 bits: rand_a
   std::uint64_t low = 0;   // 62 bits: rand_b
-  std::random_device entropy{};
 
-  std::uint64_t random64() { return (std::uint64_t{entropy()} << 32) | entropy(); }
+  void start_at_random() {
+    std::uint64_t random[2];
+    if (::getrandom(random, sizeof random, 0) != sizeof random) std::terminate();
+    high = random[0] & 0x7FF;  // top bit clear: room to count up
+    low = random[1] & kLowMask;
+  }
+  void increment() {
+    low = (low + 1) & kLowMask;
+    if (low == 0) ++high;
+  }
+
+  static constexpr std::uint64_t kLowMask = (std::uint64_t{1} << 62) - 1;
 };
-
-constexpr std::uint64_t kLowMask = (std::uint64_t{1} << 62) - 1;
 
 }  // namespace
 
@@ -34,15 +43,9 @@ std::string uuid_v7() {
   const auto now_ms = static_cast<std::uint64_t>(now.count());
   if (now_ms > generator.last_ms) {
     generator.last_ms = now_ms;
-    generator.high = generator.random64() & 0x7FF;  // top bit clear: room to count up
-    generator.low = generator.random64() & kLowMask;
+    generator.start_at_random();
   } else {
-    generator.low = (generator.low + 1 + (generator.random64() & 0xFFFF)) & kLowMask;
-    if (generator.low <= 0x10000) ++generator.high;
-    if (generator.high > 0xFFF) {
-      generator.high = 0;
-      ++generator.last_ms;
-    }
+    generator.increment();
   }
   const std::uint64_t time = generator.last_ms;
   const std::uint64_t low = generator.low | (std::uint64_t{0b10} << 62);
