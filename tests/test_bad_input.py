@@ -151,6 +151,15 @@ def test_a_metastore_in_the_landing_area(ferry, landing):
                  landing / ".ferry").code == 0
 
 
+def test_landing_areas_that_overlap(ferry, landing, metastore):
+    (landing / "below").mkdir()
+    ended = ferry("watch", "--once", "--landing", landing, "--landing", landing / "below",
+                  "--metastore", metastore)
+    assert ended.code == 2
+    assert "overlap" in ended.stderr
+    assert not metastore.exists()
+
+
 def test_a_name_that_no_file_has(server, refuses):
     refuses(2, ["no-such.csv"], *server.options(), "no-such.csv")
 

@@ -188,6 +188,24 @@ bool is_visible_inside(const fs::path& inner, const fs::path& outer) {
                       [](const fs::path& part) { return part.string().starts_with("."); });
 }
 
+namespace {
+
+Result<void> check_apart(const std::vector<LandingSettings>& landings) {
+  for (auto one = landings.begin(); one != landings.end(); ++one) {
+    for (auto other = std::next(one); other != landings.end(); ++other) {
+      if (!is_visible_inside(one->path, other->path) && !is_visible_inside(other->path, one->path)) {
+        continue;
+      }
+      return make_error(ErrorKind::kInvalid,
+                        "landing areas {} and {} overlap: their files would be delivered twice",
+                        one->path.string(), other->path.string());
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<void> check_landings(const Settings& settings) {
   if (settings.landings.empty()) {
     return make_error(ErrorKind::kInvalid,
@@ -207,7 +225,7 @@ Result<void> check_landings(const Settings& settings) {
                         settings.general.metastore.string(), landing.path.string());
     }
   }
-  return {};
+  return check_apart(settings.landings);
 }
 
 std::map<std::string, fs::path> landing_directories(const Settings& settings) {

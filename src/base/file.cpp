@@ -51,11 +51,12 @@ Result<UniqueFd> open_beneath(int root_fd, const std::string& relative, int flag
   struct open_how how{};
   how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  for (;;) {
+  for (int attempts_left = 16;; --attempts_left) {
     const long fd = ::syscall(SYS_openat2, root_fd, relative.c_str(), &how, sizeof how);
     if (fd >= 0) return UniqueFd(static_cast<int>(fd));
-    // EAGAIN: a component was renamed while the kernel walked the path.
-    if (errno == EINTR || errno == EAGAIN) continue;
+    // EAGAIN: a component was renamed while the kernel walked the path; or, with O_NONBLOCK,
+    // somebody holds a lease on the file, which takes longer.
+    if (errno == EINTR || (errno == EAGAIN && attempts_left > 0)) continue;
     if (errno == ELOOP || errno == EXDEV) {
       return make_error(ErrorKind::kAbnormal,
                         "open {}: the path has a symbolic link or leaves the landing area",

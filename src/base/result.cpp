@@ -69,6 +69,10 @@ Error errno_error(int os_code, std::string_view what) {
     case EROFS:
       kind = ErrorKind::kDenied;
       break;
+    case EAGAIN:
+    case EBUSY:
+      kind = ErrorKind::kBusy;
+      break;
     case EINVAL:
     case ENAMETOOLONG:
       kind = ErrorKind::kInvalid;

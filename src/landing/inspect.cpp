@@ -33,6 +33,7 @@ Inspection failed(const Error& error) {
   Outcome outcome = Outcome::kUnreadable;
   if (error.kind == ErrorKind::kNotFound) outcome = Outcome::kGone;
   if (error.kind == ErrorKind::kAbnormal) outcome = Outcome::kNotRegular;
+  if (error.kind == ErrorKind::kBusy) outcome = Outcome::kUnsettled;  // a lease (Samba's oplocks)
   return {.outcome = outcome, .reason = error.message};
 }
 

@@ -1,7 +1,8 @@
 // A metastore in memory with the members that a watcher needs.
 #pragma once
 
-#include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <string>
@@ -18,6 +19,7 @@ class FakeMetastore final : public metastore::Metastore {
 
   Result<std::vector<metastore::Registration>> register_files(
       std::vector<metastore::FileRecord> found) override {
+    pass_gate();
     const std::scoped_lock lock(mutex_);
     if (failures_ > 0) {
       --failures_;
@@ -80,12 +82,35 @@ class FakeMetastore final : public metastore::Metastore {
     failures_ = count;
     failure_kind_ = kind;
   }
+  /// From here on register_files waits at its beginning until the gate is opened.
+  void close_gate() {
+    const std::scoped_lock lock(gate_mutex_);
+    gate_open_ = false;
+  }
+  void open_gate() {
+    const std::scoped_lock lock(gate_mutex_);
+    gate_open_ = true;
+    gate_changed_.notify_all();
+  }
+  /// Returns when somebody waits at the gate.
+  bool somebody_waits() {
+    std::unique_lock lock(gate_mutex_);
+    return gate_changed_.wait_for(lock, std::chrono::seconds(60), [&] { return waiting_ > 0; });
+  }
   int groups() const {
     const std::scoped_lock lock(mutex_);
     return groups_;
   }
 
  private:
+  void pass_gate() {
+    std::unique_lock lock(gate_mutex_);
+    ++waiting_;
+    gate_changed_.notify_all();
+    gate_changed_.wait(lock, [&] { return gate_open_; });
+    --waiting_;
+  }
+
   static Error unused() { return make_error(ErrorKind::kFailed, "no watcher needs this"); }
 
   metastore::FileRecord* latest(std::string_view landing, std::string_view path) {
@@ -121,6 +146,11 @@ class FakeMetastore final : public metastore::Metastore {
   int groups_ = 0;
   int failures_ = 0;
   ErrorKind failure_kind_ = ErrorKind::kIo;
+
+  std::mutex gate_mutex_;
+  std::condition_variable gate_changed_;
+  bool gate_open_ = true;
+  int waiting_ = 0;
 };
 
 }  // namespace ferry::landing::test

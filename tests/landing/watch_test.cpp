@@ -327,9 +327,3 @@ TEST_CASE_FIXTURE(Failing, "with once a busy metastore is an error at once") {
   StopToken never;
   CHECK(watch(store_, options, {}, never).error().kind == ErrorKind::kBusy);
 }
-
-TEST_CASE_FIXTURE(Failing, "files are registered in groups") {
-  for (int i = 0; i < 2'000; ++i) put(at(std::to_string(i)), std::to_string(i));
-  CHECK(once().registered == 2'000);
-  CHECK(fake.groups() < 500);
-}
