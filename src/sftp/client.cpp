@@ -1,6 +1,7 @@
 #include "ferry/sftp/client.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "sftp/connection.h"
 #include "sftp/wire.h"
@@ -45,20 +46,37 @@ class Client::Exchange final : public ReplySink {
 /// Awaits room in the window.
 class Client::Room final : public RoomSink {
  public:
-  Room(Connection& connection, std::size_t bytes) : connection_(connection), bytes_(bytes) {}
+  Room(Connection& connection, std::uint64_t ticket, std::size_t bytes)
+      : connection_(connection), ticket_(ticket), bytes_(bytes) {}
 
   bool await_ready() const { return connection_.error() || connection_.has_room(bytes_); }
   void await_suspend(std::coroutine_handle<> awaiting) {
     awaiting_ = awaiting;
-    connection_.wait_for_room(bytes_, *this);
+    connection_.wait_for_room(ticket_, bytes_, *this);
   }
   void await_resume() const {}
   void on_room() override { awaiting_.resume(); }
 
  private:
   Connection& connection_;
+  const std::uint64_t ticket_;
   const std::size_t bytes_;
   std::coroutine_handle<> awaiting_;
+};
+
+/// Awaits a point in time, the connection's failure or a stop, whichever comes first.
+class Client::Sleep {
+ public:
+  Sleep(Connection& connection, std::chrono::steady_clock::time_point until)
+      : connection_(connection), until_(until) {}
+
+  bool await_ready() const { return connection_.is_ending(); }
+  void await_suspend(std::coroutine_handle<> awaiting) { connection_.resume_at(until_, awaiting); }
+  void await_resume() const {}
+
+ private:
+  Connection& connection_;
+  const std::chrono::steady_clock::time_point until_;
 };
 
 /// The writes in flight of one Client::write; awaiting it waits for all their answers.
@@ -175,8 +193,12 @@ Task<void> Client::negotiate(Result<void>& outcome) {
   if (const auto limits = wire::parse_limits(*reply)) limits_ = *limits;
 }
 
-void Client::spawn(Task<void> task) { connection_->spawn(std::move(task)); }
-Result<void> Client::run() { return connection_->run(); }
+void Client::spawn(Task<void> task) {
+  connection_->spawn(std::move(task));
+}
+Result<void> Client::run() {
+  return connection_->run();
+}
 
 namespace {
 
@@ -187,12 +209,18 @@ bool offers(const wire::Version& version, std::string_view name, std::string_vie
 
 }  // namespace
 
-bool Client::offers_fsync() const { return offers(connection_->version(), wire::kFsync, "1"); }
+bool Client::offers_fsync() const {
+  return offers(connection_->version(), wire::kFsync, "1");
+}
 bool Client::offers_posix_rename() const {
   return offers(connection_->version(), wire::kPosixRename, "1");
 }
-bool Client::offers_statvfs() const { return offers(connection_->version(), wire::kStatvfs, "2"); }
-const ServerLimits& Client::limits() const { return limits_; }
+bool Client::offers_statvfs() const {
+  return offers(connection_->version(), wire::kStatvfs, "2");
+}
+const ServerLimits& Client::limits() const {
+  return limits_;
+}
 
 std::size_t Client::max_write_bytes() const {
   if (limits_.max_write_bytes == 0) return kDefaultWriteBytes;
@@ -307,10 +335,11 @@ Task<Result<void>> Client::replace(std::string from, std::string to) {
 Task<Result<void>> Client::write(const Handle& handle, std::uint64_t begin, std::uint64_t end,
                                  const SourceReader& read, const OnAcknowledged& on_acknowledged) {
   WriteBatch batch(*connection_, handle, on_acknowledged);
+  const std::uint64_t ticket = connection_->next_ticket();
   for (std::uint64_t offset = begin; offset < end && !batch.error();) {
     const auto size =
         static_cast<std::size_t>(std::min<std::uint64_t>(max_write_bytes(), end - offset));
-    co_await Room(*connection_, size);
+    co_await Room(*connection_, ticket, size);
     if (connection_->error()) {
       batch.set_error(*connection_->error());
     } else if (!batch.error()) {
@@ -319,6 +348,10 @@ Task<Result<void>> Client::write(const Handle& handle, std::uint64_t begin, std:
     offset += size;
   }
   co_return co_await batch;
+}
+
+Task<void> Client::sleep_until(std::chrono::steady_clock::time_point time) {
+  co_await Sleep(*connection_, time);
 }
 
 }  // namespace ferry::sftp

@@ -36,11 +36,14 @@ Client::Connection::Detached Client::Connection::detach(Task<void> task, std::si
   --active;
 }
 
-void Client::Connection::spawn(Task<void> task) { detach(std::move(task), active_tasks_); }
+void Client::Connection::spawn(Task<void> task) {
+  detach(std::move(task), active_tasks_);
+}
 
 Result<void> Client::Connection::run() {
   last_progress_ = Clock::now();
   while (active_tasks_ > 0) {
+    fire_timers();
     auto moved = exchange_bytes();
     if (moved && *moved) {
       last_progress_ = Clock::now();
@@ -118,26 +121,44 @@ Result<void> Client::Connection::dispatch(std::span<const std::byte> bytes) {
 }
 
 void Client::Connection::give_room() {
-  while (!room_waiters_.empty() && has_room(room_waiters_.front().bytes)) {
-    RoomSink* sink = room_waiters_.front().sink;
-    room_waiters_.pop_front();
+  while (!room_waiters_.empty() && has_room(room_waiters_.begin()->second.bytes)) {
+    RoomSink* sink = room_waiters_.begin()->second.sink;
+    room_waiters_.erase(room_waiters_.begin());
     sink->on_room();
   }
 }
 
-Result<void> Client::Connection::wait() {
-  const auto now = Clock::now();
+void Client::Connection::fire_timers() {
+  while (!timers_.empty() && (is_ending() || timers_.begin()->first <= Clock::now())) {
+    const auto waiting = timers_.begin()->second;
+    timers_.erase(timers_.begin());
+    waiting.resume();
+  }
+}
+
+/// By when the server must have answered.
+Clock::time_point Client::Connection::next_deadline() {
+  if (pending_.empty() && out_.empty()) {
+    last_progress_ = Clock::now();  // it owes us nothing: we wait for our own timers
+  }
   auto deadline = last_progress_ + options_.stall_timeout;
   if (stop_.stop_requested()) {
-    if (!stop_deadline_) stop_deadline_ = now + options_.stop_grace;
+    if (!stop_deadline_) stop_deadline_ = Clock::now() + options_.stop_grace;
     deadline = std::min(deadline, *stop_deadline_);
   }
+  return deadline;
+}
+
+Result<void> Client::Connection::wait() {
+  auto deadline = next_deadline();
+  const auto now = Clock::now();
   if (now >= deadline) {
     if (stop_deadline_) return make_error(ErrorKind::kCancelled, "stopped");
-    return make_error(ErrorKind::kConnectionLost, "the server did not answer for {} s",
-                      std::chrono::duration_cast<std::chrono::seconds>(options_.stall_timeout)
-                          .count());
+    return make_error(
+        ErrorKind::kConnectionLost, "the server did not answer for {} s",
+        std::chrono::duration_cast<std::chrono::seconds>(options_.stall_timeout).count());
   }
+  if (!timers_.empty()) deadline = std::min(deadline, std::max(now, timers_.begin()->first));
   poll_fds_.clear();
   channel_->add_poll_fds(!out_.empty(), poll_fds_);
   // Once a stop was requested its descriptor stays readable: it has said what it had to say.
@@ -161,10 +182,11 @@ void Client::Connection::fail(const Error& error) {
     pending.sink->on_reply(id, *error_);
   }
   while (!room_waiters_.empty()) {
-    RoomSink* sink = room_waiters_.front().sink;
-    room_waiters_.pop_front();
+    RoomSink* sink = room_waiters_.begin()->second.sink;
+    room_waiters_.erase(room_waiters_.begin());
     sink->on_room();
   }
+  fire_timers();
 }
 
 }  // namespace ferry::sftp

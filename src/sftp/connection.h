@@ -4,7 +4,7 @@
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
-#include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -51,7 +51,17 @@ class Client::Connection {
   void expect(std::uint32_t id, ReplySink& sink, std::size_t window_bytes = 0);
 
   bool has_room(std::size_t bytes) const;
-  void wait_for_room(std::size_t bytes, RoomSink& sink) { room_waiters_.push_back({bytes, &sink}); }
+  /// Room goes to the lowest TICKET first. Each waits for one thing at a time.
+  void wait_for_room(std::uint64_t ticket, std::size_t bytes, RoomSink& sink) {
+    room_waiters_.emplace(ticket, RoomWaiter{bytes, &sink});
+  }
+  std::uint64_t next_ticket() { return ++last_ticket_; }
+
+  /// Resumes WAITING at TIME, or as soon as the connection failed or a stop was requested.
+  void resume_at(std::chrono::steady_clock::time_point time, std::coroutine_handle<> waiting) {
+    timers_.emplace(time, waiting);
+  }
+  bool is_ending() const { return error_ || stop_.stop_requested(); }
 
   const std::optional<Error>& error() const { return error_; }
 
@@ -87,6 +97,8 @@ class Client::Connection {
   Result<bool> receive();
   Result<void> dispatch(std::span<const std::byte> packet);
   void give_room();
+  void fire_timers();
+  std::chrono::steady_clock::time_point next_deadline();
   Result<void> wait();
   void fail(const Error& error);
 
@@ -98,7 +110,9 @@ class Client::Connection {
   std::uint32_t last_id_ = 0;
   std::unordered_map<std::uint32_t, Pending> pending_;
   std::size_t window_used_ = 0;
-  std::deque<RoomWaiter> room_waiters_;
+  std::map<std::uint64_t, RoomWaiter> room_waiters_;
+  std::uint64_t last_ticket_ = 0;
+  std::multimap<std::chrono::steady_clock::time_point, std::coroutine_handle<>> timers_;
   std::size_t active_tasks_ = 0;
   std::optional<Error> error_;
   wire::Version version_;

@@ -29,7 +29,8 @@ struct Fixture {
 
   Result<void> start() {
     auto channel = std::make_unique<FakeServer>([this](const Request& request) {
-      if (const auto found = on.find(request.type); found != on.end()) return found->second(request);
+      if (const auto found = on.find(request.type); found != on.end())
+        return found->second(request);
       if (request.type == PacketType::kInit) return version(extensions);
       return status(request.id, StatusCode::kOk);
     });
@@ -92,13 +93,15 @@ TEST_CASE_FIXTURE(Fixture, "a server of another version is refused") {
   CHECK(start().error().message.find("version 6") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Fixture, "without limits@openssh.com writes have the size that all servers take") {
+TEST_CASE_FIXTURE(Fixture,
+                  "without limits@openssh.com writes have the size that all servers take") {
   REQUIRE(start());
   CHECK(client->max_write_bytes() == 32 * 1024);
   CHECK_FALSE(client->offers_fsync());
 }
 
-TEST_CASE_FIXTURE(Fixture, "limits are asked for where offered, and a refusal of them is survived") {
+TEST_CASE_FIXTURE(Fixture,
+                  "limits are asked for where offered, and a refusal of them is survived") {
   extensions = {{"limits@openssh.com", "1"}};
   on[PacketType::kExtended] = [](const Request& request) {
     return status(request.id, StatusCode::kOpUnsupported);
@@ -134,7 +137,8 @@ TEST_CASE_FIXTURE(Fixture, "answers may come in any order") {
   CHECK(second == "second");
 }
 
-TEST_CASE_FIXTURE(Fixture, "a reply to nothing ends the connection, and what is in flight with it") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a reply to nothing ends the connection, and what is in flight with it") {
   REQUIRE(start());
   on[PacketType::kClose] = [](const Request& request) {
     return status(request.id + 1000, StatusCode::kOk);
@@ -160,7 +164,9 @@ TEST_CASE_FIXTURE(Fixture, "an answer of the wrong type is the error of its requ
     return packet(PacketType::kName, handle(request.id, "x").substr(5));
   };
   CHECK(run(client->open("x", kOpenWrite, 0)).error().kind == ErrorKind::kProtocol);
-  on[PacketType::kOpen] = [](const Request& request) { return status(request.id, StatusCode::kOk); };
+  on[PacketType::kOpen] = [](const Request& request) {
+    return status(request.id, StatusCode::kOk);
+  };
   CHECK(run(client->open("x", kOpenWrite, 0)).error().kind == ErrorKind::kProtocol);
 }
 
@@ -273,8 +279,8 @@ TEST_CASE_FIXTURE(Fixture, "replace without posix-rename") {
       return packet(PacketType::kAttrs, rest);
     };
     on[PacketType::kRename] = [this](const Request& request) {
-      return status(request.id, count(PacketType::kRename) == 1 ? StatusCode::kFailure
-                                                               : StatusCode::kOk);
+      return status(request.id,
+                    count(PacketType::kRename) == 1 ? StatusCode::kFailure : StatusCode::kOk);
     };
     CHECK(run(client->replace("a", "b")));
     CHECK(requests() == std::vector{PacketType::kInit, PacketType::kRename, PacketType::kStat,
@@ -290,4 +296,36 @@ TEST_CASE_FIXTURE(Fixture, "replace without posix-rename") {
     CHECK(run(client->replace("a", "b")).error().kind == ErrorKind::kFailed);
     CHECK(count(PacketType::kRemove) == 0);
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "of two writes the one that began first goes first") {
+  options.window_bytes = 32 * 1024;
+  REQUIRE(start());
+  std::string order;
+  on[PacketType::kWrite] = [&](const Request& request) {
+    order.push_back(request.body[4]);  // the handle's only byte
+    return status(request.id, StatusCode::kOk);
+  };
+  const auto write = [](Client& self, Handle handle) -> Task<void> {
+    CHECK(co_await self.write(handle, 0, 4 * 32 * 1024, kZeros, kIgnore));
+  };
+  client->spawn(write(*client, Handle{"1"}));
+  client->spawn(write(*client, Handle{"2"}));
+  CHECK(client->run());
+  CHECK(order == "11112222");
+}
+
+TEST_CASE_FIXTURE(Fixture, "sleeping is no stall, and ends when its time has come") {
+  REQUIRE(start());
+  const auto until = std::chrono::steady_clock::now() + 2 * options.stall_timeout;
+  client->spawn(client->sleep_until(until));
+  CHECK(client->run());
+  CHECK(std::chrono::steady_clock::now() >= until);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a stop wakes who sleeps") {
+  REQUIRE(start());
+  stop.request_stop();
+  client->spawn(client->sleep_until(std::chrono::steady_clock::now() + std::chrono::hours(1)));
+  CHECK(client->run());
 }

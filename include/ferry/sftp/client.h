@@ -83,16 +83,20 @@ class Client {
   Task<Result<void>> replace(std::string from, std::string to);
 
   /// Writes the bytes [BEGIN, END) of a source at the same offsets of HANDLE, as many writes in
-  /// flight as the window has room for. Returns when all are answered; after the first error, READ's
-  /// included, it sends no more.
+  /// flight as the window has room for; of several such tasks the one that began first goes first.
+  /// Returns when all are answered; after the first error, READ's included, it sends no more.
   Task<Result<void>> write(const Handle& handle, std::uint64_t begin, std::uint64_t end,
                            const SourceReader& read, const OnAcknowledged& on_acknowledged);
+
+  /// Ends at TIME, or as soon as the connection failed or a stop was requested.
+  Task<void> sleep_until(std::chrono::steady_clock::time_point time);
 
  private:
   class Connection;
   class Exchange;
   class WriteBatch;
   class Room;
+  class Sleep;
 
   explicit Client(std::unique_ptr<Connection> connection);
   Task<Result<void>> status_of(std::uint32_t id);
