@@ -4,11 +4,13 @@
 
 #include "ferry/base/uuid.h"
 #include "transfer/batch.h"
+#include "transfer/crew.h"
 #include "transfer/landing_roots.h"
 #include "transfer/publish.h"
 #include "transfer/remote_path.h"
+#include "transfer/resume.h"
+#include "transfer/serial_observer.h"
 #include "transfer/session.h"
-#include "transfer/worker.h"
 
 namespace ferry::transfer {
 namespace {
@@ -18,19 +20,16 @@ using metastore::Metastore;
 
 sftp::Task<void> publish_text(Session& session, std::string path, std::string_view id,
                               const std::string& text, Fsync fsync, Result<void>& outcome) {
-  const Publication publication{
-      .part_path = part_path(path, id),
-      .final_path = std::move(path),
-      .size = text.size(),
-      .read =
-          [&text](std::uint64_t offset, std::span<std::byte> buffer) {
-            std::ranges::copy(as_bytes(text).subspan(offset, buffer.size()), buffer.begin());
-            return Result<void>();
-          },
-      .on_acknowledged = [](std::uint64_t, std::size_t) {},
-      .verify_source = [] { return Result<void>(); },
-      .fsync = fsync};
-  outcome = co_await publish(*session.client, publication);
+  const Target target{.part_path = part_path(path, id), .final_path = path, .size = text.size()};
+  const Content content{.read =
+                            [&text](std::uint64_t offset, std::span<std::byte> buffer) {
+                              std::ranges::copy(as_bytes(text).subspan(offset, buffer.size()),
+                                                buffer.begin());
+                              return Result<void>();
+                            },
+                        .on_acknowledged = [](std::uint64_t, std::size_t) {},
+                        .before_rename = [] { return Result<void>(); }};
+  outcome = co_await publish(*session.client, target, content, fsync);
 }
 
 /// The steps of one run, in order.
@@ -61,12 +60,11 @@ class Run {
   Metastore& metastore_;
   const Destination& destination_;
   const TransferOptions& options_;
-  Observer& observer_;
+  SerialObserver observer_;
   StopToken& stop_;
 
   LandingRoots roots_;
-  Session session_;
-  bool session_ended_ = false;
+  std::optional<Session> session_;
   std::unique_ptr<metastore::AgentPresence> presence_;
   Batch batch_;
   TransferSummary summary_;
@@ -91,6 +89,7 @@ Result<TransferSummary> Run::execute() {
   if (!*claimed) return summary_;
 
   check_sources();
+  if (auto made = make_directories(options_.journals); !made) return made.error();
   if (auto kept = keep_control_file(to_json(make_control_file(batch_, is_open))); !kept) {
     return kept.error();
   }
@@ -132,7 +131,7 @@ Result<bool> Run::claim(std::vector<std::string> ids) {
                                   .ignore_max_attempts = !options_.selection.names.empty()});
   if (!claims) return claims.error();
   if (claims->empty()) return false;
-  batch_.jobs = make_jobs(std::move(*claims), session_.directory);
+  batch_.jobs = make_jobs(std::move(*claims), session_->directory);
   summary_.batch_id = batch_.id;
   summary_.selected = batch_.jobs.size();
   return true;
@@ -166,12 +165,17 @@ void Run::deliver_files() {
     bytes += job.source.identity.size;
   }
   observer_.on_start(files, bytes);
-  JobQueue queue(batch_.jobs);
-  const auto ended = Worker(session_, queue, roots_, options_, observer_, stop_).run();
-  session_ended_ = !ended;
-  if (ended || stop_.stop_requested()) return;  // what a stop left over stays pending
+  const RunContext context{destination_, options_, roots_, observer_, stop_};
+  plan_spreads(batch_.jobs, context, *session_);
+  WorkQueue queue(options_.journals);
   for (Job& job : batch_.jobs) {
-    if (is_open(job)) end(job, ended.error());
+    if (is_open(job)) queue.add(job);
+  }
+  Crew crew(context, queue);
+  session_ = crew.run(std::move(*session_));
+  if (!crew.give_up_reason() || stop_.stop_requested()) return;  // what a stop left stays pending
+  for (Job& job : batch_.jobs) {
+    if (is_open(job)) end(job, *crew.give_up_reason());
   }
 }
 
@@ -192,16 +196,15 @@ void Run::finish_with_control_file() {
 
 Result<std::string> Run::push_control_file(const std::string& text) {
   if (auto kept = keep_control_file(text); !kept) return kept.error();
-  if (session_ended_) {
+  if (!session_) {
     auto session = open_session(destination_, options_.limits, stop_);
     if (!session) return session.error();
     session_ = std::move(*session);
   }
-  const std::string path = join_remote(session_.control_directory, control_file_name(batch_.id));
+  const std::string path = join_remote(session_->control_directory, control_file_name(batch_.id));
   Result<void> outcome;
-  session_.client->spawn(
-      publish_text(session_, path, batch_.id, text, options_.fsync, outcome));
-  if (auto ran = session_.client->run(); !ran) return ran.error();
+  session_->client->spawn(publish_text(*session_, path, batch_.id, text, options_.fsync, outcome));
+  if (auto ran = session_->client->run(); !ran) return ran.error();
   if (!outcome) return outcome.error();
   return path;
 }

@@ -12,12 +12,9 @@ std::vector<Job> make_jobs(std::vector<metastore::Claim> claims, const std::stri
   jobs.reserve(claims.size());
   for (auto& claim : claims) {
     std::string remote_path = join_remote(directory, claim.file.path);
-    jobs.push_back(Job{.claim = std::move(claim),
-                       .source = {},
-                       .remote_path = std::move(remote_path),
-                       .duration = {},
-                       .finished = {},
-                       .outcome = {}});
+    Job& job = jobs.emplace_back();
+    job.claim = std::move(claim);
+    job.remote_path = std::move(remote_path);
   }
   return jobs;
 }
@@ -69,6 +66,20 @@ FileOutcome outcome_of(const Job& job) {
                      .remote_path = job.remote_path,
                      .bytes = job.source.identity.size,
                      .duration = job.duration};
+}
+
+Target target_of(const Job& job) {
+  return Target{.part_path = part_path(job.remote_path, job.claim.file.id),
+                .final_path = job.remote_path,
+                .size = job.source.identity.size};
+}
+
+JournalKey journal_key_of(const Job& job, const std::string& destination) {
+  return JournalKey{.id = job.claim.file.id,
+                    .destination = destination,
+                    .part_path = part_path(job.remote_path, job.claim.file.id),
+                    .source = job.source.identity,
+                    .checksum = job.source.sha256};
 }
 
 void count(const Batch& batch, TransferSummary& summary) {

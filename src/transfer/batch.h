@@ -10,6 +10,7 @@
 #include "ferry/transfer/agent.h"
 #include "ferry/transfer/control_file.h"
 #include "transfer/job.h"
+#include "transfer/publish.h"
 
 namespace ferry::transfer {
 
@@ -24,8 +25,12 @@ struct Batch {
 /// The jobs for CLAIMS below DIRECTORY.
 std::vector<Job> make_jobs(std::vector<metastore::Claim> claims, const std::string& directory);
 
-inline bool is_open(const Job& job) { return !job.outcome; }
-inline bool is_delivered(const Job& job) { return job.outcome && job.outcome->has_value(); }
+inline bool is_open(const Job& job) {
+  return !job.outcome;
+}
+inline bool is_delivered(const Job& job) {
+  return job.outcome && job.outcome->has_value();
+}
 
 /// The control file with those jobs for which IS_LISTED holds.
 ControlFile make_control_file(const Batch& batch, bool (*is_listed)(const Job&));
@@ -34,6 +39,12 @@ ControlFile make_control_file(const Batch& batch, bool (*is_listed)(const Job&))
 metastore::TransferRecord make_record(const Job& job, const Batch& batch);
 
 FileOutcome outcome_of(const Job& job);
+
+/// The part file and the final name of a job.
+Target target_of(const Job& job);
+
+/// Under what a job's journal is valid.
+JournalKey journal_key_of(const Job& job, const std::string& destination);
 
 /// Adds the jobs that have ended to SUMMARY's counts.
 void count(const Batch& batch, TransferSummary& summary);

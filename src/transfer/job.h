@@ -1,48 +1,44 @@
 // What a run has to do, file by file, and how it went.
 #pragma once
 
-#include <atomic>
 #include <chrono>
-#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
 #include <optional>
-#include <span>
 #include <string>
 
 #include "ferry/base/result.h"
 #include "ferry/base/time.h"
 #include "ferry/metastore/metastore.h"
+#include "transfer/journal.h"
+#include "transfer/range_set.h"
 #include "transfer/source.h"
 
 namespace ferry::transfer {
+
+/// A file that goes out in chunks, over any number of connections. Guarded by the WorkQueue.
+struct Spread {
+  std::deque<Range> waiting;  // chunks that nobody is at
+  std::size_t in_hand = 0;    // chunks that somebody is at
+  std::optional<Journal> journal;
+};
 
 struct Job {
   metastore::Claim claim;
   CheckedSource source;     // valid once the source was checked
   std::string remote_path;  // absolute
+  std::chrono::steady_clock::time_point started;
   std::chrono::milliseconds duration{};
   Timestamp finished;
   std::optional<Result<void>> outcome;  // absent until it ended, one way or the other
-};
 
-/// Gives each job to one taker. Thread-safe.
-class JobQueue {
- public:
-  explicit JobQueue(std::span<Job> jobs) : jobs_(jobs) {}
-
-  /// The next job that has no outcome yet; null where there is none left.
-  Job* take() {
-    for (;;) {
-      const std::size_t index = next_.fetch_add(1, std::memory_order_relaxed);
-      if (index >= jobs_.size()) return nullptr;
-      if (!jobs_[index].outcome) return &jobs_[index];
-    }
-  }
-
-  std::size_t size() const { return jobs_.size(); }
-
- private:
-  std::span<Job> jobs_;
-  std::atomic<std::size_t> next_{0};
+  std::unique_ptr<Spread> spread;  // null: it goes out as a whole
+  std::optional<Error> error;      // it has failed; chunks that are in hand come to their end
+  unsigned tries = 0;              // failures that were the file's
+  unsigned losses = 0;             // connections that ended under it
+  /// The rename was asked for; if its answer got lost the file may be there already.
+  bool publishing = false;
 };
 
 }  // namespace ferry::transfer

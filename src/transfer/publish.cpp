@@ -3,71 +3,103 @@
 #include "transfer/remote_path.h"
 
 namespace ferry::transfer {
-namespace {
 
 using sftp::Client;
 using sftp::Handle;
 using sftp::Task;
 
+namespace {
+
 /// The server's umask decides what is left of these.
 constexpr std::uint32_t kPermissions = 0666;
 
-Task<Result<void>> verify_size(Client& client, const Handle& handle, std::uint64_t expected) {
+Error wrong_size(std::uint64_t found, std::uint64_t expected) {
+  return make_error(ErrorKind::kFailed,
+                    "the server has {} bytes of the part file where {} were written", found,
+                    expected);
+}
+
+Task<Result<void>> fill(Client& client, const Handle& handle, const Target& target,
+                        const Content& content, Fsync fsync) {
+  auto written =
+      co_await client.write(handle, 0, target.size, content.read, content.on_acknowledged);
+  if (!written) co_return written;
+  auto synced = co_await sync_part(client, handle, fsync);
+  if (!synced) co_return synced;
   const auto attributes = co_await client.fstat(handle);
   if (!attributes) co_return attributes.error().with_context("look at the part file");
-  if (!attributes->size || *attributes->size == expected) co_return Result<void>();
-  co_return make_error(ErrorKind::kFailed,
-                       "the server has {} bytes of the part file where {} were written",
-                       *attributes->size, expected);
-}
-
-Task<Result<void>> fill(Client& client, const Handle& handle, const Publication& publication) {
-  auto written = co_await client.write(handle, 0, publication.size, publication.read,
-                                       publication.on_acknowledged);
-  if (!written) co_return written;
-  if (publication.fsync == Fsync::kWhereOffered && client.offers_fsync()) {
-    const auto synced = co_await client.fsync(handle);
-    if (!synced) co_return synced.error().with_context("fsync of the part file");
-  }
-  co_return co_await verify_size(client, handle, publication.size);
-}
-
-/// SSH_FX_FAILURE says nothing; the free space may.
-Task<Result<void>> explain(Client& client, Error error, const Publication& publication) {
-  if (error.kind == ErrorKind::kFailed && client.offers_statvfs()) {
-    const auto space = co_await client.statvfs(remote_parent(publication.final_path));
-    if (space && space->available_bytes < publication.size) {
-      co_return make_error(ErrorKind::kRemoteFull,
-                           "{}: the destination has {} bytes left, the file needs {}",
-                           error.message, space->available_bytes, publication.size);
-    }
-  }
-  co_return error;
+  if (attributes->size.value_or(target.size) == target.size) co_return Result<void>();
+  co_return wrong_size(*attributes->size, target.size);
 }
 
 }  // namespace
 
-Task<Result<void>> publish(Client& client, const Publication& publication) {
-  const auto handle = co_await client.open(
-      publication.part_path, sftp::kOpenWrite | sftp::kOpenCreate | sftp::kOpenTruncate,
-      kPermissions);
+Task<Result<Handle>> open_part(Client& client, const Target& target, Existing existing) {
+  const std::uint32_t flags =
+      sftp::kOpenWrite | sftp::kOpenCreate |
+      (existing == Existing::kTruncate ? std::uint32_t{sftp::kOpenTruncate} : 0);
+  const auto handle = co_await client.open(target.part_path, flags, kPermissions);
+  if (!handle) co_return handle.error().with_context("create " + target.part_path);
+  co_return handle;
+}
+
+Task<Result<void>> sync_part(Client& client, const Handle& handle, Fsync fsync) {
+  if (fsync == Fsync::kNever || !client.offers_fsync()) co_return Result<void>();
+  const auto synced = co_await client.fsync(handle);
+  if (!synced) co_return synced.error().with_context("fsync of the part file");
+  co_return synced;
+}
+
+Task<Result<void>> rename_part(Client& client, const Target& target) {
+  const auto renamed = co_await client.replace(target.part_path, target.final_path);
+  if (!renamed) co_return renamed.error().with_context("rename to " + target.final_path);
+  co_return renamed;
+}
+
+Task<Result<void>> verify_part(Client& client, const Target& target) {
+  const auto attributes = co_await client.stat(target.part_path);
+  if (!attributes) co_return attributes.error().with_context("look at " + target.part_path);
+  if (attributes->size.value_or(target.size) == target.size) co_return Result<void>();
+  co_return wrong_size(*attributes->size, target.size);
+}
+
+Task<Result<bool>> was_renamed(Client& client, const Target& target) {
+  const auto part = co_await client.stat(target.part_path);
+  if (part) co_return false;
+  if (part.error().kind != ErrorKind::kNotFound) co_return part.error();
+  const auto final_file = co_await client.stat(target.final_path);
+  if (final_file) co_return final_file->size.value_or(target.size) == target.size;
+  // A consumer may have taken it at once; without the part file that is what happened.
+  if (final_file.error().kind == ErrorKind::kNotFound) co_return true;
+  co_return final_file.error();
+}
+
+Task<Error> explain(Client& client, Error error, const Target& target) {
+  if (error.kind != ErrorKind::kFailed || !client.offers_statvfs()) co_return error;
+  const auto space = co_await client.statvfs(remote_parent(target.final_path));
+  if (!space || space->available_bytes >= target.size) co_return error;
+  co_return make_error(ErrorKind::kRemoteFull,
+                       "{}: the destination has {} bytes left, the file needs {}", error.message,
+                       space->available_bytes, target.size);
+}
+
+Task<Result<void>> publish(Client& client, const Target& target, const Content& content,
+                           Fsync fsync) {
+  const auto handle = co_await open_part(client, target, Existing::kTruncate);
   if (!handle) {
-    const Error error = handle.error().with_context("create " + publication.part_path);
-    co_return co_await explain(client, error, publication);
+    const Error error = co_await explain(client, handle.error(), target);
+    co_return error;
   }
-  auto outcome = co_await fill(client, *handle, publication);
+  auto outcome = co_await fill(client, *handle, target, content, fsync);
   const auto closed = co_await client.close(*handle);
   if (outcome && !closed) outcome = closed.error().with_context("close the part file");
-  if (outcome) outcome = publication.verify_source();
-  if (outcome) {
-    outcome = co_await client.replace(publication.part_path, publication.final_path);
-    if (outcome) co_return outcome;
-    outcome = outcome.error().with_context("rename to " + publication.final_path);
-  }
+  if (outcome) outcome = content.before_rename();
+  if (outcome) outcome = co_await rename_part(client, target);
+  if (outcome) co_return outcome;
   // Asked before the part file goes: removing it makes room.
-  outcome = co_await explain(client, outcome.error(), publication);
-  [[maybe_unused]] const auto removed = co_await client.remove(publication.part_path);
-  co_return outcome;
+  const Error error = co_await explain(client, outcome.error(), target);
+  [[maybe_unused]] const auto removed = co_await client.remove(target.part_path);
+  co_return error;
 }
 
 }  // namespace ferry::transfer

@@ -12,20 +12,45 @@
 
 namespace ferry::transfer {
 
-struct Publication {
+/// A part file and the name that it is to get; both in one directory, which exists.
+struct Target {
   std::string part_path;
-  std::string final_path;  // in the same directory, which exists
+  std::string final_path;
   std::uint64_t size = 0;
+};
+
+/// Opens the part file for writing, made where it is missing. With kTruncate what it had is gone.
+enum class Existing : std::uint8_t { kKeep, kTruncate };
+sftp::Task<Result<sftp::Handle>> open_part(sftp::Client& client, const Target& target,
+                                           Existing existing);
+
+/// fsync, where wanted and offered.
+sftp::Task<Result<void>> sync_part(sftp::Client& client, const sftp::Handle& handle, Fsync fsync);
+
+/// Gives a whole part file its final name. On an error that name is what it was before.
+sftp::Task<Result<void>> rename_part(sftp::Client& client, const Target& target);
+
+/// kFailed where the server has not as many bytes of the part file as the target wants.
+sftp::Task<Result<void>> verify_part(sftp::Client& client, const Target& target);
+
+/// True where an earlier rename, whose answer got lost, was done: the part file is gone and the
+/// final name has a file of the right size.
+sftp::Task<Result<bool>> was_renamed(sftp::Client& client, const Target& target);
+
+/// SSH_FX_FAILURE says nothing; the free space may: kRemoteFull in place of kFailed where it does.
+sftp::Task<Error> explain(sftp::Client& client, Error error, const Target& target);
+
+struct Content {
   sftp::SourceReader read;
   sftp::OnAcknowledged on_acknowledged;
   /// Asked when all bytes are at the server and before the rename.
-  std::function<Result<void>()> verify_source;
-  Fsync fsync = Fsync::kWhereOffered;
+  std::function<Result<void>()> before_rename;
 };
 
-/// On success the whole file is there under its final name, and synced where that was wanted and
-/// offered. On an error nothing is there under the final name that was not before, and the part
-/// file is removed as far as the connection allows. kRemoteFull where the server has no space.
-sftp::Task<Result<void>> publish(sftp::Client& client, const Publication& publication);
+/// All of it in one go. On success the whole file is there under its final name, and synced where
+/// that was wanted and offered. On an error nothing is there under that name that was not before,
+/// and the part file is removed as far as the connection allows.
+sftp::Task<Result<void>> publish(sftp::Client& client, const Target& target, const Content& content,
+                                 Fsync fsync);
 
 }  // namespace ferry::transfer

@@ -1,27 +1,17 @@
 #include "transfer/remote_directories.h"
 
-#include <utility>
-
 #include "transfer/remote_path.h"
 
 namespace ferry::transfer {
 
-struct RemoteDirectories::Outcome {
-  Entry& entry;
-
-  bool await_ready() const { return entry.outcome.has_value(); }
-  void await_suspend(std::coroutine_handle<> awaiting) { entry.waiting.push_back(awaiting); }
-  Result<void> await_resume() const { return *entry.outcome; }
-};
-
 sftp::Task<Result<void>> RemoteDirectories::ensure(std::string directory) {
-  const auto [found, is_new] = entries_.try_emplace(directory);
-  Entry& entry = found->second;
-  if (!is_new) co_return co_await Outcome{entry};
-  entry.outcome = co_await make(std::move(directory));
-  const Result<void> outcome = *entry.outcome;
-  for (const auto waiting : std::exchange(entry.waiting, {})) waiting.resume();
-  co_return outcome;
+  const auto [found, is_new] = outcomes_.try_emplace(directory);
+  sftp::SharedResult<Result<void>>& shared = found->second;
+  if (is_new) {
+    const auto outcome = co_await make(std::move(directory));
+    shared.set(outcome);
+  }
+  co_return co_await shared;
 }
 
 sftp::Task<Result<void>> RemoteDirectories::make(std::string directory) {

@@ -68,7 +68,8 @@ Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastor
   if (!visited) return visited.error();
   if (auto matched = unmatched.none_left(); !matched) return matched.error();
   for (const auto& [landing, files] : elsewhere) {
-    log::warning("files of another landing area left out", {{"landing", landing}, {"files", files}});
+    log::warning("files of another landing area left out",
+                 {{"landing", landing}, {"files", files}});
   }
   return selected;
 }

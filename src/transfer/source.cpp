@@ -48,8 +48,8 @@ Result<ContentChecksums> hash_content(int fd, std::uint64_t size, HashAlgorithm 
   if (algorithm != HashAlgorithm::kSha256) other.emplace(algorithm);
   std::vector<std::byte> block(kHashBlockBytes);
   for (std::uint64_t offset = 0; offset < size;) {
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(block.size(),
-                                                                         size - offset));
+    const auto wanted =
+        static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), size - offset));
     const auto bytes = std::span(block).first(wanted);
     const auto count = pread_full(fd, bytes, offset, path);
     if (!count) return count.error();
@@ -88,30 +88,46 @@ Result<CheckedSource> check_source(int landing_fd, const metastore::FileRecord& 
   return CheckedSource{*before, content->sha256};
 }
 
-Result<SourceStream> SourceStream::open(int landing_fd, const std::string& path,
-                                        const CheckedSource& expected) {
+Result<SourceFile> SourceFile::open(int landing_fd, const std::string& path,
+                                    const FileIdentity& expected) {
   auto fd = open_regular(landing_fd, path);
   if (!fd) return fd.error();
   const auto identity = identity_of_fd(fd->get(), path);
   if (!identity) return identity.error();
-  if (*identity != expected.identity) return changed(path, "before it was sent");
-  return SourceStream(std::move(*fd), path, expected);
+  if (*identity != expected) return changed(path, "before it was sent");
+  return SourceFile(std::move(*fd), path, expected);
 }
 
-Result<void> SourceStream::read(std::uint64_t offset, std::span<std::byte> buffer) {
+Result<void> SourceFile::read(std::uint64_t offset, std::span<std::byte> buffer) const {
   const auto count = pread_full(fd_.get(), buffer, offset, path_);
   if (!count) return count.error();
   if (*count != buffer.size()) return changed(path_, "while it was sent: it became shorter");
+  return {};
+}
+
+Result<void> SourceFile::verify_unchanged() const {
+  const auto identity = identity_of_fd(fd_.get(), path_);
+  if (!identity) return identity.error();
+  if (*identity != expected_) return changed(path_, "while it was sent");
+  return {};
+}
+
+Result<SourceStream> SourceStream::open(int landing_fd, const std::string& path,
+                                        const CheckedSource& expected) {
+  auto file = SourceFile::open(landing_fd, path, expected.identity);
+  if (!file) return file.error();
+  return SourceStream(std::move(*file), path, expected.sha256);
+}
+
+Result<void> SourceStream::read(std::uint64_t offset, std::span<std::byte> buffer) {
+  if (auto filled = file_.read(offset, buffer); !filled) return filled;
   hasher_.update(buffer);
   return {};
 }
 
 Result<void> SourceStream::verify() {
-  const auto identity = identity_of_fd(fd_.get(), path_);
-  if (!identity) return identity.error();
-  if (*identity != expected_.identity || hasher_.finish() != expected_.sha256) {
-    return changed(path_, "while it was sent");
-  }
+  if (auto unchanged = file_.verify_unchanged(); !unchanged) return unchanged;
+  if (hasher_.finish() != expected_) return changed(path_, "while it was sent");
   return {};
 }
 

@@ -22,8 +22,30 @@ struct CheckedSource {
 /// by content. kAbnormal: not a regular file, vanished, or not the bytes that were registered.
 Result<CheckedSource> check_source(int landing_fd, const metastore::FileRecord& record);
 
-/// Reads the bytes of a checked source, once and in order, and proves at the end that they were
-/// the checked ones.
+/// A checked source, opened to be read.
+class SourceFile {
+ public:
+  /// kAbnormal where the file is not what was checked any more.
+  static Result<SourceFile> open(int landing_fd, const std::string& path,
+                                 const FileIdentity& expected);
+
+  /// Fills BUFFER from OFFSET on.
+  Result<void> read(std::uint64_t offset, std::span<std::byte> buffer) const;
+
+  /// kAbnormal where the file changed since it was opened. What was read before is then void.
+  Result<void> verify_unchanged() const;
+
+ private:
+  SourceFile(UniqueFd fd, std::string path, const FileIdentity& expected)
+      : fd_(std::move(fd)), path_(std::move(path)), expected_(expected) {}
+
+  UniqueFd fd_;
+  std::string path_;
+  FileIdentity expected_;
+};
+
+/// Reads a checked source once and in order, and proves at the end by its checksum that these were
+/// the checked bytes.
 class SourceStream {
  public:
   static Result<SourceStream> open(int landing_fd, const std::string& path,
@@ -36,12 +58,12 @@ class SourceStream {
   Result<void> verify();
 
  private:
-  SourceStream(UniqueFd fd, std::string path, const CheckedSource& expected)
-      : fd_(std::move(fd)), path_(std::move(path)), expected_(expected) {}
+  SourceStream(SourceFile file, std::string path, const Checksum& expected)
+      : file_(std::move(file)), path_(std::move(path)), expected_(expected) {}
 
-  UniqueFd fd_;
+  SourceFile file_;
   std::string path_;
-  CheckedSource expected_;
+  Checksum expected_;
   Hasher hasher_{HashAlgorithm::kSha256};
 };
 

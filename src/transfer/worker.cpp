@@ -2,20 +2,37 @@
 
 #include <algorithm>
 
+#include "transfer/backoff.h"
 #include "transfer/batch.h"
-#include "transfer/publish.h"
 #include "transfer/remote_path.h"
 
 namespace ferry::transfer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using After = WorkQueue::After;
 
 /// For servers that do not tell how many files they keep open.
 constexpr std::size_t kAssumedOpenHandles = 64;
+/// Chunks that one connection works on: enough that opening, syncing and closing cost no time on a
+/// long line, few enough that the others get their share.
+constexpr std::size_t kMaxChunksInHand = 8;
+/// A file under which the connection ended this often is taken for the cause.
+constexpr unsigned kMaxLosses = 20;
 
 bool ends_connection(ErrorKind kind) {
   return kind == ErrorKind::kConnectionLost || kind == ErrorKind::kProtocol;
+}
+
+/// When to try again what failed with ERROR; nothing where that is of no use.
+std::optional<Clock::time_point> retry_time(Job& job, const Error& error, const Retries& retries) {
+  if (ends_connection(error.kind)) {
+    // The next connection has its own patience.
+    if (++job.losses > kMaxLosses) return std::nullopt;
+    return Clock::now();
+  }
+  if (!is_retryable(error.kind) || job.tries >= retries.limit) return std::nullopt;
+  return Clock::now() + backoff(retries, job.tries++);
 }
 
 }  // namespace
@@ -23,57 +40,181 @@ bool ends_connection(ErrorKind kind) {
 std::size_t Worker::lanes() const {
   const std::uint64_t handles = session_.client->limits().max_open_handles;
   const std::size_t allowed = handles > 0 ? static_cast<std::size_t>(handles) : kAssumedOpenHandles;
-  return std::max<std::size_t>(1, std::min({options_.limits.files_in_flight, allowed,
-                                            queue_.size()}));
+  return std::max<std::size_t>(1, std::min(context_.options.limits.files_in_flight, allowed));
 }
 
 Result<void> Worker::run() {
   for (std::size_t i = 0; i < lanes(); ++i) session_.client->spawn(lane());
-  return session_.client->run();
+  auto ended = session_.client->run();
+  if (ended && lost_) return *lost_;
+  return ended;
 }
 
 sftp::Task<void> Worker::lane() {
-  while (!stop_.stop_requested() && !connection_lost_) {
-    Job* job = queue_.take();
-    if (job == nullptr) co_return;
-    co_await deliver(*job);
+  while (!context_.stop.stop_requested() && !lost_) {
+    const auto next = queue_.take(chunks_in_hand_ < kMaxChunksInHand, Clock::now());
+    if (next.work) {
+      co_await perform(*next.work);
+    } else if (next.wait_until) {
+      co_await session_.client->sleep_until(*next.wait_until);
+    } else {
+      co_return;
+    }
   }
 }
 
-sftp::Task<void> Worker::deliver(Job& job) {
-  const auto started = Clock::now();
-  Result<void> outcome = co_await send(job);
-  job.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started);
-  job.finished = now();
-  if (outcome) {
-    observer_.on_delivered(outcome_of(job));
-  } else if (outcome.error().kind == ErrorKind::kCancelled) {
-    co_return;  // not its fault: it stays pending
-  } else {
-    connection_lost_ = connection_lost_ || ends_connection(outcome.error().kind);
-    observer_.on_failed(outcome_of(job), outcome.error());
+sftp::Task<void> Worker::perform(Work work) {
+  Job& job = *work.job;
+  if (job.started == Clock::time_point()) job.started = Clock::now();
+  Result<void> outcome;
+  switch (work.kind) {
+    case Work::Kind::kWhole:
+      outcome = co_await send_whole(job);
+      break;
+    case Work::Kind::kChunk:
+      ++chunks_in_hand_;
+      outcome = co_await send_chunk(work);
+      --chunks_in_hand_;
+      break;
+    case Work::Kind::kFinish:
+      outcome = co_await finish(job);
+      break;
   }
-  job.outcome = std::move(outcome);
+  co_await settle(work, std::move(outcome));
 }
 
-sftp::Task<Result<void>> Worker::send(Job& job) {
+sftp::Task<Result<void>> Worker::send_whole(Job& job) {
   const metastore::FileRecord& file = job.claim.file;
-  auto source = SourceStream::open(roots_.fd(file.landing), file.path, job.source);
+  const Target target = target_of(job);
+  if (job.publishing) {
+    const auto renamed = co_await was_renamed(*session_.client, target);
+    if (!renamed) co_return renamed.error();
+    if (*renamed) co_return Result<void>();
+  }
+  auto source = SourceStream::open(context_.roots.fd(file.landing), file.path, job.source);
   if (!source) co_return source.error();
   const auto directory = co_await session_.directories->ensure(remote_parent(job.remote_path));
   if (!directory) co_return directory;
-  const Publication publication{
-      .part_path = part_path(job.remote_path, file.id),
-      .final_path = job.remote_path,
-      .size = job.source.identity.size,
+  const Content content{
       .read = [&](std::uint64_t offset, std::span<std::byte> buffer) -> Result<void> {
-        if (stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
+        if (context_.stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
         return source->read(offset, buffer);
       },
-      .on_acknowledged = [&](std::uint64_t, std::size_t size) { observer_.on_bytes(size); },
-      .verify_source = [&] { return source->verify(); },
-      .fsync = options_.fsync};
-  co_return co_await publish(*session_.client, publication);
+      .on_acknowledged = [&](std::uint64_t, std::size_t size) { acknowledged(size); },
+      .before_rename = [&]() -> Result<void> {
+        if (auto verified = source->verify(); !verified) return verified;
+        return queue_.note_publishing(job);
+      }};
+  co_return co_await publish(*session_.client, target, content, context_.options.fsync);
+}
+
+sftp::Task<Result<void>> Worker::send_chunk(const Work& chunk) {
+  const Target target = target_of(*chunk.job);
+  const auto directory = co_await session_.directories->ensure(remote_parent(target.final_path));
+  if (!directory) co_return directory;
+  auto written = co_await write_chunk(chunk, target);
+  if (!written) {
+    const Error error = co_await explain(*session_.client, written.error(), target);
+    co_return error;
+  }
+  co_return written;
+}
+
+sftp::Task<Result<void>> Worker::write_chunk(const Work& chunk, const Target& target) {
+  const metastore::FileRecord& file = chunk.job->claim.file;
+  const auto source =
+      SourceFile::open(context_.roots.fd(file.landing), file.path, chunk.job->source.identity);
+  if (!source) co_return source.error();
+  const auto handle = co_await handles_.borrow(target);
+  if (!handle) co_return handle.error();
+  const sftp::SourceReader read = [&](std::uint64_t offset,
+                                      std::span<std::byte> buffer) -> Result<void> {
+    if (context_.stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
+    return source->read(offset, buffer);
+  };
+  const sftp::OnAcknowledged count = [&](std::uint64_t, std::size_t size) { acknowledged(size); };
+  auto outcome =
+      co_await session_.client->write(*handle, chunk.range.begin, chunk.range.end, read, count);
+  if (outcome) outcome = source->verify_unchanged();
+  if (outcome) outcome = co_await sync_part(*session_.client, *handle, context_.options.fsync);
+  const auto closed = co_await handles_.give_back(target.part_path);
+  if (outcome && !closed) co_return closed;
+  co_return outcome;
+}
+
+sftp::Task<Result<void>> Worker::finish(Job& job) {
+  const Target target = target_of(job);
+  if (job.publishing) {
+    const auto renamed = co_await was_renamed(*session_.client, target);
+    if (!renamed) co_return renamed.error();
+    if (*renamed) co_return Result<void>();
+  }
+  const auto verified = co_await verify_part(*session_.client, target);
+  if (!verified) co_return verified;
+  const metastore::FileRecord& file = job.claim.file;
+  const auto source =
+      SourceFile::open(context_.roots.fd(file.landing), file.path, job.source.identity);
+  if (!source) co_return source.error();
+  const auto noted = queue_.note_publishing(job);
+  if (!noted) co_return noted;
+  co_return co_await rename_part(*session_.client, target);
+}
+
+void Worker::acknowledged(std::size_t bytes) {
+  made_progress_ = true;
+  queue_.add_done_bytes(bytes);
+  context_.observer.on_bytes(bytes);
+}
+
+sftp::Task<void> Worker::settle(Work work, Result<void> outcome) {
+  Job& job = *work.job;
+  if (outcome && work.kind != Work::Kind::kChunk) {
+    co_await end(job, outcome);
+    co_return;
+  }
+  if (outcome) {
+    const auto after = queue_.complete(work, journal_key_of(job, context_.destination.name));
+    if (after) {
+      co_await follow_up(work, *after);
+      co_return;
+    }
+    outcome = after.error().with_context("journal");
+  }
+  const Error& error = outcome.error();
+  if (error.kind == ErrorKind::kCancelled) co_return;  // not its fault: it stays pending
+  if (ends_connection(error.kind) && !lost_) lost_ = error;
+  const auto again = retry_time(job, error, context_.options.retries);
+  co_await follow_up(work, again ? queue_.put_back(work, *again) : queue_.abandon(work, error));
+}
+
+sftp::Task<void> Worker::follow_up(Work work, After after) {
+  Job& job = *work.job;
+  if (after == After::kFinish) {
+    co_await perform({Work::Kind::kFinish, &job, {}});
+  } else if (after == After::kEnd) {
+    co_await end(job, Result<void>(*job.error));
+  }
+}
+
+sftp::Task<void> Worker::end(Job& job, Result<void> outcome) {
+  job.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - job.started);
+  job.finished = now();
+  const bool delivered = outcome.has_value();
+  // What an error that may pass left of a large file is what the next run goes on from.
+  const bool resumable =
+      !delivered && (is_retryable(outcome.error().kind) || ends_connection(outcome.error().kind));
+  if (job.spread && !resumable) {
+    job.spread.reset();
+    Journal::remove(context_.options.journals, job.claim.file.id, context_.destination.name);
+    if (!delivered) co_await session_.client->remove(target_of(job).part_path);
+  }
+  job.outcome = outcome;
+  if (delivered) {
+    queue_.add_done_file();
+    context_.observer.on_delivered(outcome_of(job));
+  } else {
+    context_.observer.on_failed(outcome_of(job), outcome.error());
+  }
 }
 
 }  // namespace ferry::transfer

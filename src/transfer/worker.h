@@ -1,47 +1,58 @@
-// One thread, one connection: takes jobs from the queue until none is left.
+// One thread, one connection: takes work from the queue until none is left.
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
 #include "ferry/base/result.h"
 #include "ferry/sftp/task.h"
-#include "ferry/transfer/agent.h"
 #include "transfer/job.h"
-#include "transfer/landing_roots.h"
+#include "transfer/part_handles.h"
+#include "transfer/publish.h"
+#include "transfer/run_context.h"
 #include "transfer/session.h"
+#include "transfer/work_queue.h"
 
 namespace ferry::transfer {
 
-/// Many files are in flight at once: each lane delivers one file after the other, and while one
-/// waits for an answer the others fill the line.
+/// Many files are in flight at once: each lane does one piece of work after the other, and while
+/// one waits for an answer the others fill the line.
 class Worker {
  public:
-  Worker(Session& session, JobQueue& queue, const LandingRoots& roots,
-         const TransferOptions& options, Observer& observer, const StopToken& stop)
-      : session_(session),
-        queue_(queue),
-        roots_(roots),
-        options_(options),
-        observer_(observer),
-        stop_(stop) {}
+  Worker(const RunContext& context, WorkQueue& queue, Session& session)
+      : context_(context), queue_(queue), session_(session), handles_(*session.client) {}
 
-  /// Returns when the queue is empty or a stop was requested. An error is what ended the
-  /// connection; the jobs that it caught have it as their outcome, the others have none.
+  /// Returns when the queue has nothing more for us, or a stop was requested. An error is what
+  /// ended the connection; what was in hand is back in the queue then, unless it was lost too
+  /// often.
   Result<void> run();
+
+  /// Whether B acknowledged any byte to us.
+  bool made_progress() const { return made_progress_; }
 
  private:
   std::size_t lanes() const;
   sftp::Task<void> lane();
-  sftp::Task<void> deliver(Job& job);
-  sftp::Task<Result<void>> send(Job& job);
+  sftp::Task<void> perform(Work work);
 
+  sftp::Task<Result<void>> send_whole(Job& job);
+  sftp::Task<Result<void>> send_chunk(const Work& chunk);
+  sftp::Task<Result<void>> write_chunk(const Work& chunk, const Target& target);
+  sftp::Task<Result<void>> finish(Job& job);
+
+  sftp::Task<void> settle(Work work, Result<void> outcome);
+  sftp::Task<void> follow_up(Work work, WorkQueue::After after);
+  sftp::Task<void> end(Job& job, Result<void> outcome);
+
+  void acknowledged(std::size_t bytes);
+
+  const RunContext& context_;
+  WorkQueue& queue_;
   Session& session_;
-  JobQueue& queue_;
-  const LandingRoots& roots_;
-  const TransferOptions& options_;
-  Observer& observer_;
-  const StopToken& stop_;
-  bool connection_lost_ = false;
+  PartHandles handles_;
+  std::size_t chunks_in_hand_ = 0;
+  std::optional<Error> lost_;  // what made the connection unusable
+  bool made_progress_ = false;
 };
 
 }  // namespace ferry::transfer

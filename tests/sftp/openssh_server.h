@@ -212,9 +212,15 @@ class OpenSshServer {
 
   /// Kills the server's end of all connections; it goes on to accept new ones.
   void cut_connections() {
-    for (const pid_t session : descendants(pid_)) ::kill(session, SIGKILL);
-    if (!eventually([this] { return connection_count() == 0; }))
-      throw std::runtime_error("sshd sessions do not end");
+    const std::vector<pid_t> sessions = descendants(pid_);
+    for (const pid_t session : sessions) ::kill(session, SIGKILL);
+    const auto is_gone = [&] {
+      const std::vector<pid_t> alive = descendants(pid_);
+      return std::none_of(sessions.begin(), sessions.end(), [&](pid_t session) {
+        return std::find(alive.begin(), alive.end(), session) != alive.end();
+      });
+    };
+    if (!eventually(is_gone)) throw std::runtime_error("sshd sessions do not end");
   }
 
   /// Stops all sessions where they are, as a dead line or a hung server would; thaw undoes it.

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "sftp/openssh_server.h"
 #include "temporary_directory.h"
@@ -62,6 +63,8 @@ struct Fixture {
     destination.directory = server.root().string();
     options.landings = {{"in", landing}};
     options.control_files = folder.path() / "batches";
+    options.journals = folder.path() / "journals";
+    options.retries.first_delay = std::chrono::milliseconds(20);
     options.limits.stall_timeout = std::chrono::seconds(20);
   }
 
@@ -100,6 +103,14 @@ struct Fixture {
       }
     }));
     return result;
+  }
+  /// Content in which no two chunks are alike.
+  static std::string pattern(std::size_t size) {
+    std::string content;
+    content.reserve(size + 16);
+    for (std::uint64_t i = 0; content.size() < size; ++i) content += std::to_string(i * 7919);
+    content.resize(size);
+    return content;
   }
   std::vector<std::string> names_at_destination() const {
     std::vector<std::string> names;
@@ -219,7 +230,8 @@ TEST_CASE_FIXTURE(Fixture, "a directory that cannot be made fails its files alon
   CHECK(recorder.failed.at("taken/a").message.find("taken") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a target that cannot be replaced keeps what it is; no part file stays") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a target that cannot be replaced keeps what it is; no part file stays") {
   land_and_register("a", "1");
   REQUIRE(make_directories(remote("a/occupied")));
   const auto summary = run();
@@ -251,44 +263,101 @@ TEST_CASE_FIXTURE(Fixture, "a destination that refuses us changes nothing here")
   CHECK(statuses().empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a lost connection fails what it caught, and the next run delivers it") {
+TEST_CASE_FIXTURE(Fixture, "a lost connection is replaced, and nobody notices") {
   for (int i = 0; i < 20; ++i) {
     land_and_register("f" + std::to_string(i), std::string(1'000'000, static_cast<char>('a' + i)));
   }
-  bool cut = false;
+  land_and_register("large", pattern(24'000'000));
+  int cuts = 0;
   recorder.on_progress = [&] {
-    if (!cut && recorder.bytes > 5'000'000) {
-      cut = true;
+    if (cuts < 3 && recorder.bytes > static_cast<std::uint64_t>(cuts + 1) * 8'000'000) {
+      ++cuts;
       server.cut_connections();
     }
   };
   const auto summary = run();
   REQUIRE(summary);
-  CHECK(summary->failed > 0);
-  for (const auto& [path, error] : recorder.failed) {
-    CHECK(error.kind == ErrorKind::kConnectionLost);
-  }
-  recorder.failed.clear();
-  REQUIRE(run());
+  CHECK(cuts == 3);
+  CHECK(summary->successful == 21);
   CHECK(recorder.failed.empty());
+  CHECK(read_file(remote("large")).value() == pattern(24'000'000));
   for (int i = 0; i < 20; ++i) {
-    const std::string path = "f" + std::to_string(i);
-    CHECK(statuses()[path] == TransferStatus::kSuccessful);
-    CHECK(read_file(remote(path)).value() == std::string(1'000'000, static_cast<char>('a' + i)));
+    CHECK(read_file(remote("f" + std::to_string(i))).value() ==
+          std::string(1'000'000, static_cast<char>('a' + i)));
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "a stop leaves the rest pending and no part file behind") {
-  for (int i = 0; i < 4; ++i) land_and_register("f" + std::to_string(i), std::string(4'000'000, 'x'));
-  options.limits.files_in_flight = 1;
+TEST_CASE_FIXTURE(Fixture, "when no connection can be had any more, what is left fails with it") {
+  land_and_register("large", pattern(24'000'000));
+  options.retries = {.limit = 2, .first_delay = std::chrono::milliseconds(10)};
+  bool stopped = false;
   recorder.on_progress = [&] {
-    if (recorder.bytes > 5'000'000) stop.request_stop();
+    if (recorder.bytes > 12'000'000 && !std::exchange(stopped, true)) server.stop();
+  };
+  const auto summary = run();
+  REQUIRE(summary);
+  CHECK(summary->failed == 1);
+  const auto kind = recorder.failed.at("large").kind;
+  CHECK((kind == ErrorKind::kUnreachable || kind == ErrorKind::kConnectionLost));
+
+  INFO("and the next run goes on from what was acknowledged");
+  server.start();
+  recorder.on_progress = {};
+  const std::uint64_t before = recorder.bytes;
+  CHECK(run()->successful == 1);
+  CHECK(recorder.bytes - before < 20'000'000);
+  CHECK(read_file(remote("large")).value() == pattern(24'000'000));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a stop leaves the rest pending, and the next run goes on from there") {
+  constexpr std::size_t kSize = 32'000'000;
+  for (int i = 0; i < 2; ++i) land_and_register("f" + std::to_string(i), pattern(kSize));
+  destination.connections = 1;
+  recorder.on_progress = [&] {
+    if (recorder.bytes > kSize * 3 / 2) stop.request_stop();
   };
   CHECK(run().error().kind == ErrorKind::kCancelled);
   CHECK(statuses()["f0"] == TransferStatus::kSuccessful);
-  for (const std::string& name : names_at_destination()) CHECK_FALSE(name.ends_with(".part"));
+  CHECK(statuses()["f1"] == TransferStatus::kInProgress);
+  CHECK_FALSE(fs::exists(remote("f1")));
   StopToken again;
-  CHECK(deliver(*store, destination, options, recorder, again)->successful == 3);
+  Recorder second;
+  CHECK(deliver(*store, destination, options, second, again)->successful == 1);
+  CHECK(second.bytes < kSize * 3 / 4);
+  CHECK(read_file(remote("f1")).value() == pattern(kSize));
+  INFO("nothing is left of it afterwards");
+  CHECK(fs::is_empty(options.journals));
+  for (const std::string& name : names_at_destination()) CHECK_FALSE(name.ends_with(".part"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "what an earlier run left is not trusted blindly") {
+  constexpr std::size_t kSize = 16'000'000;
+  const std::string id = land_and_register("a", pattern(kSize));
+  recorder.on_progress = [&] {
+    if (recorder.bytes > kSize / 2) stop.request_stop();
+  };
+  CHECK(run().error().kind == ErrorKind::kCancelled);
+  const fs::path part = remote(".a." + id + ".part");
+  REQUIRE(fs::exists(part));
+  std::string expected = pattern(kSize);
+  SUBCASE("the part file is gone") {
+    fs::remove(part);
+  }
+  SUBCASE("the part file is shorter than what was acknowledged") {
+    fs::resize_file(part, 1000);
+  }
+  SUBCASE("the source is another one now") {
+    expected = std::string(kSize, 'n');
+    land_and_register("a", expected);
+  }
+  SUBCASE("the source was touched") {
+    land("a", expected);
+  }
+  StopToken again;
+  Recorder second;
+  CHECK(deliver(*store, destination, options, second, again)->successful == 1);
+  CHECK(second.bytes == kSize);
+  CHECK(read_file(remote("a")).value() == expected);
 }
 
 TEST_CASE_FIXTURE(Fixture, "two agents at once deliver each file once") {

@@ -58,7 +58,8 @@ TEST_CASE("any order of any ranges gives what marking the bytes one by one gives
       for (std::uint64_t at = gap.begin; at < gap.end; ++at) seen[at] = false;
     }
     REQUIRE(seen == marked);
-    REQUIRE(set.size() == static_cast<std::uint64_t>(std::count(marked.begin(), marked.end(), true)));
+    REQUIRE(set.size() ==
+            static_cast<std::uint64_t>(std::count(marked.begin(), marked.end(), true)));
   }
 }
 

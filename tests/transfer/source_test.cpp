@@ -90,7 +90,9 @@ TEST_CASE_FIXTURE(Fixture, "other content is refused, and both checksums are nam
 TEST_CASE_FIXTURE(Fixture, "what is not a regular file below the landing area is refused") {
   registered_with_identity();
   fs::remove(path());
-  SUBCASE("gone") { CHECK(complains_of("not in the landing area")); }
+  SUBCASE("gone") {
+    CHECK(complains_of("not in the landing area"));
+  }
   SUBCASE("a symbolic link") {
     fs::create_symlink("/etc/passwd", path());
     CHECK(complains_of("symbolic link"));

@@ -24,21 +24,33 @@ struct Destination {
   sftp::ConnectOptions connect;
   std::string directory = ".";    // where files go; created where missing
   std::string control_directory;  // where control files go; empty: the same
+  /// The most connections at once; no more are made than the work needs and the server takes.
+  unsigned connections = 4;
 };
 
 /// Which of the deliverable files to take. All conditions hold together; without any: everything.
 struct Selection {
-  TimeRange updated;                // of updated_date
+  TimeRange updated;               // of updated_date
   std::vector<std::string> names;  // paths or ids; a file named here is taken whatever its attempts
 };
 
 struct Limits {
-  std::size_t window_bytes = 4 << 20;   // written and not yet acknowledged, per connection
-  std::size_t files_in_flight = 256;    // per connection; fewer where the server has fewer handles
+  std::size_t window_bytes = 4 << 20;  // written and not yet acknowledged, per connection
+  std::size_t files_in_flight = 256;   // per connection; fewer where the server has fewer handles
   std::chrono::milliseconds stall_timeout = std::chrono::seconds(60);  // without any progress
 };
 
 enum class Fsync : std::uint8_t { kWhereOffered, kNever };
+
+/// Within one run. Permanent errors are never retried.
+struct Retries {
+  /// For a file: failures that may pass (remote full, an I/O error). For a connection: ends and
+  /// failed dials in a row without a byte acknowledged in between.
+  unsigned limit = 5;
+  /// Doubled from one try to the next, up to the longest; half of it is left to chance.
+  std::chrono::milliseconds first_delay{500};
+  std::chrono::milliseconds longest_delay = std::chrono::seconds(30);
+};
 
 struct TransferOptions {
   Selection selection;
@@ -46,8 +58,10 @@ struct TransferOptions {
   std::map<std::string, fs::path> landings;
   std::int64_t max_attempts = 5;
   Limits limits;
+  Retries retries;
   Fsync fsync = Fsync::kWhereOffered;
   fs::path control_files;  // where the agent keeps its own copy of each batch's control file
+  fs::path journals;       // where it notes which chunks of large files were acknowledged
 };
 
 struct FileOutcome {
@@ -58,7 +72,7 @@ struct FileOutcome {
   std::chrono::milliseconds duration{};
 };
 
-/// Is told how a run goes. Called on the agent's threads, one call at a time.
+/// Is told how a run goes. Called on several threads, one call at a time.
 class Observer {
  public:
   virtual ~Observer() = default;

@@ -1,0 +1,114 @@
+#include "transfer/crew.h"
+
+#include <poll.h>
+
+#include "transfer/backoff.h"
+#include "transfer/worker.h"
+
+namespace ferry::transfer {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+/// How often to look whether another connection would help. Servers drop bursts of new connections
+/// (sshd_config(5), MaxStartups), so they are made one after the other.
+constexpr milliseconds kDialInterval{100};
+/// Making a connection takes about this long, so less work than that is left to the others.
+constexpr milliseconds kDialCost{400};
+
+/// False where a stop came before the time was over.
+bool sleep_unless_stopped(milliseconds time, const StopToken& stop) {
+  pollfd fd{stop.fd(), POLLIN, 0};
+  return ::poll(&fd, 1, static_cast<int>(time.count())) == 0;
+}
+
+}  // namespace
+
+bool is_worth_dialling(const WorkQueue::Progress& progress, milliseconds elapsed) {
+  if (elapsed < kDialInterval || progress.done >= progress.total) return false;
+  const double left = static_cast<double>(progress.total - progress.done);
+  if (progress.done == 0) return left > 0 && elapsed >= kDialCost;
+  const double expected_ms =
+      static_cast<double>(elapsed.count()) * left / static_cast<double>(progress.done);
+  return expected_ms > 2 * static_cast<double>(kDialCost.count());
+}
+
+std::optional<Session> Crew::run(Session session) {
+  start(std::move(session));
+  dial_while_worthwhile();
+  threads_.clear();  // joins
+  return std::move(idle_session_);
+}
+
+void Crew::start(Session session) {
+  {
+    const std::scoped_lock lock(mutex_);
+    ++working_;
+  }
+  threads_.emplace_back([this, session = std::move(session)]() mutable {
+    work(std::move(session));
+    const std::scoped_lock lock(mutex_);
+    --working_;
+    ended_.notify_all();
+  });
+}
+
+void Crew::work(Session session) {
+  unsigned failures = 0;
+  for (;;) {
+    Worker worker(context_, queue_, session);
+    const auto ended = worker.run();
+    if (ended) {
+      const std::scoped_lock lock(mutex_);
+      idle_session_ = std::move(session);
+      return;
+    }
+    if (context_.stop.stop_requested()) return;
+    if (worker.made_progress()) failures = 0;
+    auto next = reconnect(failures, ended.error());
+    if (!next) {
+      const std::scoped_lock lock(mutex_);
+      give_up_reason_ = next.error();
+      return;
+    }
+    session = std::move(*next);
+  }
+}
+
+Result<Session> Crew::reconnect(unsigned& failures, Error reason) {
+  const Retries& retries = context_.options.retries;
+  while (failures < retries.limit) {
+    if (!sleep_unless_stopped(backoff(retries, failures++), context_.stop)) {
+      return make_error(ErrorKind::kCancelled, "stopped");
+    }
+    auto session = open_session(context_.destination, context_.options.limits, context_.stop);
+    if (session || !is_retryable(session.error().kind)) return session;
+    reason = session.error();
+  }
+  return reason;
+}
+
+void Crew::dial_while_worthwhile() {
+  const auto begun = Clock::now();
+  unsigned connections = 1;
+  while (!wait_for_end(kDialInterval)) {
+    if (connections >= context_.destination.connections || context_.stop.stop_requested()) continue;
+    const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
+    if (!is_worth_dialling(queue_.progress(), elapsed)) continue;
+    auto session = open_session(context_.destination, context_.options.limits, context_.stop);
+    if (session) {
+      start(std::move(*session));
+      ++connections;
+    } else {
+      connections = context_.destination.connections;  // the server takes no more of us
+    }
+  }
+}
+
+bool Crew::wait_for_end(milliseconds at_most) {
+  std::unique_lock lock(mutex_);
+  return ended_.wait_for(lock, at_most, [this] { return working_ == 0; });
+}
+
+}  // namespace ferry::transfer
