@@ -1,3 +1,5 @@
+#include <malloc.h>
+
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -5,7 +7,19 @@
 
 #include "app/command.h"
 
+namespace {
+
+/// Memory is bounded by design; these keep the allocator from holding on to what was given back:
+/// one heap for all threads, and large blocks that return to the system (mallopt(3)).
+void keep_memory_small() {
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  keep_memory_small();
   try {
     return ferry::app::run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
   } catch (const std::exception& error) {

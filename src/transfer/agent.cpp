@@ -9,6 +9,7 @@
 #include "transfer/publish.h"
 #include "transfer/remote_path.h"
 #include "transfer/resume.h"
+#include "transfer/select.h"
 #include "transfer/serial_observer.h"
 #include "transfer/session.h"
 
@@ -46,7 +47,6 @@ class Run {
   Result<TransferSummary> execute();
 
  private:
-  Result<std::vector<std::string>> select_ids();
   Result<bool> claim(std::vector<std::string> ids);  // false: others were faster
   void check_sources();
   void deliver_files();
@@ -76,7 +76,7 @@ Result<TransferSummary> Run::execute() {
   auto roots = LandingRoots::open(options_.landings);
   if (!roots) return roots.error();
   roots_ = std::move(*roots);
-  auto ids = select_ids();
+  auto ids = select_ids(metastore_, destination_.name, options_);
   if (!ids) return ids.error();
   if (ids->empty()) return summary_;
 
@@ -105,15 +105,6 @@ Result<TransferSummary> Run::execute() {
                       summary_.successful, summary_.selected);
   }
   return summary_;
-}
-
-Result<std::vector<std::string>> Run::select_ids() {
-  const auto selected = select(metastore_, destination_.name, options_);
-  if (!selected) return selected.error();
-  std::vector<std::string> ids;
-  ids.reserve(selected->size());
-  for (const auto& file : *selected) ids.push_back(file.id);
-  return ids;
 }
 
 Result<bool> Run::claim(std::vector<std::string> ids) {
@@ -216,7 +207,7 @@ Result<void> Run::keep_control_file(const std::string& text) {
 
 Result<void> Run::record_outcomes() {
   // In groups, so that a very large batch needs no second copy of itself.
-  constexpr std::size_t kGroupSize = 8192;
+  constexpr std::size_t kGroupSize = 1024;
   std::vector<metastore::TransferRecord> group;
   for (auto job = batch_.jobs.begin(); job != batch_.jobs.end(); ++job) {
     if (!is_open(*job)) group.push_back(make_record(*job, batch_));

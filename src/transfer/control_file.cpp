@@ -41,6 +41,8 @@ std::string to_json(const ControlFile& control) {
                                {"destination", control.destination},
                                {"count", control.files.size()},
                                {"total_bytes", total}});
+  constexpr std::size_t kUsualLineBytes = 256;
+  text.reserve(text.size() + control.files.size() * kUsualLineBytes);
   text.pop_back();
   text += ",\"files\":[";
   std::string_view separator = "\n";

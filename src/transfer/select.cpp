@@ -49,10 +49,12 @@ bool is_selected(const metastore::FileRecord& file, const metastore::Delivery* d
          metastore::is_deliverable(file, delivery, std::numeric_limits<std::int64_t>::max());
 }
 
-Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastore,
-                                                  std::string_view destination,
-                                                  const TransferOptions& options) {
-  std::vector<metastore::FileRecord> selected;
+namespace {
+
+/// Calls TAKE with each selected file.
+Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view destination,
+                               const TransferOptions& options,
+                               const std::function<void(const metastore::FileRecord&)>& take) {
   std::map<std::string, std::uint64_t> elsewhere;
   UnmatchedNames unmatched(options.selection.names);
   const auto visited = metastore.visit(
@@ -60,18 +62,42 @@ Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastor
         unmatched.see(file);
         if (!is_selected(file, metastore::find_delivery(deliveries, destination), options)) return;
         if (options.landings.contains(file.landing)) {
-          selected.push_back(file);
+          take(file);
         } else {
           ++elsewhere[file.landing];
         }
       });
-  if (!visited) return visited.error();
-  if (auto matched = unmatched.none_left(); !matched) return matched.error();
+  if (!visited) return visited;
+  if (auto matched = unmatched.none_left(); !matched) return matched;
   for (const auto& [landing, files] : elsewhere) {
     log::warning("files of another landing area left out",
                  {{"landing", landing}, {"files", files}});
   }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastore,
+                                                  std::string_view destination,
+                                                  const TransferOptions& options) {
+  std::vector<metastore::FileRecord> selected;
+  const auto done =
+      for_each_selected(metastore, destination, options,
+                        [&](const metastore::FileRecord& file) { selected.push_back(file); });
+  if (!done) return done.error();
   return selected;
+}
+
+Result<std::vector<std::string>> select_ids(metastore::Metastore& metastore,
+                                            std::string_view destination,
+                                            const TransferOptions& options) {
+  std::vector<std::string> ids;
+  const auto done =
+      for_each_selected(metastore, destination, options,
+                        [&](const metastore::FileRecord& file) { ids.push_back(file.id); });
+  if (!done) return done.error();
+  return ids;
 }
 
 }  // namespace ferry::transfer

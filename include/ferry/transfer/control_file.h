@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ferry/base/hash.h"
@@ -18,9 +19,10 @@
 
 namespace ferry::transfer {
 
+/// Views into what describes the file elsewhere: a batch may have very many.
 struct ControlEntry {
-  std::string id;
-  std::string path;  // relative to the destination's directory
+  std::string_view id;
+  std::string_view path;  // relative to the destination's directory
   std::uint64_t size = 0;
   Checksum checksum;                        // of the bytes that were sent
   std::optional<Checksum> source_checksum;  // where a transform changed them
