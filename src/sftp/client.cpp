@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <vector>
 
 #include "sftp/connection.h"
 #include "sftp/wire.h"
@@ -13,6 +14,9 @@ namespace {
 constexpr std::size_t kDefaultWriteBytes = 32 * 1024;
 /// More saves little and makes progress coarse.
 constexpr std::size_t kMaxWriteBytes = 255 * 1024;
+/// Every server answers reads of this much; it may give less.
+constexpr std::uint32_t kReadBytes = 32 * 1024;
+constexpr std::size_t kReadsInFlight = 64;
 
 }  // namespace
 
@@ -146,6 +150,51 @@ class Client::WriteBatch final : public ReplySink {
   std::deque<InFlight> in_flight_;
   std::optional<Error> error_;
   std::coroutine_handle<> awaiting_;
+};
+
+/// One READ on its way; awaiting it gives its data.
+class Client::PendingRead final : public ReplySink {
+ public:
+  PendingRead(Connection& connection, const Handle& handle, std::uint64_t offset,
+              std::uint32_t size)
+      : offset_(offset), size_(size) {
+    if (connection.error()) {
+      data_ = *connection.error();
+      return;
+    }
+    const std::uint32_t id = connection.next_id();
+    wire::append_read(connection.out(), id, handle.bytes, offset, size);
+    connection.expect(id, *this);
+  }
+
+  std::uint64_t offset() const { return offset_; }
+  std::uint32_t size() const { return size_; }
+
+  bool await_ready() const { return data_.has_value(); }
+  void await_suspend(std::coroutine_handle<> awaiting) { awaiting_ = awaiting; }
+  Result<std::vector<std::byte>> await_resume() { return std::move(*data_); }
+
+  void on_reply(std::uint32_t, Result<wire::Packet> reply) override {
+    data_ = take(reply);
+    if (awaiting_) awaiting_.resume();
+  }
+
+ private:
+  Result<std::vector<std::byte>> take(const Result<wire::Packet>& reply) const {
+    if (!reply) return reply.error();
+    const auto data = wire::parse_data(*reply);
+    if (!data) return data.error();
+    if (data->size() > size_) {
+      return make_error(ErrorKind::kProtocol, "the server sent {} bytes where {} were asked for",
+                        data->size(), size_);
+    }
+    return std::vector<std::byte>(data->begin(), data->end());
+  }
+
+  const std::uint64_t offset_;
+  const std::uint32_t size_;
+  std::coroutine_handle<> awaiting_;
+  std::optional<Result<std::vector<std::byte>>> data_;
 };
 
 Client::Client(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
@@ -348,6 +397,37 @@ Task<Result<void>> Client::write(const Handle& handle, std::uint64_t begin, std:
     offset += size;
   }
   co_return co_await batch;
+}
+
+Task<Result<void>> Client::read(const Handle& handle, const DataSink& sink) {
+  std::deque<std::unique_ptr<PendingRead>> reads;
+  std::uint64_t next = 0;
+  std::optional<Result<void>> outcome;
+  while (!outcome || !reads.empty()) {
+    while (!outcome && reads.size() < kReadsInFlight) {
+      reads.push_back(std::make_unique<PendingRead>(*connection_, handle, next, kReadBytes));
+      next += kReadBytes;
+    }
+    // Every read that was asked for is awaited, also after the end: its answer will come.
+    PendingRead& oldest = *reads.front();
+    const auto data = co_await oldest;
+    if (outcome) {
+      reads.pop_front();
+    } else if (!data) {
+      outcome = data.error();
+    } else if (data->empty()) {
+      outcome = Result<void>();
+    } else {
+      sink(*data);
+      const auto missing = static_cast<std::uint32_t>(oldest.size() - data->size());
+      const std::uint64_t offset = oldest.offset() + data->size();
+      reads.pop_front();
+      if (missing > 0) {
+        reads.push_front(std::make_unique<PendingRead>(*connection_, handle, offset, missing));
+      }
+    }
+  }
+  co_return *outcome;
 }
 
 Task<void> Client::sleep_until(std::chrono::steady_clock::time_point time) {

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <limits>
 
+#include "ferry/base/file.h"
+
 namespace ferry::sftp::wire {
 namespace {
 
@@ -36,7 +38,9 @@ class Encoder {
   std::byte* next_;
 };
 
-std::size_t string_bytes(std::string_view text) { return 4 + text.size(); }
+std::size_t string_bytes(std::string_view text) {
+  return 4 + text.size();
+}
 
 /// Starts a request whose body has BODY_BYTES (of which FOLLOWING come later, from elsewhere).
 Encoder begin_request(ByteQueue& out, PacketType type, std::uint32_t id, std::size_t body_bytes,
@@ -102,8 +106,7 @@ Result<void> expect(const Packet& packet, PacketType type, std::string_view name
 std::string printable(std::string_view text) {
   constexpr std::size_t kMaxMessageBytes = 200;
   std::string result(text.substr(0, kMaxMessageBytes));
-  std::ranges::replace_if(
-      result, [](unsigned char c) { return c < 0x20 || c >= 0x7F; }, '?');
+  std::ranges::replace_if(result, [](unsigned char c) { return c < 0x20 || c >= 0x7F; }, '?');
   return result;
 }
 
@@ -196,6 +199,14 @@ std::size_t write_header_bytes(std::string_view handle) {
 void append_write_header(ByteQueue& out, std::uint32_t id, std::string_view handle,
                          std::uint64_t offset, std::uint32_t size) {
   begin_request(out, PacketType::kWrite, id, string_bytes(handle) + 8 + 4 + size, size)
+      .string(handle)
+      .u64(offset)
+      .u32(size);
+}
+
+void append_read(ByteQueue& out, std::uint32_t id, std::string_view handle, std::uint64_t offset,
+                 std::uint32_t size) {
+  begin_request(out, PacketType::kRead, id, string_bytes(handle) + 8 + 4)
       .string(handle)
       .u64(offset)
       .u32(size);
@@ -301,6 +312,20 @@ Result<ServerLimits> parse_limits(const Packet& packet) {
   limits.max_open_handles = decoder.u64();
   if (!decoder.good()) return malformed("limits");
   return limits;
+}
+
+Result<std::span<const std::byte>> parse_data(const Packet& packet) {
+  if (packet.type == PacketType::kStatus) {
+    const auto status = parse_status(packet);
+    if (!status) return status.error();
+    if (status->code == StatusCode::kEof) return std::span<const std::byte>();
+    return status_error(*status);
+  }
+  if (auto type = expect(packet, PacketType::kData, "DATA"); !type) return type.error();
+  Decoder decoder(packet.body);
+  const std::string_view data = decoder.string();
+  if (!decoder.good()) return malformed("DATA");
+  return as_bytes(data);
 }
 
 Result<FileSystemSpace> parse_statvfs(const Packet& packet) {

@@ -24,6 +24,7 @@ enum class PacketType : std::uint8_t {
   kVersion = 2,
   kOpen = 3,
   kClose = 4,
+  kRead = 5,
   kWrite = 6,
   kFstat = 8,
   kRemove = 13,
@@ -79,6 +80,8 @@ void append_extended(ByteQueue& out, std::uint32_t id, std::string_view name,
 void append_write_header(ByteQueue& out, std::uint32_t id, std::string_view handle,
                          std::uint64_t offset, std::uint32_t size);
 std::size_t write_header_bytes(std::string_view handle);
+void append_read(ByteQueue& out, std::uint32_t id, std::string_view handle, std::uint64_t offset,
+                 std::uint32_t size);
 
 // Replies. All parse errors are of kind kProtocol.
 
@@ -108,6 +111,8 @@ Result<Handle> parse_handle(const Packet& packet);
 Result<Attributes> parse_attributes(const Packet& packet);
 Result<std::string> parse_single_name(const Packet& packet);  // REALPATH's answer
 Result<ServerLimits> parse_limits(const Packet& packet);
+/// READ's answer; points into the packet. No bytes: the end of the file.
+Result<std::span<const std::byte>> parse_data(const Packet& packet);
 Result<FileSystemSpace> parse_statvfs(const Packet& packet);
 
 /// The error that a status other than kOk means.

@@ -45,6 +45,9 @@ using SourceReader = std::function<Result<void>(std::uint64_t offset, std::span<
 /// Is told of each acknowledged range.
 using OnAcknowledged = std::function<void(std::uint64_t offset, std::size_t size)>;
 
+/// Takes the bytes of a file, in order.
+using DataSink = std::function<void(std::span<const std::byte> data)>;
+
 class Client {
  public:
   /// Agrees on the protocol's version and asks for the server's extensions and limits. STOP must
@@ -88,12 +91,16 @@ class Client {
   Task<Result<void>> write(const Handle& handle, std::uint64_t begin, std::uint64_t end,
                            const SourceReader& read, const OnAcknowledged& on_acknowledged);
 
+  /// Gives SINK the bytes of a file from its beginning to its end, several reads in flight.
+  Task<Result<void>> read(const Handle& handle, const DataSink& sink);
+
   /// Ends at TIME, or as soon as the connection failed or a stop was requested.
   Task<void> sleep_until(std::chrono::steady_clock::time_point time);
 
  private:
   class Connection;
   class Exchange;
+  class PendingRead;
   class WriteBatch;
   class Room;
   class Sleep;
