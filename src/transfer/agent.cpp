@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "ferry/base/uuid.h"
+#include "transfer/all_or_nothing.h"
+#include "transfer/backoff.h"
 #include "transfer/batch.h"
 #include "transfer/crew.h"
 #include "transfer/landing_roots.h"
@@ -12,6 +14,7 @@
 #include "transfer/select.h"
 #include "transfer/serial_observer.h"
 #include "transfer/session.h"
+#include "transfer/stale_parts.h"
 
 namespace ferry::transfer {
 namespace {
@@ -19,18 +22,28 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using metastore::Metastore;
 
+Checksum sha256_of(std::string_view text) {
+  Hasher hasher(HashAlgorithm::kSha256);
+  hasher.update(as_bytes(text));
+  return hasher.finish();
+}
+
 sftp::Task<void> publish_text(Session& session, std::string path, std::string_view id,
-                              const std::string& text, Fsync fsync, Result<void>& outcome) {
-  const Target target{.part_path = part_path(path, id), .final_path = path, .size = text.size()};
+                              const std::string& text, const TransferOptions& options,
+                              Result<void>& outcome) {
+  const Target target{.part_path = part_path(path, id),
+                      .final_path = path,
+                      .size = text.size(),
+                      .sha256 = sha256_of(text)};
   const Content content{.read =
                             [&text](std::uint64_t offset, std::span<std::byte> buffer) {
                               std::ranges::copy(as_bytes(text).subspan(offset, buffer.size()),
                                                 buffer.begin());
                               return Result<void>();
                             },
-                        .on_acknowledged = [](std::uint64_t, std::size_t) {},
-                        .before_rename = [] { return Result<void>(); }};
-  outcome = co_await publish(*session.client, target, content, fsync);
+                        .on_acknowledged = [](std::uint64_t, std::size_t) {}};
+  outcome = co_await upload_part(*session.client, target, content, options);
+  if (outcome) outcome = co_await rename_part(*session.client, target);
 }
 
 /// The steps of one run, in order.
@@ -49,12 +62,23 @@ class Run {
  private:
   Result<bool> claim(std::vector<std::string> ids);  // false: others were faster
   void check_sources();
+  void announce();
   void deliver_files();
+  void name_together();
+  void work_off(WorkQueue& queue, Phase phase);
   void finish_with_control_file();
   Result<std::string> push_control_file(const std::string& text);  // returns its remote path
+  Result<std::string> try_to_push(const std::string& text);
   Result<void> record_outcomes();
+  void forget_journals();
 
+  RunContext context(Phase phase) {
+    return {destination_, options_, roots_, observer_, stop_, phase};
+  }
+  Result<void> need_session();
   void end(Job& job, const Error& error);
+  void end_open(const Error& error);  // what was neither delivered nor waits for its name
+  void end_all(const Error& error);   // what has not failed already
   Result<void> keep_control_file(const std::string& text);
 
   Metastore& metastore_;
@@ -88,14 +112,21 @@ Result<TransferSummary> Run::execute() {
   if (!claimed) return claimed.error();
   if (!*claimed) return summary_;
 
-  check_sources();
   if (auto made = make_directories(options_.journals); !made) return made.error();
+  if (auto removed = remove_stale_parts(metastore_, context(Phase::kDeliver), *session_, batch_.id,
+                                        batch_.agent);
+      !removed) {
+    return removed.error();
+  }
+  check_sources();
   if (auto kept = keep_control_file(to_json(make_control_file(batch_, is_open))); !kept) {
     return kept.error();
   }
+  announce();
   deliver_files();
   finish_with_control_file();
   if (auto recorded = record_outcomes(); !recorded) return recorded.error();
+  forget_journals();
 
   count(batch_, summary_);
   summary_.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started);
@@ -147,7 +178,7 @@ void Run::check_sources() {
   }
 }
 
-void Run::deliver_files() {
+void Run::announce() {
   std::uint64_t files = 0;
   std::uint64_t bytes = 0;
   for (const Job& job : batch_.jobs) {
@@ -156,17 +187,47 @@ void Run::deliver_files() {
     bytes += job.source.identity.size;
   }
   observer_.on_start(files, bytes);
-  const RunContext context{destination_, options_, roots_, observer_, stop_};
-  plan_spreads(batch_.jobs, context, *session_);
+}
+
+void Run::deliver_files() {
+  const bool at_once = options_.batch == BatchMode::kAllOrNothing;
+  plan_spreads(batch_.jobs, context(Phase::kDeliver), *session_);
   WorkQueue queue(options_.journals);
   for (Job& job : batch_.jobs) {
     if (is_open(job)) queue.add(job);
   }
-  Crew crew(context, queue);
+  work_off(queue, at_once ? Phase::kUpload : Phase::kDeliver);
+  if (!at_once || stop_.stop_requested()) return;  // what a stop left stays pending
+  if (is_all_uploaded(batch_.jobs) && session_) name_together();
+  if (std::ranges::all_of(batch_.jobs, is_delivered) || stop_.stop_requested()) return;
+  if (auto ready = need_session(); !ready) return end_all(ready.error());
+  roll_back(batch_.jobs, context(Phase::kDeliver), *session_);
+}
+
+/// All files are at B: gives them their final names.
+void Run::name_together() {
+  note_existing_targets(batch_.jobs, *session_);
+  WorkQueue queue(options_.journals);
+  for (Job& job : batch_.jobs) queue.add_finish(job);
+  work_off(queue, Phase::kDeliver);
+}
+
+void Run::work_off(WorkQueue& queue, Phase phase) {
+  const RunContext shared = context(phase);
+  Crew crew(shared, queue);
   session_ = crew.run(std::move(*session_));
-  if (!crew.give_up_reason() || stop_.stop_requested()) return;  // what a stop left stays pending
+  if (crew.give_up_reason() && !stop_.stop_requested()) end_open(*crew.give_up_reason());
+}
+
+void Run::end_all(const Error& error) {
   for (Job& job : batch_.jobs) {
-    if (is_open(job)) end(job, *crew.give_up_reason());
+    if (is_open(job) || is_delivered(job)) end(job, error);
+  }
+}
+
+void Run::end_open(const Error& error) {
+  for (Job& job : batch_.jobs) {
+    if (is_open(job) && !job.uploaded) end(job, error);
   }
 }
 
@@ -187,17 +248,33 @@ void Run::finish_with_control_file() {
 
 Result<std::string> Run::push_control_file(const std::string& text) {
   if (auto kept = keep_control_file(text); !kept) return kept.error();
-  if (!session_) {
-    auto session = open_session(destination_, options_.limits, stop_);
-    if (!session) return session.error();
-    session_ = std::move(*session);
+  for (unsigned retry = 0;; ++retry) {
+    auto pushed = try_to_push(text);
+    if (pushed || retry == options_.retries.limit || stop_.stop_requested()) return pushed;
+    if (!is_retryable(pushed.error().kind)) return pushed;
+    sleep_unless_stopped(backoff(options_.retries, retry), stop_);
   }
+}
+
+Result<std::string> Run::try_to_push(const std::string& text) {
+  if (auto ready = need_session(); !ready) return ready.error();
   const std::string path = join_remote(session_->control_directory, control_file_name(batch_.id));
   Result<void> outcome;
-  session_->client->spawn(publish_text(*session_, path, batch_.id, text, options_.fsync, outcome));
-  if (auto ran = session_->client->run(); !ran) return ran.error();
+  session_->client->spawn(publish_text(*session_, path, batch_.id, text, options_, outcome));
+  if (auto ran = session_->client->run(); !ran) {
+    session_.reset();
+    return ran.error();
+  }
   if (!outcome) return outcome.error();
   return path;
+}
+
+Result<void> Run::need_session() {
+  if (session_) return {};
+  auto session = open_session(destination_, options_.limits, stop_);
+  if (!session) return session.error();
+  session_ = std::move(*session);
+  return {};
 }
 
 Result<void> Run::keep_control_file(const std::string& text) {
@@ -217,6 +294,14 @@ Result<void> Run::record_outcomes() {
     group.clear();
   }
   return {};
+}
+
+/// Not before the deliveries are recorded: until then a journal spares the next run a whole file.
+void Run::forget_journals() {
+  for (const Job& job : batch_.jobs) {
+    if (!is_delivered(job) || !goes_out_in_chunks(job)) continue;
+    Journal::remove(options_.journals, job.claim.file.id, destination_.name);
+  }
 }
 
 }  // namespace

@@ -71,7 +71,8 @@ FileOutcome outcome_of(const Job& job) {
 Target target_of(const Job& job) {
   return Target{.part_path = part_path(job.remote_path, job.claim.file.id),
                 .final_path = job.remote_path,
-                .size = job.source.identity.size};
+                .size = job.source.identity.size,
+                .sha256 = job.source.sha256};
 }
 
 JournalKey journal_key_of(const Job& job, const std::string& destination) {

@@ -1,7 +1,5 @@
 #include "transfer/crew.h"
 
-#include <poll.h>
-
 #include "transfer/backoff.h"
 #include "transfer/worker.h"
 
@@ -16,12 +14,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kDialInterval{100};
 /// Making a connection takes about this long, so less work than that is left to the others.
 constexpr milliseconds kDialCost{400};
-
-/// False where a stop came before the time was over.
-bool sleep_unless_stopped(milliseconds time, const StopToken& stop) {
-  pollfd fd{stop.fd(), POLLIN, 0};
-  return ::poll(&fd, 1, static_cast<int>(time.count())) == 0;
-}
 
 }  // namespace
 

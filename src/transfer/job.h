@@ -37,8 +37,14 @@ struct Job {
   std::optional<Error> error;      // it has failed; chunks that are in hand come to their end
   unsigned tries = 0;              // failures that were the file's
   unsigned losses = 0;             // connections that ended under it
+  bool target_existed = false;     // kAllOrNothing: not ours to remove
+  bool uploaded = false;           // the part file is whole at B and waits for the others'
   /// The rename was asked for; if its answer got lost the file may be there already.
   bool publishing = false;
 };
+
+inline bool goes_out_in_chunks(const Job& job) {
+  return job.source.identity.size > kMinChunkBytes;
+}
 
 }  // namespace ferry::transfer

@@ -13,10 +13,28 @@ namespace {
 /// The server's umask decides what is left of these.
 constexpr std::uint32_t kPermissions = 0666;
 
-Error wrong_size(std::uint64_t found, std::uint64_t expected) {
-  return make_error(ErrorKind::kFailed,
-                    "the server has {} bytes of the part file where {} were written", found,
-                    expected);
+Task<Result<void>> verify_size(Client& client, const Target& target) {
+  const auto attributes = co_await client.stat(target.part_path);
+  if (!attributes) co_return attributes.error().with_context("look at " + target.part_path);
+  if (attributes->size.value_or(target.size) == target.size) co_return Result<void>();
+  co_return make_error(ErrorKind::kFailed,
+                       "the server has {} bytes of the part file where {} were written",
+                       *attributes->size, target.size);
+}
+
+Task<Result<void>> verify_content(Client& client, const Target& target) {
+  const auto handle = co_await client.open(target.part_path, sftp::kOpenRead, 0);
+  if (!handle) co_return handle.error().with_context("read back " + target.part_path);
+  Hasher hasher(HashAlgorithm::kSha256);
+  const sftp::DataSink hash = [&](std::span<const std::byte> data) { hasher.update(data); };
+  const auto read = co_await client.read(*handle, hash);
+  const auto closed = co_await client.close(*handle);
+  if (!read) co_return read.error().with_context("read back " + target.part_path);
+  if (!closed) co_return closed.error().with_context("close the part file");
+  const Checksum found = hasher.finish();
+  if (found == target.sha256) co_return Result<void>();
+  co_return make_error(ErrorKind::kFailed, "the server gives back {} where {} was written",
+                       found.to_string(), target.sha256.to_string());
 }
 
 Task<Result<void>> fill(Client& client, const Handle& handle, const Target& target,
@@ -24,12 +42,7 @@ Task<Result<void>> fill(Client& client, const Handle& handle, const Target& targ
   auto written =
       co_await client.write(handle, 0, target.size, content.read, content.on_acknowledged);
   if (!written) co_return written;
-  auto synced = co_await sync_part(client, handle, fsync);
-  if (!synced) co_return synced;
-  const auto attributes = co_await client.fstat(handle);
-  if (!attributes) co_return attributes.error().with_context("look at the part file");
-  if (attributes->size.value_or(target.size) == target.size) co_return Result<void>();
-  co_return wrong_size(*attributes->size, target.size);
+  co_return co_await sync_part(client, handle, fsync);
 }
 
 }  // namespace
@@ -56,11 +69,11 @@ Task<Result<void>> rename_part(Client& client, const Target& target) {
   co_return renamed;
 }
 
-Task<Result<void>> verify_part(Client& client, const Target& target) {
-  const auto attributes = co_await client.stat(target.part_path);
-  if (!attributes) co_return attributes.error().with_context("look at " + target.part_path);
-  if (attributes->size.value_or(target.size) == target.size) co_return Result<void>();
-  co_return wrong_size(*attributes->size, target.size);
+Task<Result<void>> verify_part(Client& client, const Target& target, Verify verify) {
+  if (verify == Verify::kNone) co_return Result<void>();
+  auto verified = co_await verify_size(client, target);
+  if (verified && verify == Verify::kReadback) verified = co_await verify_content(client, target);
+  co_return verified;
 }
 
 Task<Result<bool>> was_renamed(Client& client, const Target& target) {
@@ -83,18 +96,17 @@ Task<Error> explain(Client& client, Error error, const Target& target) {
                        space->available_bytes, target.size);
 }
 
-Task<Result<void>> publish(Client& client, const Target& target, const Content& content,
-                           Fsync fsync) {
+Task<Result<void>> upload_part(Client& client, const Target& target, const Content& content,
+                               const TransferOptions& options) {
   const auto handle = co_await open_part(client, target, Existing::kTruncate);
   if (!handle) {
     const Error error = co_await explain(client, handle.error(), target);
     co_return error;
   }
-  auto outcome = co_await fill(client, *handle, target, content, fsync);
+  auto outcome = co_await fill(client, *handle, target, content, options.fsync);
   const auto closed = co_await client.close(*handle);
   if (outcome && !closed) outcome = closed.error().with_context("close the part file");
-  if (outcome) outcome = content.before_rename();
-  if (outcome) outcome = co_await rename_part(client, target);
+  if (outcome) outcome = co_await verify_part(client, target, options.verify);
   if (outcome) co_return outcome;
   // Asked before the part file goes: removing it makes room.
   const Error error = co_await explain(client, outcome.error(), target);

@@ -17,6 +17,7 @@ struct Target {
   std::string part_path;
   std::string final_path;
   std::uint64_t size = 0;
+  Checksum sha256;
 };
 
 /// Opens the part file for writing, made where it is missing. With kTruncate what it had is gone.
@@ -30,8 +31,8 @@ sftp::Task<Result<void>> sync_part(sftp::Client& client, const sftp::Handle& han
 /// Gives a whole part file its final name. On an error that name is what it was before.
 sftp::Task<Result<void>> rename_part(sftp::Client& client, const Target& target);
 
-/// kFailed where the server has not as many bytes of the part file as the target wants.
-sftp::Task<Result<void>> verify_part(sftp::Client& client, const Target& target);
+/// kFailed where the server's part file is not what the target wants, as far as VERIFY looks.
+sftp::Task<Result<void>> verify_part(sftp::Client& client, const Target& target, Verify verify);
 
 /// True where an earlier rename, whose answer got lost, was done: the part file is gone and the
 /// final name has a file of the right size.
@@ -43,14 +44,11 @@ sftp::Task<Error> explain(sftp::Client& client, Error error, const Target& targe
 struct Content {
   sftp::SourceReader read;
   sftp::OnAcknowledged on_acknowledged;
-  /// Asked when all bytes are at the server and before the rename.
-  std::function<Result<void>()> before_rename;
 };
 
-/// All of it in one go. On success the whole file is there under its final name, and synced where
-/// that was wanted and offered. On an error nothing is there under that name that was not before,
-/// and the part file is removed as far as the connection allows.
-sftp::Task<Result<void>> publish(sftp::Client& client, const Target& target, const Content& content,
-                                 Fsync fsync);
+/// Writes a part file from beginning to end, synced and verified as OPTIONS say. On an error it is
+/// removed again as far as the connection allows; kRemoteFull where the server has no space.
+sftp::Task<Result<void>> upload_part(sftp::Client& client, const Target& target,
+                                     const Content& content, const TransferOptions& options);
 
 }  // namespace ferry::transfer

@@ -7,12 +7,18 @@
 
 namespace ferry::transfer {
 
+enum class Phase : std::uint8_t {
+  kDeliver,  // each file gets its final name as soon as it is whole
+  kUpload,   // files stay part files, to be given their names together later
+};
+
 struct RunContext {
   const Destination& destination;
   const TransferOptions& options;
   const LandingRoots& roots;
   Observer& observer;  // thread-safe
   StopToken& stop;
+  Phase phase = Phase::kDeliver;
 };
 
 }  // namespace ferry::transfer

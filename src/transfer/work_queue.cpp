@@ -24,6 +24,12 @@ void WorkQueue::add(Job& job) {
   }
 }
 
+void WorkQueue::add_finish(Job& job) {
+  const std::scoped_lock lock(mutex_);
+  progress_.total += kFileCost;
+  ready_.push_back({Work::Kind::kFinish, &job, {}});
+}
+
 WorkQueue::Next WorkQueue::take(bool takes_chunks, Time now) {
   const std::scoped_lock lock(mutex_);
   if (auto due = take_due(takes_chunks, now)) return {due, {}};
@@ -82,6 +88,7 @@ Result<WorkQueue::After> WorkQueue::complete(const Work& chunk, const JournalKey
   const std::scoped_lock lock(mutex_);
   if (auto noted = note_acknowledged(chunk, key); !noted) return noted.error();
   --chunk.job->spread->in_hand;
+  chunk.job->losses = 0;
   return after(*chunk.job);
 }
 
@@ -106,6 +113,16 @@ WorkQueue::After WorkQueue::abandon(const Work& work, const Error& error) {
     std::erase_if(delayed_, [&](const auto& entry) { return entry.second.job == &job; });
   }
   return after(job);
+}
+
+unsigned WorkQueue::count_try(Job& job) {
+  const std::scoped_lock lock(mutex_);
+  return ++job.tries;
+}
+
+unsigned WorkQueue::count_loss(Job& job) {
+  const std::scoped_lock lock(mutex_);
+  return ++job.losses;
 }
 
 Result<void> WorkQueue::note_publishing(Job& job) {

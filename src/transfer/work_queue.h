@@ -39,6 +39,9 @@ class WorkQueue {
   /// Before the lanes start. A job with a Spread is finished at once where no chunk is waiting.
   void add(Job& job);
 
+  /// The job is uploaded and wants its final name.
+  void add_finish(Job& job);
+
   struct Next {
     std::optional<Work> work;
     std::optional<Time> wait_until;  // no work now, but then
@@ -61,6 +64,11 @@ class WorkQueue {
 
   /// The file has failed: no more of its chunks are given out.
   After abandon(const Work& work, const Error& error);
+
+  /// Count a failure, and return how many there were: of the file itself; of connections that ended
+  /// under it since a chunk of it got through.
+  unsigned count_try(Job& job);
+  unsigned count_loss(Job& job);
 
   /// Notes in the journal that the rename is about to be asked for.
   Result<void> note_publishing(Job& job);

@@ -17,22 +17,12 @@ constexpr std::size_t kAssumedOpenHandles = 64;
 /// Chunks that one connection works on: enough that opening, syncing and closing cost no time on a
 /// long line, few enough that the others get their share.
 constexpr std::size_t kMaxChunksInHand = 8;
-/// A file under which the connection ended this often is taken for the cause.
+/// A file under which this many connections ended, one after another and without any of it getting
+/// through, is taken for the cause.
 constexpr unsigned kMaxLosses = 20;
 
 bool ends_connection(ErrorKind kind) {
   return kind == ErrorKind::kConnectionLost || kind == ErrorKind::kProtocol;
-}
-
-/// When to try again what failed with ERROR; nothing where that is of no use.
-std::optional<Clock::time_point> retry_time(Job& job, const Error& error, const Retries& retries) {
-  if (ends_connection(error.kind)) {
-    // The next connection has its own patience.
-    if (++job.losses > kMaxLosses) return std::nullopt;
-    return Clock::now();
-  }
-  if (!is_retryable(error.kind) || job.tries >= retries.limit) return std::nullopt;
-  return Clock::now() + backoff(retries, job.tries++);
 }
 
 }  // namespace
@@ -100,12 +90,11 @@ sftp::Task<Result<void>> Worker::send_whole(Job& job) {
         if (context_.stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
         return source->read(offset, buffer);
       },
-      .on_acknowledged = [&](std::uint64_t, std::size_t size) { acknowledged(size); },
-      .before_rename = [&]() -> Result<void> {
-        if (auto verified = source->verify(); !verified) return verified;
-        return queue_.note_publishing(job);
-      }};
-  co_return co_await publish(*session_.client, target, content, context_.options.fsync);
+      .on_acknowledged = [&](std::uint64_t, std::size_t size) { acknowledged(size); }};
+  auto outcome = co_await upload_part(*session_.client, target, content, context_.options);
+  if (outcome) outcome = source->verify();
+  if (!outcome || context_.phase == Phase::kUpload) co_return outcome;
+  co_return co_await rename(job, target);
 }
 
 sftp::Task<Result<void>> Worker::send_chunk(const Work& chunk) {
@@ -149,12 +138,17 @@ sftp::Task<Result<void>> Worker::finish(Job& job) {
     if (!renamed) co_return renamed.error();
     if (*renamed) co_return Result<void>();
   }
-  const auto verified = co_await verify_part(*session_.client, target);
+  const auto verified = co_await verify_part(*session_.client, target, context_.options.verify);
   if (!verified) co_return verified;
   const metastore::FileRecord& file = job.claim.file;
   const auto source =
       SourceFile::open(context_.roots.fd(file.landing), file.path, job.source.identity);
   if (!source) co_return source.error();
+  if (context_.phase == Phase::kUpload) co_return Result<void>();
+  co_return co_await rename(job, target);
+}
+
+sftp::Task<Result<void>> Worker::rename(Job& job, const Target& target) {
   const auto noted = queue_.note_publishing(job);
   if (!noted) co_return noted;
   co_return co_await rename_part(*session_.client, target);
@@ -183,13 +177,30 @@ sftp::Task<void> Worker::settle(Work work, Result<void> outcome) {
   const Error& error = outcome.error();
   if (error.kind == ErrorKind::kCancelled) co_return;  // not its fault: it stays pending
   if (ends_connection(error.kind) && !lost_) lost_ = error;
-  const auto again = retry_time(job, error, context_.options.retries);
+  const auto again = retry_time(job, error);
   co_await follow_up(work, again ? queue_.put_back(work, *again) : queue_.abandon(work, error));
+}
+
+std::optional<Clock::time_point> Worker::retry_time(Job& job, const Error& error) {
+  if (ends_connection(error.kind)) {
+    // However many pieces of a file were in hand, the connection ended under it once. The next
+    // connection has its own patience.
+    const bool is_new = charged_.insert(&job).second;
+    if (is_new && queue_.count_loss(job) > kMaxLosses) return std::nullopt;
+    return Clock::now();
+  }
+  const Retries& retries = context_.options.retries;
+  if (!is_retryable(error.kind)) return std::nullopt;
+  const unsigned tries = queue_.count_try(job);
+  if (tries > retries.limit) return std::nullopt;
+  return Clock::now() + backoff(retries, tries - 1);
 }
 
 sftp::Task<void> Worker::follow_up(Work work, After after) {
   Job& job = *work.job;
-  if (after == After::kFinish) {
+  if (after == After::kFinish && context_.phase == Phase::kUpload) {
+    co_await end(job, Result<void>());
+  } else if (after == After::kFinish) {
     co_await perform({Work::Kind::kFinish, &job, {}});
   } else if (after == After::kEnd) {
     co_await end(job, Result<void>(*job.error));
@@ -199,14 +210,21 @@ sftp::Task<void> Worker::follow_up(Work work, After after) {
 sftp::Task<void> Worker::end(Job& job, Result<void> outcome) {
   job.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - job.started);
   job.finished = now();
+  if (outcome && context_.phase == Phase::kUpload) {
+    job.uploaded = true;
+    co_return;
+  }
   const bool delivered = outcome.has_value();
-  // What an error that may pass left of a large file is what the next run goes on from.
+  // What an error that may pass left of a large file is what the next run goes on from. The journal
+  // of a delivered one is needed until the delivery is recorded.
   const bool resumable =
-      !delivered && (is_retryable(outcome.error().kind) || ends_connection(outcome.error().kind));
-  if (job.spread && !resumable) {
-    job.spread.reset();
+      !delivered && job.spread &&
+      (is_retryable(outcome.error().kind) || ends_connection(outcome.error().kind));
+  job.spread.reset();
+  if (!delivered && !resumable) {
     Journal::remove(context_.options.journals, job.claim.file.id, context_.destination.name);
-    if (!delivered) co_await session_.client->remove(target_of(job).part_path);
+    [[maybe_unused]] const auto removed =
+        co_await session_.client->remove(target_of(job).part_path);
   }
   job.outcome = outcome;
   if (delivered) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 
 #include "ferry/base/result.h"
 #include "ferry/sftp/task.h"
@@ -39,7 +40,10 @@ class Worker {
   sftp::Task<Result<void>> send_chunk(const Work& chunk);
   sftp::Task<Result<void>> write_chunk(const Work& chunk, const Target& target);
   sftp::Task<Result<void>> finish(Job& job);
+  sftp::Task<Result<void>> rename(Job& job, const Target& target);
 
+  /// When to try again what failed; nothing where that is of no use.
+  std::optional<WorkQueue::Time> retry_time(Job& job, const Error& error);
   sftp::Task<void> settle(Work work, Result<void> outcome);
   sftp::Task<void> follow_up(Work work, WorkQueue::After after);
   sftp::Task<void> end(Job& job, Result<void> outcome);
@@ -51,7 +55,8 @@ class Worker {
   Session& session_;
   PartHandles handles_;
   std::size_t chunks_in_hand_ = 0;
-  std::optional<Error> lost_;  // what made the connection unusable
+  std::set<const Job*> charged_;  // with the loss of this connection
+  std::optional<Error> lost_;     // what made the connection unusable
   bool made_progress_ = false;
 };
 

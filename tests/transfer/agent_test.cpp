@@ -34,6 +34,7 @@ class Recorder final : public Observer {
   }
   void on_delivered(const FileOutcome& file) override { delivered.emplace(file.path); }
   void on_failed(const FileOutcome& file, const Error& error) override {
+    MESSAGE(std::string(file.path), ": ", error.message);
     failed.emplace(file.path, error);
   }
 
@@ -111,6 +112,10 @@ struct Fixture {
     for (std::uint64_t i = 0; content.size() < size; ++i) content += std::to_string(i * 7919);
     content.resize(size);
     return content;
+  }
+  static void spoil(const fs::path& path) {
+    const auto fd = open_file(path, O_WRONLY);
+    CHECK(write_full(fd->get(), as_bytes("spoiled"), path));
   }
   std::vector<std::string> names_at_destination() const {
     std::vector<std::string> names;
@@ -358,6 +363,83 @@ TEST_CASE_FIXTURE(Fixture, "what an earlier run left is not trusted blindly") {
   CHECK(deliver(*store, destination, options, second, again)->successful == 1);
   CHECK(second.bytes == kSize);
   CHECK(read_file(remote("a")).value() == expected);
+}
+
+TEST_CASE_FIXTURE(Fixture, "reading back finds what the server keeps otherwise than it was sent") {
+  options.verify = Verify::kReadback;
+  land_and_register("small", "hello");
+  land_and_register("large", pattern(9'000'000));
+  SUBCASE("nothing is wrong") {
+    CHECK(run()->successful == 2);
+  }
+  SUBCASE("the part file is tampered with") {
+    recorder.on_progress = [&] {
+      for (const auto& entry : fs::directory_iterator(server.root())) {
+        if (entry.path().filename().string().starts_with(".large")) spoil(entry.path());
+      }
+    };
+    const auto summary = run();
+    CHECK(summary->successful == 1);
+    CHECK(recorder.failed.at("large").message.find("gives back") != std::string::npos);
+    CHECK_FALSE(fs::exists(remote("large")));
+    INFO("and nothing of it is taken up again");
+    recorder.on_progress = {};
+    CHECK(run()->successful == 1);
+    CHECK(read_file(remote("large")).value() == pattern(9'000'000));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "all or nothing") {
+  options.batch = BatchMode::kAllOrNothing;
+  land_and_register("small", "hello");
+  land_and_register("large", pattern(9'000'000));
+  const std::string id = land_and_register("doubtful", "1");
+  SUBCASE("all of it") {
+    const auto summary = run();
+    CHECK(summary->successful == 3);
+    CHECK_FALSE(summary->control_file.empty());
+    CHECK(read_file(remote("large")).value() == pattern(9'000'000));
+  }
+  SUBCASE("a source that fails: nothing, and no trace") {
+    fs::remove(landing / "doubtful");
+    const auto summary = run();
+    REQUIRE(summary);
+    CHECK(summary->failed == 3);
+    CHECK(summary->control_file.empty());
+    CHECK(names_at_destination().empty());
+    CHECK(recorder.failed.at("small").message.find("rolled back") != std::string::npos);
+  }
+  SUBCASE("a name that cannot be given: what had its name loses it again, but for what was there") {
+    std::ofstream(remote("small").native()) << "older";
+    REQUIRE(make_directories(remote("doubtful/occupied")));
+    const auto summary = run();
+    REQUIRE(summary);
+    CHECK(summary->failed == 3);
+    CHECK_FALSE(fs::exists(remote("large")));
+    CHECK(fs::exists(remote("small")));
+    for (const std::string& name : names_at_destination()) CHECK_FALSE(name.ends_with(".part"));
+    INFO("once nothing is in the way, the next run delivers the batch");
+    fs::remove_all(remote("doubtful"));
+    CHECK(run()->successful == 3);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "what a dead agent left of a file that was replaced is removed") {
+  const std::string id = land_and_register("a", pattern(16'000'000));
+  destination.connections = 1;
+  recorder.on_progress = [&] {
+    if (recorder.bytes > 4'000'000) stop.request_stop();
+  };
+  CHECK(run().error().kind == ErrorKind::kCancelled);
+  REQUIRE(fs::exists(remote(".a." + id + ".part")));
+  land_and_register("a", "new");
+  StopToken again;
+  Recorder second;
+  CHECK(deliver(*store, destination, options, second, again)->successful == 1);
+  CHECK(read_file(remote("a")).value() == "new");
+  CHECK_FALSE(fs::exists(remote(".a." + id + ".part")));
+  CHECK(fs::is_empty(options.journals));
+  CHECK(store->history(id)->transfers.back().error->kind == "abandoned");
 }
 
 TEST_CASE_FIXTURE(Fixture, "two agents at once deliver each file once") {

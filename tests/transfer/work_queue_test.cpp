@@ -166,3 +166,16 @@ TEST_CASE("another connection is dialled only while it would pay for itself") {
   CHECK_FALSE(worth(0, 100, 200));
   CHECK(worth(0, 100, 1000));
 }
+
+TEST_CASE_FIXTURE(Fixture, "losses count while nothing of the file gets through") {
+  queue.add(large);
+  CHECK(queue.count_loss(large) == 1);
+  CHECK(queue.count_loss(large) == 2);
+  complete(take());
+  CHECK(queue.count_loss(large) == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an uploaded file wants only its name") {
+  queue.add_finish(small);
+  CHECK(take().kind == Kind::kFinish);
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 
 #include "ferry/base/fd.h"
 
@@ -23,6 +24,9 @@ class StopToken {
   std::atomic<bool> requested_{false};
   UniqueFd fd_;  // an eventfd(2)
 };
+
+/// Waits; false where a stop came before the time was over.
+bool sleep_unless_stopped(std::chrono::milliseconds time, const StopToken& stop);
 
 /// The process's token: SIGINT and SIGTERM set it from the first call on; SIGPIPE is ignored. A
 /// second SIGINT ends the process at once.

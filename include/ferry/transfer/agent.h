@@ -42,6 +42,18 @@ struct Limits {
 
 enum class Fsync : std::uint8_t { kWhereOffered, kNever };
 
+/// How a part file is held against what was to be sent, before it gets its final name.
+enum class Verify : std::uint8_t {
+  kNone,      // the server's word for each write
+  kSize,      // and the size that the server has
+  kReadback,  // and the checksum of what the server gives back: costs the line once more
+};
+
+enum class BatchMode : std::uint8_t {
+  kIndependent,   // each file for itself; the control file lists what was delivered
+  kAllOrNothing,  // names are given when all files are there; one failure undoes the batch
+};
+
 /// Within one run. Permanent errors are never retried.
 struct Retries {
   /// For a file: failures that may pass (remote full, an I/O error). For a connection: ends and
@@ -60,6 +72,8 @@ struct TransferOptions {
   Limits limits;
   Retries retries;
   Fsync fsync = Fsync::kWhereOffered;
+  Verify verify = Verify::kSize;
+  BatchMode batch = BatchMode::kIndependent;
   fs::path control_files;  // where the agent keeps its own copy of each batch's control file
   fs::path journals;       // where it notes which chunks of large files were acknowledged
 };

@@ -1,0 +1,79 @@
+#include "transfer/stale_parts.h"
+
+#include <algorithm>
+
+#include "ferry/base/log.h"
+#include "transfer/journal.h"
+#include "transfer/remote_path.h"
+
+namespace ferry::transfer {
+namespace {
+
+using metastore::TransferRecord;
+using metastore::TransferStatus;
+
+struct StalePart {
+  TransferRecord row;  // what transfer_logs is to say
+  std::string path;
+  bool is_gone = false;
+};
+
+StalePart make_stale_part(const metastore::FileRecord& file, const metastore::Delivery& delivery,
+                          const Session& session) {
+  StalePart stale;
+  stale.path = part_path(join_remote(session.directory, file.path), file.id);
+  stale.row.id = file.id;
+  stale.row.status = TransferStatus::kFailed;
+  stale.row.date = now();
+  stale.row.destination = delivery.destination;
+  stale.row.attempt = delivery.attempt;
+  stale.row.error = metastore::TransferError{
+      .kind = std::string(kAbandoned),
+      .message = fmt::format("the file is {}: what there was of it at the destination was removed",
+                             to_string(file.state)),
+      .retryable = false};
+  return stale;
+}
+
+sftp::Task<void> remove_part(Session& session, StalePart& stale) {
+  const auto removed = co_await session.client->remove(stale.path);
+  stale.is_gone = removed || removed.error().kind == ErrorKind::kNotFound;
+}
+
+}  // namespace
+
+bool leaves_stale_part(const metastore::FileRecord& file, const metastore::Delivery& delivery) {
+  if (file.state == metastore::FileState::kReady) return false;
+  if (delivery.status == TransferStatus::kSuccessful) return false;
+  if (delivery.status == TransferStatus::kInProgress) return !delivery.claim_alive;
+  return delivery.error_kind != kAbandoned;
+}
+
+Result<void> remove_stale_parts(metastore::Metastore& metastore, const RunContext& context,
+                                Session& session, std::string_view batch_id,
+                                std::string_view agent) {
+  std::vector<StalePart> parts;
+  const auto visited = metastore.visit(
+      [&](const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
+        const auto* delivery = metastore::find_delivery(deliveries, context.destination.name);
+        if (delivery != nullptr && leaves_stale_part(file, *delivery)) {
+          parts.push_back(make_stale_part(file, *delivery, session));
+        }
+      });
+  if (!visited || parts.empty()) return visited;
+  for (StalePart& stale : parts) session.client->spawn(remove_part(session, stale));
+  if (auto ran = session.client->run(); !ran) return ran;
+
+  std::vector<TransferRecord> rows;
+  for (StalePart& stale : parts) {
+    if (!stale.is_gone) continue;
+    Journal::remove(context.options.journals, stale.row.id, context.destination.name);
+    log::info("stale part file removed", {{"id", stale.row.id}, {"remote_path", stale.path}});
+    stale.row.batch_id = batch_id;
+    stale.row.agent = agent;
+    rows.push_back(std::move(stale.row));
+  }
+  return rows.empty() ? Result<void>() : metastore.append_transfers(rows);
+}
+
+}  // namespace ferry::transfer

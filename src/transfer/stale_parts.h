@@ -1,0 +1,27 @@
+// Part files that nobody will complete: their file was replaced or went missing before an agent,
+// since dead or failed, had delivered it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ferry/base/result.h"
+#include "ferry/metastore/metastore.h"
+#include "transfer/run_context.h"
+#include "transfer/session.h"
+
+namespace ferry::transfer {
+
+/// What transfer_logs says of a delivery that was given up, as the error's kind.
+constexpr std::string_view kAbandoned = "abandoned";
+
+/// Pure: true where DELIVERY may have left a part file of FILE that no run will go on from.
+bool leaves_stale_part(const metastore::FileRecord& file, const metastore::Delivery& delivery);
+
+/// Removes them at B and says so in transfer_logs, so that nobody looks for them again.
+Result<void> remove_stale_parts(metastore::Metastore& metastore, const RunContext& context,
+                                Session& session, std::string_view batch_id,
+                                std::string_view agent);
+
+}  // namespace ferry::transfer
