@@ -6,6 +6,7 @@ BUILD_PACKAGES := g++ cmake ninja-build pkg-config libssh2-1-dev libssl-dev nloh
   libsystemd-dev zlib1g-dev libzstd-dev doctest-dev
 TEST_PACKAGES := openssh-server openssh-client openssh-sftp-server jq time strace \
   python3-pytest python3-jsonschema
+BENCH_PACKAGES := rclone lftp
 LINT_PACKAGES := clang-format-19 clang-tidy-19
 
 PREFIX ?= /usr/local
@@ -52,7 +53,8 @@ lint: build
 	run-clang-tidy-19 -quiet -p build '$(CURDIR)/(src|tests)/.*'
 
 bench: build
-	bench/run
+	@scripts/install_packages.sh $(BENCH_PACKAGES)
+	bench/run $(BENCH_OPTIONS)
 
 install: build
 	cmake --install build --prefix $(DESTDIR)$(PREFIX)

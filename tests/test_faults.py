@@ -1,0 +1,329 @@
+"""Lines that break, agents that die, sources that change: all arrives, whole and once."""
+
+import collections
+import dataclasses
+import filecmp
+import os
+import pathlib
+import random
+import threading
+
+import pytest
+
+from ferry_harness import (SANITIZED, USER, Process, eventually, make_big_file, make_files, put,
+                           relative_files, run_ferry, tables)
+from line_proxy import Line, known_hosts_for
+
+MIB = 1 << 20
+GIB = 1 << 30
+LOGIN_BYTES = 6000  # about what a client sends until it may send files
+OF_THE_LINE = {"connection_lost", "unreachable"}  # kinds of errors that a broken line may cause
+
+
+@dataclasses.dataclass
+class Delivery:
+    """From a landing area to the destination "b", which stays itself whatever line leads there."""
+
+    folder: pathlib.Path
+    server: object
+    target: pathlib.Path
+
+    def __post_init__(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.landing = self.folder / "landing"
+        self.landing.mkdir()
+        self.metastore = self.folder / "metastore"
+        self.config = self.folder / "ferry.toml"
+        self.use(self.server)
+
+    def use(self, line):
+        """The server itself is a line without faults."""
+        known_hosts = known_hosts_for(self.server, line.port, self.folder / "known_hosts")
+        self.config.write_text(
+            f'metastore = "{self.metastore}"\n[landing.in]\npath = "{self.landing}"\n'
+            f'[destination.b]\nurl = "sftp://{USER}@127.0.0.1:{line.port}{self.target}"\n'
+            f'identity = "{self.server.identity}"\nknown_hosts = "{known_hosts}"\n'
+            'use_agent = false\n')
+
+    def register(self):
+        ended = run_ferry("watch", "--once", "--json", "--config", self.config)
+        assert ended.code == 0, ended.stderr
+        return ended.json["registered"]
+
+    def run(self, *options, timeout=120):
+        return run_ferry("transfer", "--json", "--config", self.config, *options, timeout=timeout)
+
+    def start(self, *options):
+        return Process(self.folder, "transfer", "--json", "--config", self.config, *options)
+
+    def status(self):
+        return run_ferry("status", "--json", "--config", self.config).json
+
+    def arrived(self):
+        return [name for name in relative_files(self.target)
+                if not os.path.basename(name).startswith(".")
+                and not name.endswith(".control.json")]
+
+    def leftovers(self):
+        return [name for name in relative_files(self.target)
+                if os.path.basename(name).startswith(".")]
+
+    def times_successful(self):
+        _, logs = tables(self.metastore)
+        return collections.Counter(row["id"] for row in logs
+                                   if row["transfer_status"] == "successful")
+
+    def last_rows(self):
+        _, logs = tables(self.metastore)
+        return {row["id"]: row for row in logs}
+
+    def errors(self):
+        return [row["error"] for row in self.last_rows().values()
+                if row["transfer_status"] == "failed"]
+
+    def faults(self):
+        """What keeps B from having every file, with its bytes, and nothing else."""
+        wanted, arrived = set(relative_files(self.landing)), set(self.arrived())
+        differing = [name for name in wanted & arrived
+                     if not filecmp.cmp(self.landing / name, self.target / name, shallow=False)]
+        return {what: sorted(names)[:5]
+                for what, names in {"missing": wanted - arrived, "extra": arrived - wanted,
+                                    "differing": differing, "left": self.leftovers()}.items()
+                if names}
+
+
+@pytest.fixture
+def delivery(folder, server):
+    return Delivery(folder, server, server.root)
+
+
+@pytest.fixture
+def line(folder, server):
+    """Makes lines to the server."""
+    made = []
+
+    def make(*options):
+        made.append(Line(folder, server.port, *options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+
+
+class Reader:
+    """Looks at PATH all the time; collects what was neither absent nor the whole of WANTED."""
+
+    def __init__(self, path, wanted):
+        self._path, self._wanted = path, wanted
+        self.wrong = []
+        self.seen = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+    def _look(self):
+        size = self._wanted.stat().st_size
+        choose = random.Random(1)
+        with open(self._wanted, "rb") as wanted:
+            while not self._stop.wait(0.002):
+                try:
+                    with open(self._path, "rb") as there:
+                        self.seen += 1
+                        self._compare(there, wanted, size, choose)
+                except FileNotFoundError:
+                    pass
+
+    def _compare(self, there, wanted, size, choose):
+        if os.fstat(there.fileno()).st_size != size:
+            self.wrong.append(("size", os.fstat(there.fileno()).st_size))
+            return
+        for offset in (0, choose.randrange(size), max(0, size - 4096)):
+            there.seek(offset)
+            wanted.seek(offset)
+            if there.read(4096) != wanted.read(4096):
+                self.wrong.append(("bytes at", offset))
+
+
+def put_mixed_files(folder, count, largest):
+    """From empty ones to LARGEST, mostly small."""
+    choose = random.Random(count)
+    sizes = [0, largest, *(int(largest * choose.random() ** 8) for _ in range(count - 2))]
+    for number, size in enumerate(sizes):
+        put(folder / f"d{number % 7}" / f"{number:04}.bin", choose.randbytes(size))
+
+
+def test_an_agent_killed_twenty_times_resumes_and_a_reader_never_sees_a_part(delivery, line):
+    size, kills = (GIB // 4 if SANITIZED else GIB), 20
+    choose = random.Random(20)
+    counting = line()
+    delivery.use(counting)
+    make_big_file(delivery.landing / "big.bin", size)
+    assert delivery.register() == 1
+    with Reader(delivery.target / "big.bin", delivery.landing / "big.bin") as reader:
+        for number in range(kills):
+            agent = delivery.start()
+            progress = choose.randrange(LOGIN_BYTES if number % 4 == 0 else size // 13)
+            enough = counting.counts()["to_server"] + progress
+            eventually(lambda: counting.counts()["to_server"] >= enough
+                       or agent.popen.poll() is not None, deadline=60, what="progress")
+            assert agent.popen.poll() is None, agent.wait().stderr
+            agent.kill()
+        ended = delivery.run()
+        assert ended.code == 0, ended.stderr
+        eventually(lambda: reader.seen > 0, what="a look at the whole file")
+    assert reader.wrong == []
+    assert delivery.faults() == {}
+    assert counting.counts()["to_server"] <= 1.2 * size + kills * 16 * MIB
+    assert set(delivery.times_successful().values()) == {1}
+
+
+@pytest.mark.parametrize("faults", [
+    ("--cut-random", "5000:30000000", "--cut-with", "either", "--max-faults", 12, "--seed", 3),
+    ("--cut-random", "3000:60000", "--max-faults", 5, "--seed", 4),
+    ("--stall-random", "100000:30000000", "--max-faults", 3, "--seed", 5),
+], ids=["cut", "cut early", "stall"])
+def test_all_files_arrive_over_a_line_that_fails_now_and_then(delivery, line, faults):
+    broken = line(*faults)
+    delivery.use(broken)
+    count = 100 if SANITIZED else 500
+    put_mixed_files(delivery.landing, count, 8 * MIB)
+    assert delivery.register() == count
+    # No file can be hit more often than the line fails.
+    ended = delivery.run("--stall-timeout", "2s", "--retries", "12")
+    assert ended.code == 0, delivery.errors()[:3] or ended.stderr
+    assert broken.counts()["faults"] > 0
+    assert delivery.faults() == {}
+    times = delivery.times_successful()
+    assert (len(times), set(times.values())) == (count, {1})
+
+
+@pytest.mark.parametrize("faults", [
+    ("--cut-random", "500:3000"),
+    ("--cut-random", "8000:30000"),
+    ("--stall-random", "8000:30000"),
+], ids=["cut in the login", "cut before the first write is through", "stall"])
+def test_a_line_that_never_holds_ends_the_run_with_the_right_records(delivery, line, faults):
+    delivery.use(line(*faults))
+    make_files(delivery.landing, 8, MIB)
+    assert delivery.register() == 8
+    ended = delivery.run("--stall-timeout", "1s", "--retries", "2", timeout=60)
+    assert ended.code in (1, 3), ended.stderr[-2000:]
+    assert same_content(delivery, delivery.arrived())
+    counts = delivery.status()
+    assert counts["in_progress"] == 0
+    assert counts["pending"] + counts["failed"] + counts["successful"] == 8
+    if ended.code == 1:
+        assert counts["failed"] == ended.summary["failed"] > 0
+    for error in delivery.errors():
+        assert error["kind"] in OF_THE_LINE and error["retryable"] is True, error
+
+    delivery.use(delivery.server)
+    assert delivery.run().code == 0
+    assert delivery.faults() == {}
+    assert set(delivery.times_successful().values()) == {1}
+
+
+def same_content(delivery, names):
+    return all((delivery.target / name).read_bytes() == (delivery.landing / name).read_bytes()
+               for name in names)
+
+
+def test_eight_agents_of_which_three_are_killed_deliver_each_file_once(delivery, line):
+    count = 1500 if SANITIZED else 10_000
+    delivery.use(line("--delay-ms", 5))
+    make_files(delivery.landing, count, 300)
+    assert delivery.register() == count
+    agents = [delivery.start() for _ in range(8)]
+    for share in (0.15, 0.4, 0.65):
+        eventually(lambda share=share: arrived_count(delivery) > share * count, deadline=60,
+                   what=f"{share:.0%} of the files")
+        victim = next(agent for agent in agents if agent.popen.poll() is None)
+        victim.kill()
+        agents.remove(victim)
+        agents.append(delivery.start())
+    runs = [agent.wait() for agent in agents]
+    assert {run.code for run in runs} == {0}, [run.stderr[-500:] for run in runs]
+    times = delivery.times_successful()
+    assert (len(times), set(times.values())) == (count, {1})
+    assert delivery.faults() == {}
+
+
+def arrived_count(delivery):
+    with os.scandir(delivery.target) as entries:
+        return sum(not entry.name.startswith(".") for entry in entries)
+
+
+def replace_by_rename(path, content):
+    put(path, content)
+
+
+def write_in_place(path, content):
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("change", [replace_by_rename, write_in_place])
+def test_a_source_that_changed_after_a_kill_is_never_mixed(delivery, line, change):
+    size = (32 if SANITIZED else 128) * MIB
+    counting = line()
+    delivery.use(counting)
+    choose = random.Random(4)
+    old, new = choose.randbytes(size), choose.randbytes(size)
+    put(delivery.landing / "big.bin", old)
+    assert delivery.register() == 1
+    agent = delivery.start()
+    eventually(lambda: counting.counts()["to_server"] > size // 3
+               or agent.popen.poll() is not None, what="a third of the file")
+    assert agent.popen.poll() is None, agent.wait().stderr
+    agent.kill()
+    assert delivery.arrived() == []
+
+    change(delivery.landing / "big.bin", new)
+    assert delivery.register() == 1
+    ended = delivery.run()
+    assert ended.code == 0, ended.stderr
+    assert ended.summary["successful"] == 1
+    assert (delivery.target / "big.bin").read_bytes() == new
+
+
+def test_a_reply_lost_anywhere_near_the_rename_is_not_an_error(folder, server, line):
+    """The last replies of a delivery are those to the renames and what is around them."""
+    content = b"a small file\n" * 300
+    clean = line()
+    assert deliver_one(folder / "clean", server, clean, content).code == 0
+    whole = clean.counts()["to_client"]
+    # A reply takes at least 80 bytes, encrypted and authenticated.
+    positions = range(whole - 1, whole - 1200, -120 if SANITIZED else -40)
+    cuts = 0
+    for position in positions:
+        broken = line("--cut-to-client-after", position)
+        ended = deliver_one(folder / str(position), server, broken, content)
+        assert ended.code in (0, 1, 3), (position, ended.stderr)
+        cuts += broken.counts()["faults"]
+        broken.stop()
+    assert cuts > len(positions) / 2
+
+
+def deliver_one(folder, server, through, content):
+    """One file by one run, or by the next where the first one failed for the line's sake."""
+    delivery = Delivery(folder, server, server.root / folder.name)
+    delivery.use(through)
+    put(delivery.landing / "one.dat", content)
+    assert delivery.register() == 1
+    ended = delivery.run()
+    for error in delivery.errors():
+        assert error["kind"] in OF_THE_LINE, (folder.name, error)
+    if ended.code != 0:
+        again = delivery.run()
+        assert again.code == 0, (folder.name, again.stderr)
+    assert (delivery.target / "one.dat").read_bytes() == content
+    assert delivery.faults() == {}, folder.name
+    assert list(delivery.times_successful().values()) == [1]
+    return ended
