@@ -29,7 +29,13 @@ struct Url {
   std::string to_string() const;  // canonical; parses back to the same
 };
 
+enum class Transport : std::uint8_t {
+  kLibssh2,
+  kOpenSsh,
+};
+
 struct ConnectOptions {
+  Transport transport = Transport::kLibssh2;
   std::string host;
   std::uint16_t port = 22;
   std::string user;
@@ -49,10 +55,16 @@ struct ConnectOptions {
   std::chrono::milliseconds timeout = std::chrono::seconds(15);  // for each step of the way
 };
 
-/// Connects, checks the host key, logs in, starts the sftp subsystem (libssh2).
+/// Connects, checks the host key, logs in, starts the sftp subsystem, by options.transport.
 /// Errors: kUnreachable (name, connection, time-out, dropped before the login: try again later),
 /// kRefused (host key unknown or changed, no way to log in, no sftp subsystem), kCancelled. The
 /// message says which, with the fingerprint where a host key is the matter, and what to do.
+Result<std::unique_ptr<Channel>> connect(const ConnectOptions& options, StopToken& stop);
+
+/// In this process, by libssh2.
 Result<std::unique_ptr<Channel>> connect_libssh2(const ConnectOptions& options, StopToken& stop);
+
+/// By the ssh(1) of $PATH.
+Result<std::unique_ptr<Channel>> connect_openssh(const ConnectOptions& options, StopToken& stop);
 
 }  // namespace ferry::sftp

@@ -1,0 +1,73 @@
+#include "sftp/ssh_ciphers.h"
+
+#include <unistd.h>
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
+#include <array>
+#include <cerrno>
+#include <vector>
+
+#include "sftp/child_process.h"
+#include "sftp/dial.h"
+#include "sftp/ssh_command.h"
+
+namespace ferry::sftp {
+namespace {
+
+constexpr std::string_view kFastWithAesInstructions =
+    "^aes128-gcm@openssh.com,aes256-gcm@openssh.com";
+
+bool has_aes_instructions() {
+#if defined(__x86_64__) || defined(__i386__)
+  return __builtin_cpu_supports("aes") != 0;
+#elif defined(__aarch64__)
+  constexpr unsigned long kHwcapAes = 1UL << 3;
+  return (::getauxval(AT_HWCAP) & kHwcapAes) != 0;
+#else
+  return false;
+#endif
+}
+
+/// What COMMAND writes; empty where it takes too long.
+std::string output_of(const std::vector<std::string>& command, std::chrono::milliseconds limit,
+                      const StopToken& stop) {
+  const auto child = ChildProcess::start(command);
+  if (!child) return {};
+  const auto deadline = Clock::now() + limit;
+  std::string text;
+  std::array<char, 4096> buffer;
+  while (wait_for((*child)->stream(), POLLIN, deadline, stop) == WaitResult::kReady) {
+    const ssize_t count = ::read((*child)->stream(), buffer.data(), buffer.size());
+    if (count == 0) return text;
+    if (count > 0) text.append(buffer.data(), static_cast<std::size_t>(count));
+    if (count < 0 && errno != EAGAIN && errno != EINTR) break;
+  }
+  return {};
+}
+
+/// The line "ciphers …" of ssh -G.
+std::string ciphers_line(std::string_view configuration) {
+  constexpr std::string_view kStart = "\nciphers ";
+  const auto begin = configuration.find(kStart);
+  if (begin == configuration.npos) return {};
+  const auto line = configuration.substr(begin + 1);
+  return std::string(line.substr(0, line.find('\n')));
+}
+
+}  // namespace
+
+std::string preferred_ciphers(const ConnectOptions& options, const StopToken& stop) {
+  if (!has_aes_instructions()) return {};
+  static const std::string defaults = ciphers_line(
+      output_of({"ssh", "-F", "none", "-G", "--", "localhost"}, options.timeout, stop));
+  if (defaults.empty()) return {};
+  std::vector<std::string> query = ssh_options(options);
+  query.insert(query.begin(), "ssh");
+  query.insert(query.end(), {"-G", "--", options.host});
+  const std::string effective = ciphers_line(output_of(query, options.timeout, stop));
+  return effective == defaults ? std::string(kFastWithAesInstructions) : std::string();
+}
+
+}  // namespace ferry::sftp

@@ -1,0 +1,31 @@
+// What it means that ssh(1) has ended, from what it said.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "ferry/sftp/connect.h"
+
+namespace ferry::sftp {
+
+struct SshEnd {
+  enum class Phase : std::uint8_t {
+    kConnecting,
+    kLoggedIn,  // and no byte has come from the sftp subsystem
+    kRunning,
+  };
+  Phase phase = Phase::kConnecting;
+  std::string_view stderr_text;
+  std::optional<int> status = {};  // nothing where it has not ended, but closed the stream
+};
+
+/// True from the line on by which ssh says (LogLevel=VERBOSE) that the login is done.
+bool says_logged_in(std::string_view stderr_text);
+
+/// kConnectionLost after the login, unless ssh says that there is no sftp subsystem. Before: what
+/// connect() promises; kInvalid where ssh does not understand its options or configuration.
+Error diagnose(const SshEnd& end, const ConnectOptions& options);
+
+}  // namespace ferry::sftp

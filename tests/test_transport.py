@@ -1,0 +1,48 @@
+"""The same deliveries by the program ssh."""
+
+import pytest
+
+from ferry_harness import make_big_file, make_files, same_tree
+
+
+@pytest.fixture
+def by_ssh(transfer):
+    def run(*options, **keywords):
+        return transfer("--transport", "openssh", *options, **keywords)
+
+    return run
+
+
+def test_many_small_files_and_a_large_one(server, landing, register, by_ssh):
+    make_files(landing, 200, 2000)
+    make_big_file(landing / "large.bin", 64 << 20)
+    assert register() == 201
+    ended = by_ssh()
+    assert ended.code == 0, ended.stderr
+    assert ended.summary["successful"] == 201
+    assert same_tree(landing, server.root)
+    assert server.leftovers() == []
+
+
+def test_what_ssh_says_is_told_and_nothing_is_claimed(server, landing, register, by_ssh, status):
+    make_files(landing, 1, 10)
+    register()
+    (server.folder / "authorized_keys").write_text("")
+    ended = by_ssh()
+    assert ended.code == 3
+    assert "Permission denied" in ended.stderr
+    server.stop()
+    ended = by_ssh()
+    assert ended.code == 3
+    assert "Connection refused" in ended.stderr
+    assert f"127.0.0.1:{server.port}" in ended.stderr
+    assert status()["pending"] == 1
+
+
+def test_a_password_is_refused(landing, register, by_ssh):
+    make_files(landing, 1, 10)
+    register()
+    ended = by_ssh(env={"FERRY_PASSWORD": "s3cret"})
+    assert ended.code == 2
+    assert "openssh transport" in ended.stderr
+    assert "s3cret" not in ended.stderr
