@@ -388,6 +388,10 @@ Task<Result<void>> Client::write(const Handle& handle, std::uint64_t begin, std:
   for (std::uint64_t offset = begin; offset < end && !batch.error();) {
     const auto size =
         static_cast<std::size_t>(std::min<std::uint64_t>(max_write_bytes(), end - offset));
+    if (connection_->options().pace) {
+      const auto turn = connection_->options().pace(size);
+      if (turn > std::chrono::steady_clock::now()) co_await Sleep(*connection_, turn);
+    }
     co_await Room(*connection_, ticket, size);
     if (connection_->error()) {
       batch.set_error(*connection_->error());

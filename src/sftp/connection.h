@@ -63,6 +63,7 @@ class Client::Connection {
   }
   bool is_ending() const { return error_ || stop_.stop_requested(); }
 
+  const ClientOptions& options() const { return options_; }
   const std::optional<Error>& error() const { return error_; }
 
   void spawn(Task<void> task);

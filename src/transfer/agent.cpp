@@ -55,6 +55,7 @@ class Run {
         destination_(destination),
         options_(options),
         observer_(observer),
+        limiter_(options.bandwidth),
         stop_(stop) {}
 
   Result<TransferSummary> execute();
@@ -73,7 +74,7 @@ class Run {
   void forget_journals();
 
   RunContext context(Phase phase) {
-    return {destination_, options_, roots_, observer_, stop_, phase};
+    return {destination_, options_, roots_, observer_, limiter_, stop_, phase};
   }
   Result<void> need_session();
   void end(Job& job, const Error& error);
@@ -85,6 +86,7 @@ class Run {
   const Destination& destination_;
   const TransferOptions& options_;
   SerialObserver observer_;
+  RateLimiter limiter_;
   StopToken& stop_;
 
   LandingRoots roots_;
@@ -105,7 +107,7 @@ Result<TransferSummary> Run::execute() {
   if (ids->empty()) return summary_;
 
   // Before anything is claimed: a destination that does not answer changes nothing.
-  auto session = open_session(destination_, options_.limits, stop_);
+  auto session = open_session(destination_, options_, limiter_, stop_);
   if (!session) return session.error();
   session_ = std::move(*session);
   const auto claimed = claim(std::move(*ids));
@@ -271,7 +273,7 @@ Result<std::string> Run::try_to_push(const std::string& text) {
 
 Result<void> Run::need_session() {
   if (session_) return {};
-  auto session = open_session(destination_, options_.limits, stop_);
+  auto session = open_session(destination_, options_, limiter_, stop_);
   if (!session) return session.error();
   session_ = std::move(*session);
   return {};

@@ -74,7 +74,8 @@ Result<Session> Crew::reconnect(unsigned& failures, Error reason) {
     if (!sleep_unless_stopped(backoff(retries, failures++), context_.stop)) {
       return make_error(ErrorKind::kCancelled, "stopped");
     }
-    auto session = open_session(context_.destination, context_.options.limits, context_.stop);
+    auto session =
+        open_session(context_.destination, context_.options, context_.limiter, context_.stop);
     if (session || !is_retryable(session.error().kind)) return session;
     reason = session.error();
   }
@@ -88,7 +89,8 @@ void Crew::dial_while_worthwhile() {
     if (connections >= context_.destination.connections || context_.stop.stop_requested()) continue;
     const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
     if (!is_worth_dialling(queue_.progress(), elapsed)) continue;
-    auto session = open_session(context_.destination, context_.options.limits, context_.stop);
+    auto session =
+        open_session(context_.destination, context_.options, context_.limiter, context_.stop);
     if (session) {
       start(std::move(*session));
       ++connections;

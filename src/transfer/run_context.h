@@ -17,6 +17,7 @@ struct RunContext {
   const TransferOptions& options;
   const LandingRoots& roots;
   Observer& observer;  // thread-safe
+  RateLimiter& limiter;
   StopToken& stop;
   Phase phase = Phase::kDeliver;
 };

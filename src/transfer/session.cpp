@@ -40,14 +40,17 @@ Error as_refusal(Error error) {
 
 }  // namespace
 
-Result<Session> open_session(const Destination& destination, const Limits& limits,
-                             StopToken& stop) {
-  auto channel = sftp::connect_libssh2(destination.connect, stop);
+Result<Session> open_session(const Destination& destination, const TransferOptions& options,
+                             RateLimiter& limiter, StopToken& stop) {
+  auto channel = sftp::connect(destination.connect, stop);
   if (!channel) return channel.error();
-  auto client = sftp::Client::start(std::move(*channel),
-                                    {.window_bytes = limits.window_bytes,
-                                     .stall_timeout = limits.stall_timeout},
-                                    stop);
+  sftp::ClientOptions client_options;
+  client_options.window_bytes = options.limits.window_bytes;
+  client_options.stall_timeout = options.limits.stall_timeout;
+  if (!options.bandwidth.is_off()) {
+    client_options.pace = [&limiter](std::size_t bytes) { return limiter.reserve(bytes); };
+  }
+  auto client = sftp::Client::start(std::move(*channel), client_options, stop);
   if (!client) return client.error().with_context(destination.connect.host);
   Session session{.client = std::move(*client),
                   .directories = nullptr,

@@ -8,6 +8,7 @@
 #include "ferry/base/stop.h"
 #include "ferry/sftp/client.h"
 #include "ferry/transfer/agent.h"
+#include "ferry/transfer/bandwidth.h"
 #include "transfer/remote_directories.h"
 
 namespace ferry::transfer {
@@ -20,6 +21,8 @@ struct Session {
 };
 
 /// Errors: those of connect_libssh2; kRefused where a directory cannot be had.
-Result<Session> open_session(const Destination& destination, const Limits& limits, StopToken& stop);
+/// LIMITER paces what is written, and must outlive the session.
+Result<Session> open_session(const Destination& destination, const TransferOptions& options,
+                             RateLimiter& limiter, StopToken& stop);
 
 }  // namespace ferry::transfer

@@ -105,6 +105,11 @@ Result<void> SourceFile::read(std::uint64_t offset, std::span<std::byte> buffer)
   return {};
 }
 
+void SourceFile::drop_from_cache(std::uint64_t offset, std::uint64_t size) const {
+  ::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(size),
+                  POSIX_FADV_DONTNEED);
+}
+
 Result<void> SourceFile::verify_unchanged() const {
   const auto identity = identity_of_fd(fd_.get(), path_);
   if (!identity) return identity.error();

@@ -32,6 +32,9 @@ class SourceFile {
   /// Fills BUFFER from OFFSET on.
   Result<void> read(std::uint64_t offset, std::span<std::byte> buffer) const;
 
+  /// Tells the kernel that this range will not be read again soon (posix_fadvise(2)).
+  void drop_from_cache(std::uint64_t offset, std::uint64_t size) const;
+
   /// kAbnormal where the file changed since it was opened. What was read before is then void.
   Result<void> verify_unchanged() const;
 

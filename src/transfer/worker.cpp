@@ -17,6 +17,8 @@ constexpr std::size_t kAssumedOpenHandles = 64;
 /// Chunks that one connection works on: enough that opening, syncing and closing cost no time on a
 /// long line, few enough that the others get their share.
 constexpr std::size_t kMaxChunksInHand = 8;
+/// What a larger file leaves in the page cache is given back: it would push out what others need.
+constexpr std::uint64_t kMaxCachedBytes = 1ULL << 30;
 /// A file under which this many connections ended, one after another and without any of it getting
 /// through, is taken for the cause.
 constexpr unsigned kMaxLosses = 20;
@@ -124,6 +126,9 @@ sftp::Task<Result<void>> Worker::write_chunk(const Work& chunk, const Target& ta
   const sftp::OnAcknowledged count = [&](std::uint64_t, std::size_t size) { acknowledged(size); };
   auto outcome =
       co_await session_.client->write(*handle, chunk.range.begin, chunk.range.end, read, count);
+  if (target.size > kMaxCachedBytes) {
+    source->drop_from_cache(chunk.range.begin, chunk.range.size());
+  }
   if (outcome) outcome = source->verify_unchanged();
   if (outcome) outcome = co_await sync_part(*session_.client, *handle, context_.options.fsync);
   const auto closed = co_await handles_.give_back(target.part_path);

@@ -20,12 +20,16 @@ using Extensions = std::vector<std::pair<std::string, std::string>>;
 struct Fixture {
   Extensions extensions;
   std::map<PacketType, FakeServer::Answer> on;
-  ClientOptions options{.window_bytes = 256 * 1024,
-                        .stall_timeout = std::chrono::milliseconds(50),
-                        .stop_grace = std::chrono::milliseconds(50)};
+  ClientOptions options;
   StopToken stop;
   FakeServer* server = nullptr;
   std::unique_ptr<Client> client;
+
+  Fixture() {
+    options.window_bytes = 256 * 1024;
+    options.stall_timeout = std::chrono::milliseconds(50);
+    options.stop_grace = std::chrono::milliseconds(50);
+  }
 
   Result<void> start() {
     auto channel = std::make_unique<FakeServer>([this](const Request& request) {
@@ -384,4 +388,14 @@ TEST_CASE_FIXTURE(Fixture, "more data than was asked for is a breach of the prot
   };
   const DataSink sink = [](std::span<const std::byte>) {};
   CHECK(run(client->read(kHandle, sink)).error().kind == ErrorKind::kProtocol);
+}
+
+TEST_CASE_FIXTURE(Fixture, "writes wait for their turn") {
+  options.pace = [first = std::chrono::steady_clock::now()](std::size_t) {
+    return first + std::chrono::milliseconds(100);
+  };
+  const auto begun = std::chrono::steady_clock::now();
+  REQUIRE(start());
+  CHECK(run(client->write(kHandle, 0, 1000, kZeros, kIgnore)));
+  CHECK(std::chrono::steady_clock::now() - begun >= std::chrono::milliseconds(100));
 }

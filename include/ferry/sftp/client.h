@@ -36,6 +36,8 @@ struct ClientOptions {
   std::size_t window_bytes = 4 << 20;
   /// No byte in either direction for this long while an answer is due: the connection is lost.
   std::chrono::milliseconds stall_timeout = std::chrono::seconds(60);
+  /// When so many bytes of data may go; absent: at once.
+  std::function<std::chrono::steady_clock::time_point(std::size_t bytes)> pace;
   /// How long requests in flight may still take once a stop was requested.
   std::chrono::milliseconds stop_grace = std::chrono::seconds(5);
 };

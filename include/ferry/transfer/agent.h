@@ -16,6 +16,7 @@
 #include "ferry/base/time.h"
 #include "ferry/metastore/metastore.h"
 #include "ferry/sftp/connect.h"
+#include "ferry/transfer/bandwidth.h"
 
 namespace ferry::transfer {
 
@@ -70,6 +71,7 @@ struct TransferOptions {
   std::map<std::string, fs::path> landings;
   std::int64_t max_attempts = 5;
   Limits limits;
+  BandwidthLimit bandwidth;  // over all connections together
   Retries retries;
   Fsync fsync = Fsync::kWhereOffered;
   Verify verify = Verify::kSize;
