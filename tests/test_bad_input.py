@@ -126,7 +126,7 @@ def test_bad_values(ferry, landing, metastore, server):
                            (["--since", "noon"], "--since"),
                            (["--window", "4 bananas"], "--window"),
                            (["--connections", "0"], "--connections"),
-                           (["--transport", "openssh"], "--transport"),
+                           (["--transport", "telnet"], "--transport"),
                            (["--idle-exit-code", "300"], "--idle-exit-code"),
                            (["--to", "ftp://x/"], "--to")):
         ended = ferry("transfer", *base, *options)

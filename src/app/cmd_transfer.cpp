@@ -72,11 +72,17 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
   options.selection = std::move(*selection);
   options.landings = landing_directories(settings);
   options.max_attempts = given.max_attempts.value;
+  options.verify = given.verify;
+  options.batch = given.batch;
+  options.bandwidth = given.bandwidth_limit;
   options.limits.window_bytes = given.window.value;
   options.limits.files_in_flight = static_cast<std::size_t>(given.files_in_flight.value);
   options.limits.stall_timeout = given.stall_timeout;
+  options.retries.limit = static_cast<unsigned>(given.retries.value);
+  options.retries.first_delay = given.retry_delay;
   options.fsync = given.fsync ? transfer::Fsync::kWhereOffered : transfer::Fsync::kNever;
   options.control_files = settings.general.metastore / "batches";
+  options.journals = settings.general.metastore / "journals";
   return options;
 }
 

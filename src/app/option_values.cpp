@@ -1,5 +1,6 @@
 #include "app/option_values.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
@@ -53,6 +54,46 @@ fs::path absolute_path(std::string text, const fs::path& base) {
   path = path.lexically_normal();
   if (path.has_relative_path() && path.filename_is_dot()) path = path.parent_path();
   return path;
+}
+
+/// What an option may be, by its name.
+template <typename T>
+struct Choice {
+  std::string_view name;
+  T value;
+};
+
+constexpr std::array kTransports{Choice<Transport>{"libssh2", Transport::kLibssh2},
+                                 Choice<Transport>{"openssh", Transport::kOpenSsh}};
+constexpr std::array kVerifications{
+    Choice<transfer::Verify>{"none", transfer::Verify::kNone},
+    Choice<transfer::Verify>{"size", transfer::Verify::kSize},
+    Choice<transfer::Verify>{"readback", transfer::Verify::kReadback}};
+constexpr std::array kBatchModes{
+    Choice<transfer::BatchMode>{"independent", transfer::BatchMode::kIndependent},
+    Choice<transfer::BatchMode>{"all-or-nothing", transfer::BatchMode::kAllOrNothing}};
+
+template <typename T, std::size_t kSize>
+std::string choice_name(T value, const std::array<Choice<T>, kSize>& choices) {
+  const auto found = std::ranges::find(choices, value, &Choice<T>::value);
+  return std::string(found->name);
+}
+
+template <typename T, std::size_t kSize>
+Result<void> assign_choice(T& target, const Value& value,
+                           const std::array<Choice<T>, kSize>& choices) {
+  const auto text = text_of(value, "a string");
+  if (!text) return text.error();
+  const auto found = std::ranges::find(choices, *text, &Choice<T>::name);
+  if (found != choices.end()) {
+    target = found->value;
+    return {};
+  }
+  std::string names;
+  for (const Choice<T>& choice : choices) {
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", choice.name);
+  }
+  return make_error(ErrorKind::kInvalid, "'{}' is none of: {}", *text, names);
 }
 
 template <typename To, typename From>
@@ -150,13 +191,21 @@ Result<void> assign(sftp::Url& target, const Value& value, const fs::path&) {
 }
 
 Result<void> assign(Transport& target, const Value& value, const fs::path&) {
+  return assign_choice(target, value, kTransports);
+}
+
+Result<void> assign(transfer::Verify& target, const Value& value, const fs::path&) {
+  return assign_choice(target, value, kVerifications);
+}
+
+Result<void> assign(transfer::BatchMode& target, const Value& value, const fs::path&) {
+  return assign_choice(target, value, kBatchModes);
+}
+
+Result<void> assign(transfer::BandwidthLimit& target, const Value& value, const fs::path&) {
   const auto text = text_of(value, "a string");
   if (!text) return text.error();
-  if (*text != "libssh2") {
-    return make_error(ErrorKind::kInvalid, "there is no transport '{}': only libssh2", *text);
-  }
-  target = Transport::kLibssh2;
-  return {};
+  return store(target, transfer::BandwidthLimit::parse(*text));
 }
 
 Value to_value(bool value) {
@@ -183,8 +232,17 @@ Value to_value(const fs::path& value) {
 Value to_value(const std::vector<std::string>& value) {
   return value;
 }
-Value to_value(Transport) {
-  return std::string("libssh2");
+Value to_value(Transport value) {
+  return choice_name(value, kTransports);
+}
+Value to_value(transfer::Verify value) {
+  return choice_name(value, kVerifications);
+}
+Value to_value(transfer::BatchMode value) {
+  return choice_name(value, kBatchModes);
+}
+Value to_value(const transfer::BandwidthLimit& value) {
+  return value.to_string();
 }
 
 Value to_value(const sftp::Url& value) {

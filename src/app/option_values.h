@@ -26,6 +26,9 @@ Result<void> assign(log::Level& target, const Value& value, const fs::path& base
 Result<void> assign(log::Format& target, const Value& value, const fs::path& base);
 Result<void> assign(sftp::Url& target, const Value& value, const fs::path& base);
 Result<void> assign(Transport& target, const Value& value, const fs::path& base);
+Result<void> assign(transfer::Verify& target, const Value& value, const fs::path& base);
+Result<void> assign(transfer::BatchMode& target, const Value& value, const fs::path& base);
+Result<void> assign(transfer::BandwidthLimit& target, const Value& value, const fs::path& base);
 
 Value to_value(bool value);
 Value to_value(std::uint64_t value);
@@ -35,7 +38,10 @@ Value to_value(std::chrono::milliseconds value);
 Value to_value(const std::string& value);
 Value to_value(const fs::path& value);
 Value to_value(const std::vector<std::string>& value);
-Value to_value(Transport);
+Value to_value(Transport value);
+Value to_value(transfer::Verify value);
+Value to_value(transfer::BatchMode value);
+Value to_value(const transfer::BandwidthLimit& value);
 Value to_value(const sftp::Url& value);
 Value to_value(const std::vector<fs::path>& value);
 Value to_value(log::Level level);

@@ -25,7 +25,7 @@ struct Count {
   std::int64_t value = 1;
 };
 
-enum class Transport : std::uint8_t { kLibssh2 };
+using sftp::Transport;
 
 struct GeneralSettings {
   fs::path metastore;
@@ -62,16 +62,21 @@ struct DestinationSettings {
   std::string password;    // from the environment; never shown
   std::string passphrase;  // likewise
   std::string control_dir;
-  Count connections;
+  Count connections{transfer::Destination{}.connections};
   Transport transport = Transport::kLibssh2;
 };
 
 struct TransferSettings {
   Count max_attempts{metastore::Options{}.max_attempts};
   bool fsync = true;
+  transfer::Verify verify = transfer::TransferOptions{}.verify;
+  transfer::BatchMode batch = transfer::TransferOptions{}.batch;
+  transfer::BandwidthLimit bandwidth_limit;
   Bytes window{transfer::Limits{}.window_bytes};
   Count files_in_flight{static_cast<std::int64_t>(transfer::Limits{}.files_in_flight)};
   std::chrono::milliseconds stall_timeout = transfer::Limits{}.stall_timeout;
+  Count retries{transfer::Retries{}.limit};
+  std::chrono::milliseconds retry_delay = transfer::Retries{}.first_delay;
   std::chrono::milliseconds connect_timeout = sftp::ConnectOptions{}.timeout;
 };
 

@@ -193,7 +193,8 @@ namespace {
 Result<void> check_apart(const std::vector<LandingSettings>& landings) {
   for (auto one = landings.begin(); one != landings.end(); ++one) {
     for (auto other = std::next(one); other != landings.end(); ++other) {
-      if (!is_visible_inside(one->path, other->path) && !is_visible_inside(other->path, one->path)) {
+      if (!is_visible_inside(one->path, other->path) &&
+          !is_visible_inside(other->path, one->path)) {
         continue;
       }
       return make_error(ErrorKind::kInvalid,
@@ -241,14 +242,21 @@ std::map<std::string, fs::path> landing_directories(const Settings& settings) {
 
 Result<transfer::Destination> resolve_destination(const DestinationSettings& destination,
                                                   const TransferSettings& transfer) {
-  transfer::Destination resolved{.name = destination.name,
-                                 .connect = {},
-                                 .directory = destination.url.directory,
-                                 .control_directory = destination.control_dir};
+  transfer::Destination resolved{
+      .name = destination.name,
+      .connect = {},
+      .directory = destination.url.directory,
+      .control_directory = destination.control_dir,
+      .connections = static_cast<unsigned>(destination.connections.value)};
   sftp::ConnectOptions& connect = resolved.connect;
   connect.host = destination.url.host;
   connect.port = destination.url.port;
-  connect.user = destination.url.user.empty() ? own_user() : destination.url.user;
+  connect.transport = destination.transport;
+  connect.user = destination.url.user;
+  // ssh has its own idea: ssh_config(5), User.
+  if (connect.user.empty() && connect.transport != sftp::Transport::kOpenSsh) {
+    connect.user = own_user();
+  }
   connect.identities = destination.identity;
   connect.use_agent = destination.use_agent;
   connect.known_hosts = destination.known_hosts;

@@ -124,8 +124,8 @@ TEST_CASE("a value that makes no sense is reported") {
   CHECK(says(only_problem("[transfer]\nstall_timeout = \"5 weeks\"\n"), "not a duration"));
   CHECK(says(only_problem("[transfer]\nmax_attempts = 0\n"), "less than 1"));
   CHECK(says(only_problem("[log]\nlevel = \"loud\"\n"), "not a log level"));
-  CHECK(says(only_problem("[destination.b]\nurl = \"sftp://b/\"\ntransport = \"openssh\"\n"),
-             "only libssh2"));
+  CHECK(says(only_problem("[destination.b]\nurl = \"sftp://b/\"\ntransport = \"telnet\"\n"),
+             "none of: libssh2, openssh"));
 }
 
 TEST_CASE("what a landing area and a destination need is asked for") {
