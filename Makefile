@@ -12,7 +12,7 @@ LINT_PACKAGES := clang-format-19 clang-tidy-19
 PREFIX ?= /usr/local
 PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider
 CACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-SOURCES = $(shell find include src tests -name '*.h' -o -name '*.cpp')
+SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
 .PHONY: all deps build demo test test-asan test-tsan asan tsan lint bench install clean
 
@@ -50,7 +50,7 @@ lint: build
 	@scripts/install_packages.sh $(LINT_PACKAGES)
 	scripts/check_layers.py
 	clang-format-19 --dry-run -Werror $(SOURCES)
-	run-clang-tidy-19 -quiet -p build '$(CURDIR)/(src|tests)/.*'
+	run-clang-tidy-19 -quiet -p build '$(CURDIR)/(src|tests|bench)/.*'
 
 bench: build
 	@scripts/install_packages.sh $(BENCH_PACKAGES)

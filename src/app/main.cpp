@@ -1,4 +1,5 @@
 #include <malloc.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 #include <exception>
@@ -16,10 +17,19 @@ void keep_memory_small() {
   ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 }
 
+/// Many files are in flight at once, and the usual soft limit is for programs that use select(2).
+void allow_many_open_files() {
+  struct rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   keep_memory_small();
+  allow_many_open_files();
   try {
     return ferry::app::run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
   } catch (const std::exception& error) {

@@ -124,6 +124,7 @@ Result<TransferSummary> Run::execute() {
   if (auto kept = keep_control_file(to_json(make_control_file(batch_, is_open))); !kept) {
     return kept.error();
   }
+  plan_spreads(batch_.jobs, context(Phase::kDeliver), *session_);
   announce();
   deliver_files();
   finish_with_control_file();
@@ -180,20 +181,23 @@ void Run::check_sources() {
   }
 }
 
+/// What is left to send of what an earlier run began counts only as far as it is left.
 void Run::announce() {
   std::uint64_t files = 0;
   std::uint64_t bytes = 0;
   for (const Job& job : batch_.jobs) {
     if (!is_open(job)) continue;
     ++files;
-    bytes += job.source.identity.size;
+    if (!job.spread) bytes += job.source.identity.size;
+    if (job.spread) {
+      for (const Range& range : job.spread->waiting) bytes += range.size();
+    }
   }
   observer_.on_start(files, bytes);
 }
 
 void Run::deliver_files() {
   const bool at_once = options_.batch == BatchMode::kAllOrNothing;
-  plan_spreads(batch_.jobs, context(Phase::kDeliver), *session_);
   WorkQueue queue(options_.journals);
   for (Job& job : batch_.jobs) {
     if (is_open(job)) queue.add(job);

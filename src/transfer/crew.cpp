@@ -11,19 +11,20 @@ using std::chrono::milliseconds;
 
 /// How often to look whether another connection would help. Servers drop bursts of new connections
 /// (sshd_config(5), MaxStartups), so they are made one after the other.
-constexpr milliseconds kDialInterval{100};
-/// Making a connection takes about this long, so less work than that is left to the others.
-constexpr milliseconds kDialCost{400};
+constexpr milliseconds kDialInterval{150};
+/// Making a connection costs both sides some tenths of a second of computing and of waiting: it
+/// pays only where the others would be busy for longer than this.
+constexpr milliseconds kWorthDialling{1500};
 
 }  // namespace
 
 bool is_worth_dialling(const WorkQueue::Progress& progress, milliseconds elapsed) {
   if (elapsed < kDialInterval || progress.done >= progress.total) return false;
   const double left = static_cast<double>(progress.total - progress.done);
-  if (progress.done == 0) return left > 0 && elapsed >= kDialCost;
+  if (progress.done == 0) return elapsed >= kWorthDialling;
   const double expected_ms =
       static_cast<double>(elapsed.count()) * left / static_cast<double>(progress.done);
-  return expected_ms > 2 * static_cast<double>(kDialCost.count());
+  return expected_ms > static_cast<double>(kWorthDialling.count());
 }
 
 std::optional<Session> Crew::run(Session session) {

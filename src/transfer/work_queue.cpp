@@ -32,17 +32,23 @@ void WorkQueue::add_finish(Job& job) {
 
 WorkQueue::Next WorkQueue::take(bool takes_chunks, Time now) {
   const std::scoped_lock lock(mutex_);
-  if (auto due = take_due(takes_chunks, now)) return {due, {}};
-  if (takes_chunks) {
-    if (auto chunk = take_chunk()) return {chunk, {}};
-  }
-  if (!ready_.empty()) {
-    const Work work = ready_.front();
-    ready_.pop_front();
+  if (const auto work = take_ready(takes_chunks, now)) {
+    if (work->job->started == Time()) work->job->started = now;
     return {work, {}};
   }
   if (!delayed_.empty()) return {{}, delayed_.begin()->first};
   return {};
+}
+
+std::optional<Work> WorkQueue::take_ready(bool takes_chunks, Time now) {
+  if (auto due = take_due(takes_chunks, now)) return due;
+  if (takes_chunks) {
+    if (auto chunk = take_chunk()) return chunk;
+  }
+  if (ready_.empty()) return std::nullopt;
+  const Work work = ready_.front();
+  ready_.pop_front();
+  return work;
 }
 
 std::optional<Work> WorkQueue::take_due(bool takes_chunks, Time now) {

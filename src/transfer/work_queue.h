@@ -83,6 +83,7 @@ class WorkQueue {
   void add_done_file();
 
  private:
+  std::optional<Work> take_ready(bool takes_chunks, Time now);
   std::optional<Work> take_due(bool takes_chunks, Time now);
   std::optional<Work> take_chunk();
   Result<void> note_acknowledged(const Work& chunk, const JournalKey& key);

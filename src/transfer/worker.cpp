@@ -1,5 +1,7 @@
 #include "transfer/worker.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 
 #include "transfer/backoff.h"
@@ -12,6 +14,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using After = WorkQueue::After;
 
+/// What this process has open beside the files that it sends.
+constexpr std::size_t kOtherOpenFiles = 64;
 /// For servers that do not tell how many files they keep open.
 constexpr std::size_t kAssumedOpenHandles = 64;
 /// Chunks that one connection works on: enough that opening, syncing and closing cost no time on a
@@ -29,10 +33,16 @@ bool ends_connection(ErrorKind kind) {
 
 }  // namespace
 
+/// As many files as both sides may have open at once.
 std::size_t Worker::lanes() const {
   const std::uint64_t handles = session_.client->limits().max_open_handles;
-  const std::size_t allowed = handles > 0 ? static_cast<std::size_t>(handles) : kAssumedOpenHandles;
-  return std::max<std::size_t>(1, std::min(context_.options.limits.files_in_flight, allowed));
+  const std::size_t there = handles > 0 ? static_cast<std::size_t>(handles) : kAssumedOpenHandles;
+  struct rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const std::size_t here =
+      (std::max<std::size_t>(limit.rlim_cur, 2 * kOtherOpenFiles) - kOtherOpenFiles) /
+      context_.destination.connections;
+  return std::max<std::size_t>(1, std::min({context_.options.limits.files_in_flight, here, there}));
 }
 
 Result<void> Worker::run() {
@@ -57,7 +67,6 @@ sftp::Task<void> Worker::lane() {
 
 sftp::Task<void> Worker::perform(Work work) {
   Job& job = *work.job;
-  if (job.started == Clock::time_point()) job.started = Clock::now();
   Result<void> outcome;
   switch (work.kind) {
     case Work::Kind::kWhole:

@@ -159,12 +159,12 @@ TEST_CASE("another connection is dialled only while it would pay for itself") {
     return is_worth_dialling({.total = total, .done = done}, milliseconds(elapsed_ms));
   };
   CHECK(worth(10, 100, 200));
-  CHECK_FALSE(worth(90, 100, 200));
+  CHECK_FALSE(worth(20, 100, 200));
   CHECK_FALSE(worth(100, 100, 200));
   INFO("not before there is something to go by");
   CHECK_FALSE(worth(1, 100, 10));
   CHECK_FALSE(worth(0, 100, 200));
-  CHECK(worth(0, 100, 1000));
+  CHECK(worth(0, 100, 2000));
 }
 
 TEST_CASE_FIXTURE(Fixture, "losses count while nothing of the file gets through") {
