@@ -41,7 +41,8 @@ asan tsan: deps
 
 test-asan: asan
 	ctest --test-dir build-asan --output-on-failure
-	FERRY=build-asan/ferry FERRY_SANITIZED=1 $(PYTEST) tests
+	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
+	  FERRY=build-asan/ferry FERRY_SANITIZED=1 $(PYTEST) tests
 
 test-tsan: tsan
 	ctest --test-dir build-tsan --output-on-failure
