@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include <boost/filesystem/operations.hpp>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "ferry/base/file.h"
 
@@ -14,7 +16,8 @@ class TemporaryDirectory {
  public:
   TemporaryDirectory() {
     std::string name = (fs::temp_directory_path() / "ferry-test-XXXXXX").string();
-    if (::mkdtemp(name.data()) != nullptr) path_ = name;
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
+    path_ = name;
   }
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
@@ -24,6 +27,7 @@ class TemporaryDirectory {
   }
 
   const fs::path& path() const { return path_; }
+  fs::path operator/(std::string_view relative) const { return path_ / std::string(relative); }
 
  private:
   fs::path path_;

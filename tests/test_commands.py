@@ -99,3 +99,15 @@ def test_errors_are_json_where_asked(ferry, folder):
     ended = ferry("status", "--log-format", "json", "--metastore", folder / "absent")
     assert ended.code == 2
     assert json.loads(ended.stderr)["exit_code"] == 2
+
+
+def test_an_area_that_gets_a_name_sends_nothing_twice(ferry, server, landing, metastore, folder,
+                                                      register, transfer):
+    make_files(landing, 3, 10)
+    register()
+    transfer()
+    config = folder / "ferry.toml"
+    config.write_text(f'metastore = "{metastore}"\n[landing.partners]\npath = "{landing}"\n')
+    again = ferry("watch", "--once", "--json", "--config", config)
+    assert again.code == 0, again.stderr
+    assert len(tables(metastore)[0]) == 3

@@ -277,6 +277,16 @@ Result<transfer::Destination> resolve_destination(const DestinationSettings& des
   return resolved;
 }
 
+std::map<std::string, std::string> landing_aliases(const Settings& settings) {
+  std::map<std::string, std::string> aliases;
+  for (const LandingSettings& landing : settings.landings) {
+    for (const fs::path& path : {landing.path, resolved(landing.path)}) {
+      if (path.string() != landing.name) aliases.emplace(path.string(), landing.name);
+    }
+  }
+  return aliases;
+}
+
 Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settings, Access access) {
   const fs::path& directory = settings.general.metastore;
   if (directory.empty()) {
@@ -286,6 +296,7 @@ Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settin
   }
   const metastore::Options options{.lock_timeout = settings.general.lock_timeout,
                                    .destinations = settings.configured_destinations,
+                                   .landing_aliases = landing_aliases(settings),
                                    .max_attempts = settings.transfer.max_attempts.value};
   auto opened = access == Access::kWrite
                     ? metastore::open_metastore(directory, options)

@@ -28,6 +28,9 @@ bool is_visible_inside(const fs::path& inner, const fs::path& outer);
 
 std::map<std::string, fs::path> landing_directories(const Settings& settings);
 
+/// The labels that files of an area have where it was watched by its path before it got a name.
+std::map<std::string, std::string> landing_aliases(const Settings& settings);
+
 /// Reads the secrets' files.
 Result<transfer::Destination> resolve_destination(const DestinationSettings& destination,
                                                   const TransferSettings& transfer);

@@ -177,7 +177,14 @@ Result<void> JsonlMetastore::read_tables() {
     damage_.end_reading(table.name());
     return outcome;
   };
-  if (auto outcome = read(registry_, parse_file_record); !outcome) return outcome;
+  const auto parse_file = [this](std::string_view line) {
+    auto row = parse_file_record(line);
+    if (!row) return row;
+    const auto alias = options_.landing_aliases.find(row->landing);
+    if (alias != options_.landing_aliases.end()) row->landing = alias->second;
+    return row;
+  };
+  if (auto outcome = read(registry_, parse_file); !outcome) return outcome;
   return read(transfers_, parse_transfer_record);
 }
 

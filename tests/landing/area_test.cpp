@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "landing/temp_dir.h"
+#include "landing/files.h"
 
 using namespace ferry;
 using namespace ferry::landing;
@@ -17,7 +17,7 @@ namespace {
 using Paths = std::vector<std::string>;
 
 struct Turns {
-  TempDir dir;
+  TemporaryDirectory dir;
   std::unique_ptr<AreaWatcher> area;
   TimePoint now = TimePoint() + 1h;
 
@@ -119,7 +119,7 @@ TEST_CASE_FIXTURE(Turns, "a created file is looked at after a moment, a closed o
 TEST_CASE_FIXTURE(Turns,
                   "a directory that is moved away is swept, and its events are no longer ours") {
   fs::create_directories(dir / "area/a/b");
-  TempDir elsewhere;
+  TemporaryDirectory elsewhere;
   open();
   offered();
   sweep();

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "landing/temp_dir.h"
+#include "landing/files.h"
 
 using namespace ferry;
 using namespace ferry::landing;
@@ -13,7 +13,7 @@ using Outcome = Inspection::Outcome;
 namespace {
 
 struct Inspecting {
-  TempDir dir;
+  TemporaryDirectory dir;
   std::atomic<bool> cancelled{false};
   Inspector inspector{cancelled};
   std::optional<FileIdentity> known;
@@ -130,7 +130,7 @@ TEST_CASE_FIXTURE(Inspecting, "a stop breaks off") {
 }
 
 TEST_CASE("a root must be a directory that is there") {
-  const TempDir dir;
+  const TemporaryDirectory dir;
   CHECK(Root::find(dir / "none").error().kind == ErrorKind::kNotFound);
   put(dir / "file", "x");
   CHECK_FALSE(Root::find(dir / "file"));

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "landing/fake_metastore.h"
-#include "landing/temp_dir.h"
+#include "landing/files.h"
 
 using namespace ferry;
 using namespace ferry::landing;
@@ -12,7 +12,7 @@ using namespace ferry::landing::test;
 namespace {
 
 struct Registry {
-  TempDir dir;
+  TemporaryDirectory dir;
   FakeMetastore store;
   std::uint64_t device = identity(dir.path()).device;
 

@@ -13,7 +13,7 @@ using namespace ferry::landing::test;
 namespace {
 
 struct StoreDirectory {
-  TempDir store_dir;
+  TemporaryDirectory store_dir;
 
   std::unique_ptr<metastore::Metastore> open_store() {
     log::init(log::Level::kOff, log::Format::kText);

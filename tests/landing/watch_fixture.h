@@ -15,7 +15,7 @@
 
 #include "ferry/landing/watch.h"
 #include "landing/fake_metastore.h"
-#include "landing/temp_dir.h"
+#include "landing/files.h"
 
 namespace ferry::landing::test {
 
@@ -178,7 +178,7 @@ class WatchFixture {
     return registered(name);
   }
 
-  TempDir dir;
+  TemporaryDirectory dir;
   fs::path landing = dir / "landing";
   WatchOptions options;
 

@@ -203,7 +203,9 @@ TEST_CASE_FIXTURE(StoreFixture, "without named destinations one delivery is enou
   CHECK(exists("pending"));
   append(*store, row(id, kSuccessful));
   CHECK_FALSE(exists("pending"));
-  auto two = must(open_metastore(directory(), Options{.destinations = {kTo, "lake"}}));
+  Options two_wanted;
+  two_wanted.destinations = {kTo, "lake"};
+  auto two = must(open_metastore(directory(), two_wanted));
   CHECK(exists("pending"));
 }
 

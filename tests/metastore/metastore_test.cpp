@@ -52,6 +52,18 @@ TEST_CASE_FIXTURE(StoreFixture, "the same bytes in a new inode keep their id") {
   CHECK(files(*store).size() == 1);
 }
 
+TEST_CASE_FIXTURE(StoreFixture, "an area that gets a name keeps its files") {
+  FileRecord by_path = found("a.csv", "1");
+  by_path.landing = "/srv/in";
+  const std::string id = put(*open(), by_path).id;
+  Options named = options();
+  named.landing_aliases = {{"/srv/in", kLandingArea}};
+  const auto store = must(open_metastore(directory(), named));
+  CHECK(store->is_registered(kLandingArea, "a.csv", *by_path.identity));
+  CHECK(put(*store, found("a.csv", "1")).outcome == Registration::Outcome::kDuplicate);
+  CHECK(files(*store).at(0).landing == kLandingArea);
+}
+
 TEST_CASE_FIXTURE(StoreFixture, "a new version supersedes a pending one") {
   auto store = open();
   const auto first = put(*store, found("x.csv", "one"));

@@ -15,30 +15,14 @@
 
 #include "ferry/base/file.h"
 #include "ferry/metastore/metastore.h"
+#include "temporary_directory.h"
 
 namespace ferry::metastore::testing {
 
 inline constexpr const char* kTo = "warehouse";
 inline constexpr const char* kLandingArea = "in";
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = "/tmp/ferry-metastore-XXXXXX";
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    boost::system::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
+using ferry::testing::TemporaryDirectory;
 
 template <typename T>
 T must(Result<T> result) {
@@ -87,7 +71,12 @@ class StoreFixture {
     must(write_full(fd.get(), as_bytes(text), file(name)));
   }
 
-  static Options options() { return Options{.destinations = {kTo}, .max_attempts = 3}; }
+  static Options options() {
+    Options options;
+    options.destinations = {kTo};
+    options.max_attempts = 3;
+    return options;
+  }
   std::unique_ptr<Metastore> open() const { return must(open_metastore(directory(), options())); }
   std::unique_ptr<Metastore> look() const {
     return must(open_metastore_for_reading(directory(), options()));
@@ -133,7 +122,7 @@ class StoreFixture {
   }
 
  private:
-  TemporaryFolder folder_;
+  TemporaryDirectory folder_;
 };
 
 using Standings = std::map<std::string, std::vector<std::string>>;

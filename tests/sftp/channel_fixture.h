@@ -140,7 +140,7 @@ class ScriptServer {
     fs::permissions(file, fs::owner_all);
     return file.native();
   }
-  TemporaryFolder folder_;
+  TemporaryDirectory folder_;
   OpenSshServer server_;
 };
 

@@ -107,7 +107,7 @@ TEST_CASE("authorities, comments and lines that make no sense are left out") {
 }
 
 TEST_CASE("hashed names made by ssh-keygen -H are found") {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   const fs::path file = folder.path() / "kh";
   generate_key(folder.path() / "key", "ed25519");
   const std::string public_key = slurp(folder.path() / "key.pub");
@@ -135,7 +135,7 @@ TEST_CASE("the known key types come in the order of the files") {
 }
 
 TEST_CASE("the fingerprint is the one that ssh-keygen prints") {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   generate_key(folder.path() / "key", "ed25519");
   const std::string listing = (folder.path() / "listing").native();
   run_program({"ssh-keygen", "-l", "-f", (folder.path() / "key").native()}, listing);
@@ -145,7 +145,7 @@ TEST_CASE("the fingerprint is the one that ssh-keygen prints") {
 }
 
 TEST_CASE("a new host is appended to a file that only its owner can read") {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   const fs::path file = folder.path() / "ssh" / "kh";
   REQUIRE(add_known_host(file, "b", 22, kEd).has_value());
   REQUIRE(add_known_host(file, "c", 2222, kRsa).has_value());
@@ -160,7 +160,7 @@ TEST_CASE("a new host is appended to a file that only its owner can read") {
 }
 
 TEST_CASE("a last line without its newline is not glued to the new one") {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   const fs::path file = folder.path() / "kh";
   std::ofstream(file.native()) << "# no newline";
   REQUIRE(add_known_host(file, "b", 22, kEd).has_value());
@@ -168,7 +168,7 @@ TEST_CASE("a last line without its newline is not glued to the new one") {
 }
 
 TEST_CASE("a key is never added beside another one for the same host") {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   const fs::path file = folder.path() / "kh";
   std::ofstream(file.native()) << line("b", kOtherEd);
   const auto added = add_known_host(file, "b", 22, kEd);

@@ -76,7 +76,7 @@ class Agent {
   const std::string& socket() const { return socket_; }
 
  private:
-  TemporaryFolder folder_;
+  TemporaryDirectory folder_;
   std::string socket_;
   pid_t pid_ = -1;
 };
@@ -141,7 +141,7 @@ TEST_CASE("an agent that hangs or is gone does not keep a key file from being tr
 
 TEST_CASE("without options the keys and known hosts of the home directory are used") {
   OpenSshServer server;
-  const TemporaryFolder home;
+  const TemporaryDirectory home;
   const ScopedVariable variable("HOME", home.path().native());
   fs::create_directory(home.path() / ".ssh");
   fs::copy_file(server.identity(), home.path() / ".ssh" / "id_ed25519");

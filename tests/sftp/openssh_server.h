@@ -41,6 +41,7 @@
 #include "ferry/base/fd.h"
 #include "ferry/base/file.h"
 #include "ferry/sftp/connect.h"
+#include "temporary_directory.h"
 
 // libssh2 1.10 leaks a few bytes with each login by a key of OpenSSH's format; for ECDSA these are
 // BIGNUMs, whose allocation stacks end in libcrypto.
@@ -50,25 +51,7 @@ extern "C" __attribute__((used)) inline const char* __lsan_default_suppressions(
 
 namespace ferry::sftp::testing {
 
-/// A folder below /tmp that is removed with its content.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = "/tmp/ferry-test-XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
-    path_ = name;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    boost::system::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
+using ferry::testing::TemporaryDirectory;
 
 /// Polls CONDITION until it holds; false where it did not within LIMIT.
 inline bool eventually(const std::function<bool()>& condition,
@@ -367,7 +350,7 @@ class OpenSshServer {
   }
 
   OpenSshServerOptions options_;
-  TemporaryFolder folder_;
+  TemporaryDirectory folder_;
   std::uint16_t port_ = 0;
   pid_t pid_ = -1;
   fs::path identity_;

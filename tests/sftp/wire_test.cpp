@@ -178,8 +178,9 @@ TEST_CASE("ATTRS: each field is there only where its flag is") {
 }
 
 TEST_CASE("NAME must hold exactly one") {
-  CHECK(wire::parse_single_name(Reply("68 00000001 00000001 00000002 2f61 00000000 00000000").packet)
-            .value() == "/a");
+  CHECK(
+      wire::parse_single_name(Reply("68 00000001 00000001 00000002 2f61 00000000 00000000").packet)
+          .value() == "/a");
   CHECK(wire::parse_single_name(Reply("68 00000001 00000000").packet).error().kind ==
         ErrorKind::kProtocol);
 }

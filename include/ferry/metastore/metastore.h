@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -29,6 +30,9 @@ struct Options {
   std::chrono::milliseconds lock_timeout = std::chrono::seconds(30);
   /// The destinations that want every file. Empty: whichever the logs name; one delivery is enough.
   std::vector<std::string> destinations;
+  /// Other labels that the registry's `landing` column may have for an area, and the area's own:
+  /// an area that was watched by its path before it got a name is the same area.
+  std::map<std::string, std::string> landing_aliases;
   /// A file whose delivery failed this often is left alone until somebody asks for it by name.
   std::int64_t max_attempts = 5;
 };

@@ -1,40 +1,19 @@
-// A directory that goes when its object does, and a short vocabulary for files in it.
+// A short vocabulary for files in a temporary directory.
 #pragma once
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <boost/filesystem/operations.hpp>
-#include <cstdlib>
 #include <stdexcept>
-#include <string>
 #include <string_view>
 
 #include "ferry/base/file.h"
+#include "temporary_directory.h"
 
 namespace ferry::landing::test {
 
-class TempDir {
- public:
-  TempDir() {
-    std::string pattern = (fs::temp_directory_path() / "ferry-landing-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = pattern;
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  ~TempDir() {
-    boost::system::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-
-  const fs::path& path() const { return path_; }
-  fs::path operator/(std::string_view relative) const { return path_ / std::string(relative); }
-
- private:
-  fs::path path_;
-};
+using ferry::testing::TemporaryDirectory;
 
 /// A file that is being written until the object goes.
 class OpenFile {
