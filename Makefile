@@ -51,7 +51,7 @@ lint: build
 	@scripts/install_packages.sh $(LINT_PACKAGES)
 	scripts/check_layers.py
 	clang-format-19 --dry-run -Werror $(SOURCES)
-	run-clang-tidy-19 -quiet -p build '$(CURDIR)/(src|tests|bench)/.*'
+	run-clang-tidy-19 -quiet -p build '$(CURDIR)/(src|bench)/.*'
 
 bench: build
 	@scripts/install_packages.sh $(BENCH_PACKAGES)

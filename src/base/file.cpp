@@ -70,8 +70,8 @@ Result<std::size_t> pread_full(int fd, std::span<std::byte> buffer, std::uint64_
                                const fs::path& path_for_messages) {
   std::size_t done = 0;
   while (done < buffer.size()) {
-    const ssize_t count = ::pread(fd, buffer.data() + done, buffer.size() - done,
-                                  static_cast<off_t>(offset + done));
+    const ssize_t count =
+        ::pread(fd, buffer.data() + done, buffer.size() - done, static_cast<off_t>(offset + done));
     if (count == 0) break;
     if (count > 0) {
       done += static_cast<std::size_t>(count);
@@ -106,8 +106,9 @@ Result<std::string> read_file(const fs::path& path) {
   for (;;) {
     const std::size_t before = content.size();
     content.resize(before + wanted);
-    const auto count = pread_full(
-        fd->get(), std::as_writable_bytes(std::span(content.data() + before, wanted)), before, path);
+    const auto count =
+        pread_full(fd->get(), std::as_writable_bytes(std::span(content.data() + before, wanted)),
+                   before, path);
     if (!count) return count.error();
     content.resize(before + *count);
     if (*count < wanted) return content;

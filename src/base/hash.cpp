@@ -35,7 +35,9 @@ std::optional<unsigned> hex_value(char digit) {
 
 }  // namespace
 
-std::size_t digest_size(HashAlgorithm algorithm) { return info(algorithm).size; }
+std::size_t digest_size(HashAlgorithm algorithm) {
+  return info(algorithm).size;
+}
 
 std::string Checksum::to_string() const {
   static constexpr std::string_view kHexDigits = "0123456789abcdef";
@@ -63,8 +65,10 @@ Result<Checksum> Checksum::parse(std::string_view text) {
       const auto high = hex_value(hex[2 * i]);
       const auto low = hex_value(hex[2 * i + 1]);
       if (!high || !low) {
-        return make_error(ErrorKind::kInvalid, "'{}' is not a checksum: it has a character that "
-                          "is no hex digit", text);
+        return make_error(ErrorKind::kInvalid,
+                          "'{}' is not a checksum: it has a character that "
+                          "is no hex digit",
+                          text);
       }
       checksum.digest[i] = static_cast<std::byte>(*high << 4 | *low);
     }

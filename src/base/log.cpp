@@ -64,8 +64,7 @@ std::string quoted_where_needed(std::string_view text) {
 }
 
 std::string text_line(Level level, std::string_view event, Fields fields) {
-  std::string line =
-      fmt::format("{} {:<7} {}", format_timestamp(now()), name_of(level), event);
+  std::string line = fmt::format("{} {:<7} {}", format_timestamp(now()), name_of(level), event);
   for (const Field& field : fields) {
     line.append(" ").append(field.key).append("=");
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
@@ -116,9 +115,17 @@ void init(Level level, Format format) {
   state().logger->set_level(to_spdlog(level));
 }
 
-void debug(std::string_view event, Fields fields) { write(Level::kDebug, event, fields); }
-void info(std::string_view event, Fields fields) { write(Level::kInfo, event, fields); }
-void warning(std::string_view event, Fields fields) { write(Level::kWarning, event, fields); }
-void error(std::string_view event, Fields fields) { write(Level::kError, event, fields); }
+void debug(std::string_view event, Fields fields) {
+  write(Level::kDebug, event, fields);
+}
+void info(std::string_view event, Fields fields) {
+  write(Level::kInfo, event, fields);
+}
+void warning(std::string_view event, Fields fields) {
+  write(Level::kWarning, event, fields);
+}
+void error(std::string_view event, Fields fields) {
+  write(Level::kError, event, fields);
+}
 
 }  // namespace ferry::log

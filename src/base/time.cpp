@@ -19,8 +19,9 @@ class Scanner {
   int digits(std::size_t count) {
     int value = 0;
     if (rest_.size() < count) return fail();
-    const auto parsed = std::from_chars(rest_.data(), rest_.data() + count, value);
-    if (parsed.ec != std::errc{} || parsed.ptr != rest_.data() + count || rest_[0] == '-') {
+    const char* begin = rest_.data();
+    const auto parsed = std::from_chars(begin, begin + count, value);
+    if (parsed.ec != std::errc{} || parsed.ptr != begin + count || rest_[0] == '-') {
       return fail();
     }
     rest_.remove_prefix(count);

@@ -264,7 +264,7 @@ Result<std::string> Run::push_control_file(const std::string& text) {
 
 Result<std::string> Run::try_to_push(const std::string& text) {
   if (auto ready = need_session(); !ready) return ready.error();
-  const std::string path = join_remote(session_->control_directory, control_file_name(batch_.id));
+  std::string path = join_remote(session_->control_directory, control_file_name(batch_.id));
   Result<void> outcome;
   session_->client->spawn(publish_text(*session_, path, batch_.id, text, options_, outcome));
   if (auto ran = session_->client->run(); !ran) {

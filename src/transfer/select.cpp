@@ -57,7 +57,7 @@ Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view
                                const std::function<void(const metastore::FileRecord&)>& take) {
   std::map<std::string, std::uint64_t> elsewhere;
   UnmatchedNames unmatched(options.selection.names);
-  const auto visited = metastore.visit(
+  auto visited = metastore.visit(
       [&](const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
         unmatched.see(file);
         if (!is_selected(file, metastore::find_delivery(deliveries, destination), options)) return;

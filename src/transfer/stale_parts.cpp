@@ -53,7 +53,7 @@ Result<void> remove_stale_parts(metastore::Metastore& metastore, const RunContex
                                 Session& session, std::string_view batch_id,
                                 std::string_view agent) {
   std::vector<StalePart> parts;
-  const auto visited = metastore.visit(
+  auto visited = metastore.visit(
       [&](const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
         const auto* delivery = metastore::find_delivery(deliveries, context.destination.name);
         if (delivery != nullptr && leaves_stale_part(file, *delivery)) {

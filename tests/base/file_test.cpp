@@ -36,7 +36,8 @@ TEST_CASE_FIXTURE(Fixture, "a replaced file has the new content, and nothing lie
   CHECK(entries() == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a replacement that fails leaves the old content and no temporary file") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a replacement that fails leaves the old content and no temporary file") {
   REQUIRE(make_directories(path));
   CHECK_FALSE(replace_file(path, "new"));
   CHECK(fs::is_directory(path));

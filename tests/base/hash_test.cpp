@@ -36,7 +36,9 @@ TEST_CASE("finish starts anew") {
 }
 
 TEST_CASE("checksums are read with a prefix, or by their length") {
-  const auto parsed = [](std::string_view text) { return Checksum::parse(text).value().to_string(); };
+  const auto parsed = [](std::string_view text) {
+    return Checksum::parse(text).value().to_string();
+  };
   CHECK(parsed("md5:900150983cd24fb0d6963f7d28e17f72") == "md5:900150983cd24fb0d6963f7d28e17f72");
   CHECK(parsed("900150983CD24FB0D6963F7D28E17F72") == "md5:900150983cd24fb0d6963f7d28e17f72");
   CHECK(parsed("a9993e364706816aba3e25717850c26c9cd0d89d").starts_with("sha1:"));

@@ -2,7 +2,8 @@
 //
 // A function that can fail returns Result<T>. The kind of an Error follows what the caller does
 // next; the message is for a person and gains context (path, host, offset) on its way up through
-// Error::with_context. Nobody logs and returns the same error. No exception crosses a module border.
+// Error::with_context. Nobody logs and returns the same error. No exception crosses a module
+// border.
 #pragma once
 
 #include <fmt/format.h>
