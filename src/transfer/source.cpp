@@ -15,10 +15,15 @@ Error changed(std::string_view path, std::string_view when) {
   return make_error(ErrorKind::kAbnormal, "{}: the file changed {}", path, when);
 }
 
-Result<UniqueFd> open_regular(int landing_fd, const std::string& path) {
+struct OpenFile {
+  UniqueFd fd;
+  FileIdentity identity;
+};
+
+Result<OpenFile> open_regular(int landing_fd, const std::string& path) {
   auto fd = open_beneath(landing_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!fd) {
-    if (fd.error().kind != ErrorKind::kNotFound) return fd;
+    if (fd.error().kind != ErrorKind::kNotFound) return fd.error();
     return make_error(ErrorKind::kAbnormal, "{}: the file is not in the landing area any more",
                       path);
   }
@@ -27,7 +32,7 @@ Result<UniqueFd> open_regular(int landing_fd, const std::string& path) {
   if (!S_ISREG(status->st_mode)) {
     return make_error(ErrorKind::kAbnormal, "{}: not a regular file", path);
   }
-  return fd;
+  return OpenFile{std::move(*fd), identity_of(*status)};
 }
 
 Result<FileIdentity> identity_of_fd(int fd, const std::string& path) {
@@ -66,15 +71,14 @@ Result<ContentChecksums> hash_content(int fd, std::uint64_t size, HashAlgorithm 
 }  // namespace
 
 Result<CheckedSource> check_source(int landing_fd, const metastore::FileRecord& record) {
-  const auto fd = open_regular(landing_fd, record.path);
-  if (!fd) return fd.error();
-  const auto before = identity_of_fd(fd->get(), record.path);
-  if (!before) return before.error();
-  if (record.identity == *before && record.checksum.algorithm == HashAlgorithm::kSha256) {
-    return CheckedSource{*before, record.checksum};
+  const auto file = open_regular(landing_fd, record.path);
+  if (!file) return file.error();
+  const FileIdentity& before = file->identity;
+  if (record.identity == before && record.checksum.algorithm == HashAlgorithm::kSha256) {
+    return CheckedSource{before, record.checksum};
   }
   const auto content =
-      hash_content(fd->get(), before->size, record.checksum.algorithm, record.path);
+      hash_content(file->fd.get(), before.size, record.checksum.algorithm, record.path);
   if (!content) return content.error();
   if (content->registered != record.checksum) {
     return make_error(ErrorKind::kAbnormal,
@@ -82,20 +86,18 @@ Result<CheckedSource> check_source(int landing_fd, const metastore::FileRecord& 
                       "registered, or was registered wrongly",
                       record.path, content->registered.to_string(), record.checksum.to_string());
   }
-  const auto after = identity_of_fd(fd->get(), record.path);
+  const auto after = identity_of_fd(file->fd.get(), record.path);
   if (!after) return after.error();
-  if (*after != *before) return changed(record.path, "while it was hashed");
-  return CheckedSource{*before, content->sha256};
+  if (*after != before) return changed(record.path, "while it was hashed");
+  return CheckedSource{before, content->sha256};
 }
 
 Result<SourceFile> SourceFile::open(int landing_fd, const std::string& path,
                                     const FileIdentity& expected) {
-  auto fd = open_regular(landing_fd, path);
-  if (!fd) return fd.error();
-  const auto identity = identity_of_fd(fd->get(), path);
-  if (!identity) return identity.error();
-  if (*identity != expected) return changed(path, "before it was sent");
-  return SourceFile(std::move(*fd), path, expected);
+  auto file = open_regular(landing_fd, path);
+  if (!file) return file.error();
+  if (file->identity != expected) return changed(path, "before it was sent");
+  return SourceFile(std::move(file->fd), path, expected);
 }
 
 Result<void> SourceFile::read(std::uint64_t offset, std::span<std::byte> buffer) const {
