@@ -11,20 +11,23 @@ using std::chrono::milliseconds;
 
 /// How often to look whether another connection would help. Servers drop bursts of new connections
 /// (sshd_config(5), MaxStartups), so they are made one after the other.
-constexpr milliseconds kDialInterval{150};
-/// Making a connection costs both sides some tenths of a second of computing and of waiting: it
-/// pays only where the others would be busy for longer than this.
-constexpr milliseconds kWorthDialling{1500};
+constexpr milliseconds kDialInterval{50};
+/// Making a connection costs both sides some tenths of a second of computing and of waiting. The
+/// second pays where the first would be busy for longer than this, and each further one shares with
+/// more: it takes as much again.
+constexpr milliseconds kWorthDialling{500};
 
 }  // namespace
 
-bool is_worth_dialling(const WorkQueue::Progress& progress, milliseconds elapsed) {
+bool is_worth_dialling(const WorkQueue::Progress& progress, milliseconds elapsed,
+                       unsigned connections) {
   if (elapsed < kDialInterval || progress.done >= progress.total) return false;
   const double left = static_cast<double>(progress.total - progress.done);
-  if (progress.done == 0) return elapsed >= kWorthDialling;
+  const milliseconds worth = kWorthDialling * connections;
+  if (progress.done == 0) return elapsed >= worth;
   const double expected_ms =
       static_cast<double>(elapsed.count()) * left / static_cast<double>(progress.done);
-  return expected_ms > static_cast<double>(kWorthDialling.count());
+  return expected_ms > static_cast<double>(worth.count());
 }
 
 std::optional<Session> Crew::run(Session session) {
@@ -89,7 +92,7 @@ void Crew::dial_while_worthwhile() {
   while (!wait_for_end(kDialInterval)) {
     if (connections >= context_.destination.connections || context_.stop.stop_requested()) continue;
     const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
-    if (!is_worth_dialling(queue_.progress(), elapsed)) continue;
+    if (!is_worth_dialling(queue_.progress(), elapsed, connections)) continue;
     auto session =
         open_session(context_.destination, context_.options, context_.limiter, context_.stop);
     if (session) {

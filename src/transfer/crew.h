@@ -14,8 +14,9 @@
 
 namespace ferry::transfer {
 
-/// Pure: whether one more connection would pay for itself, ELAPSED after the first began.
-bool is_worth_dialling(const WorkQueue::Progress& progress, std::chrono::milliseconds elapsed);
+/// Pure: whether one more than CONNECTIONS would pay for itself, ELAPSED after the first began.
+bool is_worth_dialling(const WorkQueue::Progress& progress, std::chrono::milliseconds elapsed,
+                       unsigned connections);
 
 class Crew {
  public:

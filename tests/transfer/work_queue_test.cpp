@@ -155,12 +155,16 @@ TEST_CASE_FIXTURE(Fixture,
 }
 
 TEST_CASE("another connection is dialled only while it would pay for itself") {
-  const auto worth = [](std::uint64_t done, std::uint64_t total, int elapsed_ms) {
-    return is_worth_dialling({.total = total, .done = done}, milliseconds(elapsed_ms));
+  const auto worth = [](std::uint64_t done, std::uint64_t total, int elapsed_ms,
+                        unsigned connections = 1) {
+    return is_worth_dialling({.total = total, .done = done}, milliseconds(elapsed_ms), connections);
   };
-  CHECK(worth(10, 100, 200));
-  CHECK_FALSE(worth(20, 100, 200));
-  CHECK_FALSE(worth(100, 100, 200));
+  CHECK(worth(10, 100, 100));
+  CHECK_FALSE(worth(20, 100, 100));
+  CHECK_FALSE(worth(100, 100, 100));
+  INFO("each further one takes more work");
+  CHECK_FALSE(worth(10, 100, 100, 2));
+  CHECK(worth(5, 100, 100, 2));
   INFO("not before there is something to go by");
   CHECK_FALSE(worth(1, 100, 10));
   CHECK_FALSE(worth(0, 100, 200));
