@@ -227,3 +227,14 @@ def test_all_configured_destinations_are_served(server, landing, folder, metasto
     assert same_tree(landing, server.root) and same_tree(landing, other)
     counts = ferry("status", "--json", "--config", config, "--destination", "two").json
     assert counts["successful"] == 5
+
+
+def test_a_deadline_ends_the_run_and_the_next_one_goes_on(server, landing, register, transfer):
+    make_big_file(landing / "big", 64 << 20)
+    register()
+    ended = transfer("--deadline", "1s", "--bandwidth-limit", "8M")
+    assert ended.code == 1
+    assert "the deadline has passed" in ended.stderr
+    assert not (server.root / "big").exists()
+    assert transfer("--deadline", "1h").code == 0
+    assert (server.root / "big").stat().st_size == 64 << 20

@@ -1,11 +1,13 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
 #include "app/output.h"
 #include "app/progress.h"
+#include "app/run_deadline.h"
 #include "app/setup.h"
 #include "app/text.h"
 #include "app/units.h"
@@ -223,6 +225,15 @@ void print_endings(const std::vector<Ending>& endings, bool as_json) {
   }
 }
 
+bool was_cut_short(const std::vector<Ending>& endings, std::size_t destinations) {
+  return endings.size() < destinations ||
+         std::ranges::any_of(
+             endings,
+             [](const Ending& ending) {
+               return ending.error && ending.error->kind == ErrorKind::kCancelled;
+             });
+}
+
 Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const auto settings = effective_settings(arguments);
@@ -239,8 +250,14 @@ Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
 
   auto store = open_store(*settings, Access::kWrite);
   if (!store) return std::unexpected(store.error());
+  const RunDeadline deadline(settings->transfer.deadline, invocation.stop);
   const auto endings = run_all(**store, *destinations, *options, *settings, invocation.stop);
   print_endings(endings, as_json);
+  if (deadline.has_passed() && was_cut_short(endings, destinations->size())) {
+    log::error("the deadline has passed, what is not delivered stays pending",
+               {{"deadline", human_duration(settings->transfer.deadline)}});
+    return ExitStatus::kSomeFailed;
+  }
   if (endings.size() == 1 && endings.front().error) {
     return fail(*endings.front().error, Origin::kDestination);
   }

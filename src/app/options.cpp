@@ -137,6 +137,8 @@ std::vector<Option> make_options() {
         "wait about this long before the first retry, and twice as long before each next", kFlows),
     option<&Transfer::connect_timeout>(kTransfer, "connect_timeout", "connect-timeout", "TIME",
         "for each step of connecting", kFlows),
+    option<&Transfer::deadline>(kTransfer, "deadline", "deadline", "TIME",
+        "end the run after this long; what is not delivered stays pending; 0s: never", kFlows),
   };
 }
 // clang-format on

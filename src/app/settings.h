@@ -78,6 +78,7 @@ struct TransferSettings {
   Count retries{transfer::Retries{}.limit};
   std::chrono::milliseconds retry_delay = transfer::Retries{}.first_delay;
   std::chrono::milliseconds connect_timeout = sftp::ConnectOptions{}.timeout;
+  std::chrono::milliseconds deadline{0};  // of a whole run; 0: none
 };
 
 struct Settings {
