@@ -1,6 +1,7 @@
 #include "ferry/transfer/agent.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ferry/base/uuid.h"
 #include "transfer/all_or_nothing.h"
@@ -62,7 +63,7 @@ class Run {
 
  private:
   Result<bool> claim(std::vector<std::string> ids);  // false: others were faster
-  void check_sources();
+  void check_sources();                              // what is claimed becomes the batch's jobs
   void announce();
   void deliver_files();
   void name_together();
@@ -74,7 +75,7 @@ class Run {
   void forget_journals();
 
   RunContext context(Phase phase) {
-    return {destination_, options_, roots_, observer_, limiter_, stop_, phase};
+    return {destination_, options_, observer_, limiter_, stop_, phase};
   }
   Result<void> need_session();
   void end(Job& job, const Error& error);
@@ -92,6 +93,7 @@ class Run {
   LandingRoots roots_;
   std::optional<Session> session_;
   std::unique_ptr<metastore::AgentPresence> presence_;
+  std::vector<metastore::Claim> claims_;
   Batch batch_;
   TransferSummary summary_;
 };
@@ -156,9 +158,9 @@ Result<bool> Run::claim(std::vector<std::string> ids) {
                                   .ignore_max_attempts = !options_.selection.names.empty()});
   if (!claims) return claims.error();
   if (claims->empty()) return false;
-  batch_.jobs = make_jobs(std::move(*claims), session_->directory);
+  claims_ = std::move(*claims);
   summary_.batch_id = batch_.id;
-  summary_.selected = batch_.jobs.size();
+  summary_.selected = claims_.size();
   return true;
 }
 
@@ -169,10 +171,14 @@ void Run::end(Job& job, const Error& error) {
 }
 
 void Run::check_sources() {
-  for (Job& job : batch_.jobs) {
+  auto claims = std::exchange(claims_, {});
+  batch_.jobs.reserve(claims.size());
+  for (metastore::Claim& claim : claims) {
     if (stop_.stop_requested()) return;
-    const metastore::FileRecord& file = job.claim.file;
-    auto source = check_source(roots_.fd(file.landing), file);
+    const int landing_fd = roots_.fd(claim.file.landing);
+    const auto source = check_source(landing_fd, claim.file);
+    Job& job =
+        batch_.jobs.emplace_back(make_job(std::move(claim), landing_fd, session_->directory));
     if (source) {
       job.source = *source;
     } else {
@@ -306,7 +312,7 @@ Result<void> Run::record_outcomes() {
 void Run::forget_journals() {
   for (const Job& job : batch_.jobs) {
     if (!is_delivered(job) || !goes_out_in_chunks(job)) continue;
-    Journal::remove(options_.journals, job.claim.file.id, destination_.name);
+    Journal::remove(options_.journals, job.id, destination_.name);
   }
 }
 

@@ -47,7 +47,7 @@ void roll_back(std::span<Job> jobs, const RunContext& context, Session& session)
     } else if (job.uploaded && !is_delivered(job)) {
       session.client->spawn(remove_if_there(session, target_of(job).part_path));
     }
-    Journal::remove(context.options.journals, job.claim.file.id, context.destination.name);
+    Journal::remove(context.options.journals, job.id, context.destination.name);
     if (is_open(job) || is_delivered(job)) end_rolled_back(job, context);
   }
   [[maybe_unused]] const auto ran = session.client->run();

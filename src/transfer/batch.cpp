@@ -7,16 +7,14 @@ namespace ferry::transfer {
 using metastore::TransferRecord;
 using metastore::TransferStatus;
 
-std::vector<Job> make_jobs(std::vector<metastore::Claim> claims, const std::string& directory) {
-  std::vector<Job> jobs;
-  jobs.reserve(claims.size());
-  for (auto& claim : claims) {
-    std::string remote_path = join_remote(directory, claim.file.path);
-    Job& job = jobs.emplace_back();
-    job.claim = std::move(claim);
-    job.remote_path = std::move(remote_path);
-  }
-  return jobs;
+Job make_job(metastore::Claim claim, int landing_fd, const std::string& directory) {
+  Job job;
+  job.remote_path = join_remote(directory, claim.file.path);
+  job.id = std::move(claim.file.id);
+  job.path = std::move(claim.file.path);
+  job.landing_fd = landing_fd;
+  job.attempt = claim.attempt;
+  return job;
 }
 
 ControlFile make_control_file(const Batch& batch, bool (*is_listed)(const Job&)) {
@@ -27,23 +25,23 @@ ControlFile make_control_file(const Batch& batch, bool (*is_listed)(const Job&))
                       .files = {}};
   for (const Job& job : batch.jobs) {
     if (!is_listed(job)) continue;
-    control.files.push_back({.id = job.claim.file.id,
-                             .path = job.claim.file.path,
+    control.files.push_back({.id = job.id,
+                             .path = job.path,
                              .size = job.source.identity.size,
-                             .checksum = job.source.sha256,
-                             .source_checksum = {}});
+                             .checksum = &job.source.sha256,
+                             .source_checksum = nullptr});
   }
   return control;
 }
 
 TransferRecord make_record(const Job& job, const Batch& batch) {
   TransferRecord record;
-  record.id = job.claim.file.id;
+  record.id = job.id;
   record.date = job.finished;
   record.destination = batch.destination;
   record.batch_id = batch.id;
   record.agent = batch.agent;
-  record.attempt = job.claim.attempt;
+  record.attempt = job.attempt;
   record.duration_ms = job.duration.count();
   record.remote_path = job.remote_path;
   if (is_delivered(job)) {
@@ -61,24 +59,24 @@ TransferRecord make_record(const Job& job, const Batch& batch) {
 }
 
 FileOutcome outcome_of(const Job& job) {
-  return FileOutcome{.id = job.claim.file.id,
-                     .path = job.claim.file.path,
+  return FileOutcome{.id = job.id,
+                     .path = job.path,
                      .remote_path = job.remote_path,
                      .bytes = job.source.identity.size,
                      .duration = job.duration};
 }
 
 Target target_of(const Job& job) {
-  return Target{.part_path = part_path(job.remote_path, job.claim.file.id),
+  return Target{.part_path = part_path(job.remote_path, job.id),
                 .final_path = job.remote_path,
                 .size = job.source.identity.size,
                 .sha256 = job.source.sha256};
 }
 
 JournalKey journal_key_of(const Job& job, const std::string& destination) {
-  return JournalKey{.id = job.claim.file.id,
+  return JournalKey{.id = job.id,
                     .destination = destination,
-                    .part_path = part_path(job.remote_path, job.claim.file.id),
+                    .part_path = part_path(job.remote_path, job.id),
                     .source = job.source.identity,
                     .checksum = job.source.sha256};
 }

@@ -22,8 +22,8 @@ struct Batch {
   std::vector<Job> jobs;
 };
 
-/// The jobs for CLAIMS below DIRECTORY.
-std::vector<Job> make_jobs(std::vector<metastore::Claim> claims, const std::string& directory);
+/// What to do for CLAIM, whose landing area is open as LANDING_FD, below the remote DIRECTORY.
+Job make_job(metastore::Claim claim, int landing_fd, const std::string& directory);
 
 inline bool is_open(const Job& job) {
   return !job.outcome;

@@ -19,7 +19,7 @@ std::string entry_line(const ControlEntry& entry) {
   Json json{{"id", entry.id},
             {"path", entry.path},
             {"size", entry.size},
-            {"checksum", entry.checksum.to_string()}};
+            {"checksum", entry.checksum->to_string()}};
   if (entry.source_checksum) json["source_checksum"] = entry.source_checksum->to_string();
   return dump(json);
 }

@@ -24,8 +24,12 @@ struct Spread {
   std::optional<Journal> journal;
 };
 
+/// Small: a run may have very many.
 struct Job {
-  metastore::Claim claim;
+  std::string id;
+  std::string path;     // relative to its landing area
+  int landing_fd = -1;  // the area's directory, of the run's LandingRoots; -1: unknown to it
+  std::int64_t attempt = 1;
   CheckedSource source;     // valid once the source was checked
   std::string remote_path;  // absolute
   std::chrono::steady_clock::time_point started;

@@ -48,8 +48,7 @@ void plan_spreads(std::span<Job> jobs, const RunContext& context, Session& sessi
   [[maybe_unused]] const auto ran = session.client->run();
   for (const Candidate& candidate : candidates) {
     if (candidate.past.acknowledged.end() == 0) {
-      Journal::remove(context.options.journals, candidate.job->claim.file.id,
-                      context.destination.name);
+      Journal::remove(context.options.journals, candidate.job->id, context.destination.name);
     }
     plan(*candidate.job, candidate.past);
   }

@@ -3,7 +3,6 @@
 
 #include "ferry/base/stop.h"
 #include "ferry/transfer/agent.h"
-#include "transfer/landing_roots.h"
 
 namespace ferry::transfer {
 
@@ -15,7 +14,6 @@ enum class Phase : std::uint8_t {
 struct RunContext {
   const Destination& destination;
   const TransferOptions& options;
-  const LandingRoots& roots;
   Observer& observer;  // thread-safe
   RateLimiter& limiter;
   StopToken& stop;

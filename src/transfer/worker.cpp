@@ -85,14 +85,13 @@ sftp::Task<void> Worker::perform(Work work) {
 }
 
 sftp::Task<Result<void>> Worker::send_whole(Job& job) {
-  const metastore::FileRecord& file = job.claim.file;
   const Target target = target_of(job);
   if (job.publishing) {
     const auto renamed = co_await was_renamed(*session_.client, target);
     if (!renamed) co_return renamed.error();
     if (*renamed) co_return Result<void>();
   }
-  auto source = SourceStream::open(context_.roots.fd(file.landing), file.path, job.source);
+  auto source = SourceStream::open(job.landing_fd, job.path, job.source);
   if (!source) co_return source.error();
   const auto directory = co_await session_.directories->ensure(remote_parent(job.remote_path));
   if (!directory) co_return directory;
@@ -121,9 +120,8 @@ sftp::Task<Result<void>> Worker::send_chunk(const Work& chunk) {
 }
 
 sftp::Task<Result<void>> Worker::write_chunk(const Work& chunk, const Target& target) {
-  const metastore::FileRecord& file = chunk.job->claim.file;
-  const auto source =
-      SourceFile::open(context_.roots.fd(file.landing), file.path, chunk.job->source.identity);
+  const Job& job = *chunk.job;
+  const auto source = SourceFile::open(job.landing_fd, job.path, job.source.identity);
   if (!source) co_return source.error();
   const auto handle = co_await handles_.borrow(target);
   if (!handle) co_return handle.error();
@@ -138,7 +136,6 @@ sftp::Task<Result<void>> Worker::write_chunk(const Work& chunk, const Target& ta
   if (target.size > kMaxCachedBytes) {
     source->drop_from_cache(chunk.range.begin, chunk.range.size());
   }
-  if (outcome) outcome = source->verify_unchanged();
   if (outcome) outcome = co_await sync_part(*session_.client, *handle, context_.options.fsync);
   const auto closed = co_await handles_.give_back(target.part_path);
   if (outcome && !closed) co_return closed;
@@ -154,9 +151,7 @@ sftp::Task<Result<void>> Worker::finish(Job& job) {
   }
   const auto verified = co_await verify_part(*session_.client, target, context_.options.verify);
   if (!verified) co_return verified;
-  const metastore::FileRecord& file = job.claim.file;
-  const auto source =
-      SourceFile::open(context_.roots.fd(file.landing), file.path, job.source.identity);
+  const auto source = SourceFile::open(job.landing_fd, job.path, job.source.identity);
   if (!source) co_return source.error();
   if (context_.phase == Phase::kUpload) co_return Result<void>();
   co_return co_await rename(job, target);
@@ -236,7 +231,7 @@ sftp::Task<void> Worker::end(Job& job, Result<void> outcome) {
       (is_retryable(outcome.error().kind) || ends_connection(outcome.error().kind));
   job.spread.reset();
   if (!delivered && !resumable) {
-    Journal::remove(context_.options.journals, job.claim.file.id, context_.destination.name);
+    Journal::remove(context_.options.journals, job.id, context_.destination.name);
     [[maybe_unused]] const auto removed =
         co_await session_.client->remove(target_of(job).part_path);
   }

@@ -10,14 +10,14 @@ using namespace ferry::transfer;
 namespace {
 
 ControlFile two_files() {
-  const Checksum checksum = Checksum::parse(std::string(64, 'a')).value();
-  const Checksum original = Checksum::parse(std::string(64, 'b')).value();
-  return ControlFile{
-      .batch_id = "b1",
-      .created = parse_timestamp("2026-11-22").value(),
-      .agent = "host-1-x",
-      .destination = "b",
-      .files = {{"1", "in/a \"b\".csv", 5, checksum, {}}, {"2", "c.gz", 7, checksum, original}}};
+  static const Checksum checksum = Checksum::parse(std::string(64, 'a')).value();
+  static const Checksum original = Checksum::parse(std::string(64, 'b')).value();
+  return ControlFile{.batch_id = "b1",
+                     .created = parse_timestamp("2026-11-22").value(),
+                     .agent = "host-1-x",
+                     .destination = "b",
+                     .files = {{"1", "in/a \"b\".csv", 5, &checksum, nullptr},
+                               {"2", "c.gz", 7, &checksum, &original}}};
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ struct Fixture {
 
   static Job job(const std::string& id, std::uint64_t size) {
     Job result;
-    result.claim.file.id = id;
+    result.id = id;
     result.remote_path = "/in/" + id;
     result.source.identity.size = size;
     return result;

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,8 +23,8 @@ struct ControlEntry {
   std::string_view id;
   std::string_view path;  // relative to the destination's directory
   std::uint64_t size = 0;
-  Checksum checksum;                        // of the bytes that were sent
-  std::optional<Checksum> source_checksum;  // where a transform changed them
+  const Checksum* checksum = nullptr;         // of the bytes that were sent; never null
+  const Checksum* source_checksum = nullptr;  // where a transform changed them
 };
 
 struct ControlFile {
