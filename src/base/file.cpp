@@ -7,6 +7,7 @@
 #include <boost/filesystem/operations.hpp>
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 #include "ferry/base/uuid.h"
 
@@ -116,24 +117,44 @@ Result<std::string> read_file(const fs::path& path) {
   }
 }
 
-Result<void> replace_file(const fs::path& path, std::string_view content, mode_t mode) {
-  const fs::path temporary =
+FileReplacement::FileReplacement(fs::path path, fs::path temporary, UniqueFd fd)
+    : path_(std::move(path)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
+
+FileReplacement::FileReplacement(FileReplacement&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      fd_(std::move(other.fd_)) {}
+
+FileReplacement::~FileReplacement() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Result<FileReplacement> FileReplacement::begin(const fs::path& path, mode_t mode) {
+  fs::path temporary =
       path.parent_path() / fmt::format(".{}.{}.tmp", path.filename().string(), uuid_v7());
-  auto written = [&]() -> Result<void> {
-    auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
-    if (!fd) return fd.error();
-    if (auto result = write_full(fd->get(), as_bytes(content), temporary); !result) return result;
-    if (::fsync(fd->get()) != 0) return errno_error(errno, action("fsync", temporary));
-    if (::rename(temporary.c_str(), path.c_str()) != 0) {
-      return errno_error(errno, action("rename to", path));
-    }
-    return {};
-  }();
-  if (!written) {
-    ::unlink(temporary.c_str());
-    return written;
+  auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
+  if (!fd) return fd.error();
+  return FileReplacement(path, std::move(temporary), std::move(*fd));
+}
+
+Result<void> FileReplacement::write(std::span<const std::byte> data) {
+  return write_full(fd_.get(), data, temporary_);
+}
+
+Result<void> FileReplacement::commit() {
+  if (::fsync(fd_.get()) != 0) return errno_error(errno, action("fsync", temporary_));
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    return errno_error(errno, action("rename to", path_));
   }
-  return sync_directory(path.parent_path());
+  temporary_.clear();
+  return sync_directory(path_.parent_path());
+}
+
+Result<void> replace_file(const fs::path& path, std::string_view content, mode_t mode) {
+  auto replacement = FileReplacement::begin(path, mode);
+  if (!replacement) return replacement.error();
+  if (auto written = replacement->write(as_bytes(content)); !written) return written;
+  return replacement->commit();
 }
 
 Result<void> sync_directory(const fs::path& directory) {

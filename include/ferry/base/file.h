@@ -51,8 +51,27 @@ Result<void> write_full(int fd, std::span<const std::byte> data, const fs::path&
 
 Result<std::string> read_file(const fs::path& path);
 
-/// Replaces PATH in one step: temporary file beside it, fsync, rename, fsync of the directory.
-/// After a crash PATH has the old content or the new one.
+/// Replaces a file in one step: temporary file beside it, fsync, rename, fsync of the directory.
+/// After a crash it has the old content or the new one. Without commit nothing is left behind.
+class FileReplacement {
+ public:
+  static Result<FileReplacement> begin(const fs::path& path, mode_t mode = 0644);
+  FileReplacement(FileReplacement&& other) noexcept;
+  FileReplacement& operator=(FileReplacement&&) = delete;
+  ~FileReplacement();
+
+  Result<void> write(std::span<const std::byte> data);
+  Result<void> commit();
+
+ private:
+  FileReplacement(fs::path path, fs::path temporary, UniqueFd fd);
+
+  fs::path path_;
+  fs::path temporary_;  // empty: nothing to remove
+  UniqueFd fd_;
+};
+
+/// The same, all at once.
 Result<void> replace_file(const fs::path& path, std::string_view content, mode_t mode = 0644);
 
 /// Makes renames and new names in DIRECTORY durable.
