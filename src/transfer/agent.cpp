@@ -1,15 +1,15 @@
 #include "ferry/transfer/agent.h"
 
 #include <algorithm>
-#include <utility>
+#include <span>
 
 #include "ferry/base/uuid.h"
 #include "transfer/all_or_nothing.h"
 #include "transfer/backoff.h"
 #include "transfer/batch.h"
 #include "transfer/crew.h"
+#include "transfer/kept_control_file.h"
 #include "transfer/landing_roots.h"
-#include "transfer/publish.h"
 #include "transfer/remote_path.h"
 #include "transfer/resume.h"
 #include "transfer/select.h"
@@ -23,28 +23,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using metastore::Metastore;
 
-Checksum sha256_of(std::string_view text) {
-  Hasher hasher(HashAlgorithm::kSha256);
-  hasher.update(as_bytes(text));
-  return hasher.finish();
-}
-
-sftp::Task<void> publish_text(Session& session, std::string path, std::string_view id,
-                              const std::string& text, const TransferOptions& options,
-                              Result<void>& outcome) {
-  const Target target{.part_path = part_path(path, id),
-                      .final_path = path,
-                      .size = text.size(),
-                      .sha256 = sha256_of(text)};
-  const Content content{.read =
-                            [&text](std::uint64_t offset, std::span<std::byte> buffer) {
-                              std::ranges::copy(as_bytes(text).subspan(offset, buffer.size()),
-                                                buffer.begin());
-                              return Result<void>();
-                            },
-                        .on_acknowledged = [](std::uint64_t, std::size_t) {}};
-  outcome = co_await upload_part(*session.client, target, content, options);
-  if (outcome) outcome = co_await rename_part(*session.client, target);
+sftp::Task<void> store(sftp::Task<Result<void>> task, Result<void>& outcome) {
+  outcome = co_await std::move(task);
 }
 
 /// The steps of one run, in order.
@@ -62,15 +42,16 @@ class Run {
   Result<TransferSummary> execute();
 
  private:
-  Result<bool> claim(std::vector<std::string> ids);  // false: others were faster
-  void check_sources();                              // what is claimed becomes the batch's jobs
+  Result<void> join();
+  Result<void> claim(std::vector<std::string> ids);  // what is claimed becomes a job
+  void add_job(metastore::Claim claim);
   void announce();
   void deliver_files();
   void name_together();
   void work_off(WorkQueue& queue, Phase phase);
   void finish_with_control_file();
-  Result<std::string> push_control_file(const std::string& text);  // returns its remote path
-  Result<std::string> try_to_push(const std::string& text);
+  Result<std::string> push(const KeptControlFile& kept);  // returns its remote path
+  Result<std::string> try_to_push(const KeptControlFile& kept);
   Result<void> record_outcomes();
   void forget_journals();
 
@@ -81,7 +62,7 @@ class Run {
   void end(Job& job, const Error& error);
   void end_open(const Error& error);  // what was neither delivered nor waits for its name
   void end_all(const Error& error);   // what has not failed already
-  Result<void> keep_control_file(const std::string& text);
+  Result<KeptControlFile> keep(bool (*is_listed)(const Job&));
 
   Metastore& metastore_;
   const Destination& destination_;
@@ -93,7 +74,6 @@ class Run {
   LandingRoots roots_;
   std::optional<Session> session_;
   std::unique_ptr<metastore::AgentPresence> presence_;
-  std::vector<metastore::Claim> claims_;
   Batch batch_;
   TransferSummary summary_;
 };
@@ -112,9 +92,11 @@ Result<TransferSummary> Run::execute() {
   auto session = open_session(destination_, options_, limiter_, stop_);
   if (!session) return session.error();
   session_ = std::move(*session);
-  const auto claimed = claim(std::move(*ids));
-  if (!claimed) return claimed.error();
-  if (!*claimed) return summary_;
+  if (auto joined = join(); !joined) return joined.error();
+  if (auto claimed = claim(std::move(*ids)); !claimed) return claimed.error();
+  if (batch_.jobs.empty()) return summary_;  // others were faster
+  summary_.batch_id = batch_.id;
+  summary_.selected = batch_.jobs.size();
 
   if (auto made = make_directories(options_.journals); !made) return made.error();
   if (auto removed = remove_stale_parts(metastore_, context(Phase::kDeliver), *session_, batch_.id,
@@ -122,10 +104,7 @@ Result<TransferSummary> Run::execute() {
       !removed) {
     return removed.error();
   }
-  check_sources();
-  if (auto kept = keep_control_file(to_json(make_control_file(batch_, is_open))); !kept) {
-    return kept.error();
-  }
+  if (auto kept = keep(is_open); !kept) return kept.error();
   plan_spreads(batch_.jobs, context(Phase::kDeliver), *session_);
   announce();
   deliver_files();
@@ -143,7 +122,7 @@ Result<TransferSummary> Run::execute() {
   return summary_;
 }
 
-Result<bool> Run::claim(std::vector<std::string> ids) {
+Result<void> Run::join() {
   auto presence = metastore_.join();
   if (!presence) return presence.error();
   presence_ = std::move(*presence);
@@ -151,40 +130,40 @@ Result<bool> Run::claim(std::vector<std::string> ids) {
   batch_.agent = presence_->name();
   batch_.destination = destination_.name;
   batch_.created = now();
-  auto claims = metastore_.claim({.destination = destination_.name,
-                                  .batch_id = batch_.id,
-                                  .agent = batch_.agent,
-                                  .ids = std::move(ids),
-                                  .ignore_max_attempts = !options_.selection.names.empty()});
-  if (!claims) return claims.error();
-  if (claims->empty()) return false;
-  claims_ = std::move(*claims);
-  summary_.batch_id = batch_.id;
-  summary_.selected = claims_.size();
-  return true;
+  return {};
+}
+
+/// In groups: neither the lock nor the memory grows with what is pending.
+Result<void> Run::claim(std::vector<std::string> ids) {
+  constexpr std::size_t kGroupSize = 4096;
+  batch_.jobs.reserve(ids.size());
+  for (std::size_t begin = 0; begin < ids.size() && !stop_.stop_requested(); begin += kGroupSize) {
+    const auto group = std::span(ids).subspan(begin, std::min(kGroupSize, ids.size() - begin));
+    auto claims = metastore_.claim({.destination = destination_.name,
+                                    .batch_id = batch_.id,
+                                    .agent = batch_.agent,
+                                    .ids = {group.begin(), group.end()},
+                                    .ignore_max_attempts = !options_.selection.names.empty()});
+    if (!claims) return claims.error();
+    for (metastore::Claim& claim : *claims) add_job(std::move(claim));
+  }
+  return {};
+}
+
+void Run::add_job(metastore::Claim claim) {
+  const int landing_fd = roots_.fd(claim.file.landing);
+  const auto source = check_source(landing_fd, claim.file);
+  Job& job = batch_.jobs.emplace_back(make_job(std::move(claim), landing_fd, session_->directory));
+  if (source) {
+    job.source = *source;
+  } else {
+    end(job, source.error());
+  }
 }
 
 void Run::end(Job& job, const Error& error) {
-  job.finished = now();
-  job.outcome = error;
+  end_job(job, std::make_unique<Error>(error));
   observer_.on_failed(outcome_of(job), error);
-}
-
-void Run::check_sources() {
-  auto claims = std::exchange(claims_, {});
-  batch_.jobs.reserve(claims.size());
-  for (metastore::Claim& claim : claims) {
-    if (stop_.stop_requested()) return;
-    const int landing_fd = roots_.fd(claim.file.landing);
-    const auto source = check_source(landing_fd, claim.file);
-    Job& job =
-        batch_.jobs.emplace_back(make_job(std::move(claim), landing_fd, session_->directory));
-    if (source) {
-      job.source = *source;
-    } else {
-      end(job, source.error());
-    }
-  }
 }
 
 /// What is left to send of what an earlier run began counts only as far as it is left.
@@ -245,9 +224,9 @@ void Run::end_open(const Error& error) {
 
 /// Delivered files without a control file are of no use to B: they count as failed.
 void Run::finish_with_control_file() {
-  const ControlFile delivered = make_control_file(batch_, is_delivered);
-  if (delivered.files.empty()) return;
-  const auto path = push_control_file(to_json(delivered));
+  if (std::ranges::none_of(batch_.jobs, is_delivered)) return;
+  const auto kept = keep(is_delivered);
+  const auto path = kept ? push(*kept) : kept.error();
   if (path) {
     summary_.control_file = *path;
     return;
@@ -258,21 +237,21 @@ void Run::finish_with_control_file() {
   }
 }
 
-Result<std::string> Run::push_control_file(const std::string& text) {
-  if (auto kept = keep_control_file(text); !kept) return kept.error();
+Result<std::string> Run::push(const KeptControlFile& kept) {
   for (unsigned retry = 0;; ++retry) {
-    auto pushed = try_to_push(text);
+    auto pushed = try_to_push(kept);
     if (pushed || retry == options_.retries.limit || stop_.stop_requested()) return pushed;
     if (!is_retryable(pushed.error().kind)) return pushed;
     sleep_unless_stopped(backoff(options_.retries, retry), stop_);
   }
 }
 
-Result<std::string> Run::try_to_push(const std::string& text) {
+Result<std::string> Run::try_to_push(const KeptControlFile& kept) {
   if (auto ready = need_session(); !ready) return ready.error();
   std::string path = join_remote(session_->control_directory, control_file_name(batch_.id));
   Result<void> outcome;
-  session_->client->spawn(publish_text(*session_, path, batch_.id, text, options_, outcome));
+  session_->client->spawn(
+      store(push_control_file(*session_, kept, path, batch_.id, options_), outcome));
   if (auto ran = session_->client->run(); !ran) {
     session_.reset();
     return ran.error();
@@ -289,9 +268,8 @@ Result<void> Run::need_session() {
   return {};
 }
 
-Result<void> Run::keep_control_file(const std::string& text) {
-  if (auto made = make_directories(options_.control_files); !made) return made;
-  return replace_file(options_.control_files / control_file_name(batch_.id), text);
+Result<KeptControlFile> Run::keep(bool (*is_listed)(const Job&)) {
+  return keep_control_file(options_.control_files, make_control_file(batch_, is_listed));
 }
 
 Result<void> Run::record_outcomes() {

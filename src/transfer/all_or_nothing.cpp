@@ -21,15 +21,14 @@ void end_rolled_back(Job& job, const RunContext& context) {
   const Error error =
       make_error(ErrorKind::kFailed,
                  "rolled back: the batch is all-or-nothing, and another file of it failed");
-  job.finished = now();
-  job.outcome = error;
+  end_job(job, std::make_unique<Error>(error));
   context.observer.on_failed(outcome_of(job), error);
 }
 
 }  // namespace
 
 bool is_all_uploaded(std::span<const Job> jobs) {
-  return std::ranges::all_of(jobs, [](const Job& job) { return job.uploaded && !job.outcome; });
+  return std::ranges::all_of(jobs, [](const Job& job) { return job.uploaded && is_open(job); });
 }
 
 void note_existing_targets(std::span<Job> jobs, Session& session) {

@@ -17,6 +17,12 @@ Job make_job(metastore::Claim claim, int landing_fd, const std::string& director
   return job;
 }
 
+void end_job(Job& job, std::unique_ptr<const Error> error) {
+  job.finished = now();
+  job.error = std::move(error);
+  job.ended = true;
+}
+
 ControlFile make_control_file(const Batch& batch, bool (*is_listed)(const Job&)) {
   ControlFile control{.batch_id = batch.id,
                       .created = batch.created,
@@ -49,7 +55,7 @@ TransferRecord make_record(const Job& job, const Batch& batch) {
     record.bytes = static_cast<std::int64_t>(job.source.identity.size);
     record.checksum = job.source.sha256;
   } else {
-    const Error& error = job.outcome->error();
+    const Error& error = *job.error;
     record.status = TransferStatus::kFailed;
     record.error = metastore::TransferError{.kind = std::string(to_string(error.kind)),
                                             .message = error.message,

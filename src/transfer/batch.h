@@ -26,11 +26,14 @@ struct Batch {
 Job make_job(metastore::Claim claim, int landing_fd, const std::string& directory);
 
 inline bool is_open(const Job& job) {
-  return !job.outcome;
+  return !job.ended;
 }
 inline bool is_delivered(const Job& job) {
-  return job.outcome && job.outcome->has_value();
+  return job.ended && !job.error;
 }
+
+/// The job has ended: with ERROR, or delivered where there is none. Observers are the caller's.
+void end_job(Job& job, std::unique_ptr<const Error> error);
 
 /// The control file with those jobs for which IS_LISTED holds.
 ControlFile make_control_file(const Batch& batch, bool (*is_listed)(const Job&));

@@ -8,6 +8,7 @@ namespace ferry::transfer {
 namespace {
 
 constexpr int kControlFileVersion = 1;
+constexpr std::size_t kPieceBytes = 64 * 1024;
 
 using Json = nlohmann::ordered_json;
 
@@ -30,7 +31,8 @@ std::string control_file_name(std::string_view batch_id) {
   return fmt::format("{}.control.json", batch_id);
 }
 
-std::string to_json(const ControlFile& control) {
+Result<void> write_json(const ControlFile& control,
+                        const std::function<Result<void>(std::string_view)>& write) {
   std::uint64_t total = 0;
   for (const ControlEntry& entry : control.files) total += entry.size;
   // Not one Json value for all: a batch may have very many files.
@@ -41,17 +43,18 @@ std::string to_json(const ControlFile& control) {
                                {"destination", control.destination},
                                {"count", control.files.size()},
                                {"total_bytes", total}});
-  constexpr std::size_t kUsualLineBytes = 256;
-  text.reserve(text.size() + control.files.size() * kUsualLineBytes);
   text.pop_back();
   text += ",\"files\":[";
   std::string_view separator = "\n";
   for (const ControlEntry& entry : control.files) {
     text.append(separator).append(entry_line(entry));
     separator = ",\n";
+    if (text.size() < kPieceBytes) continue;
+    if (auto written = write(text); !written) return written;
+    text.clear();
   }
   text += "\n]}\n";
-  return text;
+  return write(text);
 }
 
 }  // namespace ferry::transfer

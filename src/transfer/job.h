@@ -35,14 +35,14 @@ struct Job {
   std::chrono::steady_clock::time_point started;
   std::chrono::milliseconds duration{};
   Timestamp finished;
-  std::optional<Result<void>> outcome;  // absent until it ended, one way or the other
 
-  std::unique_ptr<Spread> spread;  // null: it goes out as a whole
-  std::optional<Error> error;      // it has failed; chunks that are in hand come to their end
-  unsigned tries = 0;              // failures that were the file's
-  unsigned losses = 0;             // connections that ended under it
-  bool target_existed = false;     // kAllOrNothing: not ours to remove
-  bool uploaded = false;           // the part file is whole at B and waits for the others'
+  std::unique_ptr<Spread> spread;      // null: it goes out as a whole
+  std::unique_ptr<const Error> error;  // it has failed; chunks that are in hand come to their end
+  bool ended = false;                  // delivered, or failed and nobody is at it any more
+  unsigned tries = 0;                  // failures that were the file's
+  unsigned losses = 0;                 // connections that ended under it
+  bool target_existed = false;         // kAllOrNothing: not ours to remove
+  bool uploaded = false;               // the part file is whole at B and waits for the others'
   /// The rename was asked for; if its answer got lost the file may be there already.
   bool publishing = false;
 };

@@ -21,7 +21,7 @@ struct Candidate {
 std::vector<Candidate> find_candidates(std::span<Job> jobs, const RunContext& context) {
   std::vector<Candidate> candidates;
   for (Job& job : jobs) {
-    if (job.outcome || !goes_out_in_chunks(job)) continue;
+    if (!is_open(job) || !goes_out_in_chunks(job)) continue;
     candidates.push_back({&job, Journal::load(context.options.journals,
                                               journal_key_of(job, context.destination.name))});
   }

@@ -111,7 +111,7 @@ Result<void> WorkQueue::note_acknowledged(const Work& chunk, const JournalKey& k
 WorkQueue::After WorkQueue::abandon(const Work& work, const Error& error) {
   const std::scoped_lock lock(mutex_);
   Job& job = *work.job;
-  if (!job.error) job.error = error;
+  if (!job.error) job.error = std::make_unique<Error>(error);
   if (job.spread) {
     if (work.kind == Work::Kind::kChunk) --job.spread->in_hand;
     job.spread->waiting.clear();

@@ -172,7 +172,7 @@ void Worker::acknowledged(std::size_t bytes) {
 sftp::Task<void> Worker::settle(Work work, Result<void> outcome) {
   Job& job = *work.job;
   if (outcome && work.kind != Work::Kind::kChunk) {
-    co_await end(job, outcome);
+    co_await end(job);
     co_return;
   }
   if (outcome) {
@@ -208,39 +208,37 @@ std::optional<Clock::time_point> Worker::retry_time(Job& job, const Error& error
 sftp::Task<void> Worker::follow_up(Work work, After after) {
   Job& job = *work.job;
   if (after == After::kFinish && context_.phase == Phase::kUpload) {
-    co_await end(job, Result<void>());
+    co_await end(job);
   } else if (after == After::kFinish) {
     co_await perform({Work::Kind::kFinish, &job, {}});
   } else if (after == After::kEnd) {
-    co_await end(job, Result<void>(*job.error));
+    co_await end(job);
   }
 }
 
-sftp::Task<void> Worker::end(Job& job, Result<void> outcome) {
+sftp::Task<void> Worker::end(Job& job) {
   job.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - job.started);
-  job.finished = now();
-  if (outcome && context_.phase == Phase::kUpload) {
+  const bool failed = job.error != nullptr;
+  if (!failed && context_.phase == Phase::kUpload) {
     job.uploaded = true;
     co_return;
   }
-  const bool delivered = outcome.has_value();
   // What an error that may pass left of a large file is what the next run goes on from. The journal
   // of a delivered one is needed until the delivery is recorded.
   const bool resumable =
-      !delivered && job.spread &&
-      (is_retryable(outcome.error().kind) || ends_connection(outcome.error().kind));
+      failed && job.spread && (is_retryable(job.error->kind) || ends_connection(job.error->kind));
   job.spread.reset();
-  if (!delivered && !resumable) {
+  if (failed && !resumable) {
     Journal::remove(context_.options.journals, job.id, context_.destination.name);
     [[maybe_unused]] const auto removed =
         co_await session_.client->remove(target_of(job).part_path);
   }
-  job.outcome = outcome;
-  if (delivered) {
+  end_job(job, std::move(job.error));
+  if (failed) {
+    context_.observer.on_failed(outcome_of(job), *job.error);
+  } else {
     queue_.add_done_file();
     context_.observer.on_delivered(outcome_of(job));
-  } else {
-    context_.observer.on_failed(outcome_of(job), outcome.error());
   }
 }
 

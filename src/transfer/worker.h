@@ -46,7 +46,7 @@ class Worker {
   std::optional<WorkQueue::Time> retry_time(Job& job, const Error& error);
   sftp::Task<void> settle(Work work, Result<void> outcome);
   sftp::Task<void> follow_up(Work work, WorkQueue::After after);
-  sftp::Task<void> end(Job& job, Result<void> outcome);
+  sftp::Task<void> end(Job& job);
 
   void acknowledged(std::size_t bytes);
 

@@ -20,6 +20,16 @@ ControlFile two_files() {
                                {"2", "c.gz", 7, &checksum, &original}}};
 }
 
+std::string to_json(const ControlFile& control) {
+  std::string text;
+  const auto written = write_json(control, [&](std::string_view piece) {
+    text += piece;
+    return ferry::Result<void>();
+  });
+  REQUIRE(written);
+  return text;
+}
+
 }  // namespace
 
 TEST_CASE("a control file is one JSON object that names every file as it was sent") {

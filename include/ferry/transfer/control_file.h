@@ -9,11 +9,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ferry/base/hash.h"
+#include "ferry/base/result.h"
 #include "ferry/base/time.h"
 
 namespace ferry::transfer {
@@ -38,7 +40,9 @@ struct ControlFile {
 /// "<batch_id>.control.json".
 std::string control_file_name(std::string_view batch_id);
 
-/// One JSON object, one file a line.
-std::string to_json(const ControlFile& control);
+/// Gives WRITE the file's text, piece by piece: one JSON object, one file a line. Ends with WRITE's
+/// first error.
+Result<void> write_json(const ControlFile& control,
+                        const std::function<Result<void>(std::string_view text)>& write);
 
 }  // namespace ferry::transfer
