@@ -9,8 +9,8 @@
 #include <array>
 #include <cerrno>
 
+#include "ferry/base/child_process.h"
 #include "ferry/sftp/connect.h"
-#include "sftp/child_process.h"
 #include "sftp/dial.h"
 #include "sftp/ssh_ciphers.h"
 #include "sftp/ssh_command.h"
@@ -40,7 +40,7 @@ class OpensshChannel final : public Channel {
     if (failure_) return *failure_;
     if (buffer.empty()) return 0;
     for (;;) {
-      const ssize_t count = ::recv(ssh_->stream(), buffer.data(), buffer.size(), 0);
+      const ssize_t count = ::recv(ssh_->output(), buffer.data(), buffer.size(), 0);
       if (count > 0) {
         phase_ = SshEnd::Phase::kRunning;
         return static_cast<std::size_t>(count);
@@ -55,7 +55,7 @@ class OpensshChannel final : public Channel {
   Result<std::size_t> write(std::span<const std::byte> data) override {
     if (failure_) return *failure_;
     for (;;) {
-      const ssize_t count = ::send(ssh_->stream(), data.data(), data.size(), MSG_NOSIGNAL);
+      const ssize_t count = ::send(ssh_->input(), data.data(), data.size(), MSG_NOSIGNAL);
       if (count >= 0) return static_cast<std::size_t>(count);
       if (errno == EINTR) continue;
       if (errno == EAGAIN) return 0;
@@ -65,7 +65,7 @@ class OpensshChannel final : public Channel {
 
   void add_poll_fds(bool wants_write, std::vector<pollfd>& fds) const override {
     const int events = wants_write ? POLLIN | POLLOUT : POLLIN;
-    fds.push_back({ssh_->stream(), static_cast<short>(events), 0});
+    fds.push_back({ssh_->output(), static_cast<short>(events), 0});
     if (ssh_->stderr_fd() >= 0) fds.push_back({ssh_->stderr_fd(), POLLIN, 0});
   }
 
@@ -130,7 +130,7 @@ Result<std::unique_ptr<Channel>> connect_openssh(const ConnectOptions& options, 
   if (auto checked = check_options(options); !checked) return checked.error();
   if (stop.stop_requested()) return cancelled("ssh to " + peer_name(options.host, options.port));
   if (auto ready = make_room_for_known_hosts(options); !ready) return ready.error();
-  auto ssh = ChildProcess::start(ssh_command(options, preferred_ciphers(options, stop)));
+  auto ssh = ChildProcess::start({.argv = ssh_command(options, preferred_ciphers(options, stop))});
   if (!ssh) {
     if (ssh.error().kind != ErrorKind::kNotFound) return ssh.error();
     return make_error(ErrorKind::kInvalid,

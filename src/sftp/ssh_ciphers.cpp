@@ -5,12 +5,9 @@
 #include <sys/auxv.h>
 #endif
 
-#include <array>
-#include <cerrno>
 #include <vector>
 
-#include "sftp/child_process.h"
-#include "sftp/dial.h"
+#include "ferry/base/child_process.h"
 #include "sftp/ssh_command.h"
 
 namespace ferry::sftp {
@@ -30,21 +27,11 @@ bool has_aes_instructions() {
 #endif
 }
 
-/// What COMMAND writes; empty where it takes too long.
+/// What COMMAND writes; empty where it fails or takes too long.
 std::string output_of(const std::vector<std::string>& command, std::chrono::milliseconds limit,
                       const StopToken& stop) {
-  const auto child = ChildProcess::start(command);
-  if (!child) return {};
-  const auto deadline = Clock::now() + limit;
-  std::string text;
-  std::array<char, 4096> buffer;
-  while (wait_for((*child)->stream(), POLLIN, deadline, stop) == WaitResult::kReady) {
-    const ssize_t count = ::read((*child)->stream(), buffer.data(), buffer.size());
-    if (count == 0) return text;
-    if (count > 0) text.append(buffer.data(), static_cast<std::size_t>(count));
-    if (count < 0 && errno != EAGAIN && errno != EINTR) break;
-  }
-  return {};
+  const auto ended = run_command(command, {}, -1, limit, stop);
+  return ended && ended->status == 0 ? ended->output : std::string();
 }
 
 /// The line "ciphers …" of ssh -G.
