@@ -103,6 +103,8 @@ void View::apply(const TransferRecord& row) {
   delivery.status = row.status;
   delivery.date = row.date;
   delivery.attempt = row.attempt;
+  delivery.bytes = row.bytes;
+  delivery.duration_ms = row.duration_ms;
   delivery.agent = symbols_.intern(row.agent);
   delivery.batch_id = symbols_.intern(row.batch_id);
   const bool failed = row.status == TransferStatus::kFailed && row.error;
@@ -182,6 +184,8 @@ void View::copy_deliveries(Index index, std::vector<Delivery>& deliveries) const
                           .claim_alive = false,
                           .date = row.date,
                           .attempt = row.attempt,
+                          .bytes = row.bytes,
+                          .duration_ms = row.duration_ms,
                           .agent = symbols_[row.agent],
                           .batch_id = symbols_[row.batch_id],
                           .error_kind = symbols_[row.error_kind],

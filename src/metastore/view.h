@@ -74,6 +74,8 @@ class View {
   struct DeliveryRow {
     Timestamp date;
     std::int64_t attempt = 0;
+    std::int64_t bytes = 0;
+    std::int64_t duration_ms = 0;
     Symbol destination = Interner::kEmpty;
     Symbol agent = Interner::kEmpty;
     Symbol batch_id = Interner::kEmpty;

@@ -44,6 +44,8 @@ struct Delivery {
   bool claim_alive = false;  // kInProgress only: the agent still runs
   Timestamp date;
   std::int64_t attempt = 0;
+  std::int64_t bytes = 0;        // as sent
+  std::int64_t duration_ms = 0;  // of the last attempt, once it ended
   std::string_view agent;
   std::string_view batch_id;
   std::string_view error_kind;     // kFailed only
