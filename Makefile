@@ -5,7 +5,7 @@ BUILD_PACKAGES := g++ cmake ninja-build pkg-config libssh2-1-dev libssl-dev nloh
   libboost-filesystem-dev libboost-program-options-dev libspdlog-dev libtomlplusplus-dev \
   libsystemd-dev zlib1g-dev libzstd-dev doctest-dev
 TEST_PACKAGES := openssh-server openssh-client openssh-sftp-server jq time strace \
-  python3-pytest python3-jsonschema
+  python3-pytest python3-jsonschema zsh mandoc
 BENCH_PACKAGES := rclone lftp
 LINT_PACKAGES := clang-format-19 clang-tidy-19
 
@@ -30,7 +30,12 @@ build: deps
 demo: build
 	scripts/demo.sh
 
-test: build
+# It checks our metrics; its package would start a service.
+PROMTOOL := build/tools/promtool
+$(PROMTOOL): | deps
+	scripts/extract_program.sh prometheus /usr/bin/promtool $@
+
+test: build $(PROMTOOL)
 	scripts/check_layers.py
 	ctest --test-dir build --output-on-failure
 	FERRY=build/ferry $(PYTEST) tests
@@ -39,7 +44,7 @@ asan tsan: deps
 	cmake --preset $@ $(CACHE) -Wno-dev
 	cmake --build --preset $@
 
-test-asan: asan
+test-asan: asan $(PROMTOOL)
 	ctest --test-dir build-asan --output-on-failure
 	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
 	  FERRY=build-asan/ferry FERRY_SANITIZED=1 $(PYTEST) tests

@@ -14,6 +14,8 @@ import subprocess
 import tempfile
 import time
 
+import pytest
+
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 FERRY = pathlib.Path(os.environ.get("FERRY", REPOSITORY / "build" / "ferry")).resolve()
 SANITIZED = bool(os.environ.get("FERRY_SANITIZED"))
@@ -60,6 +62,14 @@ class Run:
         """Of a transfer to one destination."""
         (only,) = self.json["destinations"]
         return only
+
+
+def tool(name):
+    """A program that some test needs beside ferry: where the Makefile puts it, or in PATH."""
+    found = shutil.which(name, path=f"{REPOSITORY / 'build/tools'}:{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"{name} is not there; `make test` fetches it")
+    return found
 
 
 def command(*args):

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
+#include "app/metrics.h"
 #include "app/output.h"
 #include "app/setup.h"
 #include "app/standings.h"
@@ -100,28 +101,50 @@ std::string to_text(const Report& report) {
   return text;
 }
 
-Outcome<ExitStatus> run_status(const Invocation& invocation) {
-  const auto settings = effective_settings(invocation.arguments);
-  if (!settings) return fail(settings.error());
-  auto store = open_store(*settings, Access::kRead);
-  if (!store) return std::unexpected(store.error());
-
-  const auto wanted = invocation.arguments.last("destination");
+Outcome<ExitStatus> print_report(metastore::Metastore& store,
+                                 const std::vector<std::string>& destinations, bool as_json) {
   Report report;
-  const auto visited =
-      visit_standings(**store, wanted ? std::vector{*wanted} : settings->configured_destinations,
-                      [&](const StandingRow& row) {
-                        report.all.add(row);
-                        report.by_destination[std::string(row.destination)].add(row);
-                      });
+  const auto visited = visit_standings(store, destinations, [&](const StandingRow& row) {
+    report.all.add(row);
+    report.by_destination[std::string(row.destination)].add(row);
+  });
   if (!visited) return fail(visited.error(), Origin::kMetastore);
-  report.damaged_rows = (*store)->damages().size();
-  if (invocation.arguments.has("json")) {
+  report.damaged_rows = store.damages().size();
+  if (as_json) {
     print_json(to_json(report));
   } else {
     print(to_text(report));
   }
   return ExitStatus::kDone;
+}
+
+Outcome<ExitStatus> print_metrics(metastore::Metastore& store,
+                                  const std::vector<std::string>& destinations,
+                                  std::int64_t max_attempts) {
+  Metrics metrics(destinations, max_attempts);
+  const auto visited =
+      visit_standings(store, destinations, [&](const StandingRow& row) { metrics.add(row); });
+  if (!visited) return fail(visited.error(), Origin::kMetastore);
+  print(metrics.to_prometheus(store.damages().size(), now()));
+  return ExitStatus::kDone;
+}
+
+Outcome<ExitStatus> run_status(const Invocation& invocation) {
+  const Arguments& arguments = invocation.arguments;
+  if (arguments.has("json") && arguments.has("prometheus")) {
+    return fail(make_error(ErrorKind::kInvalid, "choose one of --json and --prometheus"));
+  }
+  const auto settings = effective_settings(arguments);
+  if (!settings) return fail(settings.error());
+  auto store = open_store(*settings, Access::kRead);
+  if (!store) return std::unexpected(store.error());
+
+  const auto wanted = arguments.last("destination");
+  const auto destinations = wanted ? std::vector{*wanted} : settings->configured_destinations;
+  if (arguments.has("prometheus")) {
+    return print_metrics(**store, destinations, settings->transfer.max_attempts.value);
+  }
+  return print_report(**store, destinations, arguments.has("json"));
 }
 
 }  // namespace
@@ -133,7 +156,8 @@ Command status_command() {
           .positional = "",
           .description = "Counts files by where they stand, once for each destination.",
           .flags = {{"destination", "NAME", "only where files stand with this destination"},
-                    {"json", "", "print one JSON object"}},
+                    {"json", "", "print one JSON object"},
+                    {"prometheus", "", "print metrics in the text format of Prometheus"}},
           .exits = {ExitStatus::kDone, ExitStatus::kUsage, ExitStatus::kMetastore},
           .run = &run_status};
 }
