@@ -13,9 +13,13 @@ namespace {
 using metastore::Standing;
 using nlohmann::ordered_json;
 
-constexpr Standing kAll[] = {Standing::kPending, Standing::kInProgress,  Standing::kSuccessful,
-                             Standing::kFailed,  Standing::kQuarantined, Standing::kSuperseded,
-                             Standing::kMissing};
+const std::vector<std::string_view>& standing_names() {
+  using enum Standing;
+  static const std::vector<std::string_view> names = {
+      to_string(kPending),     to_string(kInProgress), to_string(kSuccessful), to_string(kFailed),
+      to_string(kQuarantined), to_string(kSuperseded), to_string(kMissing)};
+  return names;
+}
 
 ordered_json text_or_null(std::string_view text) {
   return text.empty() ? ordered_json() : ordered_json(text);
@@ -63,9 +67,7 @@ Result<std::optional<Standing>> wanted_standing(const Arguments& arguments) {
   const auto text = arguments.last("status");
   if (!text) return std::optional<Standing>();
   if (const auto standing = metastore::parse_standing(*text)) return standing;
-  std::vector<std::string_view> names;
-  names.reserve(std::size(kAll));
-  for (const Standing standing : kAll) names.push_back(to_string(standing));
+  const auto& names = standing_names();
   return make_error(ErrorKind::kInvalid, "--status: '{}' is not one of {}{}", *text,
                     fmt::join(names, ", "), suggestion(*text, names));
 }
@@ -105,7 +107,8 @@ Command list_command() {
               "Lists every file, oldest first: status, size, date of the status, path, reason.",
           .flags = {{"status", "STATUS",
                      "only pending, in_progress, successful, failed, quarantined, superseded or "
-                     "missing"},
+                     "missing",
+                     standing_names()},
                     {"destination", "NAME", "only where files stand with this destination"},
                     {"json", "", "print one JSON object a line"}},
           .exits = {ExitStatus::kDone, ExitStatus::kUsage, ExitStatus::kMetastore},

@@ -19,6 +19,7 @@ struct Flag {
   std::string_view name;
   std::string_view metavar;  // empty: a switch
   std::string_view help;
+  std::span<const std::string_view> choices = {};  // the words that it may be; empty: anything
 };
 
 /// A command line taken apart.

@@ -63,6 +63,8 @@ struct Choice {
   T value;
 };
 
+constexpr std::array<std::string_view, 5> kLogLevels{"debug", "info", "warning", "error", "off"};
+constexpr std::array<std::string_view, 2> kLogFormats{"text", "json"};
 constexpr std::array kTransports{Choice<Transport>{"libssh2", Transport::kLibssh2},
                                  Choice<Transport>{"openssh", Transport::kOpenSsh}};
 constexpr std::array kVerifications{
@@ -80,6 +82,13 @@ std::string choice_name(T value, const std::array<Choice<T>, kSize>& choices) {
 }
 
 template <typename T, std::size_t kSize>
+std::vector<std::string_view> names_of(const std::array<Choice<T>, kSize>& choices) {
+  std::vector<std::string_view> names;
+  for (const Choice<T>& choice : choices) names.push_back(choice.name);
+  return names;
+}
+
+template <typename T, std::size_t kSize>
 Result<void> assign_choice(T& target, const Value& value,
                            const std::array<Choice<T>, kSize>& choices) {
   const auto text = text_of(value, "a string");
@@ -89,11 +98,8 @@ Result<void> assign_choice(T& target, const Value& value,
     target = found->value;
     return {};
   }
-  std::string names;
-  for (const Choice<T>& choice : choices) {
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", choice.name);
-  }
-  return make_error(ErrorKind::kInvalid, "'{}' is none of: {}", *text, names);
+  return make_error(ErrorKind::kInvalid, "'{}' is none of: {}", *text,
+                    fmt::join(names_of(choices), ", "));
 }
 
 template <typename To, typename From>
@@ -257,13 +263,27 @@ Value to_value(const std::vector<fs::path>& value) {
 }
 
 Value to_value(log::Level level) {
-  static constexpr std::array<std::string_view, 5> kNames{"debug", "info", "warning", "error",
-                                                          "off"};
-  return std::string(kNames.at(static_cast<std::size_t>(level)));
+  return std::string(kLogLevels.at(static_cast<std::size_t>(level)));
 }
 
 Value to_value(log::Format format) {
-  return std::string(format == log::Format::kJson ? "json" : "text");
+  return std::string(kLogFormats.at(static_cast<std::size_t>(format)));
+}
+
+std::vector<std::string_view> choices(const Transport*) {
+  return names_of(kTransports);
+}
+std::vector<std::string_view> choices(const transfer::Verify*) {
+  return names_of(kVerifications);
+}
+std::vector<std::string_view> choices(const transfer::BatchMode*) {
+  return names_of(kBatchModes);
+}
+std::vector<std::string_view> choices(const log::Level*) {
+  return {kLogLevels.begin(), kLogLevels.end()};
+}
+std::vector<std::string_view> choices(const log::Format*) {
+  return {kLogFormats.begin(), kLogFormats.end()};
 }
 
 }  // namespace ferry::app

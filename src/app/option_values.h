@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/options.h"
@@ -46,5 +47,18 @@ Value to_value(const sftp::Url& value);
 Value to_value(const std::vector<fs::path>& value);
 Value to_value(log::Level level);
 Value to_value(log::Format format);
+
+// The words that a value of a type may be; none: it is no choice among words. The
+// pointer only names the type.
+
+template <typename T>
+std::vector<std::string_view> choices(const T*) {
+  return {};
+}
+std::vector<std::string_view> choices(const Transport*);
+std::vector<std::string_view> choices(const transfer::Verify*);
+std::vector<std::string_view> choices(const transfer::BatchMode*);
+std::vector<std::string_view> choices(const log::Level*);
+std::vector<std::string_view> choices(const log::Format*);
 
 }  // namespace ferry::app

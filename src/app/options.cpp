@@ -28,9 +28,13 @@ DestinationSettings& part(const Scope& scope, const DestinationSettings*) {
 
 template <typename Class, typename T>
 Class class_of(T Class::*);
+template <typename Class, typename T>
+T type_of(T Class::*);
 
 template <auto kMember>
 using ClassOf = decltype(class_of(kMember));
+template <auto kMember>
+using TypeOf = decltype(type_of(kMember));
 
 template <auto kMember>
 Result<void> set(const Scope& scope, const Value& value) {
@@ -53,8 +57,10 @@ template <auto kMember>
 Option option(Section section, std::string_view key, std::string_view flag,
               std::string_view metavar, std::string_view help, unsigned commands,
               Traits traits = {}) {
-  return {section,  key,           flag,          metavar,           help,
-          commands, &set<kMember>, &get<kMember>, traits.repeatable, traits.selects};
+  const TypeOf<kMember>* tag = nullptr;
+  return {section,     key,           flag,          metavar,           help,
+          commands,    &set<kMember>, &get<kMember>, traits.repeatable, traits.selects,
+          choices(tag)};
 }
 
 using General = GeneralSettings;
@@ -156,11 +162,15 @@ std::span<const Option> options() {
   return table;
 }
 
-std::string default_text(const Option& option) {
+Value default_value(const Option& option) {
   Settings settings;
   LandingSettings landing;
   DestinationSettings destination;
-  const Value value = option.get({&settings, &landing, &destination, {}});
+  return option.get({&settings, &landing, &destination, {}});
+}
+
+std::string default_text(const Option& option) {
+  const Value value = default_value(option);
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
   return "";

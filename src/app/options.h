@@ -50,10 +50,14 @@ struct Option {
   Result<void> (*set)(const Scope&, const Value&);
   Value (*get)(const Scope&);
   bool repeatable = false;
-  bool selects = false;  // the flag chooses landing areas or destinations
+  bool selects = false;                   // the flag chooses landing areas or destinations
+  std::vector<std::string_view> choices;  // the words that it may be; empty: anything
 };
 
 std::span<const Option> options();
+
+/// The value where nobody sets one; an empty text or list: none.
+Value default_value(const Option& option);
 
 /// The default as --help prints it; empty where there is none worth showing.
 std::string default_text(const Option& option);
