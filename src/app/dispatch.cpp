@@ -4,6 +4,7 @@
 #include "app/arguments.h"
 #include "app/command.h"
 #include "app/help.h"
+#include "app/journald.h"
 #include "app/output.h"
 #include "app/text.h"
 #include "ferry/base/log.h"
@@ -15,8 +16,8 @@ int code(ExitStatus status) {
   return static_cast<int>(status);
 }
 
-void report(std::string_view command, const Failure& failure, ExitStatus status, bool as_json) {
-  if (as_json) {
+void report(std::string_view command, const Failure& failure, ExitStatus status, bool as_event) {
+  if (as_event) {
     log::error("command failed", {{"command", command},
                                   {"kind", to_string(failure.error.kind)},
                                   {"error", failure.error.message},
@@ -74,7 +75,7 @@ int run_command(const Command& command, const std::vector<std::string>& words) {
   if (!arguments) return usage_error(command.name, arguments.error());
   if (arguments->has("version")) return run_without_command({"--version"});
   if (arguments->has("help")) return print_help({std::string(command.name)});
-  const bool as_json = arguments->last("log-format") == "json";
+  const bool as_event = log_to_journal_if_connected() || arguments->last("log-format") == "json";
   const auto ended = command.run({command, std::move(*arguments), stop_on_signals()});
   if (ended && flush_output()) return code(*ended);
   const Failure failure = ended ? Failure{Origin::kLocal, make_error(ErrorKind::kIo,
@@ -82,7 +83,7 @@ int run_command(const Command& command, const std::vector<std::string>& words) {
                                                                      "written")}
                                 : ended.error();
   const ExitStatus status = exit_status_for(failure);
-  report(command.name, failure, status, as_json);
+  report(command.name, failure, status, as_event);
   return code(status);
 }
 

@@ -12,6 +12,7 @@ namespace {
 
 struct State {
   Format format = Format::kText;
+  Writer writer;
   std::shared_ptr<spdlog::logger> logger = make_logger();
 
   static std::shared_ptr<spdlog::logger> make_logger() {
@@ -63,8 +64,8 @@ std::string quoted_where_needed(std::string_view text) {
   return to_json_text(nlohmann::ordered_json(text));
 }
 
-std::string text_line(Level level, std::string_view event, Fields fields) {
-  std::string line = fmt::format("{} {:<7} {}", format_timestamp(now()), name_of(level), event);
+std::string text_message(std::string_view event, Fields fields) {
+  std::string line(event);
   for (const Field& field : fields) {
     line.append(" ").append(field.key).append("=");
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
@@ -76,7 +77,7 @@ std::string text_line(Level level, std::string_view event, Fields fields) {
   return line;
 }
 
-std::string json_line(Level level, std::string_view event, Fields fields) {
+std::string json_message(Level level, std::string_view event, Fields fields) {
   nlohmann::ordered_json json{
       {"time", format_timestamp(now())}, {"level", name_of(level)}, {"event", event}};
   for (const Field& field : fields) {
@@ -88,8 +89,13 @@ std::string json_line(Level level, std::string_view event, Fields fields) {
 void write(Level level, std::string_view event, Fields fields) {
   State& current = state();
   if (!current.logger->should_log(to_spdlog(level))) return;
-  const std::string line = current.format == Format::kJson ? json_line(level, event, fields)
-                                                           : text_line(level, event, fields);
+  const bool as_json = current.format == Format::kJson;
+  const std::string message =
+      as_json ? json_message(level, event, fields) : text_message(event, fields);
+  if (current.writer && current.writer({level, event, fields, message})) return;
+  const std::string line =
+      as_json ? message
+              : fmt::format("{} {:<7} {}", format_timestamp(now()), name_of(level), message);
   current.logger->log(to_spdlog(level), spdlog::string_view_t(line));
 }
 
@@ -113,6 +119,10 @@ Result<Format> parse_format(std::string_view text) {
 void init(Level level, Format format) {
   state().format = format;
   state().logger->set_level(to_spdlog(level));
+}
+
+void set_writer(Writer writer) {
+  state().writer = std::move(writer);
 }
 
 void debug(std::string_view event, Fields fields) {

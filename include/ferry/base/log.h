@@ -1,4 +1,4 @@
-// One line per event on stderr.
+// One line per event on stderr, or wherever a Writer takes it.
 //
 //   log::info("registered", {{"path", path}, {"id", id}});
 //
@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -41,6 +42,20 @@ using Fields = std::initializer_list<Field>;
 
 /// Sets what is written from here on. Without a call: info, text.
 void init(Level level, Format format);
+
+/// What a Writer is shown of one event. The views end with the call.
+struct Entry {
+  Level level;
+  std::string_view event;
+  Fields fields;
+  std::string_view message;  // the line; as text without time and level
+};
+
+/// Takes an event in place of stderr. False where it could not: the line goes to stderr then.
+/// Called on any thread.
+using Writer = std::function<bool(const Entry&)>;
+/// To be called before there are other threads.
+void set_writer(Writer writer);
 
 void debug(std::string_view event, Fields fields = {});
 void info(std::string_view event, Fields fields = {});
