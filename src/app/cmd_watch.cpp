@@ -1,10 +1,9 @@
-#include <systemd/sd-daemon.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
 #include "app/output.h"
+#include "app/service_manager.h"
 #include "app/setup.h"
 #include "app/units.h"
 #include "ferry/base/log.h"
@@ -25,18 +24,16 @@ landing::WatchOptions watch_options(const Settings& settings, bool once) {
   return options;
 }
 
-/// sd_notify(3) does nothing where no service manager listens.
 landing::WatchHooks service_manager_hooks() {
   landing::WatchHooks hooks;
   hooks.on_ready = [] {
     log::info("ready");
-    ::sd_notify(0, "READY=1");
+    service_manager::tell_ready();
   };
-  hooks.on_alive = [] { ::sd_notify(0, "WATCHDOG=1"); };
-  std::uint64_t watchdog_usec = 0;
-  if (::sd_watchdog_enabled(0, &watchdog_usec) > 0) {
-    const auto half = std::chrono::milliseconds(static_cast<std::int64_t>(watchdog_usec / 2000));
-    hooks.alive_interval = std::clamp(half, std::chrono::milliseconds(1), hooks.alive_interval);
+  hooks.on_alive = &service_manager::tell_alive;
+  if (const auto interval = service_manager::watchdog_interval()) {
+    hooks.alive_interval =
+        std::clamp(*interval / 2, std::chrono::milliseconds(1), hooks.alive_interval);
   }
   return hooks;
 }
@@ -56,24 +53,60 @@ void print_summary(const landing::WatchSummary& summary, bool as_json) {
   print("\n");
 }
 
-Outcome<ExitStatus> run_watch(const Invocation& invocation) {
-  const auto settings = effective_settings(invocation.arguments);
+/// What the configuration says about watching.
+struct Plan {
+  landing::WatchOptions options;
+  std::unique_ptr<metastore::Metastore> store;
+};
+
+Outcome<Plan> make_plan(const Arguments& arguments) {
+  const auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
   if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
   auto store = open_store(*settings, Access::kWrite);
   if (!store) return std::unexpected(store.error());
+  return Plan{watch_options(*settings, arguments.has("once")), std::move(*store)};
+}
 
-  const bool once = invocation.arguments.has("once");
-  const auto watched = landing::watch(**store, watch_options(*settings, once),
-                                      service_manager_hooks(), invocation.stop);
-  ::sd_notify(0, "STOPPING=1");
+/// Where the new configuration is of no use, the former one stays in effect.
+void reload(const Arguments& arguments, landing::Watcher& watcher, Plan& plan) {
+  service_manager::tell_reloading();
+  auto next = make_plan(arguments);
+  const Result<void> changed = next ? watcher.change(next->options) : next.error().error;
+  if (!changed) {
+    log::error("configuration not reloaded",
+               {{"error", changed.error().message}, {"next", "the former one stays in effect"}});
+    return;
+  }
+  plan = std::move(*next);
+  log::info("configuration reloaded", {{"landing_areas", plan.options.areas.size()}});
+}
+
+Result<landing::WatchSummary> watch_until_stopped(const Invocation& invocation, Plan& plan,
+                                                  landing::Watcher& watcher) {
+  const landing::WatchHooks hooks = service_manager_hooks();
+  ReloadRequest& hangup = reload_on_hangup();
+  for (;;) {
+    auto watched = watcher.run(*plan.store, hooks, invocation.stop, hangup);
+    if (!watched || invocation.stop.stop_requested() || !hangup.take()) return watched;
+    reload(invocation.arguments, watcher, plan);
+  }
+}
+
+Outcome<ExitStatus> run_watch(const Invocation& invocation) {
+  auto plan = make_plan(invocation.arguments);
+  if (!plan) return std::unexpected(plan.error());
+  const auto watcher = landing::open_watcher(plan->options);
+  if (!watcher) return fail(watcher.error());
+  const auto watched = watch_until_stopped(invocation, *plan, **watcher);
+  service_manager::tell_stopping();
   if (!watched) {
     const ErrorKind kind = watched.error().kind;
     const bool area =
         kind == ErrorKind::kNotFound || kind == ErrorKind::kDenied || kind == ErrorKind::kInvalid;
     return fail(watched.error(), area ? Origin::kLocal : Origin::kMetastore);
   }
-  if (!once) return ExitStatus::kDone;
+  if (!plan->options.once) return ExitStatus::kDone;
   print_summary(*watched, invocation.arguments.has("json"));
   if (invocation.stop.stop_requested()) return ExitStatus::kInterrupted;
   return watched->failed > 0 ? ExitStatus::kSomeFailed : ExitStatus::kDone;
@@ -82,18 +115,21 @@ Outcome<ExitStatus> run_watch(const Invocation& invocation) {
 }  // namespace
 
 Command watch_command() {
-  return {.name = "watch",
-          .bit = kWatchBit,
-          .summary = "register files as they land",
-          .positional = "",
-          .description =
-              "Watches landing areas and enters every file that is complete into the metastore,\n"
-              "with its checksum. Runs until SIGTERM or SIGINT, which end it cleanly.",
-          .flags = {{"once", "", "register what is there, then end"},
-                    {"json", "", "with --once: print the summary as JSON"}},
-          .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
-                    ExitStatus::kMetastore, ExitStatus::kInterrupted},
-          .run = &run_watch};
+  return {
+      .name = "watch",
+      .bit = kWatchBit,
+      .summary = "register files as they land",
+      .positional = "",
+      .description =
+          "Watches landing areas and enters every file that is complete into the metastore,\n"
+          "with its checksum. Runs until SIGTERM or SIGINT, which end it cleanly. SIGHUP reads\n"
+          "the configuration again: areas come, go and change without a file being missed, and\n"
+          "a configuration with mistakes changes nothing.",
+      .flags = {{"once", "", "register what is there, then end"},
+                {"json", "", "with --once: print the summary as JSON"}},
+      .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
+                ExitStatus::kMetastore, ExitStatus::kInterrupted},
+      .run = &run_watch};
 }
 
 }  // namespace ferry::app

@@ -11,6 +11,7 @@ namespace ferry {
 namespace {
 
 StopToken* signalled = nullptr;
+ReloadRequest* reload = nullptr;
 
 void on_signal(int number) {
   const int saved = errno;
@@ -19,14 +20,45 @@ void on_signal(int number) {
   errno = saved;
 }
 
+void on_hangup(int) {
+  const int saved = errno;
+  reload->request();
+  errno = saved;
+}
+
+void handle(int number, void (*handler)(int)) {
+  struct sigaction action{};
+  action.sa_handler = handler;
+  ::sigaction(number, &action, nullptr);
+}
+
+UniqueFd make_event() {
+  return UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+void raise_event(int fd) {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(fd, &one, sizeof one);
+}
+
 }  // namespace
 
-StopToken::StopToken() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+StopToken::StopToken() : fd_(make_event()) {}
 
 void StopToken::request_stop() {
   requested_.store(true, std::memory_order_relaxed);
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = ::write(fd_.get(), &one, sizeof one);
+  raise_event(fd_.get());
+}
+
+ReloadRequest::ReloadRequest() : fd_(make_event()) {}
+
+void ReloadRequest::request() {
+  raise_event(fd_.get());
+}
+
+bool ReloadRequest::take() {
+  std::uint64_t count = 0;
+  return ::read(fd_.get(), &count, sizeof count) == sizeof count;
 }
 
 bool sleep_unless_stopped(std::chrono::milliseconds time, const StopToken& stop) {
@@ -45,15 +77,24 @@ StopToken& stop_on_signals() {
   static StopToken token;
   static const bool installed = [] {
     signalled = &token;
-    struct sigaction action{};
-    action.sa_handler = on_signal;
-    ::sigaction(SIGINT, &action, nullptr);
-    ::sigaction(SIGTERM, &action, nullptr);
+    handle(SIGINT, on_signal);
+    handle(SIGTERM, on_signal);
     ::signal(SIGPIPE, SIG_IGN);
     return true;
   }();
   (void)installed;
   return token;
+}
+
+ReloadRequest& reload_on_hangup() {
+  static ReloadRequest request;
+  static const bool installed = [] {
+    reload = &request;
+    handle(SIGHUP, on_hangup);
+    return true;
+  }();
+  (void)installed;
+  return request;
 }
 
 }  // namespace ferry

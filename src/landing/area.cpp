@@ -195,6 +195,8 @@ void AreaWatcher::inspected(const std::string& path, const Inspection& inspectio
       settle_.finished(path, now);
       check_root(now);
       return;
+    case Outcome::kCancelled:
+      return;  // and stays in flight
     default:
       complaints_.settle(path);
   }

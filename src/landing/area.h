@@ -26,6 +26,8 @@ struct AreaTiming {
   Duration rescan_interval;
   Duration poll_interval;
   bool once = false;  // no events: one scan, and what it finds
+
+  bool operator==(const AreaTiming&) const = default;
 };
 
 class AreaWatcher final : private ScanVisitor {
@@ -38,6 +40,9 @@ class AreaWatcher final : private ScanVisitor {
   int events_fd() const { return inotify_ ? inotify_->fd() : -1; }
   void read_events(TimePoint now);
   void handle(const InotifyEvent& event, TimePoint now);
+
+  /// The inspectors of an earlier run are gone: what they had not done must be taken again.
+  void resume(TimePoint now) { settle_.take_back(now); }
 
   /// Timers, and a bounded piece of scanning.
   void advance(TimePoint now);
@@ -54,6 +59,7 @@ class AreaWatcher final : private ScanVisitor {
   void sweep_done() { sweeping_ = false; }
 
   const LandingArea& area() const { return area_; }
+  const AreaTiming& timing() const { return timing_; }
   /// Null while the area is not there.
   const std::shared_ptr<const Root>& root() const { return root_; }
   bool armed() const { return armed_; }  // every directory has been armed once

@@ -70,6 +70,12 @@ Duration SettleQueue::unsettled_for(const std::string& path, TimePoint now) cons
   return now - *item->second.unsettled_since;
 }
 
+void SettleQueue::take_back(TimePoint now) {
+  for (auto& item : entries_) {
+    if (!item.second.waiting) schedule(item, now);
+  }
+}
+
 void SettleQueue::clear() {
   due_.clear();
   std::erase_if(entries_, [](const auto& item) { return item.second.waiting; });

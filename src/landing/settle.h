@@ -63,6 +63,9 @@ class SettleQueue {
   /// Forgets an in-flight PATH whatever was noticed meanwhile.
   void give_up(const std::string& path) { entries_.erase(path); }
 
+  /// Those who took what is in flight are gone: it is due at once.
+  void take_back(TimePoint now);
+
   /// Forgets all that waits.
   void clear();
 

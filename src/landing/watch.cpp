@@ -28,17 +28,10 @@ std::size_t thread_count(std::size_t wanted) {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMostThreads);
 }
 
-Result<Areas> open_areas(const WatchOptions& options) {
-  Areas areas;
-  const AreaTiming timing{.rescan_interval = options.rescan_interval,
-                          .poll_interval = options.poll_interval,
-                          .once = options.once};
-  for (const LandingArea& area : options.areas) {
-    auto watcher = AreaWatcher::open(area, timing, Clock::now());
-    if (!watcher) return watcher.error();
-    areas.push_back(std::move(*watcher));
-  }
-  return areas;
+AreaTiming timing_of(const WatchOptions& options) {
+  return {.rescan_interval = options.rescan_interval,
+          .poll_interval = options.poll_interval,
+          .once = options.once};
 }
 
 std::vector<std::string> names_of(const WatchOptions& options) {
@@ -59,17 +52,19 @@ std::vector<Workers::Area> work_areas(const WatchOptions& options) {
 class Loop {
  public:
   Loop(metastore::Metastore& metastore, const WatchOptions& options, const WatchHooks& hooks,
-       StopToken& stop, Areas areas)
+       StopToken& stop, ReloadRequest& reload, Areas& areas)
       : options_(options),
         hooks_(hooks),
         stop_(stop),
-        areas_(std::move(areas)),
+        reload_(reload),
+        areas_(areas),
         registrar_(metastore, names_of(options), !options.once, mailbox_),
         workers_(thread_count(options.hash_threads), work_areas(options), metastore, registrar_,
                  mailbox_) {}
 
   Result<WatchSummary> run() {
-    while (!stop_.stop_requested() && !error_ && !finished()) {
+    for (const auto& area : areas_) area->resume(Clock::now());
+    while (!stop_.stop_requested() && !reload_waits_ && !error_ && !finished()) {
       for (const auto& area : areas_) area->advance(Clock::now());
       hand_out();
       give_signs_of_life();
@@ -130,12 +125,14 @@ class Loop {
   }
 
   void wait() {
-    std::vector<pollfd> descriptors{{stop_.fd(), POLLIN, 0}, {mailbox_.fd(), POLLIN, 0}};
+    std::vector<pollfd> descriptors{
+        {reload_.fd(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}, {mailbox_.fd(), POLLIN, 0}};
     for (const auto& area : areas_) descriptors.push_back({area->events_fd(), POLLIN, 0});
     if (::poll(descriptors.data(), descriptors.size(), poll_timeout()) < 0 && errno != EINTR) {
       error_ = errno_error(errno, "wait for events");
       return;
     }
+    reload_waits_ = descriptors.front().revents != 0;
     for (const auto& area : areas_) area->read_events(Clock::now());
   }
 
@@ -161,23 +158,69 @@ class Loop {
   const WatchOptions& options_;
   const WatchHooks& hooks_;
   StopToken& stop_;
-  Areas areas_;
+  ReloadRequest& reload_;
+  Areas& areas_;
   Mailbox mailbox_;
   Registrar registrar_;
   Workers workers_;
   bool ready_ = false;
+  bool reload_waits_ = false;
   TimePoint next_alive_;
   std::optional<Error> error_;
 };
 
+class AreasWatcher final : public Watcher {
+ public:
+  Result<void> change(WatchOptions options) override {
+    Areas opened;
+    for (const LandingArea& area : options.areas) {
+      if (find(area, timing_of(options)) != areas_.end()) continue;
+      auto watcher = AreaWatcher::open(area, timing_of(options), Clock::now());
+      if (!watcher) return watcher.error();
+      opened.push_back(std::move(*watcher));
+    }
+    Areas areas;
+    auto next_opened = opened.begin();
+    for (const LandingArea& area : options.areas) {
+      const auto kept = find(area, timing_of(options));
+      areas.push_back(std::move(kept != areas_.end() ? *kept : *next_opened++));
+    }
+    areas_ = std::move(areas);
+    options_ = std::move(options);
+    return {};
+  }
+
+  Result<WatchSummary> run(metastore::Metastore& metastore, const WatchHooks& hooks,
+                           StopToken& stop, ReloadRequest& reload) override {
+    return Loop(metastore, options_, hooks, stop, reload, areas_).run();
+  }
+
+ private:
+  Areas::iterator find(const LandingArea& area, const AreaTiming& timing) {
+    return std::ranges::find_if(areas_, [&](const auto& watcher) {
+      return watcher && watcher->area() == area && watcher->timing() == timing;
+    });
+  }
+
+  const LeaseSignalGuard guard_;
+  WatchOptions options_;
+  Areas areas_;
+};
+
 }  // namespace
+
+Result<std::unique_ptr<Watcher>> open_watcher(WatchOptions options) {
+  auto watcher = std::make_unique<AreasWatcher>();
+  if (auto changed = watcher->change(std::move(options)); !changed) return changed.error();
+  return watcher;
+}
 
 Result<WatchSummary> watch(metastore::Metastore& metastore, const WatchOptions& options,
                            const WatchHooks& hooks, StopToken& stop) {
-  const LeaseSignalGuard guard;
-  auto areas = open_areas(options);
-  if (!areas) return areas.error();
-  return Loop(metastore, options, hooks, stop, std::move(*areas)).run();
+  auto watcher = open_watcher(options);
+  if (!watcher) return watcher.error();
+  ReloadRequest never;
+  return (*watcher)->run(metastore, hooks, stop, never);
 }
 
 }  // namespace ferry::landing

@@ -147,6 +147,19 @@ TEST_CASE("it is known how long a path has been unsettled") {
   CHECK(queue.unsettled_for("a", kStart + 4s) == 3s);
 }
 
+TEST_CASE("what is taken back is due at once, once more") {
+  Queue queue;
+  queue.notice_at(0s, "flying");
+  queue.due(0s);
+  queue.notice_at(0s, "flying");
+  queue.notice_at(5s, "waiting");
+  queue.take_back(kStart + 1s);
+  CHECK(queue.in_flight() == 0);
+  CHECK(queue.due(1s) == Paths{"flying"});
+  queue.finished_at(2s, "flying");
+  CHECK(queue.due(5s) == Paths{"waiting"});
+}
+
 TEST_CASE("clear forgets what waits; what is in flight ends without another look") {
   Queue queue;
   queue.notice_at(0s, "flying");

@@ -1,4 +1,5 @@
-// Asking a loop to end: from another thread, or by SIGINT and SIGTERM.
+// Asking a loop to end, from another thread or by SIGINT and SIGTERM; and to read its configuration
+// again, by SIGHUP.
 #pragma once
 
 #include <atomic>
@@ -31,5 +32,23 @@ bool sleep_unless_stopped(std::chrono::milliseconds time, const StopToken& stop)
 /// The process's token: SIGINT and SIGTERM set it from the first call on; SIGPIPE is ignored. A
 /// second SIGINT ends the process at once.
 StopToken& stop_on_signals();
+
+/// That SIGHUP came. All members are thread-safe.
+class ReloadRequest {
+ public:
+  ReloadRequest();
+
+  void request();  // async-signal-safe
+  /// Readable (poll(2): POLLIN) while a request waits to be taken.
+  int fd() const { return fd_.get(); }
+  /// True once for all requests so far.
+  bool take();
+
+ private:
+  UniqueFd fd_;  // an eventfd(2)
+};
+
+/// The process's request: SIGHUP makes it from the first call on, and ends nothing any more.
+ReloadRequest& reload_on_hangup();
 
 }  // namespace ferry

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,8 @@ struct LandingArea {
   /// How long a file must have been left alone where the kernel cannot tell whether somebody still
   /// has it open for writing (leases: fcntl(2), F_SETLEASE).
   std::chrono::milliseconds settle = std::chrono::seconds(2);
+
+  bool operator==(const LandingArea&) const = default;
 };
 
 struct WatchOptions {
@@ -55,8 +58,26 @@ struct WatchSummary {
   std::uint64_t failed = 0;      // could not be read
 };
 
-/// Runs until STOP is requested, or with OPTIONS.once until everything there is registered. Errors:
-/// kNotFound or kDenied for an area that cannot be watched at the start, and the metastore's.
+/// A watcher whose areas may change while it runs.
+class Watcher {
+ public:
+  virtual ~Watcher() = default;
+
+  /// Runs until STOP is requested, or a RELOAD waits to be taken, or with once until everything
+  /// there is registered. Between two runs nothing is missed: the kernel keeps the events. Errors:
+  /// the metastore's.
+  virtual Result<WatchSummary> run(metastore::Metastore& metastore, const WatchHooks& hooks,
+                                   StopToken& stop, ReloadRequest& reload) = 0;
+
+  /// Between two runs: watches these areas from now on. One that stays as it is goes on without a
+  /// rescan. kNotFound or kDenied for a new area that cannot be watched; then nothing has changed.
+  virtual Result<void> change(WatchOptions options) = 0;
+};
+
+/// Errors: kNotFound or kDenied for an area that cannot be watched.
+Result<std::unique_ptr<Watcher>> open_watcher(WatchOptions options);
+
+/// One run of a watcher, without reloads.
 Result<WatchSummary> watch(metastore::Metastore& metastore, const WatchOptions& options,
                            const WatchHooks& hooks, StopToken& stop);
 

@@ -1,0 +1,20 @@
+// What systemd is told (sd_notify(3)). Nothing happens where no service manager listens.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+namespace ferry::app::service_manager {
+
+void tell_ready();
+void tell_reloading();  // until tell_ready
+void tell_stopping();
+void tell_alive();
+/// One line for `systemctl status`.
+void tell_status(const std::string& status);
+
+/// tell_alive is expected this often; nothing: never.
+std::optional<std::chrono::milliseconds> watchdog_interval();
+
+}  // namespace ferry::app::service_manager
