@@ -130,11 +130,11 @@ class Server:
         self.port = None
         self.start()
 
-    def start(self):
+    def start(self, port=None):
         if os.geteuid() == 0:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # where root's sshd separates
         for _ in range(5):
-            self.port = free_port()
+            self.port = port or free_port()
             self._write_config()
             self._process = subprocess.Popen(
                 [shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin"), "-D", "-e", "-f",

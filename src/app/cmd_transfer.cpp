@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "app/command.h"
+#include "app/follow.h"
 #include "app/output.h"
 #include "app/progress.h"
 #include "app/run_deadline.h"
+#include "app/service_manager.h"
 #include "app/setup.h"
 #include "app/text.h"
 #include "app/units.h"
@@ -74,6 +78,7 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
   options.selection = std::move(*selection);
   options.landings = landing_directories(settings);
   options.max_attempts = given.max_attempts.value;
+  if (arguments.has("follow")) options.rest_after_failure = given.retry_after;
   options.verify = given.verify;
   options.batch = given.batch;
   options.bandwidth = given.bandwidth_limit;
@@ -167,16 +172,19 @@ ExitStatus status_of(const Ending& ending) {
   return ending.summary.failed > 0 ? ExitStatus::kSomeFailed : ExitStatus::kDone;
 }
 
-std::unique_ptr<transfer::Observer> make_observer(const Settings& settings) {
+std::unique_ptr<transfer::Observer> make_observer(const Settings& settings,
+                                                  const std::string& destination) {
   const bool terminal = ::isatty(STDERR_FILENO) != 0;
-  if (terminal && settings.log.format == log::Format::kText) return make_bar_observer(stderr);
-  return make_log_observer();
+  if (terminal && settings.log.format == log::Format::kText) {
+    return make_bar_observer(destination, stderr);
+  }
+  return make_log_observer(destination);
 }
 
 Ending run_one(metastore::Metastore& store, const transfer::Destination& destination,
                const transfer::TransferOptions& options, const Settings& settings,
                StopToken& stop) {
-  const auto observer = make_observer(settings);
+  const auto observer = make_observer(settings, destination.name);
   auto summary = transfer::deliver(store, destination, options, *observer, stop);
   if (!summary) return {destination.name, {}, summary.error()};
   return {destination.name, std::move(*summary), std::nullopt};
@@ -234,34 +242,160 @@ bool was_cut_short(const std::vector<Ending>& endings, std::size_t destinations)
              });
 }
 
-Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
-  const Arguments& arguments = invocation.arguments;
-  const auto settings = effective_settings(arguments);
+/// What the configuration and the command line say about delivering.
+struct Plan {
+  Settings settings;
+  transfer::TransferOptions options;
+  std::vector<transfer::Destination> destinations;
+};
+
+Outcome<Plan> make_plan(const Arguments& arguments) {
+  auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
-  const auto idle = idle_status(arguments);
-  if (!idle) return fail(idle.error());
-  const auto options = transfer_options(*settings, arguments);
+  auto options = transfer_options(*settings, arguments);
   if (!options) return fail(options.error());
   if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
-  const auto destinations = resolve_destinations(*settings);
+  auto destinations = resolve_destinations(*settings);
   if (!destinations) return fail(destinations.error());
-  const bool as_json = arguments.has("json");
-  if (arguments.has("dry-run")) return preview(*settings, *options, as_json, *idle);
+  return Plan{std::move(*settings), std::move(*options), std::move(*destinations)};
+}
 
-  auto store = open_store(*settings, Access::kWrite);
-  if (!store) return std::unexpected(store.error());
-  const RunDeadline deadline(settings->transfer.deadline, invocation.stop);
-  const auto endings = run_all(**store, *destinations, *options, *settings, invocation.stop);
-  print_endings(endings, as_json);
-  if (deadline.has_passed() && was_cut_short(endings, destinations->size())) {
+Outcome<ExitStatus> deliver_once(const Plan& plan, metastore::Metastore& store,
+                                 const Invocation& invocation, ExitStatus idle) {
+  const RunDeadline deadline(plan.settings.transfer.deadline, invocation.stop);
+  const auto endings =
+      run_all(store, plan.destinations, plan.options, plan.settings, invocation.stop);
+  print_endings(endings, invocation.arguments.has("json"));
+  if (deadline.has_passed() && was_cut_short(endings, plan.destinations.size())) {
     log::error("the deadline has passed, what is not delivered stays pending",
-               {{"deadline", human_duration(settings->transfer.deadline)}});
+               {{"deadline", human_duration(plan.settings.transfer.deadline)}});
     return ExitStatus::kSomeFailed;
   }
   if (endings.size() == 1 && endings.front().error) {
     return fail(*endings.front().error, Origin::kDestination);
   }
-  return overall_status(endings, *idle, invocation.stop);
+  return overall_status(endings, idle, invocation.stop);
+}
+
+/// The command with --follow.
+class FollowingTransfer {
+ public:
+  FollowingTransfer(const Invocation& invocation, std::chrono::milliseconds exit_when_idle,
+                    Plan plan, std::unique_ptr<metastore::Metastore> store)
+      : invocation_(invocation), plan_(std::move(plan)), store_(std::move(store)) {
+    if (exit_when_idle.count() > 0) options_.exit_when_idle = exit_when_idle;
+    options_.run = [this](std::size_t i) { return run(plan_.destinations[i]); };
+    options_.on_error = [this](std::size_t i, const Error& error, std::chrono::seconds wait) {
+      tell_of(plan_.destinations[i], error, wait);
+    };
+    options_.on_waiting = [this] {
+      if (unreachable_.empty()) service_manager::tell_status("waiting for files");
+    };
+  }
+
+  Outcome<ExitStatus> until_stopped() {
+    ReloadRequest& hangup = reload_on_hangup();
+    log::info("ready");
+    service_manager::tell_ready();
+    for (;;) {
+      options_.destinations = plan_.destinations.size();
+      const auto end = follow(*store_, options_, invocation_.stop, hangup);
+      if (end && *end == FollowEnd::kReload) {
+        reload();
+        continue;
+      }
+      service_manager::tell_stopping();
+      if (!end) return fail(end.error(), Origin::kMetastore);
+      return *end == FollowEnd::kStopped ? ExitStatus::kDone : worst_of_last_runs();
+    }
+  }
+
+ private:
+  Result<std::uint64_t> run(const transfer::Destination& destination) {
+    const Ending ending =
+        run_one(*store_, destination, plan_.options, plan_.settings, invocation_.stop);
+    if (ending.error) return *ending.error;
+    unreachable_.erase(destination.name);
+    if (ending.summary.selected == 0) return 0;
+    last_runs_[destination.name] = status_of(ending);
+    print_endings({ending}, invocation_.arguments.has("json"));
+    flush_output();
+    return ending.summary.selected;
+  }
+
+  void tell_of(const transfer::Destination& destination, const Error& error,
+               std::chrono::seconds wait) {
+    unreachable_.insert(destination.name);
+    const std::string again = human_duration(wait);
+    log::error("transfer failed", {{"destination", destination.name},
+                                   {"kind", to_string(error.kind)},
+                                   {"error", error.message},
+                                   {"next_try_in", again}});
+    service_manager::tell_status(
+        fmt::format("{}: {}; next try in {}", destination.name, error.message, again));
+  }
+
+  /// Where the new configuration is of no use, the former one stays in effect.
+  void reload() {
+    service_manager::tell_reloading();
+    auto plan = make_plan(invocation_.arguments);
+    auto store = plan ? open_store(plan->settings, Access::kWrite) : std::unexpected(plan.error());
+    if (store) {
+      plan_ = std::move(*plan);
+      store_ = std::move(*store);
+      unreachable_.clear();
+      log::info("configuration reloaded", {{"destinations", plan_.destinations.size()}});
+    } else {
+      log::error("configuration not reloaded", {{"error", store.error().error.message},
+                                                {"next", "the former one stays in effect"}});
+    }
+    service_manager::tell_ready();
+  }
+
+  ExitStatus worst_of_last_runs() const {
+    ExitStatus status = ExitStatus::kDone;
+    for (const auto& [destination, last] : last_runs_) status = worse_of(status, last);
+    return status;
+  }
+
+  const Invocation& invocation_;
+  Plan plan_;
+  std::unique_ptr<metastore::Metastore> store_;
+  FollowOptions options_;
+  std::set<std::string> unreachable_;
+  std::map<std::string, ExitStatus> last_runs_;
+};
+
+Result<std::chrono::milliseconds> exit_when_idle(const Arguments& arguments) {
+  const bool follows = arguments.has("follow");
+  if (follows && (arguments.has("dry-run") || !arguments.positional.empty())) {
+    return make_error(ErrorKind::kInvalid,
+                      "--follow takes what is registered: give it neither --dry-run nor files");
+  }
+  const auto time = arguments.last("exit-when-idle");
+  if (!time) return std::chrono::milliseconds(0);
+  if (!follows) return make_error(ErrorKind::kInvalid, "--exit-when-idle belongs to --follow");
+  auto parsed = parse_duration(*time);
+  if (!parsed) return parsed.error().with_context("--exit-when-idle");
+  return std::max(*parsed, std::chrono::milliseconds(1));
+}
+
+Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
+  const Arguments& arguments = invocation.arguments;
+  const auto idle = idle_status(arguments);
+  if (!idle) return fail(idle.error());
+  const auto idle_time = exit_when_idle(arguments);
+  if (!idle_time) return fail(idle_time.error());
+  auto plan = make_plan(arguments);
+  if (!plan) return std::unexpected(plan.error());
+  if (arguments.has("dry-run")) {
+    return preview(plan->settings, plan->options, arguments.has("json"), *idle);
+  }
+  auto store = open_store(plan->settings, Access::kWrite);
+  if (!store) return std::unexpected(store.error());
+  if (!arguments.has("follow")) return deliver_once(*plan, **store, invocation, *idle);
+  return FollowingTransfer(invocation, *idle_time, std::move(*plan), std::move(*store))
+      .until_stopped();
 }
 
 }  // namespace
@@ -276,10 +410,14 @@ Command transfer_command() {
               "Delivers every registered file that a destination has not got yet, then pushes a\n"
               "control file that lists them with sizes and checksums. With paths or ids: those\n"
               "files only, however often they failed. Without --to: to all configured\n"
-              "destinations, one after the other.",
+              "destinations, one after the other. With --follow: again and again, as files are\n"
+              "registered, until SIGTERM; SIGHUP reads the configuration again.",
           .flags = {{"date", "DAY", "only files of this UTC day: 2026-11-22, today or yesterday"},
                     {"since", "TIME", "only files updated at or after this time"},
                     {"until", "TIME", "only files updated before this time"},
+                    {"follow", "", "keep delivering as files are registered"},
+                    {"exit-when-idle", "TIME",
+                     "with --follow: end when nothing has been pending for this long"},
                     {"dry-run", "", "print what would be delivered; change nothing"},
                     {"json", "", "print the summary as JSON"},
                     {"idle-exit-code", "N", "exit with this code where there was nothing to do"}},

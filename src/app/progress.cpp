@@ -15,33 +15,44 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kRedrawInterval{100};
 
-void log_failure(const transfer::FileOutcome& file, const Error& error) {
+void log_failure(const transfer::FileOutcome& file, const std::string& destination,
+                 const Error& error) {
   log::error("failed", {{"path", file.path},
                         {"id", file.id},
+                        {"destination", destination},
                         {"kind", to_string(error.kind)},
                         {"error", error.message}});
 }
 
 class LogObserver : public transfer::Observer {
  public:
+  explicit LogObserver(std::string destination) : destination_(std::move(destination)) {}
+
   void on_start(std::uint64_t files, std::uint64_t bytes) override {
-    log::info("transfer started", {{"files", files}, {"bytes", bytes}});
+    log::info("transfer started",
+              {{"destination", destination_}, {"files", files}, {"bytes", bytes}});
   }
   void on_bytes(std::uint64_t) override {}
   void on_delivered(const transfer::FileOutcome& file) override {
     log::info("delivered", {{"path", file.path},
                             {"id", file.id},
+                            {"destination", destination_},
+                            {"remote_path", file.remote_path},
                             {"bytes", file.bytes},
                             {"ms", file.duration.count()}});
   }
   void on_failed(const transfer::FileOutcome& file, const Error& error) override {
-    log_failure(file, error);
+    log_failure(file, destination_, error);
   }
+
+ private:
+  std::string destination_;
 };
 
 class BarObserver : public transfer::Observer {
  public:
-  explicit BarObserver(std::FILE* terminal) : terminal_(terminal) {}
+  BarObserver(std::string destination, std::FILE* terminal)
+      : destination_(std::move(destination)), terminal_(terminal) {}
   BarObserver(const BarObserver&) = delete;
   BarObserver& operator=(const BarObserver&) = delete;
   ~BarObserver() override { wipe(); }
@@ -63,7 +74,7 @@ class BarObserver : public transfer::Observer {
   void on_failed(const transfer::FileOutcome& file, const Error& error) override {
     ++progress_.files_done;
     wipe();
-    log_failure(file, error);
+    log_failure(file, destination_, error);
     redraw_if_due();
   }
 
@@ -88,6 +99,7 @@ class BarObserver : public transfer::Observer {
     std::fflush(terminal_);
   }
 
+  std::string destination_;
   std::FILE* terminal_;
   Progress progress_;
   steady_clock::time_point started_;
@@ -126,12 +138,13 @@ std::string progress_line(const Progress& progress, std::size_t width) {
   return text.substr(0, width);
 }
 
-std::unique_ptr<transfer::Observer> make_log_observer() {
-  return std::make_unique<LogObserver>();
+std::unique_ptr<transfer::Observer> make_log_observer(std::string destination) {
+  return std::make_unique<LogObserver>(std::move(destination));
 }
 
-std::unique_ptr<transfer::Observer> make_bar_observer(std::FILE* terminal) {
-  return std::make_unique<BarObserver>(terminal);
+std::unique_ptr<transfer::Observer> make_bar_observer(std::string destination,
+                                                      std::FILE* terminal) {
+  return std::make_unique<BarObserver>(std::move(destination), terminal);
 }
 
 }  // namespace ferry::app

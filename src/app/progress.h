@@ -22,9 +22,9 @@ struct Progress {
 /// One line of at most WIDTH columns, without a line end.
 std::string progress_line(const Progress& progress, std::size_t width);
 
-std::unique_ptr<transfer::Observer> make_log_observer();
+std::unique_ptr<transfer::Observer> make_log_observer(std::string destination);
 
-/// Draws on TERMINAL at most ten times a second; wipes the bar when it goes.
-std::unique_ptr<transfer::Observer> make_bar_observer(std::FILE* terminal);
+/// The same for a person: draws on TERMINAL at most ten times a second; wipes the bar when it goes.
+std::unique_ptr<transfer::Observer> make_bar_observer(std::string destination, std::FILE* terminal);
 
 }  // namespace ferry::app

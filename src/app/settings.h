@@ -77,6 +77,7 @@ struct TransferSettings {
   std::chrono::milliseconds stall_timeout = transfer::Limits{}.stall_timeout;
   Count retries{transfer::Retries{}.limit};
   std::chrono::milliseconds retry_delay = transfer::Retries{}.first_delay;
+  std::chrono::milliseconds retry_after = std::chrono::seconds(30);
   std::chrono::milliseconds connect_timeout = sftp::ConnectOptions{}.timeout;
   std::chrono::milliseconds deadline{0};  // of a whole run; 0: none
 };

@@ -1,6 +1,7 @@
 #include "metastore/jsonl_metastore.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -31,6 +32,13 @@ Result<void> check_path(const FileRecord& record) {
 /// Whether LINE may speak of ID without being parsed: it has the text, or escapes that may hide it.
 bool may_mention(std::string_view line, std::string_view id) {
   return line.find(id) != std::string_view::npos || line.find('\\') != std::string_view::npos;
+}
+
+std::string revision_of(const fs::path& table) {
+  struct stat status{};
+  if (::stat(table.c_str(), &status) != 0) return "none";
+  return fmt::format("{}:{}:{}.{}", status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                     status.st_mtim.tv_nsec);
 }
 
 TransferRecord in_progress_row(const ClaimRequest& request, const Claim& claim, Timestamp now) {
@@ -235,6 +243,17 @@ Result<Metastore::History> JsonlMetastore::history(std::string_view id) {
     return read.error();
   }
   return history;
+}
+
+std::string JsonlMetastore::revision() {
+  return revision_of(layout_.table(kRegistryTable)) + " " +
+         revision_of(layout_.table(kTransferTable));
+}
+
+Result<bool> JsonlMetastore::is_pending() {
+  const std::scoped_lock guard(mutex_);
+  if (auto read = refresh(); !read) return read.error();
+  return view_.open_count() > 0;
 }
 
 std::vector<Metastore::Damage> JsonlMetastore::damages() {

@@ -34,6 +34,8 @@ class JsonlMetastore : public Metastore {
   Result<void> append_transfers(std::span<const TransferRecord> rows) override;
   Result<void> visit(const FileVisitor& visitor) override;
   Result<History> history(std::string_view id) override;
+  std::string revision() override;
+  Result<bool> is_pending() override;
   std::vector<Damage> damages() override;
 
  private:

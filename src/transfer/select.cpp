@@ -35,14 +35,32 @@ class UnmatchedNames {
   std::set<std::string, std::less<>> names_;
 };
 
+std::chrono::milliseconds rest_after(std::int64_t attempts, std::chrono::milliseconds first) {
+  std::chrono::milliseconds rest = std::min(first, kLongestRest);
+  for (std::int64_t i = 1; i < attempts && rest < kLongestRest; ++i) {
+    rest = std::min(rest * 2, kLongestRest);
+  }
+  return rest;
+}
+
+bool is_resting(const metastore::Delivery* delivery, const TransferOptions& options,
+                Timestamp time) {
+  if (delivery == nullptr || delivery->status != metastore::TransferStatus::kFailed) return false;
+  const auto since_failure = time - delivery->date;
+  // After the clock was set back, a failure may lie in the future.
+  return since_failure >= since_failure.zero() &&
+         since_failure < rest_after(delivery->attempt, options.rest_after_failure);
+}
+
 }  // namespace
 
 bool is_selected(const metastore::FileRecord& file, const metastore::Delivery* delivery,
-                 const TransferOptions& options) {
+                 const TransferOptions& options, Timestamp time) {
   const Selection& selection = options.selection;
   if (!selection.updated.contains(file.updated_date)) return false;
   if (selection.names.empty()) {
-    return metastore::is_deliverable(file, delivery, options.max_attempts);
+    return metastore::is_deliverable(file, delivery, options.max_attempts) &&
+           !is_resting(delivery, options, time);
   }
   return std::ranges::any_of(selection.names,
                              [&](const std::string& name) { return is_named(file, name); }) &&
@@ -56,11 +74,13 @@ Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view
                                const TransferOptions& options,
                                const std::function<void(const metastore::FileRecord&)>& take) {
   std::map<std::string, std::uint64_t> elsewhere;
+  const Timestamp time = now();
   UnmatchedNames unmatched(options.selection.names);
   auto visited = metastore.visit(
       [&](const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
         unmatched.see(file);
-        if (!is_selected(file, metastore::find_delivery(deliveries, destination), options)) return;
+        const auto* delivery = metastore::find_delivery(deliveries, destination);
+        if (!is_selected(file, delivery, options, time)) return;
         if (options.landings.contains(file.landing)) {
           take(file);
         } else {

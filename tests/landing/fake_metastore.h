@@ -74,6 +74,8 @@ class FakeMetastore final : public metastore::Metastore {
     return unused();
   }
   Result<History> history(std::string_view) override { return unused(); }
+  std::string revision() override { return {}; }
+  Result<bool> is_pending() override { return unused(); }
   std::vector<Damage> damages() override { return {}; }
 
   /// The next COUNT calls of register_files fail.

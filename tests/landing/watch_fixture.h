@@ -57,6 +57,8 @@ class ObservedMetastore final : public metastore::Metastore {
     return inner_->append_transfers(rows);
   }
   Result<History> history(std::string_view id) override { return inner_->history(id); }
+  std::string revision() override { return inner_->revision(); }
+  Result<bool> is_pending() override { return inner_->is_pending(); }
   std::vector<Damage> damages() override { return inner_->damages(); }
 
   /// False where CONDITION did not come true in time.

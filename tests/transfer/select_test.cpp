@@ -8,8 +8,11 @@ using metastore::Delivery;
 using metastore::FileRecord;
 using metastore::FileState;
 using metastore::TransferStatus;
+using namespace std::chrono_literals;
 
 namespace {
+
+const Timestamp kNow = parse_timestamp("2026-11-22T12:00:00Z").value();
 
 struct Fixture {
   FileRecord file;
@@ -22,13 +25,20 @@ struct Fixture {
     options.max_attempts = 3;
   }
 
-  bool selected() const { return is_selected(file, nullptr, options); }
+  bool selected() const { return is_selected(file, nullptr, options, kNow); }
   bool selected(TransferStatus status, std::int64_t attempt = 1, bool alive = false) const {
     Delivery delivery;
     delivery.status = status;
     delivery.attempt = attempt;
     delivery.claim_alive = alive;
-    return is_selected(file, &delivery, options);
+    return is_selected(file, &delivery, options, kNow);
+  }
+  bool selected_after(std::chrono::milliseconds since_failure, std::int64_t attempt = 1) const {
+    Delivery delivery;
+    delivery.status = TransferStatus::kFailed;
+    delivery.attempt = attempt;
+    delivery.date = kNow - since_failure;
+    return is_selected(file, &delivery, options, kNow);
   }
 };
 
@@ -38,6 +48,20 @@ TEST_CASE_FIXTURE(Fixture, "without conditions: what is ready and not yet delive
   CHECK(selected());
   CHECK(selected(TransferStatus::kFailed));
   CHECK_FALSE(selected(TransferStatus::kSuccessful));
+}
+
+TEST_CASE_FIXTURE(Fixture, "what failed rests, longer after each failure, unless it is named") {
+  options.max_attempts = 1000;
+  CHECK(selected_after(0s));
+  options.rest_after_failure = 10s;
+  CHECK_FALSE(selected_after(9s));
+  CHECK(selected_after(10s));
+  CHECK_FALSE(selected_after(39s, 3));
+  CHECK(selected_after(40s, 3));
+  CHECK(selected_after(1h, 999));
+  CHECK(selected_after(-1s));
+  options.selection.names = {"id-1"};
+  CHECK(selected_after(0s));
 }
 
 TEST_CASE_FIXTURE(Fixture, "a claim counts while its agent lives") {

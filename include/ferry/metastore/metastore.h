@@ -156,6 +156,12 @@ class Metastore {
   };
   virtual Result<History> history(std::string_view id) = 0;
 
+  /// Another one than before where rows may have been added since, by whomever. Reads no row.
+  virtual std::string revision() = 0;
+
+  /// True while an agent may have something to deliver: what the `pending` marker says.
+  virtual Result<bool> is_pending() = 0;
+
   /// Rows that could not be read so far.
   struct Damage {
     std::string table;

@@ -65,11 +65,16 @@ struct Retries {
   std::chrono::milliseconds longest_delay = std::chrono::seconds(30);
 };
 
+inline constexpr std::chrono::milliseconds kLongestRest = std::chrono::hours(1);
+
 struct TransferOptions {
   Selection selection;
   /// Directories of the landing areas, by the registry's `landing` column.
   std::map<std::string, fs::path> landings;
   std::int64_t max_attempts = 5;
+  /// Without names: leaves what failed alone for this long, twice as long after each further
+  /// failure, up to kLongestRest.
+  std::chrono::milliseconds rest_after_failure{0};
   Limits limits;
   BandwidthLimit bandwidth;  // over all connections together
   Retries retries;
