@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/random.h>
 
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -51,6 +52,19 @@ std::string uuid_v7() {
   const std::uint64_t low = generator.low | (std::uint64_t{0b10} << 62);
   return fmt::format("{:08x}-{:04x}-7{:03x}-{:04x}-{:012x}", time >> 16, time & 0xFFFF,
                      generator.high, low >> 48, low & 0xFFFFFFFFFFFF);
+}
+
+std::optional<Timestamp> time_of_uuid(std::string_view uuid) {
+  constexpr std::size_t kLength = 36;
+  if (uuid.size() != kLength || uuid[8] != '-' || uuid[13] != '-' || uuid[14] != '7') {
+    return std::nullopt;
+  }
+  const std::string digits = std::string(uuid.substr(0, 8)).append(uuid.substr(9, 4));
+  std::uint64_t time = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [rest, error] = std::from_chars(digits.data(), end, time, 16);
+  if (error != std::errc{} || rest != end) return std::nullopt;
+  return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(time)));
 }
 
 }  // namespace ferry

@@ -1,7 +1,6 @@
 #include "landing/ignore.h"
 
 #include <fmt/format.h>
-#include <fnmatch.h>
 
 #include <algorithm>
 #include <array>
@@ -65,10 +64,7 @@ bool IgnoreRules::ignores_file(const std::string& path) const {
   if (std::ranges::any_of(kUnfinishedSuffixes, [&](auto end) { return name.ends_with(end); })) {
     return true;
   }
-  return std::ranges::any_of(globs_, [&](const std::string& glob) {
-    return ::fnmatch(glob.c_str(), name.c_str(), 0) == 0 ||
-           ::fnmatch(glob.c_str(), path.c_str(), 0) == 0;
-  });
+  return std::ranges::any_of(globs_, [&](const Glob& glob) { return glob.matches(path); });
 }
 
 std::optional<std::string_view> name_problem(std::string_view name) {

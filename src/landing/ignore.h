@@ -6,19 +6,22 @@
 #include <string_view>
 #include <vector>
 
+#include "ferry/base/glob.h"
+
 namespace ferry::landing {
 
 /// Names that uploads use before they are complete, and what the user does not want.
 class IgnoreRules {
  public:
-  explicit IgnoreRules(std::vector<std::string> globs = {}) : globs_(std::move(globs)) {}
+  explicit IgnoreRules(const std::vector<std::string>& globs = {})
+      : globs_(globs.begin(), globs.end()) {}
 
   /// PATH is relative to the landing area. True for dot files and all below dot directories, for
   /// *.tmp, *.part and *.filepart, and where a glob matches the file's name or PATH.
   bool ignores_file(const std::string& path) const;
 
  private:
-  std::vector<std::string> globs_;
+  std::vector<Glob> globs_;
 };
 
 /// True for the name of a dot file or dot directory.

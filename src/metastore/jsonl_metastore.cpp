@@ -62,7 +62,7 @@ JsonlMetastore::JsonlMetastore(Layout layout, Options options, Access access)
       access_(access),
       registry_(std::string(kRegistryTable), layout_.table(kRegistryTable), layout_.damaged()),
       transfers_(std::string(kTransferTable), layout_.table(kTransferTable), layout_.damaged()),
-      view_(options_.destinations, options_.max_attempts) {}
+      view_(options_) {}
 
 Result<void> JsonlMetastore::open() {
   if (access_ == Access::kWrite) return transact([]() -> Result<void> { return {}; });

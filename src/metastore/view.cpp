@@ -20,11 +20,32 @@ std::size_t View::PathHash::operator()(Index index) const {
   return (*this)(PathKey{file.landing, file.path});
 }
 
-View::View(const std::vector<std::string>& wanted, std::int64_t max_attempts)
-    : max_attempts_(max_attempts),
+View::View(const Options& options)
+    : wanted_by_(options.wanted_by),
+      any_delivery_is_enough_(!options.wanted_by && options.destinations.empty()),
+      max_attempts_(options.max_attempts),
       by_id_(0, IdHash{&files_}, IdEqual{&files_}),
       latest_(0, PathHash{&files_}, PathEqual{&files_}) {
-  for (const std::string& destination : wanted) wanted_.push_back(symbols_.intern(destination));
+  std::vector<Symbol>& everybody = wanted_sets_.emplace_back();
+  for (const std::string& name : options.destinations) everybody.push_back(symbols_.intern(name));
+}
+
+std::uint32_t View::wanted_set(std::vector<Symbol> destinations) {
+  const auto known = std::ranges::find(wanted_sets_, destinations);
+  if (known == wanted_sets_.end()) {
+    wanted_sets_.push_back(std::move(destinations));
+    return static_cast<std::uint32_t>(wanted_sets_.size() - 1);
+  }
+  return static_cast<std::uint32_t>(known - wanted_sets_.begin());
+}
+
+std::uint32_t View::who_wants(const FileRecord& row) {
+  if (!wanted_by_) return 0;
+  std::vector<Symbol> destinations;
+  for (const std::string_view name : wanted_by_(row.landing, row.path)) {
+    destinations.push_back(symbols_.intern(name));
+  }
+  return wanted_set(std::move(destinations));
 }
 
 void View::clear() {
@@ -63,6 +84,7 @@ void View::set_path(Index index, bool is_new, const FileRecord& row) {
   File& file = files_[index];
   const Symbol landing = symbols_.intern(row.landing);
   if (!is_new && file.landing == landing && file.path == row.path) return;
+  file.wanted = who_wants(row);
 
   bool was_latest = is_new;
   if (!is_new) {
@@ -210,13 +232,14 @@ bool View::may_be_tried(const DeliveryRow* row) const {
 
 template <typename Predicate>
 bool View::any_wanted(const File& file, Predicate predicate) const {
-  return std::any_of(wanted_.begin(), wanted_.end(),
-                     [&](Symbol destination) { return predicate(find_row(file, destination)); });
+  return std::ranges::any_of(wanted_sets_[file.wanted], [&](Symbol destination) {
+    return predicate(find_row(file, destination));
+  });
 }
 
 bool View::is_undelivered(Index index) const {
   const File& file = files_[index];
-  if (!wanted_.empty()) {
+  if (!any_delivery_is_enough_) {
     return any_wanted(file, [](const DeliveryRow* row) {
       return row == nullptr || row->status != TransferStatus::kSuccessful;
     });
@@ -228,7 +251,7 @@ bool View::is_undelivered(Index index) const {
 }
 
 bool View::wanted_may_take(const File& file) const {
-  if (!wanted_.empty()) {
+  if (!any_delivery_is_enough_) {
     return any_wanted(file, [this](const DeliveryRow* row) { return may_be_tried(row); });
   }
   bool may_be_taken = file.first_delivery == kNone;

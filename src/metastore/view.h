@@ -22,8 +22,8 @@ class View {
   /// A file, numbered in the order in which the registry named them first.
   using Index = std::uint32_t;
 
-  /// WANTED and MAX_ATTEMPTS as in Options.
-  View(const std::vector<std::string>& wanted, std::int64_t max_attempts);
+  /// Looks at who wants what, and at max_attempts.
+  explicit View(const Options& options);
 
   void apply(const FileRecord& row);
   void apply(const TransferRecord& row);
@@ -63,6 +63,7 @@ class View {
     Checksum checksum;
     Symbol landing = Interner::kEmpty;
     Symbol reason = Interner::kEmpty;
+    std::uint32_t wanted = 0;  // of wanted_sets_
     std::uint32_t first_delivery = kNone;
     FileSource source = FileSource::kImport;
     FileState state = FileState::kReady;
@@ -124,6 +125,8 @@ class View {
   Index insert(std::string_view id);
   void set_path(Index index, bool is_new, const FileRecord& row);
   DeliveryRow& delivery_row(std::uint32_t& first, Symbol destination);
+  std::uint32_t wanted_set(std::vector<Symbol> destinations);
+  std::uint32_t who_wants(const FileRecord& row);
   bool wanted_may_take(const File& file) const;
   void count_open(File& file);
   template <typename Predicate>
@@ -132,8 +135,11 @@ class View {
   bool may_be_tried(const DeliveryRow* row) const;
 
   Interner symbols_;
-  std::vector<Symbol> wanted_;
-  std::int64_t max_attempts_;
+  const WantedBy wanted_by_;
+  const bool any_delivery_is_enough_;
+  const std::int64_t max_attempts_;
+  /// Few, however many files there are. The first is that of Options::destinations.
+  std::vector<std::vector<Symbol>> wanted_sets_;
 
   std::pmr::monotonic_buffer_resource texts_;
   std::deque<File> files_;

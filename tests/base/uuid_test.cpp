@@ -17,3 +17,15 @@ TEST_CASE("ids have the form of version 7, sort by time, and are never the same"
     last = id;
   }
 }
+
+TEST_CASE("an id tells when it was made; other texts do not") {
+  const auto before = now();
+  const auto made = time_of_uuid(uuid_v7());
+  REQUIRE(made);
+  CHECK(*made >= before);
+  CHECK(*made <= now() + std::chrono::seconds(1));
+  CHECK(time_of_uuid("0199b0a2-7c00-7000-8000-000000000000").value().time_since_epoch().count() ==
+        0x0199b0a27c00);
+  CHECK_FALSE(time_of_uuid("0199b0a2-7c00-4000-8000-000000000000"));
+  CHECK_FALSE(time_of_uuid("2026-03-01"));
+}

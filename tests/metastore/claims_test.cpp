@@ -209,5 +209,37 @@ TEST_CASE_FIXTURE(StoreFixture, "without named destinations one delivery is enou
   CHECK(exists("pending"));
 }
 
+TEST_CASE_FIXTURE(StoreFixture, "the marker follows who wants which file") {
+  std::map<std::string, int> asked;
+  Options by_path = options();
+  by_path.wanted_by = [&](std::string_view, const std::string& path) {
+    ++asked[path];
+    return path == "x.csv" ? std::vector<std::string_view>{"lake"}
+                           : std::vector<std::string_view>{};
+  };
+  auto store = must(open_metastore(directory(), by_path));
+  put(*store, found("nobody's.csv", "one"));
+  CHECK_FALSE(exists("pending"));
+  const auto id = put(*store, found("x.csv", "one")).id;
+  CHECK(exists("pending"));
+  append(*store, row(id, kSuccessful));
+  CHECK(exists("pending"));
+  TransferRecord elsewhere = row(id, kSuccessful);
+  elsewhere.destination = "lake";
+  append(*store, elsewhere);
+  CHECK_FALSE(exists("pending"));
+  CHECK(asked["x.csv"] == 1);
+}
+
+TEST_CASE_FIXTURE(StoreFixture, "a version that nobody wants is not replaced but stays") {
+  Options nobody = options();
+  nobody.wanted_by = [](std::string_view, const std::string&) {
+    return std::vector<std::string_view>{};
+  };
+  auto store = must(open_metastore(directory(), nobody));
+  put(*store, found("x.csv", "one"));
+  CHECK(put(*store, found("x.csv", "other")).superseded_id.empty());
+}
+
 }  // namespace
 }  // namespace ferry::metastore

@@ -25,11 +25,17 @@
 
 namespace ferry::metastore {
 
+using WantedBy =
+    std::function<std::vector<std::string_view>(std::string_view landing, const std::string& path)>;
+
 struct Options {
   /// How long to wait for other writers before kBusy.
   std::chrono::milliseconds lock_timeout = std::chrono::seconds(30);
   /// The destinations that want every file. Empty: whichever the logs name; one delivery is enough.
   std::vector<std::string> destinations;
+  /// Where it depends on the file: the names of the destinations that want it, instead of
+  /// `destinations`. Asked once for each version of a file; the names outlive the metastore.
+  WantedBy wanted_by;
   /// Other labels that the registry's `landing` column may have for an area, and the area's own:
   /// an area that was watched by its path before it got a name is the same area.
   std::map<std::string, std::string> landing_aliases;

@@ -1,0 +1,64 @@
+// Names made from what is known of a file or a batch: "{date:%Y/%m}/{stem}-{id}{ext}".
+//
+// A word in braces is a variable, "{{" and "}}" are braces. {date:FORMAT} takes a format of
+// strftime(3) and is in UTC; {date} alone is 2026-11-22. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ferry/base/result.h"
+#include "ferry/base/time.h"
+
+namespace ferry::transfer {
+
+class NameTemplate {
+ public:
+  /// For remote names: {path}, relative to the landing area; {dir} and {name}, its two halves;
+  /// {stem} and {ext}, the name's, where {ext} has its dot; {landing}; {id}; {date}: of the file's
+  /// registration. kInvalid says what is wrong with TEXT.
+  static Result<NameTemplate> for_files(std::string_view text);
+  /// For control files: {batch_id}, {destination}, {date}: of the batch. No directory.
+  static Result<NameTemplate> for_control_files(std::string_view text);
+
+  const std::string& text() const { return text_; }
+  bool has_variables() const;
+  /// Whether the template itself, without any variable, ends with END.
+  bool ends_with(std::string_view end) const;
+
+  struct File {
+    std::string_view path;
+    std::string_view landing;
+    std::string_view id;
+    Timestamp date;
+  };
+  /// A relative path without empty, "." or ".." components; kAbnormal where none comes out.
+  Result<std::string> render(const File& file) const;
+
+  struct Batch {
+    std::string_view id;
+    std::string_view destination;
+    Timestamp date;
+  };
+  /// A file name; kInvalid where none comes out.
+  Result<std::string> render(const Batch& batch) const;
+
+ private:
+  struct Piece {
+    bool is_variable = false;
+    std::string text;    // literal, or the variable's name
+    std::string format;  // of {date}
+  };
+  template <typename Value>
+  std::string fill(Value value_of, Timestamp date) const;
+  static Result<NameTemplate> parse(std::string_view text,
+                                    const std::vector<std::string_view>& variables);
+  static Result<Piece> parse_variable(std::string_view word,
+                                      const std::vector<std::string_view>& variables);
+
+  std::string text_;
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace ferry::transfer

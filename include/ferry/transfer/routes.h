@@ -1,0 +1,80 @@
+// Routes: which destinations want a file, under which name, and what happens to it on the way.
+//
+// Data flow: the configuration gives Routes; the metastore asks them once for each file version who
+// wants it (so that status and the `pending` marker follow them); the agent asks them for the route
+// of each file that it selects. Routes are never stored: a changed configuration holds for all that
+// is not delivered yet. Pure, immutable, thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ferry/base/acceptance.h"
+#include "ferry/base/file.h"
+#include "ferry/base/glob.h"
+#include "ferry/base/result.h"
+#include "ferry/metastore/records.h"
+#include "ferry/transfer/name_template.h"
+#include "ferry/transfer/transform.h"
+
+namespace ferry::transfer {
+
+/// What becomes of the source once all destinations that want it have it.
+enum class AfterDelivery : std::uint8_t { kKeep, kArchive, kDelete };
+
+struct Route {
+  std::string name;
+  std::vector<Glob> match;                // one of them has to match; empty: all files
+  std::vector<std::string> landings;      // names of landing areas; empty: all
+  std::vector<std::string> destinations;  // names
+  std::vector<TransformSpec> transforms;  // in this order
+  std::optional<NameTemplate> rename;     // without: the file's own path
+  AcceptancePolicy acceptance;            // what the agent looks at before it sends
+  AfterDelivery after = AfterDelivery::kKeep;
+  fs::path archive;  // with kArchive: a local directory
+
+  /// A file whose landing area is not known (it is empty) may have come from any.
+  bool takes(std::string_view landing, const std::string& path) const;
+};
+
+enum class Routing : std::uint8_t {
+  kFirst,  // the first route that takes the file decides
+  kAll,    // every route that takes it; for each destination the first that names it
+};
+
+class Routes {
+ public:
+  Routes(Routing routing, std::vector<Route> routes)
+      : routing_(routing), routes_(std::move(routes)) {}
+
+  /// The route by which a file goes to DESTINATION; null: it does not go there.
+  const Route* find(std::string_view landing, const std::string& path,
+                    std::string_view destination) const;
+
+  /// Names of all destinations that want the file, each once; they live as long as this object.
+  std::vector<std::string_view> wanted_by(std::string_view landing, const std::string& path) const;
+
+  /// What is to become of the source; where several routes take the file, the most careful answer:
+  /// keeping outweighs archiving, which outweighs deleting. Null: keep it.
+  const Route* route_after_delivery(std::string_view landing, const std::string& path) const;
+
+  const std::vector<Route>& all() const { return routes_; }
+
+ private:
+  template <typename Visitor>
+  void for_each_taking(std::string_view landing, const std::string& path, Visitor visit) const;
+
+  Routing routing_;
+  std::vector<Route> routes_;
+};
+
+/// All suffixes of the route's transforms, such as ".csv.gz".
+std::string suffix_of(const Route& route);
+
+/// The name that FILE gets below a destination's directory: the route's template, followed by what
+/// the transforms add, unless the template ends with that itself. ROUTE may be null.
+Result<std::string> remote_name(const Route* route, const metastore::FileRecord& file);
+
+}  // namespace ferry::transfer

@@ -1,0 +1,84 @@
+#include "ferry/transfer/routes.h"
+
+#include <algorithm>
+
+#include "ferry/base/uuid.h"
+
+namespace ferry::transfer {
+
+bool Route::takes(std::string_view landing, const std::string& path) const {
+  if (!landings.empty() && !landing.empty() &&
+      std::ranges::find(landings, landing) == landings.end()) {
+    return false;
+  }
+  return match.empty() ||
+         std::ranges::any_of(match, [&](const Glob& glob) { return glob.matches(path); });
+}
+
+/// Ends where VISIT returns true.
+template <typename Visitor>
+void Routes::for_each_taking(std::string_view landing, const std::string& path,
+                             Visitor visit) const {
+  for (const Route& route : routes_) {
+    if (!route.takes(landing, path)) continue;
+    if (visit(route) || routing_ == Routing::kFirst) return;
+  }
+}
+
+const Route* Routes::find(std::string_view landing, const std::string& path,
+                          std::string_view destination) const {
+  const Route* found = nullptr;
+  for_each_taking(landing, path, [&](const Route& route) {
+    if (std::ranges::find(route.destinations, destination) != route.destinations.end()) {
+      found = &route;
+    }
+    return found != nullptr;
+  });
+  return found;
+}
+
+std::vector<std::string_view> Routes::wanted_by(std::string_view landing,
+                                                const std::string& path) const {
+  std::vector<std::string_view> names;
+  for_each_taking(landing, path, [&](const Route& route) {
+    for (const std::string& name : route.destinations) {
+      if (std::ranges::find(names, name) == names.end()) names.emplace_back(name);
+    }
+    return false;
+  });
+  return names;
+}
+
+const Route* Routes::route_after_delivery(std::string_view landing, const std::string& path) const {
+  const Route* most_careful = nullptr;
+  for_each_taking(landing, path, [&](const Route& route) {
+    if (most_careful == nullptr || route.after < most_careful->after) most_careful = &route;
+    return false;
+  });
+  return most_careful;
+}
+
+std::string suffix_of(const Route& route) {
+  std::string suffix;
+  for (const TransformSpec& transform : route.transforms) suffix += transform.suffix;
+  return suffix;
+}
+
+Result<std::string> remote_name(const Route* route, const metastore::FileRecord& file) {
+  if (route == nullptr) return file.path;
+  std::string name = file.path;
+  if (route->rename) {
+    auto rendered =
+        route->rename->render({.path = file.path,
+                               .landing = file.landing,
+                               .id = file.id,
+                               .date = time_of_uuid(file.id).value_or(file.updated_date)});
+    if (!rendered) return rendered;
+    name = std::move(*rendered);
+  }
+  const std::string suffix = suffix_of(*route);
+  if (!route->rename || !route->rename->ends_with(suffix)) name += suffix;
+  return name;
+}
+
+}  // namespace ferry::transfer

@@ -1,0 +1,90 @@
+#include "ferry/transfer/routes.h"
+
+#include <doctest/doctest.h>
+
+using namespace ferry;
+using namespace ferry::transfer;
+using Names = std::vector<std::string_view>;
+
+namespace {
+
+Route route(std::string name, std::vector<Glob> match, std::vector<std::string> destinations) {
+  Route result;
+  result.name = std::move(name);
+  result.match = std::move(match);
+  result.destinations = std::move(destinations);
+  return result;
+}
+
+std::vector<Route> three() {
+  return {route("csv", {Glob("*.csv")}, {"a", "b"}), route("in", {Glob("in/*")}, {"b", "c"}),
+          route("rest", {}, {"d"})};
+}
+
+metastore::FileRecord file(std::string path) {
+  metastore::FileRecord record;
+  record.id = "some-id";
+  record.path = std::move(path);
+  record.landing = "partners";
+  record.updated_date = parse_timestamp("2026-11-22T10:00:00Z").value();
+  return record;
+}
+
+}  // namespace
+
+TEST_CASE("the first route that takes a file decides") {
+  const Routes routes(Routing::kFirst, three());
+  CHECK(routes.wanted_by("x", "in/1.csv") == Names{"a", "b"});
+  CHECK(routes.wanted_by("x", "in/1.txt") == Names{"b", "c"});
+  CHECK(routes.wanted_by("x", "1.txt") == Names{"d"});
+  CHECK(routes.find("x", "in/1.csv", "b")->name == "csv");
+  CHECK(routes.find("x", "in/1.csv", "c") == nullptr);
+}
+
+TEST_CASE("or all that take it, and for each destination the first of them") {
+  const Routes routes(Routing::kAll, three());
+  CHECK(routes.wanted_by("x", "in/1.csv") == Names{"a", "b", "c", "d"});
+  CHECK(routes.find("x", "in/1.csv", "b")->name == "csv");
+  CHECK(routes.find("x", "in/1.csv", "c")->name == "in");
+}
+
+TEST_CASE("a route may hold for some landing areas only") {
+  auto only = route("only", {}, {"a"});
+  only.landings = {"partners"};
+  const Routes routes(Routing::kFirst, {only});
+  CHECK(routes.wanted_by("partners", "1") == Names{"a"});
+  CHECK(routes.wanted_by("others", "1").empty());
+  INFO("a row that names no area may have come from any");
+  CHECK(routes.wanted_by("", "1") == Names{"a"});
+}
+
+TEST_CASE("of several answers to what becomes of the source the most careful one holds") {
+  auto routes = three();
+  routes[0].after = AfterDelivery::kDelete;
+  routes[1].after = AfterDelivery::kArchive;
+  routes[2].after = AfterDelivery::kDelete;
+  CHECK(Routes(Routing::kFirst, routes).route_after_delivery("x", "in/1.csv")->name == "csv");
+  CHECK(Routes(Routing::kAll, routes).route_after_delivery("x", "in/1.csv")->name == "in");
+  CHECK(Routes(Routing::kAll, {}).route_after_delivery("x", "in/1.csv") == nullptr);
+}
+
+TEST_CASE("a remote name ends with what the transforms add, unless the template does") {
+  Route gz = route("gz", {}, {"a"});
+  CHECK(remote_name(nullptr, file("in/a.csv")).value() == "in/a.csv");
+  CHECK(remote_name(&gz, file("in/a.csv")).value() == "in/a.csv");
+  gz.transforms = {{.name = "gzip", .suffix = ".gz", .action = Gzip{}},
+                   {.name = "seal", .suffix = ".pgp", .action = FilterCommand{}}};
+  CHECK(remote_name(&gz, file("in/a.csv")).value() == "in/a.csv.gz.pgp");
+  gz.rename = NameTemplate::for_files("{date:%Y}/{name}").value();
+  CHECK(remote_name(&gz, file("in/a.csv")).value() == "2026/a.csv.gz.pgp");
+  gz.rename = NameTemplate::for_files("{stem}.gz.pgp").value();
+  CHECK(remote_name(&gz, file("in/a.csv")).value() == "a.gz.pgp");
+}
+
+TEST_CASE("the date in a name is that of the registration, whatever happens to the record later") {
+  Route dated = route("dated", {}, {"a"});
+  dated.rename = NameTemplate::for_files("{date:%Y-%m-%d}").value();
+  auto record = file("a");
+  record.id = "0199b0a2-7c00-7000-8000-000000000000";
+  CHECK(remote_name(&dated, record).value() == "2025-10-04");
+}
