@@ -16,8 +16,9 @@ using nlohmann::ordered_json;
 const std::vector<std::string_view>& standing_names() {
   using enum Standing;
   static const std::vector<std::string_view> names = {
-      to_string(kPending),     to_string(kInProgress), to_string(kSuccessful), to_string(kFailed),
-      to_string(kQuarantined), to_string(kSuperseded), to_string(kMissing)};
+      to_string(kPending), to_string(kInProgress),  to_string(kSuccessful),
+      to_string(kFailed),  to_string(kQuarantined), to_string(kSuperseded),
+      to_string(kMissing), to_string(kUnrouted)};
   return names;
 }
 
@@ -81,17 +82,16 @@ Outcome<ExitStatus> run_list(const Invocation& invocation) {
   if (!store) return std::unexpected(store.error());
 
   const bool as_json = invocation.arguments.has("json");
-  const auto destination = invocation.arguments.last("destination");
-  const auto visited = visit_standings(
-      **store, destination ? std::vector{*destination} : settings->configured_destinations,
-      [&](const StandingRow& row) {
-        if (*standing && row.standing != **standing) return;
-        if (as_json) {
-          print_json(to_json(row));
-        } else {
-          print(to_text(row));
-        }
-      });
+  const auto visited =
+      visit_standings(**store, standing_query(*settings, invocation.arguments.last("destination")),
+                      [&](const StandingRow& row) {
+                        if (*standing && row.standing != **standing) return;
+                        if (as_json) {
+                          print_json(to_json(row));
+                        } else {
+                          print(to_text(row));
+                        }
+                      });
   if (!visited) return fail(visited.error(), Origin::kMetastore);
   return ExitStatus::kDone;
 }
@@ -106,8 +106,8 @@ Command list_command() {
           .description =
               "Lists every file, oldest first: status, size, date of the status, path, reason.",
           .flags = {{"status", "STATUS",
-                     "only pending, in_progress, successful, failed, quarantined, superseded or "
-                     "missing",
+                     "only pending, in_progress, successful, failed, quarantined, superseded, "
+                     "missing or unrouted",
                      standing_names()},
                     {"destination", "NAME", "only where files stand with this destination"},
                     {"json", "", "print one JSON object a line"}},

@@ -18,7 +18,7 @@ using nlohmann::ordered_json;
 
 constexpr std::array kShown{Standing::kPending, Standing::kInProgress,  Standing::kSuccessful,
                             Standing::kFailed,  Standing::kQuarantined, Standing::kSuperseded,
-                            Standing::kMissing};
+                            Standing::kMissing, Standing::kUnrouted};
 
 struct Oldest {
   Timestamp since;
@@ -101,10 +101,10 @@ std::string to_text(const Report& report) {
   return text;
 }
 
-Outcome<ExitStatus> print_report(metastore::Metastore& store,
-                                 const std::vector<std::string>& destinations, bool as_json) {
+Outcome<ExitStatus> print_report(metastore::Metastore& store, const StandingQuery& query,
+                                 bool as_json) {
   Report report;
-  const auto visited = visit_standings(store, destinations, [&](const StandingRow& row) {
+  const auto visited = visit_standings(store, query, [&](const StandingRow& row) {
     report.all.add(row);
     report.by_destination[std::string(row.destination)].add(row);
   });
@@ -118,12 +118,11 @@ Outcome<ExitStatus> print_report(metastore::Metastore& store,
   return ExitStatus::kDone;
 }
 
-Outcome<ExitStatus> print_metrics(metastore::Metastore& store,
-                                  const std::vector<std::string>& destinations,
+Outcome<ExitStatus> print_metrics(metastore::Metastore& store, const StandingQuery& query,
                                   std::int64_t max_attempts) {
-  Metrics metrics(destinations, max_attempts);
+  Metrics metrics(query.destinations, max_attempts);
   const auto visited =
-      visit_standings(store, destinations, [&](const StandingRow& row) { metrics.add(row); });
+      visit_standings(store, query, [&](const StandingRow& row) { metrics.add(row); });
   if (!visited) return fail(visited.error(), Origin::kMetastore);
   print(metrics.to_prometheus(store.damages().size(), now()));
   return ExitStatus::kDone;
@@ -139,12 +138,11 @@ Outcome<ExitStatus> run_status(const Invocation& invocation) {
   auto store = open_store(*settings, Access::kRead);
   if (!store) return std::unexpected(store.error());
 
-  const auto wanted = arguments.last("destination");
-  const auto destinations = wanted ? std::vector{*wanted} : settings->configured_destinations;
+  const auto query = standing_query(*settings, arguments.last("destination"));
   if (arguments.has("prometheus")) {
-    return print_metrics(**store, destinations, settings->transfer.max_attempts.value);
+    return print_metrics(**store, query, settings->transfer.max_attempts.value);
   }
-  return print_report(**store, destinations, arguments.has("json"));
+  return print_report(**store, query, arguments.has("json"));
 }
 
 }  // namespace

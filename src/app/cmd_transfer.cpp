@@ -10,6 +10,7 @@
 #include "app/follow.h"
 #include "app/output.h"
 #include "app/progress.h"
+#include "app/routing.h"
 #include "app/run_deadline.h"
 #include "app/service_manager.h"
 #include "app/setup.h"
@@ -81,7 +82,6 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
   if (arguments.has("follow")) options.rest_after_failure = given.retry_after;
   options.verify = given.verify;
   options.batch = given.batch;
-  options.bandwidth = given.bandwidth_limit;
   options.limits.window_bytes = given.window.value;
   options.limits.files_in_flight = static_cast<std::size_t>(given.files_in_flight.value);
   options.limits.stall_timeout = given.stall_timeout;
@@ -90,6 +90,8 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
   options.fsync = given.fsync ? transfer::Fsync::kWhereOffered : transfer::Fsync::kNever;
   options.control_files = settings.general.metastore / "batches";
   options.journals = settings.general.metastore / "journals";
+  options.spool = given.spool.empty() ? settings.general.metastore / "spool" : given.spool;
+  options.spool_limit = given.spool_limit.value;
   return options;
 }
 
@@ -108,26 +110,55 @@ Result<std::vector<transfer::Destination>> resolve_destinations(const Settings& 
   return resolved;
 }
 
-Outcome<ExitStatus> preview(const Settings& settings, const transfer::TransferOptions& options,
-                            bool as_json, ExitStatus idle) {
-  auto store = open_store(settings, Access::kRead);
+/// What the configuration and the command line say about delivering.
+struct Plan {
+  Settings settings;
+  transfer::TransferOptions options;  // but for the routes
+  std::vector<transfer::Destination> destinations;
+  std::shared_ptr<const transfer::Routes> routes;
+
+  /// Routes speak of configured destinations only: another one, given by --to, gets every file.
+  transfer::TransferOptions options_for(const std::string& destination) const {
+    transfer::TransferOptions result = options;
+    const auto& configured = settings.configured_destinations;
+    if (std::ranges::find(configured, destination) != configured.end()) {
+      result.routes = routes.get();
+    }
+    return result;
+  }
+};
+
+/// The name that the file is to get at the destination; its own path where none can be made.
+std::string name_at(const std::string& destination, const metastore::FileRecord& file,
+                    const transfer::Routes* routes) {
+  if (routes == nullptr) return file.path;
+  return transfer::remote_name(routes->find(file.landing, file.path, destination), file)
+      .value_or(file.path);
+}
+
+Outcome<ExitStatus> preview(const Plan& plan, bool as_json, ExitStatus idle) {
+  auto store = open_store(plan.settings, Access::kRead);
   if (!store) return std::unexpected(store.error());
   bool any = false;
-  for (const DestinationSettings& destination : settings.destinations) {
+  for (const transfer::Destination& destination : plan.destinations) {
+    const auto options = plan.options_for(destination.name);
     const auto files = transfer::select(**store, destination.name, options);
     if (!files) return fail(files.error());
     for (const metastore::FileRecord& file : *files) {
       any = true;
+      const std::string name = name_at(destination.name, file, options.routes);
       const ordered_json size = file.identity ? ordered_json(file.identity->size) : ordered_json();
       if (as_json) {
         print_json({{"destination", destination.name},
                     {"id", file.id},
                     {"path", file.path},
                     {"landing", file.landing},
-                    {"size", size}});
+                    {"size", size},
+                    {"remote_name", name}});
       } else {
-        print(
-            fmt::format("would deliver {} to {}\n", escape_controls(file.path), destination.name));
+        print(fmt::format("would deliver {} to {}{}\n", escape_controls(file.path),
+                          destination.name,
+                          name == file.path ? "" : " as " + escape_controls(name)));
       }
     }
   }
@@ -182,25 +213,22 @@ std::unique_ptr<transfer::Observer> make_observer(const Settings& settings,
 }
 
 Ending run_one(metastore::Metastore& store, const transfer::Destination& destination,
-               const transfer::TransferOptions& options, const Settings& settings,
-               StopToken& stop) {
-  const auto observer = make_observer(settings, destination.name);
-  auto summary = transfer::deliver(store, destination, options, *observer, stop);
+               const Plan& plan, StopToken& stop) {
+  const auto observer = make_observer(plan.settings, destination.name);
+  auto summary =
+      transfer::deliver(store, destination, plan.options_for(destination.name), *observer, stop);
   if (!summary) return {destination.name, {}, summary.error()};
   return {destination.name, std::move(*summary), std::nullopt};
 }
 
 /// One destination's trouble does not keep the others from their files.
-std::vector<Ending> run_all(metastore::Metastore& store,
-                            const std::vector<transfer::Destination>& destinations,
-                            const transfer::TransferOptions& options, const Settings& settings,
-                            StopToken& stop) {
+std::vector<Ending> run_all(metastore::Metastore& store, const Plan& plan, StopToken& stop) {
   std::vector<Ending> endings;
-  for (const transfer::Destination& destination : destinations) {
+  for (const transfer::Destination& destination : plan.destinations) {
     if (stop.stop_requested()) break;
-    endings.push_back(run_one(store, destination, options, settings, stop));
+    endings.push_back(run_one(store, destination, plan, stop));
     const auto& error = endings.back().error;
-    if (error && destinations.size() > 1) {
+    if (error && plan.destinations.size() > 1) {
       log::error("transfer failed", {{"destination", destination.name},
                                      {"kind", to_string(error->kind)},
                                      {"error", error->message}});
@@ -242,13 +270,6 @@ bool was_cut_short(const std::vector<Ending>& endings, std::size_t destinations)
              });
 }
 
-/// What the configuration and the command line say about delivering.
-struct Plan {
-  Settings settings;
-  transfer::TransferOptions options;
-  std::vector<transfer::Destination> destinations;
-};
-
 Outcome<Plan> make_plan(const Arguments& arguments) {
   auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
@@ -257,14 +278,15 @@ Outcome<Plan> make_plan(const Arguments& arguments) {
   if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
   auto destinations = resolve_destinations(*settings);
   if (!destinations) return fail(destinations.error());
-  return Plan{std::move(*settings), std::move(*options), std::move(*destinations)};
+  auto routes = make_routes(*settings);
+  return Plan{std::move(*settings), std::move(*options), std::move(*destinations),
+              std::move(routes)};
 }
 
 Outcome<ExitStatus> deliver_once(const Plan& plan, metastore::Metastore& store,
                                  const Invocation& invocation, ExitStatus idle) {
   const RunDeadline deadline(plan.settings.transfer.deadline, invocation.stop);
-  const auto endings =
-      run_all(store, plan.destinations, plan.options, plan.settings, invocation.stop);
+  const auto endings = run_all(store, plan, invocation.stop);
   print_endings(endings, invocation.arguments.has("json"));
   if (deadline.has_passed() && was_cut_short(endings, plan.destinations.size())) {
     log::error("the deadline has passed, what is not delivered stays pending",
@@ -312,8 +334,7 @@ class FollowingTransfer {
 
  private:
   Result<std::uint64_t> run(const transfer::Destination& destination) {
-    const Ending ending =
-        run_one(*store_, destination, plan_.options, plan_.settings, invocation_.stop);
+    const Ending ending = run_one(*store_, destination, plan_, invocation_.stop);
     if (ending.error) return *ending.error;
     unreachable_.erase(destination.name);
     if (ending.summary.selected == 0) return 0;
@@ -389,7 +410,7 @@ Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
   auto plan = make_plan(arguments);
   if (!plan) return std::unexpected(plan.error());
   if (arguments.has("dry-run")) {
-    return preview(plan->settings, plan->options, arguments.has("json"), *idle);
+    return preview(*plan, arguments.has("json"), *idle);
   }
   auto store = open_store(plan->settings, Access::kWrite);
   if (!store) return std::unexpected(store.error());

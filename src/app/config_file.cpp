@@ -1,12 +1,15 @@
 #include "app/config_file.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <tuple>
 
 #include <toml++/toml.h>
 
+#include "app/config_rules.h"
 #include "app/options.h"
+#include "app/routing.h"
 #include "app/text.h"
 
 namespace ferry::app {
@@ -17,10 +20,6 @@ constexpr std::string_view kKeyCharacters =
 
 /// NAME as a key: bare where TOML allows it, else quoted.
 std::string key_text(std::string_view name);
-
-bool is_named(Section section) {
-  return section == Section::kLanding || section == Section::kDestination;
-}
 
 std::optional<Value> value_of(const toml::node& node) {
   if (const auto* flag = node.as_boolean()) return Value(flag->get());
@@ -43,6 +42,8 @@ class Loader {
 
   Configuration load(const toml::table& root) {
     load_root(root);
+    // What is wrong in itself would only be found wrong a second time.
+    if (loaded_.problems.empty()) look_for_contradictions();
     std::ranges::stable_sort(loaded_.problems, {}, [](const Problem& problem) {
       return std::tuple(problem.line, problem.column);
     });
@@ -53,6 +54,26 @@ class Loader {
   void complain(const toml::node& node, std::string message) {
     loaded_.problems.push_back(
         {node.source().begin.line, node.source().begin.column, std::move(message)});
+  }
+
+  void look_for_contradictions() {
+    for (Contradiction& found : find_contradictions(loaded_.settings)) {
+      auto place = places_.find(place_of(found.section, found.name, found.key));
+      if (place == places_.end()) place = places_.find(place_of(found.section, found.name, ""));
+      Problem problem{
+          0, 0,
+          fmt::format("{}.{}: {}", to_string(found.section), key_text(found.name), found.message)};
+      if (place != places_.end()) {
+        problem.line = place->second.line;
+        problem.column = place->second.column;
+      }
+      loaded_.problems.push_back(std::move(problem));
+    }
+  }
+
+  using Place = std::tuple<Section, std::string, std::string>;  // section, name, key
+  static Place place_of(Section section, std::string_view name, std::string_view key) {
+    return {section, std::string(name), std::string(key)};
   }
 
   Scope scope() { return {&loaded_.settings, nullptr, nullptr, base_}; }
@@ -80,12 +101,21 @@ class Loader {
       complain(node, fmt::format("{}: expected a table, [{}{}]", name, name,
                                  is_named(section) ? ".NAME" : ""));
     } else if (is_named(section)) {
-      for (const auto& [entry, entry_node] : *table) {
-        load_entry(section, std::string(entry.str()), entry_node);
-      }
+      load_entries(section, *table);
     } else {
       load_table(section, name, *table, scope());
     }
+  }
+
+  /// In the order of the file: for routes it matters.
+  void load_entries(Section section, const toml::table& table) {
+    std::vector<std::pair<std::string, const toml::node*>> entries;
+    for (const auto& [name, node] : table) entries.emplace_back(name.str(), &node);
+    std::ranges::stable_sort(entries, {}, [](const auto& entry) {
+      const auto& begin = entry.second->source().begin;
+      return std::pair(begin.line, begin.column);
+    });
+    for (const auto& [name, node] : entries) load_entry(section, name, *node);
   }
 
   void load_entry(Section section, const std::string& name, const toml::node& node) {
@@ -96,20 +126,51 @@ class Loader {
                       fmt::format("{}: expected a table, [{}.NAME]", where, to_string(section)));
     }
     if (name.empty()) return complain(node, fmt::format("{}: the name is empty", where));
-    const std::string_view required = section == Section::kLanding ? "path" : "url";
-    if (!table->contains(required)) {
+    const std::string_view required = required_key(section);
+    if (!required.empty() && !table->contains(required)) {
       complain(node, fmt::format("{}: '{}' is missing", where, required));
     }
-    Scope target = scope();
-    if (section == Section::kLanding) {
-      target.landing = &loaded_.settings.landings.emplace_back();
-      target.landing->name = name;
-    } else {
-      target.destination = &loaded_.settings.destinations.emplace_back();
-      target.destination->name = name;
-      loaded_.settings.configured_destinations.push_back(name);
+    places_[place_of(section, name, "")] = node.source().begin;
+    for (const auto& [key, value] : *table) {
+      places_[place_of(section, name, key.str())] = value.source().begin;
     }
-    load_table(section, where, *table, target);
+    load_table(section, where, *table, add_entry(section, name));
+  }
+
+  static std::string_view required_key(Section section) {
+    switch (section) {
+      case Section::kLanding:
+        return "path";
+      case Section::kDestination:
+        return "url";
+      case Section::kRoute:
+        return "to";
+      default:
+        return "";
+    }
+  }
+
+  Scope add_entry(Section section, const std::string& name) {
+    Settings& settings = loaded_.settings;
+    Scope target = scope();
+    switch (section) {
+      case Section::kLanding:
+        target.landing = &settings.landings.emplace_back();
+        target.landing->name = name;
+        break;
+      case Section::kRoute:
+        target.route = &settings.routes.emplace_back();
+        target.route->name = name;
+        break;
+      case Section::kTransform:
+        target.transform = &settings.transforms.emplace_back(transform_named(name));
+        break;
+      default:
+        target.destination = &settings.destinations.emplace_back();
+        target.destination->name = name;
+        settings.configured_destinations.push_back(name);
+    }
+    return target;
   }
 
   void load_table(Section section, std::string_view where, const toml::table& table,
@@ -145,6 +206,7 @@ class Loader {
 
   fs::path base_;
   Configuration loaded_;
+  std::map<Place, toml::source_position> places_;
 };
 
 std::string quoted(std::string_view text) {
@@ -225,17 +287,29 @@ Result<Settings> load_configuration(const fs::path& file) {
 std::string to_toml(Settings settings) {
   const Scope scope{&settings, nullptr, nullptr, {}};
   std::string out = section_text(Section::kGeneral, scope);
-  out += "\n[log]\n" + section_text(Section::kLog, scope);
+  const auto add_table = [&](Section section) {
+    out += fmt::format("\n[{}]\n{}", to_string(section), section_text(section, scope));
+  };
+  const auto add_entry = [&](Section section, std::string_view name, const Scope& entry) {
+    out += fmt::format("\n[{}.{}]\n{}", to_string(section), key_text(name),
+                       section_text(section, entry));
+  };
+  add_table(Section::kLog);
   for (LandingSettings& landing : settings.landings) {
-    out += fmt::format("\n[landing.{}]\n", key_text(landing.name));
-    out += section_text(Section::kLanding, {&settings, &landing, nullptr, {}});
+    add_entry(Section::kLanding, landing.name, {&settings, &landing, nullptr, {}});
   }
-  out += "\n[watch]\n" + section_text(Section::kWatch, scope);
+  add_table(Section::kWatch);
   for (DestinationSettings& destination : settings.destinations) {
-    out += fmt::format("\n[destination.{}]\n", key_text(destination.name));
-    out += section_text(Section::kDestination, {&settings, nullptr, &destination, {}});
+    add_entry(Section::kDestination, destination.name, {&settings, nullptr, &destination, {}});
   }
-  out += "\n[transfer]\n" + section_text(Section::kTransfer, scope);
+  for (RouteSettings& route : settings.routes) {
+    add_entry(Section::kRoute, route.name, {&settings, nullptr, nullptr, {}, &route});
+  }
+  for (TransformSettings& transform : settings.transforms) {
+    add_entry(Section::kTransform, transform.name,
+              {&settings, nullptr, nullptr, {}, nullptr, &transform});
+  }
+  add_table(Section::kTransfer);
   return out;
 }
 

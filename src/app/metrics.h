@@ -24,7 +24,7 @@ class Metrics {
 
  private:
   static constexpr std::size_t kStandings =
-      static_cast<std::size_t>(metastore::Standing::kMissing) + 1;
+      static_cast<std::size_t>(metastore::Standing::kUnrouted) + 1;
 
   struct Figures {
     std::array<std::uint64_t, kStandings> files{};  // by Standing

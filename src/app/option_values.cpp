@@ -74,6 +74,21 @@ constexpr std::array kVerifications{
 constexpr std::array kBatchModes{
     Choice<transfer::BatchMode>{"independent", transfer::BatchMode::kIndependent},
     Choice<transfer::BatchMode>{"all-or-nothing", transfer::BatchMode::kAllOrNothing}};
+constexpr std::array kRoutings{Choice<transfer::Routing>{"first", transfer::Routing::kFirst},
+                               Choice<transfer::Routing>{"all", transfer::Routing::kAll}};
+constexpr std::array kAfterDeliveries{
+    Choice<transfer::AfterDelivery>{"keep", transfer::AfterDelivery::kKeep},
+    Choice<transfer::AfterDelivery>{"archive", transfer::AfterDelivery::kArchive},
+    Choice<transfer::AfterDelivery>{"delete", transfer::AfterDelivery::kDelete}};
+using Ending = transfer::LineEndings::Ending;
+constexpr std::array kEndings{Choice<Ending>{"lf", Ending::kLf},
+                              Choice<Ending>{"crlf", Ending::kCrLf}};
+constexpr std::array kTransformTypes{
+    Choice<TransformType>{"command", TransformType::kCommand},
+    Choice<TransformType>{"gzip", TransformType::kGzip},
+    Choice<TransformType>{"zstd", TransformType::kZstd},
+    Choice<TransformType>{"line-endings", TransformType::kLineEndings},
+    Choice<TransformType>{"charset", TransformType::kCharset}};
 
 template <typename T, std::size_t kSize>
 std::string choice_name(T value, const std::array<Choice<T>, kSize>& choices) {
@@ -214,6 +229,38 @@ Result<void> assign(transfer::BandwidthLimit& target, const Value& value, const 
   return store(target, transfer::BandwidthLimit::parse(*text));
 }
 
+Result<void> assign(transfer::Routing& target, const Value& value, const fs::path&) {
+  return assign_choice(target, value, kRoutings);
+}
+
+Result<void> assign(transfer::AfterDelivery& target, const Value& value, const fs::path&) {
+  return assign_choice(target, value, kAfterDeliveries);
+}
+
+Result<void> assign(Ending& target, const Value& value, const fs::path&) {
+  return assign_choice(target, value, kEndings);
+}
+
+Result<void> assign(TransformType& target, const Value& value, const fs::path&) {
+  return assign_choice(target, value, kTransformTypes);
+}
+
+Result<void> assign(FileNames& target, const Value& value, const fs::path&) {
+  const auto text = text_of(value, "a string");
+  if (!text) return text.error();
+  return store(target.pattern, transfer::NameTemplate::for_files(*text));
+}
+
+Result<void> assign(ControlFileNames& target, const Value& value, const fs::path&) {
+  const auto text = text_of(value, "a string");
+  if (!text) return text.error();
+  return store(target.pattern, transfer::NameTemplate::for_control_files(*text));
+}
+
+Result<void> assign(std::optional<std::string>& target, const Value& value, const fs::path&) {
+  return store(target, text_of(value, "a string"));
+}
+
 Value to_value(bool value) {
   return value;
 }
@@ -247,6 +294,27 @@ Value to_value(transfer::Verify value) {
 Value to_value(transfer::BatchMode value) {
   return choice_name(value, kBatchModes);
 }
+Value to_value(transfer::Routing value) {
+  return choice_name(value, kRoutings);
+}
+Value to_value(transfer::AfterDelivery value) {
+  return choice_name(value, kAfterDeliveries);
+}
+Value to_value(Ending value) {
+  return choice_name(value, kEndings);
+}
+Value to_value(TransformType value) {
+  return choice_name(value, kTransformTypes);
+}
+Value to_value(const FileNames& value) {
+  return value.pattern ? value.pattern->text() : std::string();
+}
+Value to_value(const ControlFileNames& value) {
+  return value.pattern ? value.pattern->text() : std::string();
+}
+Value to_value(const std::optional<std::string>& value) {
+  return value.value_or("");
+}
 Value to_value(const transfer::BandwidthLimit& value) {
   return value.to_string();
 }
@@ -278,6 +346,18 @@ std::vector<std::string_view> choices(const transfer::Verify*) {
 }
 std::vector<std::string_view> choices(const transfer::BatchMode*) {
   return names_of(kBatchModes);
+}
+std::vector<std::string_view> choices(const transfer::Routing*) {
+  return names_of(kRoutings);
+}
+std::vector<std::string_view> choices(const transfer::AfterDelivery*) {
+  return names_of(kAfterDeliveries);
+}
+std::vector<std::string_view> choices(const Ending*) {
+  return names_of(kEndings);
+}
+std::vector<std::string_view> choices(const TransformType*) {
+  return names_of(kTransformTypes);
 }
 std::vector<std::string_view> choices(const log::Level*) {
   return {kLogLevels.begin(), kLogLevels.end()};

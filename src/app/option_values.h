@@ -30,6 +30,14 @@ Result<void> assign(Transport& target, const Value& value, const fs::path& base)
 Result<void> assign(transfer::Verify& target, const Value& value, const fs::path& base);
 Result<void> assign(transfer::BatchMode& target, const Value& value, const fs::path& base);
 Result<void> assign(transfer::BandwidthLimit& target, const Value& value, const fs::path& base);
+Result<void> assign(transfer::Routing& target, const Value& value, const fs::path& base);
+Result<void> assign(transfer::AfterDelivery& target, const Value& value, const fs::path& base);
+Result<void> assign(transfer::LineEndings::Ending& target, const Value& value,
+                    const fs::path& base);
+Result<void> assign(TransformType& target, const Value& value, const fs::path& base);
+Result<void> assign(FileNames& target, const Value& value, const fs::path& base);
+Result<void> assign(ControlFileNames& target, const Value& value, const fs::path& base);
+Result<void> assign(std::optional<std::string>& target, const Value& value, const fs::path& base);
 
 Value to_value(bool value);
 Value to_value(std::uint64_t value);
@@ -43,6 +51,13 @@ Value to_value(Transport value);
 Value to_value(transfer::Verify value);
 Value to_value(transfer::BatchMode value);
 Value to_value(const transfer::BandwidthLimit& value);
+Value to_value(transfer::Routing value);
+Value to_value(transfer::AfterDelivery value);
+Value to_value(transfer::LineEndings::Ending value);
+Value to_value(TransformType value);
+Value to_value(const FileNames& value);
+Value to_value(const ControlFileNames& value);
+Value to_value(const std::optional<std::string>& value);
 Value to_value(const sftp::Url& value);
 Value to_value(const std::vector<fs::path>& value);
 Value to_value(log::Level level);
@@ -58,6 +73,10 @@ std::vector<std::string_view> choices(const T*) {
 std::vector<std::string_view> choices(const Transport*);
 std::vector<std::string_view> choices(const transfer::Verify*);
 std::vector<std::string_view> choices(const transfer::BatchMode*);
+std::vector<std::string_view> choices(const transfer::Routing*);
+std::vector<std::string_view> choices(const transfer::AfterDelivery*);
+std::vector<std::string_view> choices(const transfer::LineEndings::Ending*);
+std::vector<std::string_view> choices(const TransformType*);
 std::vector<std::string_view> choices(const log::Level*);
 std::vector<std::string_view> choices(const log::Format*);
 

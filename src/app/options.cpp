@@ -25,6 +25,12 @@ LandingSettings& part(const Scope& scope, const LandingSettings*) {
 DestinationSettings& part(const Scope& scope, const DestinationSettings*) {
   return *scope.destination;
 }
+RouteSettings& part(const Scope& scope, const RouteSettings*) {
+  return *scope.route;
+}
+TransformSettings& part(const Scope& scope, const TransformSettings*) {
+  return *scope.transform;
+}
 
 template <typename Class, typename T>
 Class class_of(T Class::*);
@@ -69,10 +75,13 @@ using Landing = LandingSettings;
 using Watch = WatchSettings;
 using Dest = DestinationSettings;
 using Transfer = TransferSettings;
+using Route = RouteSettings;
+using Transform = TransformSettings;
 
 constexpr unsigned kWriters = kWatchBit | kTransferBit | kImportBit;
 constexpr unsigned kFlows = kTransferBit | kConfigBit;
 constexpr unsigned kFinders = kWatchBit | kConfigBit;
+constexpr unsigned kFileOnly = 0;
 constexpr Traits kRepeatable{.repeatable = true};
 constexpr Traits kSelects{.repeatable = true, .selects = true};
 
@@ -84,6 +93,8 @@ std::vector<Option> make_options() {
         "where the two tables live (FERRY_METASTORE)", kEveryCommand),
     option<&General::lock_timeout>(kGeneral, "lock_timeout", "lock-timeout", "TIME",
         "how long to wait for other writers of the metastore", kWriters | kConfigBit),
+    option<&General::routing>(kGeneral, "routing", "", "MODE",
+        "first: the first route that takes a file decides; all: every route that takes it", kFileOnly),
     option<&Log::level>(kLog, "level", "log-level", "LEVEL",
         "debug, info, warning, error or off", kEveryCommand),
     option<&Log::format>(kLog, "format", "log-format", "FORMAT",
@@ -116,11 +127,49 @@ std::vector<Option> make_options() {
         "read the private key's passphrase here (or set FERRY_PASSPHRASE)", kFlows),
     option<&Dest::control_dir>(kDestination, "control_dir", "control-dir", "DIR",
         "remote directory of the control files, instead of the destination's", kFlows),
+    option<&Dest::control_name>(kDestination, "control_name", "", "TEMPLATE",
+        "name of the control files, made from {batch_id}, {destination} and {date:FORMAT}", kFileOnly),
+    option<&Dest::bandwidth_limit>(kDestination, "bandwidth_limit", "", "LIMIT",
+        "bytes a second to this destination, instead of the limit for all", kFileOnly),
     option<&Dest::connections>(kDestination, "connections", "connections", "N",
         "open at most this many connections", kFlows),
     option<&Dest::transport>(kDestination, "transport", "transport", "NAME",
         "what speaks SSH: libssh2, or openssh (the program ssh, with its configuration)",
         kFlows),
+    option<&Route::match>(kRoute, "match", "", "GLOB",
+        "take files of this name or relative path; without: all", kFileOnly, kRepeatable),
+    option<&Route::landing>(kRoute, "landing", "", "NAME",
+        "take files of these landing areas only", kFileOnly, kRepeatable),
+    option<&Route::to>(kRoute, "to", "", "NAME",
+        "the destinations that want the files", kFileOnly, kRepeatable),
+    option<&Route::transforms>(kRoute, "transforms", "", "NAME",
+        "what is done to the files on the way, in this order: [transform.NAME], gzip, zstd or line-endings",
+        kFileOnly, kRepeatable),
+    option<&Route::rename>(kRoute, "rename", "", "TEMPLATE",
+        "the name at the destination, made from {path}, {dir}, {name}, {stem}, {ext}, {landing}, {id} "
+        "and {date:FORMAT}", kFileOnly),
+    option<&Route::after>(kRoute, "after", "", "WHAT",
+        "what becomes of a source that all destinations have: keep, archive or delete", kFileOnly),
+    option<&Route::archive>(kRoute, "archive", "", "DIR",
+        "where after = \"archive\" moves sources", kFileOnly),
+    option<&Transform::type>(kTransform, "type", "", "TYPE",
+        "command, gzip, zstd, line-endings or charset; without: what the transform is called, else "
+        "command", kFileOnly),
+    option<&Transform::command>(kTransform, "command", "", "WORD",
+        "program and arguments of a filter from stdin to stdout; FERRY_PATH and FERRY_ID tell it which "
+        "file it is; exit status 75: to be tried again", kFileOnly, kRepeatable),
+    option<&Transform::time_limit>(kTransform, "time_limit", "", "TIME",
+        "for a command and one file", kFileOnly),
+    option<&Transform::level>(kTransform, "level", "", "N",
+        "for gzip, 1 to 9, and zstd, 1 to 19; 0: their own default", kFileOnly),
+    option<&Transform::ending>(kTransform, "ending", "", "ENDING",
+        "for line-endings: lf or crlf", kFileOnly),
+    option<&Transform::from>(kTransform, "from", "", "CHARSET",
+        "for charset: what the files have, such as ISO-8859-15 (iconv -l lists them)", kFileOnly),
+    option<&Transform::to>(kTransform, "to", "", "CHARSET",
+        "for charset: what the destination wants, such as UTF-8", kFileOnly),
+    option<&Transform::suffix>(kTransform, "suffix", "", "TEXT",
+        "what the name gets at its end; without: .gz, .zst, or nothing", kFileOnly),
     option<&Transfer::max_attempts>(kTransfer, "max_attempts", "max-attempts", "N",
         "leave a file alone after it failed this often", kFlows),
     option<&Transfer::fsync>(kTransfer, "fsync", "no-fsync", "",
@@ -148,6 +197,10 @@ std::vector<Option> make_options() {
         "for each step of connecting", kFlows),
     option<&Transfer::deadline>(kTransfer, "deadline", "deadline", "TIME",
         "end the run after this long; what is not delivered stays pending; 0s: never", kFlows),
+    option<&Transfer::spool>(kTransfer, "spool", "spool", "DIR",
+        "where transformed files wait to be sent, instead of the metastore's directory", kFlows),
+    option<&Transfer::spool_limit>(kTransfer, "spool_limit", "spool-limit", "SIZE",
+        "the most that may wait there", kFlows),
   };
 }
 // clang-format on
@@ -155,9 +208,15 @@ std::vector<Option> make_options() {
 }  // namespace
 
 std::string_view to_string(Section section) {
-  static constexpr std::array<std::string_view, 6> kNames{"",      "log",         "landing",
-                                                          "watch", "destination", "transfer"};
+  static constexpr std::array<std::string_view, 8> kNames{
+      "", "log", "landing", "watch", "destination", "route", "transform", "transfer"};
   return kNames.at(static_cast<std::size_t>(section));
+}
+
+bool is_named(Section section) {
+  using enum Section;
+  return section == kLanding || section == kDestination || section == kRoute ||
+         section == kTransform;
 }
 
 std::span<const Option> options() {
@@ -169,7 +228,9 @@ Value default_value(const Option& option) {
   Settings settings;
   LandingSettings landing;
   DestinationSettings destination;
-  return option.get({&settings, &landing, &destination, {}});
+  RouteSettings route;
+  TransformSettings transform;
+  return option.get({&settings, &landing, &destination, {}, &route, &transform});
 }
 
 std::string default_text(const Option& option) {

@@ -26,24 +26,38 @@ enum CommandBit : unsigned {
 };
 
 /// Tables of the configuration file.
-enum class Section : std::uint8_t { kGeneral, kLog, kLanding, kWatch, kDestination, kTransfer };
+enum class Section : std::uint8_t {
+  kGeneral,
+  kLog,
+  kLanding,
+  kWatch,
+  kDestination,
+  kRoute,
+  kTransform,
+  kTransfer,
+};
 std::string_view to_string(Section section);  // "", "log", "landing", …
+
+/// Any number of tables, each with a name: [landing.NAME].
+bool is_named(Section section);
 
 /// What a file or a command line can say. A command line has only texts and lists of texts.
 using Value = std::variant<bool, std::int64_t, std::string, std::vector<std::string>>;
 
-/// Where values go: settings, and the one landing area or destination that is meant.
+/// Where values go: settings, and of a named section the one table that is meant.
 struct Scope {
   Settings* settings = nullptr;
   LandingSettings* landing = nullptr;
   DestinationSettings* destination = nullptr;
-  fs::path base;  // relative paths start here
+  fs::path base = {};  // relative paths start here
+  RouteSettings* route = nullptr;
+  TransformSettings* transform = nullptr;
 };
 
 struct Option {
   Section section;
   std::string_view key;
-  std::string_view flag;     // "no-…" sets a switch to false
+  std::string_view flag;     // "no-…" sets a switch to false; empty: in a file only
   std::string_view metavar;  // empty: a switch
   std::string_view help;
   unsigned commands;  // CommandBits

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "ferry/metastore/metastore.h"
 #include "ferry/sftp/connect.h"
 #include "ferry/transfer/agent.h"
+#include "ferry/transfer/routes.h"
 
 namespace ferry::app {
 
@@ -25,10 +27,21 @@ struct Count {
   std::int64_t value = 1;
 };
 
+/// Names of files at a destination, and of control files; absent: the usual ones.
+struct FileNames {
+  std::optional<transfer::NameTemplate> pattern;
+};
+struct ControlFileNames {
+  std::optional<transfer::NameTemplate> pattern;
+};
+
+enum class TransformType : std::uint8_t { kCommand, kGzip, kZstd, kLineEndings, kCharset };
+
 using sftp::Transport;
 
 struct GeneralSettings {
   fs::path metastore;
+  transfer::Routing routing = transfer::Routing::kFirst;
   std::chrono::milliseconds lock_timeout = metastore::Options{}.lock_timeout;
 };
 
@@ -62,8 +75,33 @@ struct DestinationSettings {
   std::string password;    // from the environment; never shown
   std::string passphrase;  // likewise
   std::string control_dir;
+  ControlFileNames control_name;
+  transfer::BandwidthLimit bandwidth_limit;
   Count connections{transfer::Destination{}.connections};
   Transport transport = Transport::kLibssh2;
+};
+
+struct RouteSettings {
+  std::string name;
+  std::vector<std::string> match;
+  std::vector<std::string> landing;
+  std::vector<std::string> to;
+  std::vector<std::string> transforms;
+  FileNames rename;
+  transfer::AfterDelivery after = transfer::AfterDelivery::kKeep;
+  fs::path archive;
+};
+
+struct TransformSettings {
+  std::string name;
+  TransformType type = TransformType::kCommand;
+  std::vector<std::string> command;
+  std::chrono::milliseconds time_limit = transfer::FilterCommand{}.time_limit;
+  std::uint64_t level = 0;  // 0: the type's own default
+  transfer::LineEndings::Ending ending = transfer::LineEndings{}.ending;
+  std::string from;
+  std::string to;
+  std::optional<std::string> suffix;  // absent: the type's own
 };
 
 struct TransferSettings {
@@ -80,6 +118,8 @@ struct TransferSettings {
   std::chrono::milliseconds retry_after = std::chrono::seconds(30);
   std::chrono::milliseconds connect_timeout = sftp::ConnectOptions{}.timeout;
   std::chrono::milliseconds deadline{0};  // of a whole run; 0: none
+  fs::path spool;                         // empty: below the metastore
+  Bytes spool_limit{transfer::TransferOptions{}.spool_limit};
 };
 
 struct Settings {
@@ -89,6 +129,8 @@ struct Settings {
   TransferSettings transfer;
   std::vector<LandingSettings> landings;
   std::vector<DestinationSettings> destinations;
+  std::vector<RouteSettings> routes;  // in the order of the file
+  std::vector<TransformSettings> transforms;
   /// Those of the configuration file, whichever --to selects.
   std::vector<std::string> configured_destinations;
 };

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "app/config_file.h"
+#include "app/routing.h"
 #include "app/text.h"
 
 namespace ferry::app {
@@ -247,7 +248,10 @@ Result<transfer::Destination> resolve_destination(const DestinationSettings& des
       .connect = {},
       .directory = destination.url.directory,
       .control_directory = destination.control_dir,
-      .connections = static_cast<unsigned>(destination.connections.value)};
+      .control_name = destination.control_name.pattern,
+      .connections = static_cast<unsigned>(destination.connections.value),
+      .bandwidth = destination.bandwidth_limit.is_off() ? transfer.bandwidth_limit
+                                                        : destination.bandwidth_limit};
   sftp::ConnectOptions& connect = resolved.connect;
   connect.host = destination.url.host;
   connect.port = destination.url.port;
@@ -296,6 +300,7 @@ Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settin
   }
   const metastore::Options options{.lock_timeout = settings.general.lock_timeout,
                                    .destinations = settings.configured_destinations,
+                                   .wanted_by = wanted_by(make_routes(settings)),
                                    .landing_aliases = landing_aliases(settings),
                                    .max_attempts = settings.transfer.max_attempts.value};
   auto opened = access == Access::kWrite

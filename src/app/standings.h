@@ -2,12 +2,15 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "app/settings.h"
 #include "ferry/metastore/metastore.h"
+#include "ferry/transfer/routes.h"
 
 namespace ferry::app {
 
@@ -21,10 +24,21 @@ struct StandingRow {
 
 using StandingVisitor = std::function<void(const StandingRow&)>;
 
-/// Shows a row for each file and each of DESTINATIONS; where there are none, for each destination
-/// that the file's logs name, or one row without a destination where they name none.
-Result<void> visit_standings(metastore::Metastore& metastore,
-                             const std::vector<std::string>& destinations,
+/// What to show: a row for each file and each of the destinations that wants it or has got it;
+/// where none is named, for each destination that the file's logs name, or one row without a
+/// destination where they name none.
+struct StandingQuery {
+  std::vector<std::string> destinations;
+  /// Null: every destination wants every file.
+  std::shared_ptr<const transfer::Routes> routes;
+  /// Also a row without a destination, kUnrouted, for each file that nobody wants or has got.
+  bool with_unrouted = false;
+};
+
+/// For status and list: the configured destinations, or ONLY.
+StandingQuery standing_query(const Settings& settings, const std::optional<std::string>& only);
+
+Result<void> visit_standings(metastore::Metastore& metastore, const StandingQuery& query,
                              const StandingVisitor& visitor);
 
 /// Why the row is not delivered, for a person; may be empty.

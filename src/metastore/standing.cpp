@@ -5,8 +5,9 @@
 namespace ferry::metastore {
 namespace {
 
-constexpr std::array<std::string_view, 7> kStandingNames = {
-    "quarantined", "successful", "in_progress", "failed", "pending", "superseded", "missing"};
+constexpr std::array<std::string_view, 8> kStandingNames = {
+    "quarantined", "successful", "in_progress", "failed",
+    "pending",     "superseded", "missing",     "unrouted"};
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <unordered_map>
 
 #include "ferry/base/uuid.h"
 #include "transfer/all_or_nothing.h"
@@ -36,7 +37,7 @@ class Run {
         destination_(destination),
         options_(options),
         observer_(observer),
-        limiter_(options.bandwidth),
+        limiter_(destination.bandwidth),
         stop_(stop) {}
 
   Result<TransferSummary> execute();
@@ -45,6 +46,7 @@ class Run {
   Result<void> join();
   Result<void> claim(std::vector<std::string> ids);  // what is claimed becomes a job
   void add_job(metastore::Claim claim);
+  void refuse_shared_names();
   void announce();
   void deliver_files();
   void name_together();
@@ -52,6 +54,7 @@ class Run {
   void finish_with_control_file();
   Result<std::string> push(const KeptControlFile& kept);  // returns its remote path
   Result<std::string> try_to_push(const KeptControlFile& kept);
+  Result<std::string> control_name() const;
   Result<void> record_outcomes();
   void forget_journals();
 
@@ -95,6 +98,7 @@ Result<TransferSummary> Run::execute() {
   if (auto joined = join(); !joined) return joined.error();
   if (auto claimed = claim(std::move(*ids)); !claimed) return claimed.error();
   if (batch_.jobs.empty()) return summary_;  // others were faster
+  refuse_shared_names();
   summary_.batch_id = batch_.id;
   summary_.selected = batch_.jobs.size();
 
@@ -129,6 +133,7 @@ Result<void> Run::join() {
   batch_.id = uuid_v7();
   batch_.agent = presence_->name();
   batch_.destination = destination_.name;
+  batch_.directory = session_->directory;
   batch_.created = now();
   return {};
 }
@@ -152,12 +157,34 @@ Result<void> Run::claim(std::vector<std::string> ids) {
 
 void Run::add_job(metastore::Claim claim) {
   const int landing_fd = roots_.fd(claim.file.landing);
+  const Route* route =
+      options_.routes == nullptr
+          ? nullptr
+          : options_.routes->find(claim.file.landing, claim.file.path, destination_.name);
   const auto source = check_source(landing_fd, claim.file);
-  Job& job = batch_.jobs.emplace_back(make_job(std::move(claim), landing_fd, session_->directory));
-  if (source) {
-    job.source = *source;
-  } else {
+  const auto name = remote_name(route, claim.file);
+  Job& job = batch_.jobs.emplace_back(make_job(
+      std::move(claim), landing_fd, join_remote(batch_.directory, name.value_or(std::string()))));
+  if (source) job.source = *source;
+  if (!source) {
     end(job, source.error());
+  } else if (!name) {
+    end(job, name.error());
+  }
+}
+
+/// Of two files with one remote name the older one gets it: the other would replace it at once.
+void Run::refuse_shared_names() {
+  const bool may_share = options_.routes != nullptr || options_.landings.size() > 1;
+  if (!may_share) return;
+  std::unordered_map<std::string_view, const Job*> by_name;
+  for (Job& job : batch_.jobs) {
+    if (!is_open(job)) continue;
+    const auto [first, is_new] = by_name.emplace(job.remote_path, &job);
+    if (is_new) continue;
+    end(job, make_error(ErrorKind::kAbnormal,
+                        "its remote name, {}, is also that of {} in the same batch",
+                        job.remote_path, first->second->path));
   }
 }
 
@@ -248,7 +275,9 @@ Result<std::string> Run::push(const KeptControlFile& kept) {
 
 Result<std::string> Run::try_to_push(const KeptControlFile& kept) {
   if (auto ready = need_session(); !ready) return ready.error();
-  std::string path = join_remote(session_->control_directory, control_file_name(batch_.id));
+  const auto name = control_name();
+  if (!name) return name.error();
+  std::string path = join_remote(session_->control_directory, *name);
   Result<void> outcome;
   session_->client->spawn(
       store(push_control_file(*session_, kept, path, batch_.id, options_), outcome));
@@ -258,6 +287,12 @@ Result<std::string> Run::try_to_push(const KeptControlFile& kept) {
   }
   if (!outcome) return outcome.error();
   return path;
+}
+
+Result<std::string> Run::control_name() const {
+  if (!destination_.control_name) return control_file_name(batch_.id);
+  return destination_.control_name->render(NameTemplate::Batch{
+      .id = batch_.id, .destination = batch_.destination, .date = batch_.created});
 }
 
 Result<void> Run::need_session() {

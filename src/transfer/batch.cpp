@@ -7,9 +7,9 @@ namespace ferry::transfer {
 using metastore::TransferRecord;
 using metastore::TransferStatus;
 
-Job make_job(metastore::Claim claim, int landing_fd, const std::string& directory) {
+Job make_job(metastore::Claim claim, int landing_fd, std::string remote_path) {
   Job job;
-  job.remote_path = join_remote(directory, claim.file.path);
+  job.remote_path = std::move(remote_path);
   job.id = std::move(claim.file.id);
   job.path = std::move(claim.file.path);
   job.landing_fd = landing_fd;
@@ -32,7 +32,7 @@ ControlFile make_control_file(const Batch& batch, bool (*is_listed)(const Job&))
   for (const Job& job : batch.jobs) {
     if (!is_listed(job)) continue;
     control.files.push_back({.id = job.id,
-                             .path = job.path,
+                             .path = below(batch.directory, job.remote_path),
                              .size = job.source.identity.size,
                              .checksum = &job.source.sha256,
                              .source_checksum = nullptr});

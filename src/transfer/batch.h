@@ -18,12 +18,13 @@ struct Batch {
   std::string id;
   std::string agent;
   std::string destination;
+  std::string directory;  // at the destination, absolute
   Timestamp created;
   std::vector<Job> jobs;
 };
 
-/// What to do for CLAIM, whose landing area is open as LANDING_FD, below the remote DIRECTORY.
-Job make_job(metastore::Claim claim, int landing_fd, const std::string& directory);
+/// What to do for CLAIM, whose landing area is open as LANDING_FD.
+Job make_job(metastore::Claim claim, int landing_fd, std::string remote_path);
 
 inline bool is_open(const Job& job) {
   return !job.ended;

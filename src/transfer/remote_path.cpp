@@ -19,6 +19,12 @@ std::string join_remote(std::string_view directory, std::string_view relative) {
   return fmt::format("{}{}{}", directory, has_slash ? "" : "/", relative);
 }
 
+std::string_view below(std::string_view directory, std::string_view path) {
+  if (!directory.empty() && path.starts_with(directory)) path.remove_prefix(directory.size());
+  if (!directory.empty() && path.starts_with('/')) path.remove_prefix(1);
+  return path;
+}
+
 std::string remote_parent(std::string_view path) {
   const auto slash = path.rfind('/');
   if (slash == std::string_view::npos) return ".";

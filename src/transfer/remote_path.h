@@ -9,6 +9,9 @@ namespace ferry::transfer {
 /// DIRECTORY and RELATIVE with one '/' between them.
 std::string join_remote(std::string_view directory, std::string_view relative);
 
+/// What join_remote made PATH of, with this DIRECTORY.
+std::string_view below(std::string_view directory, std::string_view path);
+
 /// All before the last '/'; "." for a bare name, "/" for a name at the root.
 std::string remote_parent(std::string_view path);
 

@@ -52,6 +52,11 @@ bool is_resting(const metastore::Delivery* delivery, const TransferOptions& opti
          since_failure < rest_after(delivery->attempt, options.rest_after_failure);
 }
 
+bool is_wanted(const metastore::FileRecord& file, std::string_view destination,
+               const Routes* routes) {
+  return routes == nullptr || routes->find(file.landing, file.path, destination) != nullptr;
+}
+
 }  // namespace
 
 bool is_selected(const metastore::FileRecord& file, const metastore::Delivery* delivery,
@@ -74,6 +79,7 @@ Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view
                                const TransferOptions& options,
                                const std::function<void(const metastore::FileRecord&)>& take) {
   std::map<std::string, std::uint64_t> elsewhere;
+  std::uint64_t unrouted = 0;
   const Timestamp time = now();
   UnmatchedNames unmatched(options.selection.names);
   auto visited = metastore.visit(
@@ -81,7 +87,9 @@ Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view
         unmatched.see(file);
         const auto* delivery = metastore::find_delivery(deliveries, destination);
         if (!is_selected(file, delivery, options, time)) return;
-        if (options.landings.contains(file.landing)) {
+        if (!is_wanted(file, destination, options.routes)) {
+          ++unrouted;
+        } else if (options.landings.contains(file.landing)) {
           take(file);
         } else {
           ++elsewhere[file.landing];
@@ -89,6 +97,10 @@ Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view
       });
   if (!visited) return visited;
   if (auto matched = unmatched.none_left(); !matched) return matched;
+  if (unrouted > 0 && !options.selection.names.empty()) {
+    log::warning("no route leads files that were asked for to this destination",
+                 {{"destination", destination}, {"files", unrouted}});
+  }
   for (const auto& [landing, files] : elsewhere) {
     log::warning("files of another landing area left out",
                  {{"landing", landing}, {"files", files}});

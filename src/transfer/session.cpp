@@ -47,7 +47,7 @@ Result<Session> open_session(const Destination& destination, const TransferOptio
   sftp::ClientOptions client_options;
   client_options.window_bytes = options.limits.window_bytes;
   client_options.stall_timeout = options.limits.stall_timeout;
-  if (!options.bandwidth.is_off()) {
+  if (!destination.bandwidth.is_off()) {
     client_options.pace = [&limiter](std::size_t bytes) { return limiter.reserve(bytes); };
   }
   auto client = sftp::Client::start(std::move(*channel), client_options, stop);

@@ -18,10 +18,18 @@ struct StalePart {
   bool is_gone = false;
 };
 
+/// Where the routes changed since, that is not where the part file is: it counts as gone.
+std::string remote_name_of(const metastore::FileRecord& file, const RunContext& context) {
+  const Routes* routes = context.options.routes;
+  if (routes == nullptr) return file.path;
+  const Route* route = routes->find(file.landing, file.path, context.destination.name);
+  return remote_name(route, file).value_or(file.path);
+}
+
 StalePart make_stale_part(const metastore::FileRecord& file, const metastore::Delivery& delivery,
-                          const Session& session) {
+                          const RunContext& context, const Session& session) {
   StalePart stale;
-  stale.path = part_path(join_remote(session.directory, file.path), file.id);
+  stale.path = part_path(join_remote(session.directory, remote_name_of(file, context)), file.id);
   stale.row.id = file.id;
   stale.row.status = TransferStatus::kFailed;
   stale.row.date = now();
@@ -57,7 +65,7 @@ Result<void> remove_stale_parts(metastore::Metastore& metastore, const RunContex
       [&](const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
         const auto* delivery = metastore::find_delivery(deliveries, context.destination.name);
         if (delivery != nullptr && leaves_stale_part(file, *delivery)) {
-          parts.push_back(make_stale_part(file, *delivery, session));
+          parts.push_back(make_stale_part(file, *delivery, context, session));
         }
       });
   if (!visited || parts.empty()) return visited;

@@ -67,6 +67,7 @@ enum class Standing : std::uint8_t {
   kPending,     // ready; never tried, or its agent died
   kSuperseded,  // replaced by a newer version before it was delivered
   kMissing,     // gone from the landing area before it was delivered
+  kUnrouted,    // ready, but no destination wants it
 };
 std::string_view to_string(Standing standing);  // "pending", …
 std::optional<Standing> parse_standing(std::string_view text);

@@ -17,16 +17,20 @@
 #include "ferry/metastore/metastore.h"
 #include "ferry/sftp/connect.h"
 #include "ferry/transfer/bandwidth.h"
+#include "ferry/transfer/name_template.h"
+#include "ferry/transfer/routes.h"
 
 namespace ferry::transfer {
 
 struct Destination {
   std::string name;  // what the logs' `destination` column says
   sftp::ConnectOptions connect;
-  std::string directory = ".";    // where files go; created where missing
-  std::string control_directory;  // where control files go; empty: the same
+  std::string directory = ".";               // where files go; created where missing
+  std::string control_directory;             // where control files go; empty: the same
+  std::optional<NameTemplate> control_name;  // without: "<batch_id>.control.json"
   /// The most connections at once; no more are made than the work needs and the server takes.
   unsigned connections = 4;
+  BandwidthLimit bandwidth;  // over all connections together
 };
 
 /// Which of the deliverable files to take. All conditions hold together; without any: everything.
@@ -71,18 +75,21 @@ struct TransferOptions {
   Selection selection;
   /// Directories of the landing areas, by the registry's `landing` column.
   std::map<std::string, fs::path> landings;
+  /// Null: the destination wants every file, as it is. Else it outlives the run.
+  const Routes* routes = nullptr;
   std::int64_t max_attempts = 5;
   /// Without names: leaves what failed alone for this long, twice as long after each further
   /// failure, up to kLongestRest.
   std::chrono::milliseconds rest_after_failure{0};
   Limits limits;
-  BandwidthLimit bandwidth;  // over all connections together
   Retries retries;
   Fsync fsync = Fsync::kWhereOffered;
   Verify verify = Verify::kSize;
   BatchMode batch = BatchMode::kIndependent;
   fs::path control_files;  // where the agent keeps its own copy of each batch's control file
   fs::path journals;       // where it notes which chunks of large files were acknowledged
+  fs::path spool;          // where transformed files wait to be sent
+  std::uint64_t spool_limit = 10ULL << 30;  // bytes in it
 };
 
 struct FileOutcome {

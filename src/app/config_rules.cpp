@@ -1,0 +1,259 @@
+#include "app/config_rules.h"
+
+#include <iconv.h>
+
+#include <algorithm>
+
+#include "app/routing.h"
+#include "app/setup.h"
+#include "app/text.h"
+
+namespace ferry::app {
+namespace {
+
+constexpr std::uint64_t kHighestGzipLevel = 9;
+constexpr std::uint64_t kHighestZstdLevel = 19;
+
+template <typename Entries>
+std::vector<std::string_view> names_of(const Entries& entries) {
+  std::vector<std::string_view> names;
+  for (const auto& entry : entries) names.emplace_back(entry.name);
+  return names;
+}
+
+bool knows_charset(const std::string& name) {
+  const ::iconv_t conversion = ::iconv_open("UTF-8", name.c_str());
+  // NOLINTNEXTLINE(performance-no-int-to-ptr,cppcoreguidelines-pro-type-cstyle-cast)
+  if (conversion == (::iconv_t)-1) return false;
+  ::iconv_close(conversion);
+  return true;
+}
+
+class Rules {
+ public:
+  explicit Rules(const Settings& settings) : settings_(settings) {
+    for (const RouteSettings& route : settings_.routes) {
+      routes_.push_back(make_route(route, settings_));
+    }
+  }
+
+  std::vector<Contradiction> apply() {
+    for (const TransformSettings& transform : settings_.transforms) check_transform(transform);
+    for (const RouteSettings& route : settings_.routes) check_route(route);
+    check_pairs();
+    if (routes_.empty()) check_places(settings_.configured_destinations);
+    return std::move(found_);
+  }
+
+ private:
+  template <typename... Args>
+  void complain(Section section, const std::string& name, std::string_view key,
+                fmt::format_string<Args...> format, Args&&... args) {
+    found_.push_back(
+        {section, name, std::string(key), fmt::format(format, std::forward<Args>(args)...)});
+  }
+
+  void check_transform(const TransformSettings& transform) {
+    using enum TransformType;
+    const auto wrong = [&](std::string_view key, const std::string& message) {
+      complain(Section::kTransform, transform.name, key, "{}", message);
+    };
+    const bool is_command = transform.type == kCommand;
+    if (is_command && transform.command.empty()) {
+      wrong("command", "'command' is missing: a program and its arguments, or give a 'type'");
+    }
+    if (!is_command && !transform.command.empty()) {
+      wrong("command", "only transforms of type command run one");
+    }
+    if (transform.type == kGzip && transform.level > kHighestGzipLevel) {
+      wrong("level", fmt::format("gzip knows levels from 1 to {}", kHighestGzipLevel));
+    }
+    if (transform.type == kZstd && transform.level > kHighestZstdLevel) {
+      wrong("level", fmt::format("zstd knows levels from 1 to {}", kHighestZstdLevel));
+    }
+    if (transform.type != kCharset) return;
+    for (const auto& [key, name] : {std::pair("from", transform.from), {"to", transform.to}}) {
+      if (name.empty()) {
+        wrong(key, fmt::format("'{}' is missing: a charset of iconv -l", key));
+      } else if (!knows_charset(name)) {
+        wrong(key, fmt::format("unknown charset '{}': iconv -l lists them", name));
+      }
+    }
+  }
+
+  void check_route(const RouteSettings& route) {
+    if (route.to.empty()) complain(Section::kRoute, route.name, "to", "to: names no destination");
+    check_names(route, "to", "destination", route.to, names_of(settings_.destinations));
+    check_names(route, "landing", "landing area", route.landing, names_of(settings_.landings));
+    std::vector<std::string_view> transforms = names_of(settings_.transforms);
+    transforms.insert(transforms.end(), {"gzip", "zstd", "line-endings"});
+    check_names(route, "transforms", "transform", route.transforms, transforms);
+    check_places(route);
+    check_archive(route);
+    check_fixed_name(route);
+  }
+
+  void check_names(const RouteSettings& route, std::string_view key, std::string_view kind,
+                   const std::vector<std::string>& names,
+                   const std::vector<std::string_view>& known) {
+    for (auto name = names.begin(); name != names.end(); ++name) {
+      if (std::ranges::find(known, *name) == known.end()) {
+        complain(Section::kRoute, route.name, key, "{}: unknown {} '{}'{}", key, kind, *name,
+                 suggestion(*name, known));
+      } else if (std::find(names.begin(), name, *name) != name && key != "transforms") {
+        complain(Section::kRoute, route.name, key, "{}: names '{}' twice", key, *name);
+      }
+    }
+  }
+
+  const DestinationSettings* destination(std::string_view name) const {
+    const auto found = std::ranges::find(settings_.destinations, name, &DestinationSettings::name);
+    return found == settings_.destinations.end() ? nullptr : &*found;
+  }
+
+  /// Two names for one place: a file that goes to both is delivered there twice.
+  const DestinationSettings* same_place(std::string_view one, std::string_view other) const {
+    const auto* first = destination(one);
+    const auto* second = destination(other);
+    const bool same = one != other && first != nullptr && second != nullptr &&
+                      first->url.to_string() == second->url.to_string();
+    return same ? second : nullptr;
+  }
+
+  void check_places(const RouteSettings& route) {
+    for (auto one = route.to.begin(); one != route.to.end(); ++one) {
+      for (auto other = std::next(one); other != route.to.end(); ++other) {
+        if (const auto* place = same_place(*one, *other)) {
+          complain(Section::kRoute, route.name, "to",
+                   "to: '{}' and '{}' are the same place, {}: its files would be delivered there "
+                   "twice",
+                   *one, *other, place->url.to_string());
+        }
+      }
+    }
+  }
+
+  void check_places(const std::vector<std::string>& names) {
+    for (auto one = names.begin(); one != names.end(); ++one) {
+      for (auto other = std::next(one); other != names.end(); ++other) {
+        if (const auto* place = same_place(*one, *other)) {
+          complain(Section::kDestination, *other, "url",
+                   "is the same place as '{}', {}: every file would be delivered there twice", *one,
+                   place->url.to_string());
+        }
+      }
+    }
+  }
+
+  void check_archive(const RouteSettings& route) {
+    const bool archives = route.after == transfer::AfterDelivery::kArchive;
+    if (archives && route.archive.empty()) {
+      complain(Section::kRoute, route.name, "after", "after = \"archive\" needs archive = \"DIR\"");
+    }
+    if (!archives && !route.archive.empty()) {
+      complain(Section::kRoute, route.name, "archive",
+               "archive is of no use without after = \"archive\"");
+    }
+    for (const LandingSettings& landing : settings_.landings) {
+      if (route.archive.empty() || !is_visible_inside(route.archive, landing.path)) continue;
+      complain(
+          Section::kRoute, route.name, "archive",
+          "archive {} lies in the landing area '{}': what is archived would land again; put it "
+          "elsewhere, or below a dot directory",
+          route.archive.string(), landing.name);
+    }
+  }
+
+  void check_fixed_name(const RouteSettings& route) {
+    if (!route.rename.pattern || route.rename.pattern->has_variables()) return;
+    const bool one_file = route.match.size() == 1 && Glob(route.match[0]).is_literal();
+    if (one_file) return;
+    complain(Section::kRoute, route.name, "rename",
+             "rename gives every file the same name, '{}': use {{name}}, {{id}} or {{date}} in it",
+             route.rename.pattern->text());
+  }
+
+  void check_pairs() {
+    for (std::size_t later = 1; later < routes_.size(); ++later) {
+      for (std::size_t earlier = 0; earlier < later; ++earlier) {
+        check_pair(routes_[earlier], routes_[later]);
+      }
+    }
+  }
+
+  void check_pair(const transfer::Route& earlier, const transfer::Route& later) {
+    const auto shared = shared_place(earlier, later);
+    if (settings_.general.routing == transfer::Routing::kFirst) {
+      if (takes_all_of(earlier, later)) {
+        complain(Section::kRoute, later.name, "match",
+                 "never takes a file: route '{}' before it takes them all", earlier.name);
+        return;
+      }
+    } else if (shared && share_files(earlier, later)) {
+      complain(Section::kRoute, later.name, "to",
+               "a file may go to '{}' by this route and by route '{}': it would be delivered there "
+               "twice",
+               *shared, earlier.name);
+      return;
+    }
+    if (shared && earlier.rename && later.rename && !earlier.rename->has_variables() &&
+        earlier.rename->text() == later.rename->text()) {
+      complain(Section::kRoute, later.name, "rename",
+               "route '{}' gives its files the same name at '{}'", earlier.name, *shared);
+    }
+  }
+
+  /// A destination of LATER that is one of EARLIER's too, or the same place.
+  std::optional<std::string> shared_place(const transfer::Route& earlier,
+                                          const transfer::Route& later) const {
+    for (const std::string& one : earlier.destinations) {
+      for (const std::string& other : later.destinations) {
+        if (one == other || same_place(one, other) != nullptr) return other;
+      }
+    }
+    return std::nullopt;
+  }
+
+  static bool share_landing(const transfer::Route& one, const transfer::Route& other) {
+    return one.landings.empty() || other.landings.empty() ||
+           std::ranges::find_first_of(one.landings, other.landings) != one.landings.end();
+  }
+
+  static bool share_files(const transfer::Route& one, const transfer::Route& other) {
+    if (!share_landing(one, other)) return false;
+    if (one.match.empty() || other.match.empty()) return true;
+    return std::ranges::any_of(one.match, [&](const Glob& glob) {
+      return std::ranges::any_of(other.match,
+                                 [&](const Glob& second) { return overlap(glob, second); });
+    });
+  }
+
+  /// As far as it shows without comparing patterns: EARLIER takes everything, or has all of LATER's
+  /// patterns.
+  static bool takes_all_of(const transfer::Route& earlier, const transfer::Route& later) {
+    const bool areas = std::ranges::all_of(later.landings, [&](const std::string& landing) {
+      return earlier.landings.empty() ||
+             std::ranges::find(earlier.landings, landing) != earlier.landings.end();
+    });
+    if (!areas || (later.landings.empty() && !earlier.landings.empty())) return false;
+    if (earlier.match.empty() || std::ranges::any_of(earlier.match, &Glob::matches_everything)) {
+      return true;
+    }
+    return !later.match.empty() && std::ranges::all_of(later.match, [&](const Glob& glob) {
+      return std::ranges::any_of(
+          earlier.match, [&](const Glob& other) { return other.pattern() == glob.pattern(); });
+    });
+  }
+
+  const Settings& settings_;
+  std::vector<transfer::Route> routes_;
+  std::vector<Contradiction> found_;
+};
+
+}  // namespace
+
+std::vector<Contradiction> find_contradictions(const Settings& settings) {
+  return Rules(settings).apply();
+}
+
+}  // namespace ferry::app

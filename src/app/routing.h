@@ -1,0 +1,29 @@
+// From the settings of routes and transforms to what the transfer module works with.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "app/settings.h"
+#include "ferry/metastore/metastore.h"
+#include "ferry/transfer/routes.h"
+
+namespace ferry::app {
+
+/// A transform without settings of its own. One that is called like a type is of this type.
+TransformSettings transform_named(std::string_view name);
+
+/// Whether transforms of this name exist without a table in the file: gzip, zstd, line-endings.
+bool is_built_in_transform(std::string_view name);
+
+transfer::TransformSpec make_transform(const TransformSettings& settings);
+
+transfer::Route make_route(const RouteSettings& route, const Settings& settings);
+
+/// Null where no route is configured: every file goes to every destination, as it is.
+std::shared_ptr<const transfer::Routes> make_routes(const Settings& settings);
+
+/// For the metastore's options; absent where ROUTES is null.
+metastore::WantedBy wanted_by(std::shared_ptr<const transfer::Routes> routes);
+
+}  // namespace ferry::app

@@ -1,0 +1,218 @@
+"""Which files go where, under which name, and what becomes of them afterwards."""
+
+import datetime
+import json
+
+import pytest
+
+from ferry_harness import Server, make_files, put, same_tree, tables
+
+
+@pytest.fixture
+def other_server(folder):
+    running = Server(folder / "other")
+    yield running
+    running.stop()
+
+
+class Configured:
+    """A configuration with a landing area and a destination for each server."""
+
+    def __init__(self, ferry, folder, landing, metastore, servers):
+        self.ferry, self.folder = ferry, folder
+        self.landing, self.metastore, self.servers = landing, metastore, servers
+        self.file = folder / "ferry.toml"
+
+    def write(self, routes, **keys):
+        """KEYS: lines for a destination's table."""
+        text = f'metastore = "{self.metastore}"\n[landing.in]\npath = "{self.landing}"\n'
+        for name, server in self.servers.items():
+            text += (f'[destination.{name}]\nurl = "{server.url()}"\nuse_agent = false\n'
+                     f'identity = "{server.identity}"\nknown_hosts = "{server.known_hosts}"\n'
+                     f"{keys.get(name, '')}\n")
+        self.file.write_text(routes + "\n" + text if routes.startswith("routing")
+                             else text + routes)
+
+    def run(self, *arguments, **options):
+        return self.ferry(*arguments, env={"FERRY_CONFIG": str(self.file)}, **options)
+
+    def register(self):
+        ended = self.run("watch", "--once", "--json")
+        assert ended.code == 0, ended.stderr
+        return ended.json["registered"]
+
+    def transfer(self, *arguments):
+        return self.run("transfer", "--json", "--retries", "1", "--retry-delay", "10ms",
+                        *arguments)
+
+    def standings(self, destination=None):
+        only = ["--destination", destination] if destination else []
+        ended = self.run("list", "--json", *only)
+        assert ended.code == 0, ended.stderr
+        return {(line["path"], line["destination"]): line["status"] for line in ended.json_lines}
+
+    def is_pending(self):
+        return (self.metastore / "pending").exists()
+
+
+@pytest.fixture
+def configured(ferry, folder, landing, metastore, server, other_server):
+    return Configured(ferry, folder, landing, metastore, {"b": server, "c": other_server})
+
+
+CSV_TO_B = '[route.csv]\nmatch = ["*.csv"]\nto = ["b"]\n'
+REST_TO_C = '[route.rest]\nto = ["c"]\n'
+
+
+def test_the_first_route_that_takes_a_file_decides(configured, landing, server, other_server):
+    configured.write(CSV_TO_B + REST_TO_C)
+    put(landing / "deep" / "a.csv", b"a")
+    put(landing / "a.txt", b"t")
+    assert configured.register() == 2
+    assert configured.standings() == {("deep/a.csv", "b"): "pending", ("a.txt", "c"): "pending"}
+    ended = configured.transfer()
+    assert ended.code == 0, ended.stderr
+    assert server.files() == ["deep/a.csv"]
+    assert other_server.files() == ["a.txt"]
+    assert configured.standings() == {("deep/a.csv", "b"): "successful",
+                                      ("a.txt", "c"): "successful"}
+    assert not configured.is_pending()
+
+
+def test_or_all_of_them(configured, landing, server, other_server):
+    configured.write('routing = "all"', b="", c="")
+    configured.write('routing = "all"\n')
+    text = configured.file.read_text()
+    configured.file.write_text(text + CSV_TO_B + REST_TO_C)
+    put(landing / "a.csv", b"a")
+    put(landing / "a.txt", b"t")
+    configured.register()
+    assert configured.transfer().code == 0
+    assert server.files() == ["a.csv"]
+    assert other_server.files() == ["a.csv", "a.txt"]
+
+
+def test_a_file_that_no_route_takes_is_not_pending(configured, landing, server, other_server):
+    configured.write(CSV_TO_B)
+    put(landing / "a.txt", b"t")
+    assert configured.register() == 1
+    assert not configured.is_pending()
+    assert configured.standings() == {("a.txt", None): "unrouted"}
+    assert configured.transfer("--idle-exit-code", "99").code == 99
+    named = configured.transfer("a.txt")
+    assert "no route leads" in named.stderr
+    assert server.files() == other_server.files() == []
+    configured.write(CSV_TO_B + REST_TO_C)  # routes hold for all that is not delivered yet
+    assert configured.transfer().code == 0
+    assert other_server.files() == ["a.txt"]
+
+
+def test_routes_of_a_landing_area(configured, folder, landing, server, other_server):
+    configured.write(f'[landing.more]\npath = "{folder}/more"\n'
+                     '[route.in]\nlanding = ["in"]\nto = "b"\n'
+                     '[route.more]\nlanding = ["more"]\nto = "c"\nrename = "{landing}/{path}"\n')
+    put(landing / "a", b"1")
+    put(folder / "more" / "a", b"2")
+    configured.register()
+    assert configured.transfer().code == 0
+    assert server.files() == ["a"]
+    assert other_server.files() == ["more/a"]
+
+
+def test_each_destination_has_its_own_names_logs_and_control_file(
+        configured, landing, metastore, server, other_server):
+    configured.write(
+        '[route.b]\nmatch = "*.csv"\nto = ["b", "c"]\n'
+        'rename = "{date:%Y%m%d}/{stem}-{id}{ext}"\n',
+        b='control_dir = "control"\ncontrol_name = "list-{batch_id}.json"\nconnections = 1',
+        c='control_name = "{destination}-{date:%Y}.json"\nbandwidth_limit = "100M"')
+    put(landing / "x" / "a.csv", b"a")
+    configured.register()
+    ended = configured.transfer()
+    assert ended.code == 0, ended.stderr
+    registry, logs = tables(metastore)
+    day = datetime.datetime.now(datetime.timezone.utc)
+    name = f"{day:%Y%m%d}/a-{registry[0]['id']}.csv"
+    for target in (server, other_server):
+        assert (target.root / name).read_bytes() == b"a"
+    done = [row for row in logs if row["transfer_status"] == "successful"]
+    assert sorted(row["destination"] for row in done) == ["b", "c"]
+    assert {row["remote_path"].endswith(name) for row in done} == {True}
+    by_name = {one["destination"]: one for one in ended.json["destinations"]}
+    assert by_name["b"]["control_file"].endswith(f"list-{by_name['b']['batch_id']}.json")
+    assert by_name["c"]["control_file"] == f"{other_server.root}/c-{day:%Y}.json"
+    control = json.loads((other_server.root / f"c-{day:%Y}.json").read_text())
+    assert [file["path"] for file in control["files"]] == [name]
+
+
+def test_a_dry_run_tells_names_and_destinations(configured, landing):
+    configured.write('[route.b]\nto = ["b"]\nrename = "new-{name}"\n')
+    put(landing / "a", b"1")
+    configured.register()
+    (line,) = configured.transfer("--dry-run").json_lines
+    assert (line["destination"], line["path"], line["remote_name"]) == ("b", "a", "new-a")
+    assert "as new-a" in configured.run("transfer", "--dry-run").stdout
+
+
+def test_two_files_with_one_remote_name_are_not_both_sent(configured, landing, server):
+    configured.write('[route.b]\nto = ["b"]\nrename = "{name}"\n')
+    put(landing / "x" / "a", b"first")
+    configured.register()
+    put(landing / "y" / "a", b"second")
+    configured.register()
+    ended = configured.transfer()
+    assert ended.code == 1
+    assert "is also that of x/a" in ended.stderr
+    assert (server.root / "a").read_bytes() == b"first"
+
+
+def test_a_destination_that_is_down_gets_its_files_later(configured, landing, server, other_server):
+    configured.write('[route.both]\nto = ["b", "c"]\n')
+    make_files(landing, 5, 100)
+    configured.register()
+    port = other_server.port
+    other_server.stop()
+    ended = configured.transfer()
+    assert ended.code == 3, ended.stderr
+    assert same_tree(landing, server.root)
+    standings = configured.standings()
+    assert {status for (_, to), status in standings.items() if to == "b"} == {"successful"}
+    assert {status for (_, to), status in standings.items() if to == "c"} <= {"pending", "failed"}
+    assert configured.is_pending()
+    other_server.start()
+    configured.file.write_text(configured.file.read_text().replace(str(port),
+                                                                   str(other_server.port)))
+    again = configured.transfer()
+    assert again.code == 0, again.stderr
+    assert same_tree(landing, other_server.root)
+    assert [one["selected"] for one in again.json["destinations"]] == [0, 5]
+    assert not configured.is_pending()
+
+
+def test_another_destination_on_the_command_line_gets_every_file(
+        configured, landing, server, folder):
+    configured.write(REST_TO_C)
+    put(landing / "a", b"1")
+    configured.register()
+    ended = configured.transfer(*server.options(server.folder / "elsewhere"))
+    assert ended.code == 0, ended.stderr
+    assert (server.folder / "elsewhere" / "a").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("routes, line, words", [
+    ('[route.x]\nto = ["d"]\n', 2, "unknown destination 'd'"),
+    ('[route.x]\nto = ["b"]\n\ntransforms = ["gzipp"]\n', 4, "did you mean 'gzip'"),
+    ('[route.x]\nto = ["b"]\nrename = "one.csv"\n', 3, "same name"),
+    ('[route.x]\nto = ["b"]\n[route.y]\nto = ["c"]\nmatch = ["*.csv"]\n', 5, "never takes a file"),
+    ('[route.x]\nto = ["b"]\nmtach = ["*"]\n', 3, "did you mean 'match'"),
+])
+def test_contradictions_are_found_with_their_line(configured, routes, line, words):
+    configured.write("")
+    first = configured.file.read_text().count("\n")
+    configured.write(routes)
+    ended = configured.run("config", "check")
+    assert ended.code == 2
+    assert ended.stdout.count("\n") == 1
+    assert ended.stdout.startswith(f"{configured.file}:{first + line}:")
+    assert words in ended.stdout
+    assert configured.run("transfer").code == 2
