@@ -65,6 +65,7 @@ Command status_command();
 Command list_command();
 Command history_command();
 Command import_command();
+Command verify_command();
 Command config_command();
 
 /// Runs one command line, without the program's name; returns the exit code.

@@ -22,6 +22,7 @@ enum CommandBit : unsigned {
   kHistoryBit = 1U << 4,
   kImportBit = 1U << 5,
   kConfigBit = 1U << 6,
+  kVerifyBit = 1U << 7,
   kEveryCommand = ~0U,
 };
 

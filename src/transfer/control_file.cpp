@@ -7,7 +7,6 @@
 namespace ferry::transfer {
 namespace {
 
-constexpr int kControlFileVersion = 1;
 constexpr std::size_t kPieceBytes = 64 * 1024;
 
 using Json = nlohmann::ordered_json;
@@ -28,7 +27,7 @@ std::string entry_line(const ControlEntry& entry) {
 }  // namespace
 
 std::string control_file_name(std::string_view batch_id) {
-  return fmt::format("{}.control.json", batch_id);
+  return fmt::format("{}{}", batch_id, kControlFileSuffix);
 }
 
 Result<void> write_json(const ControlFile& control,

@@ -1,5 +1,5 @@
 // The control file: a batch's list of files, pushed last. B takes its arrival as the proof that
-// all of them are there.
+// all of them are there. docs/control-file.md is the normative description.
 //
 //   {"version": 1, "batch_id": "…", "created": "…", "agent": "…", "destination": "…",
 //    "count": 2, "total_bytes": 123, "files": [
@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,8 @@
 #include "ferry/base/time.h"
 
 namespace ferry::transfer {
+
+inline constexpr int kControlFileVersion = 1;
 
 /// Views into what describes the file elsewhere: a batch may have very many.
 struct ControlEntry {
@@ -37,6 +40,8 @@ struct ControlFile {
   std::vector<ControlEntry> files;
 };
 
+inline constexpr std::string_view kControlFileSuffix = ".control.json";
+
 /// "<batch_id>.control.json".
 std::string control_file_name(std::string_view batch_id);
 
@@ -44,5 +49,28 @@ std::string control_file_name(std::string_view batch_id);
 /// first error.
 Result<void> write_json(const ControlFile& control,
                         const std::function<Result<void>(std::string_view text)>& write);
+
+/// One file as a control file lists it.
+struct ListedFile {
+  std::string id;
+  std::string path;  // below the directory, without "." and ".." and empty parts
+  std::uint64_t size = 0;
+  Checksum checksum;
+};
+
+/// A control file as somebody received it.
+struct ReceivedControlFile {
+  std::string batch_id;
+  Timestamp created;
+  std::string agent;
+  std::string destination;
+  std::vector<ListedFile> files;  // no path twice
+};
+
+/// Reads what write_json writes, from a stranger: an error (kInvalid) says what is wrong, and with
+/// which file, where TEXT is no control file, contradicts itself, lists a path twice or one that
+/// leads out of the directory, or has a version that we do not know. Members in any order; unknown
+/// ones are skipped. Needs memory for the files that are listed, not for the text.
+Result<ReceivedControlFile> read_control_file(std::istream& text);
 
 }  // namespace ferry::transfer

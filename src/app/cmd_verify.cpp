@@ -1,0 +1,219 @@
+#include <array>
+#include <boost/filesystem/operations.hpp>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/command.h"
+#include "app/output.h"
+#include "app/setup.h"
+#include "app/text.h"
+#include "app/units.h"
+#include "ferry/transfer/verify.h"
+
+namespace ferry::app {
+namespace {
+
+using nlohmann::ordered_json;
+using transfer::Finding;
+using transfer::ReceivedControlFile;
+using transfer::Verdict;
+using transfer::Verification;
+
+constexpr std::array kVerdicts = {Verdict::kMissing, Verdict::kShort, Verdict::kChanged,
+                                  Verdict::kExtra, Verdict::kUnreadable};
+
+/// Where to look: in a directory, or at a destination.
+struct Place {
+  std::optional<fs::path> root;
+  std::optional<transfer::Destination> destination;
+};
+
+/// --destination NAME is --to NAME.
+Result<Arguments> with_one_destination(Arguments arguments) {
+  const auto named = arguments.flags.find("destination");
+  const std::size_t places = (named != arguments.flags.end() ? named->second.size() : 0) +
+                             (arguments.has("to") ? arguments.flags.at("to").size() : 0) +
+                             (arguments.has("root") ? 1 : 0);
+  if (places != 1) {
+    return make_error(ErrorKind::kInvalid,
+                      "say where to look: one of --root DIR, --destination NAME and --to URL");
+  }
+  if (named != arguments.flags.end()) arguments.flags["to"] = named->second;
+  if (arguments.has("root") && arguments.has("readback")) {
+    return make_error(ErrorKind::kInvalid,
+                      "--readback is for destinations: files below --root are always read");
+  }
+  if (!arguments.has("root") && arguments.has("strict")) {
+    return make_error(ErrorKind::kInvalid, "--strict needs --root DIR");
+  }
+  return arguments;
+}
+
+Result<Place> find_place(const Settings& settings, const Arguments& arguments) {
+  if (const auto root = arguments.last("root")) {
+    return Place{.root = fs::path(*root), .destination = {}};
+  }
+  auto destination = resolve_destination(settings.destinations.front(), settings.transfer);
+  if (!destination) return destination.error();
+  return Place{.root = {}, .destination = std::move(*destination)};
+}
+
+Result<ReceivedControlFile> read_local(const fs::path& path) {
+  std::ifstream file(path.native(), std::ios::binary);
+  if (!file) {
+    return make_error(ErrorKind::kInvalid, "control file {}: cannot be opened: {}", path.string(),
+                      std::generic_category().message(errno));
+  }
+  auto control = transfer::read_control_file(file);
+  if (!control) return control.error().with_context("control file " + path.string());
+  return control;
+}
+
+/// The agent's own copy, where this metastore's agents made the batch.
+fs::path kept_copy(const Settings& settings, const std::string& name) {
+  if (settings.general.metastore.empty() || name.find('/') != name.npos) return {};
+  const fs::path batches = settings.general.metastore / "batches";
+  for (const std::string& candidate : {name, transfer::control_file_name(name)}) {
+    boost::system::error_code ignored;
+    if (fs::is_regular_file(batches / candidate, ignored)) return batches / candidate;
+  }
+  return {};
+}
+
+Outcome<ReceivedControlFile> find_control_file(const std::string& name, const Settings& settings,
+                                               const Place& place,
+                                               const transfer::VerifyOptions& options,
+                                               StopToken& stop) {
+  const auto local = [](Result<ReceivedControlFile> control) -> Outcome<ReceivedControlFile> {
+    if (!control) return fail(control.error());
+    return std::move(*control);
+  };
+  if (name == "-") return local(transfer::read_control_file(std::cin));
+  boost::system::error_code ignored;
+  if (fs::exists(name, ignored)) return local(read_local(name));
+  if (const fs::path kept = kept_copy(settings, name); !kept.empty()) {
+    return local(read_local(kept));
+  }
+  if (!place.destination) {
+    return fail(make_error(ErrorKind::kInvalid, "control file {}: there is no such file", name));
+  }
+  auto fetched = transfer::fetch_control_file(*place.destination, name, options.limits, stop);
+  if (!fetched) return fail(fetched.error(), Origin::kDestination);
+  return std::move(*fetched);
+}
+
+Outcome<Verification> verify(const ReceivedControlFile& control, const Place& place,
+                             const transfer::VerifyOptions& options, StopToken& stop) {
+  auto verification =
+      place.root ? transfer::verify_directory(control, *place.root, options, stop)
+                 : transfer::verify_destination(control, *place.destination, options, stop);
+  if (verification) return std::move(*verification);
+  return fail(verification.error(), place.root ? Origin::kLocal : Origin::kDestination);
+}
+
+std::size_t count(const Verification& verification, Verdict verdict) {
+  return static_cast<std::size_t>(
+      std::ranges::count(verification.findings, verdict, &Finding::verdict));
+}
+
+void print_result(const ReceivedControlFile& control, const Place& place,
+                  const Verification& verification) {
+  for (const Finding& finding : verification.findings) {
+    print(fmt::format("{:<10} {}  ({})\n", transfer::to_string(finding.verdict),
+                      escape_controls(finding.path), escape_controls(finding.message)));
+  }
+  std::string text = fmt::format("{}: {} of {} files are right", control.batch_id,
+                                 verification.right, control.files.size());
+  for (const Verdict verdict : kVerdicts) {
+    if (const auto number = count(verification, verdict)) {
+      text += fmt::format(", {} {}", number, transfer::to_string(verdict));
+    }
+  }
+  if (place.destination && verification.bytes == 0) text += "; sizes only";
+  if (verification.bytes > 0) {
+    text += fmt::format("; {} read", human_size(static_cast<double>(verification.bytes)));
+  }
+  print(escape_controls(text) + "\n");
+}
+
+void print_as_json(const ReceivedControlFile& control, const Place& place,
+                   const Verification& verification) {
+  ordered_json json{{"batch_id", control.batch_id}};
+  if (place.root) {
+    json["root"] = place.root->string();
+  } else {
+    json["destination"] = place.destination->name;
+  }
+  json["ok"] = verification.findings.empty();
+  json["files"] = control.files.size();
+  json["right"] = verification.right;
+  for (const Verdict verdict : kVerdicts) {
+    json[std::string(transfer::to_string(verdict))] = count(verification, verdict);
+  }
+  json["bytes_read"] = verification.bytes;
+  json["findings"] = ordered_json::array();
+  for (const Finding& finding : verification.findings) {
+    json["findings"].push_back({{"path", finding.path},
+                                {"verdict", transfer::to_string(finding.verdict)},
+                                {"message", finding.message}});
+  }
+  print_json(json);
+}
+
+Outcome<ExitStatus> run_verify(const Invocation& invocation) {
+  const auto arguments = with_one_destination(invocation.arguments);
+  if (!arguments) return fail(arguments.error());
+  const auto settings = effective_settings(*arguments);
+  if (!settings) return fail(settings.error());
+  const auto place = find_place(*settings, *arguments);
+  if (!place) return fail(place.error());
+  transfer::VerifyOptions options;
+  options.strict = arguments->has("strict");
+  options.depth =
+      arguments->has("readback") ? transfer::Verify::kReadback : transfer::Verify::kSize;
+  options.limits.window_bytes = settings->transfer.window.value;
+  options.limits.stall_timeout = settings->transfer.stall_timeout;
+
+  const auto control =
+      find_control_file(arguments->positional.front(), *settings, *place, options, invocation.stop);
+  if (!control) return std::unexpected(control.error());
+  const auto verification = verify(*control, *place, options, invocation.stop);
+  if (!verification) return std::unexpected(verification.error());
+  if (arguments->has("json")) {
+    print_as_json(*control, *place, *verification);
+  } else {
+    print_result(*control, *place, *verification);
+  }
+  return verification->findings.empty() ? ExitStatus::kDone : ExitStatus::kSomeFailed;
+}
+
+}  // namespace
+
+Command verify_command() {
+  return {
+      .name = "verify",
+      .bit = kVerifyBit,
+      .summary = "check that what a control file lists is there, and right",
+      .positional = "CONTROL_FILE|BATCH_ID",
+      .min_positional = 1,
+      .max_positional = 1,
+      .description =
+          "At the receiver, with --root: reads every listed file and compares size and checksum.\n"
+          "Needs neither metastore nor configuration.\n"
+          "At the sender, with --destination or --to: compares the sizes that the server tells,\n"
+          "or with --readback the checksums of what it gives back.\n"
+          "The control file is a local file, '-' for standard input, or a batch's id: then the\n"
+          "metastore's copy is read, or the one in the destination's control directory.\n"
+          "Ends with exit code 1 where anything is missing, short, changed or unreadable.",
+      .flags = {{"root", "DIR", "the directory that the listed paths start at"},
+                {"destination", "NAME", "a configured destination"},
+                {"readback", "", "read the files at the destination and compare checksums"},
+                {"strict", "", "files below --root that are not listed are wrong too"},
+                {"json", "", "print the result as JSON"}},
+      .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
+                ExitStatus::kDestination, ExitStatus::kInterrupted},
+      .run = &run_verify};
+}
+
+}  // namespace ferry::app

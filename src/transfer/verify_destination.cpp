@@ -1,0 +1,181 @@
+#include <algorithm>
+#include <sstream>
+
+#include "ferry/transfer/verify.h"
+#include "transfer/remote_path.h"
+#include "transfer/session.h"
+#include "transfer/verdict.h"
+
+namespace ferry::transfer {
+namespace {
+
+using sftp::Client;
+using sftp::Task;
+
+constexpr std::size_t kLanes = 64;         // questions on their way at once
+constexpr std::size_t kReadbackLanes = 8;  // each has a few MiB on their way
+constexpr std::uint64_t kLongestControlFile = 1 << 30;
+
+constexpr std::uint32_t kTypeMask = 0170000;
+constexpr std::uint32_t kRegular = 0100000;
+
+Result<std::unique_ptr<Client>> connect_to(const Destination& destination, const Limits& limits,
+                                           StopToken& stop) {
+  sftp::ClientOptions options;
+  options.window_bytes = limits.window_bytes;
+  options.stall_timeout = limits.stall_timeout;
+  return start_client(destination, options, stop);
+}
+
+/// Errors that say nothing about the file that was asked for.
+bool is_of_connection(const Error& error) {
+  return error.kind == ErrorKind::kConnectionLost || error.kind == ErrorKind::kProtocol ||
+         error.kind == ErrorKind::kCancelled;
+}
+
+/// Runs on one connection, many files at once.
+class DestinationCheck {
+ public:
+  DestinationCheck(const ReceivedControlFile& control, std::string directory,
+                   const VerifyOptions& options, Client& client, StopToken& stop)
+      : control_(control),
+        directory_(std::move(directory)),
+        options_(options),
+        client_(client),
+        stop_(stop),
+        found_(control.files.size()) {}
+
+  Result<Verification> run();
+
+ private:
+  using Judgement = Result<std::optional<Finding>>;
+
+  Task<void> lane();
+  Task<Judgement> check(const ListedFile& file);
+  Task<Judgement> check_content(const ListedFile& file);
+
+  const ReceivedControlFile& control_;
+  const std::string directory_;
+  const VerifyOptions& options_;
+  Client& client_;
+  StopToken& stop_;
+  std::size_t next_ = 0;
+  std::uint64_t bytes_ = 0;
+  FindingsByFile found_;
+};
+
+Result<Verification> DestinationCheck::run() {
+  const std::size_t lanes = options_.depth == Verify::kReadback ? kReadbackLanes : kLanes;
+  for (std::size_t i = 0; i < lanes; ++i) client_.spawn(lane());
+  if (auto ran = client_.run(); !ran) return ran.error();
+  if (stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
+  return collect(found_, bytes_);
+}
+
+Task<void> DestinationCheck::lane() {
+  while (next_ < control_.files.size() && !stop_.stop_requested()) {
+    const std::size_t index = next_++;
+    const ListedFile& file = control_.files[index];
+    auto judgement = co_await check(file);
+    if (!judgement) {
+      const Error& error = judgement.error();
+      if (is_of_connection(error)) co_return;
+      judgement = error.kind == ErrorKind::kNotFound
+                      ? finding(file, Verdict::kMissing, "it is not there")
+                      : finding(file, Verdict::kUnreadable, error.message);
+    }
+    if (*judgement) found_[index] = std::make_unique<Finding>(std::move(**judgement));
+  }
+}
+
+Task<DestinationCheck::Judgement> DestinationCheck::check(const ListedFile& file) {
+  const auto attributes = co_await client_.stat(join_remote(directory_, file.path));
+  if (!attributes) co_return attributes.error();
+  if ((attributes->permissions.value_or(kRegular) & kTypeMask) != kRegular) {
+    co_return finding(file, Verdict::kChanged, "it is not a regular file");
+  }
+  if (!attributes->size) {
+    co_return finding(file, Verdict::kUnreadable, "the server does not tell its size");
+  }
+  if (auto wrong = judge_size(file, *attributes->size)) co_return std::move(wrong);
+  if (options_.depth != Verify::kReadback) co_return std::optional<Finding>();
+  co_return co_await check_content(file);
+}
+
+Task<DestinationCheck::Judgement> DestinationCheck::check_content(const ListedFile& file) {
+  const auto handle = co_await client_.open(join_remote(directory_, file.path), sftp::kOpenRead, 0);
+  if (!handle) co_return handle.error();
+  Hasher hasher(file.checksum.algorithm);
+  const sftp::DataSink hash = [&](std::span<const std::byte> data) {
+    hasher.update(data);
+    bytes_ += data.size();
+  };
+  const auto read = co_await client_.read(*handle, hash);
+  [[maybe_unused]] const auto closed = co_await client_.close(*handle);
+  if (!read) co_return read.error();
+  co_return judge_content(file, hasher.finish());
+}
+
+Task<void> find_directory(Client& client, std::string directory, Result<std::string>& found) {
+  found = co_await client.realpath(directory);
+  if (!found) co_return;
+  if (const auto there = co_await client.stat(*found); !there) found = there.error();
+}
+
+Task<Result<std::string>> read_text(Client& client, std::string path) {
+  const auto handle = co_await client.open(path, sftp::kOpenRead, 0);
+  if (!handle) co_return handle.error();
+  const auto attributes = co_await client.fstat(*handle);
+  if (attributes && attributes->size.value_or(0) > kLongestControlFile) {
+    co_return make_error(ErrorKind::kInvalid, "{} bytes are too many for a control file",
+                         *attributes->size);
+  }
+  std::string text;
+  const sftp::DataSink keep = [&](std::span<const std::byte> data) {
+    text.append(reinterpret_cast<const char*>(data.data()), data.size());
+  };
+  const auto read = co_await client.read(*handle, keep);
+  [[maybe_unused]] const auto closed = co_await client.close(*handle);
+  if (!read) co_return read.error();
+  co_return text;
+}
+
+Task<void> fetch_text(Client& client, std::string path, Result<std::string>& text) {
+  text = co_await read_text(client, path);
+  if (!text) text = text.error().with_context(path);
+}
+
+}  // namespace
+
+Result<Verification> verify_destination(const ReceivedControlFile& control,
+                                        const Destination& destination,
+                                        const VerifyOptions& options, StopToken& stop) {
+  const auto client = connect_to(destination, options.limits, stop);
+  if (!client) return client.error();
+  Result<std::string> directory = std::string();
+  (*client)->spawn(find_directory(**client, destination.directory, directory));
+  if (auto ran = (*client)->run(); !ran) return ran.error();
+  if (!directory) return directory.error().with_context(destination.directory);
+  return DestinationCheck(control, *directory, options, **client, stop).run();
+}
+
+Result<ReceivedControlFile> fetch_control_file(const Destination& destination,
+                                               std::string_view name, const Limits& limits,
+                                               StopToken& stop) {
+  const auto client = connect_to(destination, limits, stop);
+  if (!client) return client.error();
+  const std::string& directory =
+      destination.control_directory.empty() ? destination.directory : destination.control_directory;
+  const std::string path =
+      join_remote(directory, name.ends_with(".json") ? std::string(name) : control_file_name(name));
+  Result<std::string> text = std::string();
+  (*client)->spawn(fetch_text(**client, path, text));
+  if (auto ran = (*client)->run(); !ran) return ran.error();
+  if (!text) return text.error();
+  std::istringstream stream(std::move(*text));
+  auto control = read_control_file(stream);
+  if (!control) return control.error().with_context(path);
+  return control;
+}
+
+}  // namespace ferry::transfer
