@@ -63,10 +63,8 @@ bench: build
 	bench/run $(BENCH_OPTIONS)
 
 install: build
-	cmake --install build --prefix $(DESTDIR)$(PREFIX)
-	sed 's|@PREFIX@|$(PREFIX)|' systemd/ferry-watch.service > build/ferry-watch.service
-	install -D -m 644 build/ferry-watch.service \
-	  $(DESTDIR)$(PREFIX)/lib/systemd/system/ferry-watch.service
+	DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
+
 
 clean:
 	rm -rf build build-debug build-asan build-tsan
