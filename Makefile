@@ -6,6 +6,8 @@ BUILD_PACKAGES := g++ cmake ninja-build pkg-config libssh2-1-dev libssl-dev nloh
   libsystemd-dev zlib1g-dev libzstd-dev doctest-dev
 TEST_PACKAGES := openssh-server openssh-client openssh-sftp-server jq time strace \
   python3-pytest python3-jsonschema zsh mandoc
+DEB_PACKAGES := dpkg-dev lintian
+SYSTEMD_TEST_PACKAGES := debootstrap util-linux
 BENCH_PACKAGES := rclone lftp
 LINT_PACKAGES := clang-format-19 clang-tidy-19
 
@@ -14,7 +16,7 @@ PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider
 CACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
-.PHONY: all deps build demo test test-asan test-tsan asan tsan lint bench install clean
+.PHONY: all deps build demo test test-asan test-tsan asan tsan lint bench install deb test-systemd clean
 
 all: build
 
@@ -65,6 +67,17 @@ bench: build
 install: build
 	DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
 
+# The package, and what Debian's own check says about it.
+deb: build
+	@scripts/install_packages.sh $(DEB_PACKAGES)
+	rm -f build/ferry_*.deb
+	cpack --config build/CPackConfig.cmake > build/cpack.log || { cat build/cpack.log; exit 1; }
+	lintian --fail-on error build/ferry_*.deb
+
+# Boots a Debian of its own in namespaces, from build/systemd/; needs root.
+test-systemd: deb
+	@scripts/install_packages.sh $(SYSTEMD_TEST_PACKAGES)
+	$(PYTEST) tests/systemd
 
 clean:
 	rm -rf build build-debug build-asan build-tsan
