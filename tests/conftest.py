@@ -5,6 +5,9 @@ import pytest
 
 import ferry_harness as harness
 
+# It boots a system of its own: make test-systemd.
+collect_ignore = ["systemd"]
+
 
 @pytest.fixture
 def folder():
