@@ -82,3 +82,16 @@ def status(ferry, metastore):
         return ended.json
 
     return run
+
+
+@pytest.fixture
+def other_server(folder):
+    running = harness.Server(folder / "other")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def configured(ferry, folder, landing, metastore, server, other_server):
+    """A configuration file with two destinations, b and c."""
+    return harness.Configured(ferry, folder, landing, metastore, {"b": server, "c": other_server})

@@ -290,3 +290,43 @@ def watching(folder, landing, metastore, *options):
         if process.popen.poll() is None:
             ended = process.stop()
             assert ended.code == 0, ended.stderr
+
+
+class Configured:
+    """A configuration with a landing area and a destination for each server."""
+
+    def __init__(self, ferry, folder, landing, metastore, servers):
+        self.ferry, self.folder = ferry, folder
+        self.landing, self.metastore, self.servers = landing, metastore, servers
+        self.file = folder / "ferry.toml"
+
+    def write(self, routes, **keys):
+        """KEYS: lines for a destination's table."""
+        text = f'metastore = "{self.metastore}"\n[landing.in]\npath = "{self.landing}"\n'
+        for name, server in self.servers.items():
+            text += (f'[destination.{name}]\nurl = "{server.url()}"\nuse_agent = false\n'
+                     f'identity = "{server.identity}"\nknown_hosts = "{server.known_hosts}"\n'
+                     f"{keys.get(name, '')}\n")
+        general = "".join(line + "\n" for line in routes.splitlines() if line.startswith("routing"))
+        self.file.write_text(general + text + routes.removeprefix(general))
+
+    def run(self, *arguments, **options):
+        return self.ferry(*arguments, env={"FERRY_CONFIG": str(self.file)}, **options)
+
+    def register(self):
+        ended = self.run("watch", "--once", "--json")
+        assert ended.code == 0, ended.stderr
+        return ended.json["registered"]
+
+    def transfer(self, *arguments):
+        return self.run("transfer", "--json", "--retries", "1", "--retry-delay", "10ms",
+                        *arguments)
+
+    def standings(self, destination=None):
+        only = ["--destination", destination] if destination else []
+        ended = self.run("list", "--json", *only)
+        assert ended.code == 0, ended.stderr
+        return {(line["path"], line["destination"]): line["status"] for line in ended.json_lines}
+
+    def is_pending(self):
+        return (self.metastore / "pending").exists()

@@ -1,6 +1,7 @@
 #include "ferry/transfer/agent.h"
 
 #include <algorithm>
+#include <set>
 #include <span>
 #include <unordered_map>
 
@@ -17,6 +18,7 @@
 #include "transfer/serial_observer.h"
 #include "transfer/session.h"
 #include "transfer/stale_parts.h"
+#include "transfer/transform_ahead.h"
 
 namespace ferry::transfer {
 namespace {
@@ -47,10 +49,13 @@ class Run {
   Result<void> claim(std::vector<std::string> ids);  // what is claimed becomes a job
   void add_job(metastore::Claim claim);
   void refuse_shared_names();
+  Result<void> open_spool();
+  void plan_transform(Job& job, const metastore::FileRecord& file, const Route& route);
+  Result<void> tidy_spool();
   void announce();
   void deliver_files();
   void name_together();
-  void work_off(WorkQueue& queue, Phase phase);
+  void work_off(WorkQueue& queue, const RunContext& context, TransformAhead* ahead = nullptr);
   void finish_with_control_file();
   Result<std::string> push(const KeptControlFile& kept);  // returns its remote path
   Result<std::string> try_to_push(const KeptControlFile& kept);
@@ -75,6 +80,7 @@ class Run {
   StopToken& stop_;
 
   LandingRoots roots_;
+  std::optional<Spool> spool_;  // where some route has transforms
   std::optional<Session> session_;
   std::unique_ptr<metastore::AgentPresence> presence_;
   Batch batch_;
@@ -95,6 +101,7 @@ Result<TransferSummary> Run::execute() {
   auto session = open_session(destination_, options_, limiter_, stop_);
   if (!session) return session.error();
   session_ = std::move(*session);
+  if (auto opened = open_spool(); !opened) return opened.error();
   if (auto joined = join(); !joined) return joined.error();
   if (auto claimed = claim(std::move(*ids)); !claimed) return claimed.error();
   if (batch_.jobs.empty()) return summary_;  // others were faster
@@ -108,13 +115,15 @@ Result<TransferSummary> Run::execute() {
       !removed) {
     return removed.error();
   }
-  if (auto kept = keep(is_open); !kept) return kept.error();
+  if (auto kept = keep(is_ready_to_send); !kept) return kept.error();
+  remove_outdated_parts(batch_.jobs, context(Phase::kDeliver), *session_);
   plan_spreads(batch_.jobs, context(Phase::kDeliver), *session_);
   announce();
   deliver_files();
   finish_with_control_file();
   if (auto recorded = record_outcomes(); !recorded) return recorded.error();
   forget_journals();
+  if (auto tidied = tidy_spool(); !tidied) return tidied.error();
 
   count(batch_, summary_);
   summary_.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started);
@@ -163,14 +172,61 @@ void Run::add_job(metastore::Claim claim) {
           : options_.routes->find(claim.file.landing, claim.file.path, destination_.name);
   const auto source = check_source(landing_fd, claim.file);
   const auto name = remote_name(route, claim.file);
-  Job& job = batch_.jobs.emplace_back(make_job(
-      std::move(claim), landing_fd, join_remote(batch_.directory, name.value_or(std::string()))));
+  Job& job = batch_.jobs.emplace_back(
+      make_job(claim, landing_fd, join_remote(batch_.directory, name.value_or(std::string()))));
   if (source) job.source = *source;
   if (!source) {
     end(job, source.error());
   } else if (!name) {
     end(job, name.error());
+  } else if (route != nullptr && !route->transforms.empty()) {
+    plan_transform(job, claim.file, *route);
   }
+}
+
+Result<void> Run::open_spool() {
+  if (options_.routes == nullptr) return {};
+  const bool transforms = std::ranges::any_of(
+      options_.routes->all(), [](const Route& route) { return !route.transforms.empty(); });
+  if (!transforms) return {};
+  auto spool = Spool::open(options_.spool, options_.spool_limit);
+  if (!spool) return spool.error();
+  spool_.emplace(std::move(*spool));
+  return {};
+}
+
+/// What an earlier run left in the spool is sent at once.
+void Run::plan_transform(Job& job, const metastore::FileRecord& file, const Route& route) {
+  job.transformed = std::make_unique<Transformed>(
+      Transformed{.route = &route,
+                  .key = spool_key(file, route),
+                  .spool_fd = spool_->fd(),
+                  .entry = {},
+                  .source = job.source,
+                  .is_shared = options_.routes->wanted_by(file.landing, file.path).size() > 1});
+  auto found = spool_->find(job.transformed->key);
+  if (!found) return;
+  job.transformed->entry = std::move(found->name);
+  job.source = found->content;
+}
+
+/// What some destination may still have to get stays.
+Result<void> Run::tidy_spool() {
+  if (!spool_ || spool_->is_empty()) return {};
+  std::set<std::string, std::less<>> keys;
+  auto visited = metastore_.visit(
+      [&](const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
+        for (const auto name : options_.routes->wanted_by(file.landing, file.path)) {
+          const auto* delivery = metastore::find_delivery(deliveries, name);
+          const bool is_under_way = delivery != nullptr && delivery->claim_alive;
+          if (!is_under_way && !is_deliverable(file, delivery, options_.max_attempts)) continue;
+          const Route* route = options_.routes->find(file.landing, file.path, name);
+          if (route != nullptr && !route->transforms.empty()) keys.insert(spool_key(file, *route));
+        }
+      });
+  if (!visited) return visited;
+  spool_->keep_only(keys);
+  return {};
 }
 
 /// Of two files with one remote name the older one gets it: the other would replace it at once.
@@ -211,10 +267,23 @@ void Run::announce() {
 void Run::deliver_files() {
   const bool at_once = options_.batch == BatchMode::kAllOrNothing;
   WorkQueue queue(options_.journals);
-  for (Job& job : batch_.jobs) {
-    if (is_open(job)) queue.add(job);
+  RunContext shared = context(at_once ? Phase::kUpload : Phase::kDeliver);
+  std::optional<TransformAhead> ahead;
+  if (spool_) {
+    ahead.emplace(*spool_, shared, queue);
+    shared.on_content_done = [&](const Job& job) { ahead->on_content_done(job); };
   }
-  work_off(queue, at_once ? Phase::kUpload : Phase::kDeliver);
+  for (Job& job : batch_.jobs) {
+    if (!is_open(job)) continue;
+    if (!is_content_known(job)) {
+      ahead->add(job);
+      continue;
+    }
+    if (job.transformed) ahead->hold(job);
+    queue.add(job);
+  }
+  if (ahead) ahead->start();
+  work_off(queue, shared, ahead ? &*ahead : nullptr);
   if (!at_once || stop_.stop_requested()) return;  // what a stop left stays pending
   if (is_all_uploaded(batch_.jobs) && session_) name_together();
   if (std::ranges::all_of(batch_.jobs, is_delivered) || stop_.stop_requested()) return;
@@ -227,13 +296,13 @@ void Run::name_together() {
   note_existing_targets(batch_.jobs, *session_);
   WorkQueue queue(options_.journals);
   for (Job& job : batch_.jobs) queue.add_finish(job);
-  work_off(queue, Phase::kDeliver);
+  work_off(queue, context(Phase::kDeliver));
 }
 
-void Run::work_off(WorkQueue& queue, Phase phase) {
-  const RunContext shared = context(phase);
-  Crew crew(shared, queue);
+void Run::work_off(WorkQueue& queue, const RunContext& context, TransformAhead* ahead) {
+  Crew crew(context, queue);
   session_ = crew.run(std::move(*session_));
+  if (ahead != nullptr) ahead->stop();
   if (crew.give_up_reason() && !stop_.stop_requested()) end_open(*crew.give_up_reason());
 }
 

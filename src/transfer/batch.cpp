@@ -7,11 +7,11 @@ namespace ferry::transfer {
 using metastore::TransferRecord;
 using metastore::TransferStatus;
 
-Job make_job(metastore::Claim claim, int landing_fd, std::string remote_path) {
+Job make_job(const metastore::Claim& claim, int landing_fd, std::string remote_path) {
   Job job;
   job.remote_path = std::move(remote_path);
-  job.id = std::move(claim.file.id);
-  job.path = std::move(claim.file.path);
+  job.id = claim.file.id;
+  job.path = claim.file.path;
   job.landing_fd = landing_fd;
   job.attempt = claim.attempt;
   return job;
@@ -31,11 +31,14 @@ ControlFile make_control_file(const Batch& batch, bool (*is_listed)(const Job&))
                       .files = {}};
   for (const Job& job : batch.jobs) {
     if (!is_listed(job)) continue;
-    control.files.push_back({.id = job.id,
-                             .path = below(batch.directory, job.remote_path),
-                             .size = job.source.identity.size,
-                             .checksum = &job.source.sha256,
-                             .source_checksum = nullptr});
+    control.files.push_back(
+        {.id = job.id,
+         .path = below(batch.directory, job.remote_path),
+         .size = job.source.identity.size,
+         .checksum = &job.source.sha256,
+         .source_checksum = job.transformed && job.transformed->source.sha256 != job.source.sha256
+                                ? &job.transformed->source.sha256
+                                : nullptr});
   }
   return control;
 }

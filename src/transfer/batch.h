@@ -24,10 +24,13 @@ struct Batch {
 };
 
 /// What to do for CLAIM, whose landing area is open as LANDING_FD.
-Job make_job(metastore::Claim claim, int landing_fd, std::string remote_path);
+Job make_job(const metastore::Claim& claim, int landing_fd, std::string remote_path);
 
 inline bool is_open(const Job& job) {
   return !job.ended;
+}
+inline bool is_ready_to_send(const Job& job) {
+  return is_open(job) && is_content_known(job);
 }
 inline bool is_delivered(const Job& job) {
   return job.ended && !job.error;

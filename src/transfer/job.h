@@ -11,6 +11,7 @@
 #include "ferry/base/result.h"
 #include "ferry/base/time.h"
 #include "ferry/metastore/metastore.h"
+#include "ferry/transfer/routes.h"
 #include "transfer/journal.h"
 #include "transfer/range_set.h"
 #include "transfer/source.h"
@@ -24,14 +25,27 @@ struct Spread {
   std::optional<Journal> journal;
 };
 
+/// A job whose content is not the source itself, but what transforms make of it, in the spool.
+struct Transformed {
+  const Route* route = nullptr;  // of the run's routes
+  std::string key;               // of the spool
+  int spool_fd = -1;
+  std::string entry;       // its name in the spool; empty: not made yet
+  CheckedSource source;    // what it is made from
+  bool is_shared = false;  // another destination may want the same entry
+};
+
 /// Small: a run may have very many.
 struct Job {
   std::string id;
   std::string path;     // relative to its landing area
   int landing_fd = -1;  // the area's directory, of the run's LandingRoots; -1: unknown to it
   std::int64_t attempt = 1;
-  CheckedSource source;     // valid once the source was checked
-  std::string remote_path;  // absolute
+  /// What is sent; valid once the source was checked. Where it is transformed: the source itself
+  /// until its entry in the spool is made.
+  CheckedSource source;
+  std::unique_ptr<Transformed> transformed;  // null: the source is sent as it is
+  std::string remote_path;                   // absolute
   std::chrono::steady_clock::time_point started;
   std::chrono::milliseconds duration{};
   Timestamp finished;
@@ -46,6 +60,18 @@ struct Job {
   /// The rename was asked for; if its answer got lost the file may be there already.
   bool publishing = false;
 };
+
+inline bool is_content_known(const Job& job) {
+  return !job.transformed || !job.transformed->entry.empty();
+}
+
+// Where to open what is sent.
+inline int content_fd(const Job& job) {
+  return job.transformed ? job.transformed->spool_fd : job.landing_fd;
+}
+inline const std::string& content_path(const Job& job) {
+  return job.transformed ? job.transformed->entry : job.path;
+}
 
 inline bool goes_out_in_chunks(const Job& job) {
   return job.source.identity.size > kMinChunkBytes;

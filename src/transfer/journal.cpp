@@ -95,6 +95,11 @@ Result<Journal> Journal::open(const fs::path& directory, const JournalKey& key) 
   return journal;
 }
 
+bool Journal::exists(const fs::path& directory, const std::string& id,
+                     const std::string& destination) {
+  return ::access(journal_path(directory, id, destination).c_str(), F_OK) == 0;
+}
+
 void Journal::remove(const fs::path& directory, const std::string& id,
                      const std::string& destination) {
   ::unlink(journal_path(directory, id, destination).c_str());

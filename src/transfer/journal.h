@@ -38,6 +38,10 @@ class Journal {
   /// Goes on with KEY's journal where load would have found a past, else starts an empty one.
   static Result<Journal> open(const fs::path& directory, const JournalKey& key);
 
+  /// Whether an earlier run left a journal, for whatever source.
+  static bool exists(const fs::path& directory, const std::string& id,
+                     const std::string& destination);
+
   /// Removes the journal of a file that needs none any more. It need not be there.
   static void remove(const fs::path& directory, const std::string& id,
                      const std::string& destination);

@@ -21,7 +21,7 @@ struct Candidate {
 std::vector<Candidate> find_candidates(std::span<Job> jobs, const RunContext& context) {
   std::vector<Candidate> candidates;
   for (Job& job : jobs) {
-    if (!is_open(job) || !goes_out_in_chunks(job)) continue;
+    if (!is_open(job) || !is_content_known(job) || !goes_out_in_chunks(job)) continue;
     candidates.push_back({&job, Journal::load(context.options.journals,
                                               journal_key_of(job, context.destination.name))});
   }
@@ -36,7 +36,26 @@ void plan(Job& job, const Journal::Past& past) {
   job.spread->waiting.assign(chunks.begin(), chunks.end());
 }
 
+sftp::Task<void> remove_part(Session& session, std::string path) {
+  [[maybe_unused]] const auto removed = co_await session.client->remove(std::move(path));
+}
+
 }  // namespace
+
+void plan_afresh(Job& job) {
+  if (goes_out_in_chunks(job)) plan(job, {});
+}
+
+void remove_outdated_parts(std::span<Job> jobs, const RunContext& context, Session& session) {
+  const fs::path& journals = context.options.journals;
+  for (const Job& job : jobs) {
+    if (!is_open(job) || is_content_known(job)) continue;
+    if (!Journal::exists(journals, job.id, context.destination.name)) continue;
+    session.client->spawn(remove_part(session, target_of(job).part_path));
+    Journal::remove(journals, job.id, context.destination.name);
+  }
+  [[maybe_unused]] const auto ran = session.client->run();
+}
 
 void plan_spreads(std::span<Job> jobs, const RunContext& context, Session& session) {
   auto candidates = find_candidates(jobs, context);

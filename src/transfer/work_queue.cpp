@@ -7,11 +7,33 @@ namespace {
 
 /// What a file costs beside its bytes: a few round trips, in bytes that take about as long.
 constexpr std::uint64_t kFileCost = 64 * 1024;
+/// For jobs that are still being made.
+constexpr std::chrono::milliseconds kLookAgain{20};
 
 }  // namespace
 
 void WorkQueue::add(Job& job) {
   const std::scoped_lock lock(mutex_);
+  add_locked(job);
+}
+
+void WorkQueue::expect(std::size_t jobs) {
+  const std::scoped_lock lock(mutex_);
+  expected_ += jobs;
+}
+
+void WorkQueue::add_expected(Job& job) {
+  const std::scoped_lock lock(mutex_);
+  add_locked(job);
+  --expected_;
+}
+
+void WorkQueue::withdraw_expected() {
+  const std::scoped_lock lock(mutex_);
+  --expected_;
+}
+
+void WorkQueue::add_locked(Job& job) {
   progress_.total += kFileCost;
   if (!job.spread) {
     progress_.total += job.source.identity.size;
@@ -36,8 +58,10 @@ WorkQueue::Next WorkQueue::take(bool takes_chunks, Time now) {
     if (work->job->started == Time()) work->job->started = now;
     return {work, {}};
   }
-  if (!delayed_.empty()) return {{}, delayed_.begin()->first};
-  return {};
+  std::optional<Time> wait_until;
+  if (!delayed_.empty()) wait_until = delayed_.begin()->first;
+  if (expected_ > 0) wait_until = std::min(wait_until.value_or(Time::max()), now + kLookAgain);
+  return {{}, wait_until};
 }
 
 std::optional<Work> WorkQueue::take_ready(bool takes_chunks, Time now) {

@@ -39,6 +39,12 @@ class WorkQueue {
   /// Before the lanes start. A job with a Spread is finished at once where no chunk is waiting.
   void add(Job& job);
 
+  /// Announces jobs that will be added while the lanes run; until they are, or are withdrawn, lanes
+  /// wait for them.
+  void expect(std::size_t jobs);
+  void add_expected(Job& job);
+  void withdraw_expected();
+
   /// The job is uploaded and wants its final name.
   void add_finish(Job& job);
 
@@ -83,6 +89,7 @@ class WorkQueue {
   void add_done_file();
 
  private:
+  void add_locked(Job& job);
   std::optional<Work> take_ready(bool takes_chunks, Time now);
   std::optional<Work> take_due(bool takes_chunks, Time now);
   std::optional<Work> take_chunk();
@@ -94,6 +101,7 @@ class WorkQueue {
   std::deque<Work> ready_;   // kWhole and kFinish
   std::deque<Job*> spread_;  // jobs with waiting chunks
   std::multimap<Time, Work> delayed_;
+  std::size_t expected_ = 0;
   Progress progress_;
 };
 

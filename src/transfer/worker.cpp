@@ -91,7 +91,7 @@ sftp::Task<Result<void>> Worker::send_whole(Job& job) {
     if (!renamed) co_return renamed.error();
     if (*renamed) co_return Result<void>();
   }
-  auto source = SourceStream::open(job.landing_fd, job.path, job.source);
+  auto source = SourceStream::open(content_fd(job), content_path(job), job.source);
   if (!source) co_return source.error();
   const auto directory = co_await session_.directories->ensure(remote_parent(job.remote_path));
   if (!directory) co_return directory;
@@ -121,7 +121,7 @@ sftp::Task<Result<void>> Worker::send_chunk(const Work& chunk) {
 
 sftp::Task<Result<void>> Worker::write_chunk(const Work& chunk, const Target& target) {
   const Job& job = *chunk.job;
-  const auto source = SourceFile::open(job.landing_fd, job.path, job.source.identity);
+  const auto source = SourceFile::open(content_fd(job), content_path(job), job.source.identity);
   if (!source) co_return source.error();
   const auto handle = co_await handles_.borrow(target);
   if (!handle) co_return handle.error();
@@ -151,8 +151,10 @@ sftp::Task<Result<void>> Worker::finish(Job& job) {
   }
   const auto verified = co_await verify_part(*session_.client, target, context_.options.verify);
   if (!verified) co_return verified;
-  const auto source = SourceFile::open(job.landing_fd, job.path, job.source.identity);
-  if (!source) co_return source.error();
+  if (!job.transformed) {  // what is in the spool was read from an unchanged source
+    const auto source = SourceFile::open(job.landing_fd, job.path, job.source.identity);
+    if (!source) co_return source.error();
+  }
   if (context_.phase == Phase::kUpload) co_return Result<void>();
   co_return co_await rename(job, target);
 }
@@ -183,7 +185,9 @@ sftp::Task<void> Worker::settle(Work work, Result<void> outcome) {
     }
     outcome = after.error().with_context("journal");
   }
-  const Error& error = outcome.error();
+  Error error = outcome.error();
+  // An entry that vanished from the spool is made again by the next run.
+  if (job.transformed && error.kind == ErrorKind::kAbnormal) error.kind = ErrorKind::kIo;
   if (error.kind == ErrorKind::kCancelled) co_return;  // not its fault: it stays pending
   if (ends_connection(error.kind) && !lost_) lost_ = error;
   const auto again = retry_time(job, error);
@@ -221,6 +225,7 @@ sftp::Task<void> Worker::end(Job& job) {
   const bool failed = job.error != nullptr;
   if (!failed && context_.phase == Phase::kUpload) {
     job.uploaded = true;
+    if (context_.on_content_done) context_.on_content_done(job);
     co_return;
   }
   // What an error that may pass left of a large file is what the next run goes on from. The journal
@@ -234,6 +239,7 @@ sftp::Task<void> Worker::end(Job& job) {
         co_await session_.client->remove(target_of(job).part_path);
   }
   end_job(job, std::move(job.error));
+  if (context_.on_content_done) context_.on_content_done(job);
   if (failed) {
     context_.observer.on_failed(outcome_of(job), *job.error);
   } else {

@@ -1,0 +1,161 @@
+#include "transfer/spool.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/filesystem/directory.hpp>
+#include <boost/filesystem/operations.hpp>
+#include <vector>
+
+#include "ferry/base/uuid.h"
+#include "transfer/transform/transform.h"
+
+namespace ferry::transfer {
+namespace {
+
+constexpr std::size_t kKeyLength = 32;
+constexpr std::string_view kUnfinished = ".unfinished";
+
+std::string hex_of(const Checksum& checksum) {
+  const std::string text = checksum.to_string();
+  return text.substr(text.find(':') + 1);
+}
+
+struct Listed {
+  std::string name;
+  std::uint64_t size = 0;
+  std::int64_t mtime_ns = 0;
+
+  bool is_unfinished() const { return name.ends_with(kUnfinished); }
+  std::string_view key() const { return std::string_view(name).substr(0, kKeyLength); }
+};
+
+std::vector<Listed> list(const fs::path& directory) {
+  std::vector<Listed> entries;
+  boost::system::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    struct stat status{};
+    if (::stat(entry->path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    const FileIdentity identity = identity_of(status);
+    entries.push_back({entry->path().filename().string(), identity.size, identity.mtime_ns});
+  }
+  return entries;
+}
+
+}  // namespace
+
+std::string spool_key(const metastore::FileRecord& file, const Route& route) {
+  Hasher hasher(HashAlgorithm::kSha256);
+  hasher.update(as_bytes(fmt::format("{}\n{}\n{}\n{}", file.id, file.checksum.to_string(),
+                                     file.path, fingerprint(route.transforms))));
+  return hex_of(hasher.finish()).substr(0, kKeyLength);
+}
+
+Result<Spool> Spool::open(const fs::path& directory, std::uint64_t limit_bytes) {
+  if (auto made = make_directories(directory); !made) return made.error().with_context("spool");
+  auto fd = open_file(directory, O_RDONLY | O_DIRECTORY);
+  if (!fd) return fd.error().with_context("spool");
+  Spool spool(directory, std::move(*fd), limit_bytes);
+  spool.remove_stale();
+  for (const Listed& entry : list(directory)) {
+    if (!entry.is_unfinished()) spool.found_.emplace(entry.key(), entry.name);
+  }
+  return spool;
+}
+
+void Spool::remove_stale() const {
+  for (const Listed& entry : list(directory_)) {
+    if (!entry.is_unfinished()) continue;
+    const auto is_written = FileLock::is_held(directory_ / entry.name);
+    if (is_written && !*is_written) remove(entry.name);
+  }
+}
+
+std::optional<SpoolEntry> Spool::find(const std::string& key) const {
+  const auto found = found_.find(key);
+  if (found == found_.end()) return std::nullopt;
+  const auto checksum = Checksum::parse(std::string_view(found->second).substr(kKeyLength + 1));
+  if (!checksum) return std::nullopt;
+  metastore::FileRecord expected;
+  expected.path = found->second;
+  expected.checksum = *checksum;
+  const auto content = check_source(fd(), expected);
+  if (content) return SpoolEntry{found->second, *content};
+  remove(found->second);
+  return std::nullopt;
+}
+
+void Spool::remove(const std::string& name) const {
+  ::unlinkat(fd(), name.c_str(), 0);
+}
+
+bool Spool::is_empty() const {
+  boost::system::error_code error;
+  return fs::is_empty(directory_, error);
+}
+
+std::uint64_t Spool::used_bytes() const {
+  std::uint64_t used = 0;
+  for (const Listed& entry : list(directory_)) used += entry.size;
+  return used;
+}
+
+void Spool::keep_only(const std::set<std::string, std::less<>>& keys) const {
+  for (const Listed& entry : list(directory_)) {
+    if (!entry.is_unfinished() && !keys.contains(entry.key())) remove(entry.name);
+  }
+}
+
+void Spool::shrink_to(std::uint64_t bytes,
+                      const std::function<bool(const std::string&)>& is_kept) const {
+  std::vector<Listed> entries = list(directory_);
+  std::uint64_t used = 0;
+  for (const Listed& entry : entries) used += entry.size;
+  std::ranges::sort(entries, {}, &Listed::mtime_ns);
+  for (const Listed& entry : entries) {
+    if (used <= bytes) return;
+    if (entry.is_unfinished() || is_kept(entry.name)) continue;
+    remove(entry.name);
+    used -= entry.size;
+  }
+}
+
+Result<SpoolWriter> SpoolWriter::begin(const Spool& spool, const std::string& key) {
+  fs::path path = spool.directory() / fmt::format("{}.{}{}", key, uuid_v7(), kUnfinished);
+  auto lock = FileLock::try_acquire(path);
+  if (!lock) return lock.error().with_context("spool");
+  if (!*lock) return make_error(ErrorKind::kBusy, "spool: {} is taken", path.string());
+  auto fd = open_file(path, O_WRONLY);
+  if (!fd) return fd.error().with_context("spool");
+  ::fchmod(fd->get(), S_IRUSR | S_IWUSR);
+  return SpoolWriter(spool, key, std::move(path), std::move(**lock), std::move(*fd));
+}
+
+SpoolWriter::~SpoolWriter() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+Result<void> SpoolWriter::write(std::span<const std::byte> data) {
+  hasher_.update(data);
+  return write_full(fd_.get(), data, path_);
+}
+
+Result<SpoolEntry> SpoolWriter::commit() {
+  SpoolEntry entry;
+  entry.content.sha256 = hasher_.finish();
+  entry.name = fmt::format("{}.{}", key_, hex_of(entry.content.sha256));
+  const fs::path path = spool_->directory() / entry.name;
+  // Never over an entry of the same content: others may be sending it.
+  if (::link(path_.c_str(), path.c_str()) != 0 && errno != EEXIST) {
+    return errno_error(errno, "spool: link " + path.string());
+  }
+  ::unlink(path_.c_str());
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return errno_error(errno, "spool: " + path.string());
+  entry.content.identity = identity_of(status);
+  return entry;
+}
+
+}  // namespace ferry::transfer
