@@ -67,6 +67,7 @@ Command history_command();
 Command import_command();
 Command verify_command();
 Command config_command();
+Command completion_command();
 
 /// Runs one command line, without the program's name; returns the exit code.
 int run(const std::vector<std::string>& words);

@@ -63,9 +63,9 @@ Value to_value(const std::vector<fs::path>& value);
 Value to_value(log::Level level);
 Value to_value(log::Format format);
 
-// The words that a value of a type may be; none: it is no choice among words. The
-// pointer only names the type.
+// What the manual tells about a type. The pointers only name it.
 
+/// The words that a value may be; none: it is no choice among words.
 template <typename T>
 std::vector<std::string_view> choices(const T*) {
   return {};
@@ -79,5 +79,41 @@ std::vector<std::string_view> choices(const transfer::LineEndings::Ending*);
 std::vector<std::string_view> choices(const TransformType*);
 std::vector<std::string_view> choices(const log::Level*);
 std::vector<std::string_view> choices(const log::Format*);
+
+/// A word for how a value is written.
+template <typename T>
+std::string_view type_name(const T*) {
+  return "string";
+}
+inline std::string_view type_name(const bool*) {
+  return "true or false";
+}
+inline std::string_view type_name(const std::uint64_t*) {
+  return "number";
+}
+inline std::string_view type_name(const Count*) {
+  return "number";
+}
+inline std::string_view type_name(const Bytes*) {
+  return "size";
+}
+inline std::string_view type_name(const std::chrono::milliseconds*) {
+  return "duration";
+}
+inline std::string_view type_name(const fs::path*) {
+  return "path";
+}
+inline std::string_view type_name(const std::vector<std::string>*) {
+  return "list of strings";
+}
+inline std::string_view type_name(const std::vector<fs::path>*) {
+  return "list of paths";
+}
+inline std::string_view type_name(const sftp::Url*) {
+  return "URL";
+}
+inline std::string_view type_name(const transfer::BandwidthLimit*) {
+  return "bandwidth";
+}
 
 }  // namespace ferry::app

@@ -57,6 +57,7 @@ Value get(const Scope& scope) {
 struct Traits {
   bool repeatable = false;
   bool selects = false;
+  std::string_view key_help = "";
 };
 
 template <auto kMember>
@@ -64,9 +65,9 @@ Option option(Section section, std::string_view key, std::string_view flag,
               std::string_view metavar, std::string_view help, unsigned commands,
               Traits traits = {}) {
   const TypeOf<kMember>* tag = nullptr;
-  return {section,     key,           flag,          metavar,           help,
-          commands,    &set<kMember>, &get<kMember>, traits.repeatable, traits.selects,
-          choices(tag)};
+  return {section,         key,           flag,          metavar,           help,
+          commands,        &set<kMember>, &get<kMember>, traits.repeatable, traits.selects,
+          traits.key_help, choices(tag),  type_name(tag)};
 }
 
 using General = GeneralSettings;
@@ -84,7 +85,10 @@ constexpr unsigned kDialers = kFlows | kVerifyBit;
 constexpr unsigned kFinders = kWatchBit | kConfigBit;
 constexpr unsigned kFileOnly = 0;
 constexpr Traits kRepeatable{.repeatable = true};
-constexpr Traits kSelects{.repeatable = true, .selects = true};
+
+constexpr Traits selects(std::string_view key_help) {
+  return {.repeatable = true, .selects = true, .key_help = key_help};
+}
 
 // clang-format off
 std::vector<Option> make_options() {
@@ -101,9 +105,10 @@ std::vector<Option> make_options() {
     option<&Log::format>(kLog, "format", "log-format", "FORMAT",
         "text or json", kEveryCommand),
     option<&Landing::path>(kLanding, "path", "landing", "DIR",
-        "a landing area: a directory, or the name of a configured one", kWatchBit | kFlows, kSelects),
+        "a landing area: a directory, or the name of a configured one", kWatchBit | kFlows,
+        selects("the directory")),
     option<&Landing::ignore>(kLanding, "ignore", "ignore", "GLOB",
-        "never register files of this name or relative path", kFinders, kRepeatable),
+        "never register files whose name or relative path matches, such as '*.bak'", kFinders, kRepeatable),
     option<&Landing::settle>(kLanding, "settle", "settle", "TIME",
         "how long a file must rest where the kernel cannot tell who writes it", kFinders),
     option<&Watch::rescan_interval>(kWatch, "rescan_interval", "rescan-interval", "TIME",
@@ -113,7 +118,8 @@ std::vector<Option> make_options() {
     option<&Watch::hash_threads>(kWatch, "hash_threads", "hash-threads", "N",
         "threads that read and hash files; 0: one per processor, at most 8", kFinders),
     option<&Dest::url>(kDestination, "url", "to", "URL|NAME",
-        "sftp://user@host:port/dir, or the name of a configured destination", kDialers, kSelects),
+        "sftp://user@host:port/dir, or the name of a configured destination", kDialers,
+        selects("the server and the directory to deliver to")),
     option<&Dest::identity>(kDestination, "identity", "identity", "FILE",
         "private key to log in with", kDialers, kRepeatable),
     option<&Dest::known_hosts>(kDestination, "known_hosts", "known-hosts", "FILE",

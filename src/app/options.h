@@ -23,6 +23,7 @@ enum CommandBit : unsigned {
   kImportBit = 1U << 5,
   kConfigBit = 1U << 6,
   kVerifyBit = 1U << 7,
+  kCompletionBit = 1U << 15,
   kEveryCommand = ~0U,
 };
 
@@ -66,7 +67,9 @@ struct Option {
   Value (*get)(const Scope&);
   bool repeatable = false;
   bool selects = false;                   // the flag chooses landing areas or destinations
+  std::string_view key_help;              // where the key's meaning differs from the flag's
   std::vector<std::string_view> choices;  // the words that it may be; empty: anything
+  std::string_view type;                  // a word for how a value is written: "duration"
 };
 
 std::span<const Option> options();
