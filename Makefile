@@ -16,7 +16,8 @@ PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider
 CACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
-.PHONY: all deps build demo test test-asan test-tsan asan tsan lint bench install deb test-systemd clean
+.PHONY: all deps build demo test test-asan test-tsan asan tsan lint bench docs install deb \
+  test-systemd clean
 
 all: build
 
@@ -63,6 +64,10 @@ lint: build
 bench: build
 	@scripts/install_packages.sh $(BENCH_PACKAGES)
 	bench/run $(BENCH_OPTIONS)
+
+# docs/configuration.md, from the table of options.
+docs: build
+	build/ferry_manual configuration.md > docs/configuration.md
 
 install: build
 	DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)

@@ -1,0 +1,172 @@
+#include "app/manual/reference.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "app/options.h"
+
+namespace ferry::app::manual {
+namespace {
+
+struct SectionText {
+  std::string_view section;
+  std::string_view heading;
+  std::string_view intro;
+};
+
+constexpr std::array kSectionTexts{
+    SectionText{"", "", "Keys that stand before the first table."},
+    SectionText{"log", "[log]", "The log on standard error."},
+    SectionText{"landing", "[landing.NAME]",
+                "A landing area: a directory where files arrive. There may be several, each with a "
+                "name of its own, by which the registry knows its files. An area that gets another "
+                "name is another area."},
+    SectionText{"watch", "[watch]", "How the watcher looks at all landing areas."},
+    SectionText{"destination", "[destination.NAME]",
+                "A server to deliver to. There may be several, each with a name of its own, which "
+                "the tables note down and --to takes."},
+    SectionText{"transfer", "[transfer]", "How files are delivered, whatever the destination."},
+};
+
+constexpr std::array kValueTypes{
+    ValueType{"bandwidth",
+              "bytes a second, as a size: \"10M\"; or spans of the local day with their limits: "
+              "\"08:00-18:00=10M\". Outside of the spans there is no limit."},
+    ValueType{"duration",
+              "a whole number and a unit, as a string: \"500ms\", \"2s\", \"5m\", "
+              "\"1h\" or \"1d\"."},
+    ValueType{"list", "strings in brackets: [\"one\", \"two\"]. A single one may do without them."},
+    ValueType{"number", "a whole number, not quoted."},
+    ValueType{"path",
+              "a string. A relative path starts at the folder of the configuration file, "
+              "~/ at the home directory."},
+    ValueType{"size",
+              "bytes: a whole number, or a string with a unit, \"64KiB\", \"4MiB\" or "
+              "\"1G\". K, M, G and T are powers of 1024."},
+    ValueType{"string",
+              "text in quotes. In patterns for names, * stands for any characters, ? for "
+              "one, and [a-c] for one of several."},
+    ValueType{"URL",
+              "sftp://USER@HOST:PORT/DIRECTORY; user and port may be left out. "
+              "sftp://HOST/~/DIRECTORY starts at the home directory there."},
+};
+
+constexpr std::array kVariables{
+    Variable{"FERRY_CONFIG", "The configuration file, where --config does not name one."},
+    Variable{"FERRY_METASTORE", "The metastore, whatever the configuration file says."},
+    Variable{"FERRY_PASSWORD", "The password for every destination of this run."},
+    Variable{"FERRY_PASSPHRASE", "The passphrase of the private keys."},
+    Variable{"SSH_AUTH_SOCK", "Where to find the agent that holds keys, see ssh-agent(1)."},
+};
+
+constexpr std::array<std::string_view, 4> kRules{
+    "The file is TOML (https://toml.io). --config FILE or FERRY_CONFIG names it; without either "
+    "there is none, which is enough for one landing area and one destination.",
+    "The command line outweighs the environment, which outweighs the file, which outweighs the "
+    "defaults.",
+    "Each key is also an option of the commands that can use it. A number, a path or a switch "
+    "given "
+    "there holds for all landing areas or destinations of the run.",
+    "\"ferry config show\" prints what is in effect, \"ferry config check\" finds mistakes and "
+    "says "
+    "where they are.",
+};
+
+constexpr std::string_view kExample = R"(metastore = "/var/lib/ferry"
+
+[landing.partners]
+path = "/srv/sftp/partners"
+ignore = ["*.bak", "scratch/*"]
+
+[destination.warehouse]
+url = "sftp://drop@warehouse.example.org/inbox"
+identity = "/etc/ferry/id_ed25519"
+known_hosts = "/etc/ferry/known_hosts"
+
+[transfer]
+max_attempts = 5
+bandwidth_limit = "08:00-18:00=10M"
+)";
+
+std::string quoted(std::string_view text) {
+  return fmt::format("\"{}\"", text);
+}
+
+std::string value_word(const Option& option) {
+  if (option.choices.empty()) return std::string(option.type);
+  std::string words;
+  for (std::size_t i = 0; i < option.choices.size(); ++i) {
+    if (i > 0) words += i + 1 == option.choices.size() ? " or " : ", ";
+    words += quoted(option.choices[i]);
+  }
+  return words;
+}
+
+std::string default_word(const Option& option) {
+  const Value value = default_value(option);
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  const auto* text = std::get_if<std::string>(&value);
+  return text == nullptr || text->empty() ? "" : quoted(*text);
+}
+
+/// A switch's help tells what happens where it is given: "no-…" sets the key to false.
+std::string meaning_of(const Option& option) {
+  if (!option.key_help.empty()) return std::string(option.key_help);
+  if (!option.metavar.empty()) return std::string(option.help);
+  return fmt::format("{}: {}", option.flag.starts_with("no-") ? "false" : "true", option.help);
+}
+
+Key key_of(const Option& option) {
+  std::string flag = fmt::format("--{}", option.flag);
+  if (!option.metavar.empty()) flag += fmt::format(" {}", option.metavar);
+  return {.name = option.key,
+          .value = value_word(option),
+          .default_value = default_word(option),
+          .required = option.selects,
+          .meaning = meaning_of(option),
+          .flag = std::move(flag)};
+}
+
+Table table_for(Section section) {
+  const std::string_view name = to_string(section);
+  const auto known = std::ranges::find(kSectionTexts, name, &SectionText::section);
+  if (known == kSectionTexts.end()) return {fmt::format("[{}]", name), "", {}};
+  return {std::string(known->heading), known->intro, {}};
+}
+
+}  // namespace
+
+std::vector<Table> tables() {
+  std::vector<Section> sections;
+  std::vector<Table> tables;
+  for (const Option& option : options()) {
+    auto known = std::ranges::find(sections, option.section);
+    if (known == sections.end()) {
+      known = sections.insert(sections.end(), option.section);
+      tables.push_back(table_for(option.section));
+    }
+    tables[static_cast<std::size_t>(known - sections.begin())].keys.push_back(key_of(option));
+  }
+  return tables;
+}
+
+std::span<const ValueType> value_types() {
+  return kValueTypes;
+}
+
+std::span<const Variable> environment_variables() {
+  return kVariables;
+}
+
+std::span<const std::string_view> rules() {
+  return kRules;
+}
+
+std::string_view example() {
+  return kExample;
+}
+
+}  // namespace ferry::app::manual
