@@ -137,19 +137,6 @@ class Loader {
     load_table(section, where, *table, add_entry(section, name));
   }
 
-  static std::string_view required_key(Section section) {
-    switch (section) {
-      case Section::kLanding:
-        return "path";
-      case Section::kDestination:
-        return "url";
-      case Section::kRoute:
-        return "to";
-      default:
-        return "";
-    }
-  }
-
   Scope add_entry(Section section, const std::string& name) {
     Settings& settings = loaded_.settings;
     Scope target = scope();

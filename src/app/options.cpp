@@ -226,6 +226,19 @@ bool is_named(Section section) {
          section == kTransform;
 }
 
+std::string_view required_key(Section section) {
+  switch (section) {
+    case Section::kLanding:
+      return "path";
+    case Section::kDestination:
+      return "url";
+    case Section::kRoute:
+      return "to";
+    default:
+      return "";
+  }
+}
+
 std::span<const Option> options() {
   static const std::vector<Option> table = make_options();
   return table;

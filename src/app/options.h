@@ -42,6 +42,8 @@ std::string_view to_string(Section section);  // "", "log", "landing", …
 
 /// Any number of tables, each with a name: [landing.NAME].
 bool is_named(Section section);
+/// The key that each of its tables must have; empty: none.
+std::string_view required_key(Section section);
 
 /// What a file or a command line can say. A command line has only texts and lists of texts.
 using Value = std::variant<bool, std::int64_t, std::string, std::vector<std::string>>;

@@ -31,7 +31,7 @@ void write_key(Mdoc& page, const Key& key) {
   page.prose(fmt::format("{}.", key.meaning));
   if (key.required) page.prose("Required.");
   if (!key.default_value.empty()) page.prose(fmt::format("Default: {}.", key.default_value));
-  page.prose(fmt::format("Option: {}.", key.flag));
+  if (!key.flag.empty()) page.prose(fmt::format("Option: {}.", key.flag));
 }
 
 void write_table(Mdoc& page, const Table& table) {

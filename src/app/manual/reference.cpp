@@ -12,22 +12,26 @@ namespace {
 
 struct SectionText {
   std::string_view section;
-  std::string_view heading;
   std::string_view intro;
 };
 
 constexpr std::array kSectionTexts{
-    SectionText{"", "", "Keys that stand before the first table."},
-    SectionText{"log", "[log]", "The log on standard error."},
-    SectionText{"landing", "[landing.NAME]",
+    SectionText{"", "Keys that stand before the first table."},
+    SectionText{"log", "The log on standard error."},
+    SectionText{"landing",
                 "A landing area: a directory where files arrive. There may be several, each with a "
                 "name of its own, by which the registry knows its files. An area that gets another "
                 "name is another area."},
-    SectionText{"watch", "[watch]", "How the watcher looks at all landing areas."},
-    SectionText{"destination", "[destination.NAME]",
+    SectionText{"watch", "How the watcher looks at all landing areas."},
+    SectionText{"destination",
                 "A server to deliver to. There may be several, each with a name of its own, which "
                 "the tables note down and --to takes."},
-    SectionText{"transfer", "[transfer]", "How files are delivered, whatever the destination."},
+    SectionText{"route",
+                "Which files go where, under which names. Without any route every file goes to "
+                "every destination under its own path."},
+    SectionText{"transform",
+                "What a route may do to a file on its way. The registered file stays as it is."},
+    SectionText{"transfer", "How files are delivered, whatever the destination."},
 };
 
 constexpr std::array kValueTypes{
@@ -66,7 +70,7 @@ constexpr std::array<std::string_view, 4> kRules{
     "there is none, which is enough for one landing area and one destination.",
     "The command line outweighs the environment, which outweighs the file, which outweighs the "
     "defaults.",
-    "Each key is also an option of the commands that can use it. A number, a path or a switch "
+    "Most keys are also options of the commands that can use them. A number, a path or a switch "
     "given "
     "there holds for all landing areas or destinations of the run.",
     "\"ferry config show\" prints what is in effect, \"ferry config check\" finds mistakes and "
@@ -120,21 +124,24 @@ std::string meaning_of(const Option& option) {
 }
 
 Key key_of(const Option& option) {
-  std::string flag = fmt::format("--{}", option.flag);
-  if (!option.metavar.empty()) flag += fmt::format(" {}", option.metavar);
+  std::string flag;
+  if (!option.flag.empty()) flag = fmt::format("--{}", option.flag);
+  if (!flag.empty() && !option.metavar.empty()) flag += fmt::format(" {}", option.metavar);
   return {.name = option.key,
           .value = value_word(option),
           .default_value = default_word(option),
-          .required = option.selects,
+          .required = option.key == required_key(option.section),
           .meaning = meaning_of(option),
           .flag = std::move(flag)};
 }
 
 Table table_for(Section section) {
   const std::string_view name = to_string(section);
+  Table table;
+  if (!name.empty()) table.heading = fmt::format("[{}{}]", name, is_named(section) ? ".NAME" : "");
   const auto known = std::ranges::find(kSectionTexts, name, &SectionText::section);
-  if (known == kSectionTexts.end()) return {fmt::format("[{}]", name), "", {}};
-  return {std::string(known->heading), known->intro, {}};
+  if (known != kSectionTexts.end()) table.intro = known->intro;
+  return table;
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ struct Key {
   std::string default_value;  // as a file would say it; empty: none
   bool required = false;
   std::string meaning;
-  std::string flag;  // as the command line says it
+  std::string flag;  // as the command line says it; empty: it does not
 };
 
 /// A table of the configuration file.
