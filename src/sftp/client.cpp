@@ -20,32 +20,79 @@ constexpr std::size_t kReadsInFlight = 64;
 
 }  // namespace
 
-/// Awaits the reply to one request.
-class Client::Exchange final : public ReplySink {
+/// A request that has been queued; awaiting it gives what its reply says. Stays where it is.
+template <typename T>
+class Client::Pending final : public ReplySink {
  public:
-  Exchange(Connection& connection, std::uint32_t id) : connection_(connection), id_(id) {}
+  using Parse = Result<T> (*)(const Result<wire::Packet>& reply);
 
-  bool await_ready() {
-    if (connection_.error()) reply_ = *connection_.error();
-    return connection_.error().has_value();
+  Pending(Connection& connection, std::uint32_t id, Parse parse) : parse_(parse) {
+    if (connection.error()) {
+      outcome_ = Result<T>(*connection.error());
+    } else {
+      connection.expect(id, *this);
+    }
   }
-  void await_suspend(std::coroutine_handle<> awaiting) {
-    awaiting_ = awaiting;
-    connection_.expect(id_, *this);
-  }
-  Result<wire::Packet> await_resume() { return reply_; }
+
+  bool await_ready() const { return outcome_.has_value(); }
+  void await_suspend(std::coroutine_handle<> awaiting) { awaiting_ = awaiting; }
+  Result<T> await_resume() { return std::move(*outcome_); }
 
   void on_reply(std::uint32_t, Result<wire::Packet> reply) override {
-    reply_ = std::move(reply);
-    awaiting_.resume();
+    outcome_ = parse_(reply);
+    if (awaiting_) awaiting_.resume();
   }
 
  private:
-  Connection& connection_;
-  const std::uint32_t id_;
+  const Parse parse_;
+  std::optional<Result<T>> outcome_;
   std::coroutine_handle<> awaiting_;
-  Result<wire::Packet> reply_ = wire::Packet{};
 };
+
+namespace {
+
+Result<void> parse_ok(const Result<wire::Packet>& reply) {
+  if (!reply) return reply.error();
+  const auto status = wire::parse_status(*reply);
+  if (!status) return status.error();
+  if (status->code != wire::StatusCode::kOk) return wire::status_error(*status);
+  return {};
+}
+
+/// A reply that carries a T, or a status that says why not.
+template <typename T, Result<T> (*kParse)(const wire::Packet&)>
+Result<T> parse_answer(const Result<wire::Packet>& reply) {
+  if (!reply) return reply.error();
+  if (reply->type != wire::PacketType::kStatus) return kParse(*reply);
+  const auto status = wire::parse_status(*reply);
+  if (!status) return status.error();
+  if (status->code == wire::StatusCode::kOk) {
+    return make_error(ErrorKind::kProtocol, "the server answered 'ok' where data was due");
+  }
+  return wire::status_error(*status);
+}
+
+Result<wire::Version> parse_hello(const Result<wire::Packet>& reply) {
+  if (!reply) return reply.error();
+  return wire::parse_version(*reply);
+}
+
+/// None from a server that names the extension and then refuses it.
+Result<ServerLimits> parse_limits(const Result<wire::Packet>& reply) {
+  if (!reply) return reply.error();
+  const auto limits = wire::parse_limits(*reply);
+  return limits ? *limits : ServerLimits{};
+}
+
+/// No bytes: the end of the file.
+Result<std::vector<std::byte>> parse_bytes(const Result<wire::Packet>& reply) {
+  if (!reply) return reply.error();
+  const auto data = wire::parse_data(*reply);
+  if (!data) return data.error();
+  return std::vector<std::byte>(data->begin(), data->end());
+}
+
+}  // namespace
 
 /// Awaits room in the window.
 class Client::Room final : public RoomSink {
@@ -152,49 +199,24 @@ class Client::WriteBatch final : public ReplySink {
   std::coroutine_handle<> awaiting_;
 };
 
-/// One READ on its way; awaiting it gives its data.
-class Client::PendingRead final : public ReplySink {
- public:
-  PendingRead(Connection& connection, const Handle& handle, std::uint64_t offset,
-              std::uint32_t size)
-      : offset_(offset), size_(size) {
-    if (connection.error()) {
-      data_ = *connection.error();
-      return;
-    }
+/// The bytes [offset, offset + size) on their way to us.
+struct Client::PendingRead {
+  PendingRead(Connection& connection, const Handle& handle, std::uint64_t begin,
+              std::uint32_t wanted)
+      : offset(begin),
+        size(wanted),
+        bytes(connection, ask(connection, handle, begin, wanted), &parse_bytes) {}
+
+  static std::uint32_t ask(Connection& connection, const Handle& handle, std::uint64_t offset,
+                           std::uint32_t size) {
     const std::uint32_t id = connection.next_id();
     wire::append_read(connection.out(), id, handle.bytes, offset, size);
-    connection.expect(id, *this);
+    return id;
   }
 
-  std::uint64_t offset() const { return offset_; }
-  std::uint32_t size() const { return size_; }
-
-  bool await_ready() const { return data_.has_value(); }
-  void await_suspend(std::coroutine_handle<> awaiting) { awaiting_ = awaiting; }
-  Result<std::vector<std::byte>> await_resume() { return std::move(*data_); }
-
-  void on_reply(std::uint32_t, Result<wire::Packet> reply) override {
-    data_ = take(reply);
-    if (awaiting_) awaiting_.resume();
-  }
-
- private:
-  Result<std::vector<std::byte>> take(const Result<wire::Packet>& reply) const {
-    if (!reply) return reply.error();
-    const auto data = wire::parse_data(*reply);
-    if (!data) return data.error();
-    if (data->size() > size_) {
-      return make_error(ErrorKind::kProtocol, "the server sent {} bytes where {} were asked for",
-                        data->size(), size_);
-    }
-    return std::vector<std::byte>(data->begin(), data->end());
-  }
-
-  const std::uint64_t offset_;
-  const std::uint32_t size_;
-  std::coroutine_handle<> awaiting_;
-  std::optional<Result<std::vector<std::byte>>> data_;
+  const std::uint64_t offset;
+  const std::uint32_t size;
+  Pending<std::vector<std::byte>> bytes;
 };
 
 Client::Client(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
@@ -213,12 +235,7 @@ Result<std::unique_ptr<Client>> Client::start(std::unique_ptr<Channel> channel,
 
 Task<void> Client::negotiate(Result<void>& outcome) {
   wire::append_init(connection_->out());
-  const auto hello = co_await Exchange(*connection_, 0);
-  if (!hello) {
-    outcome = hello.error();
-    co_return;
-  }
-  auto version = wire::parse_version(*hello);
+  auto version = co_await Pending<wire::Version>(*connection_, kVersionId, &parse_hello);
   if (!version) {
     outcome = version.error();
     co_return;
@@ -231,15 +248,13 @@ Task<void> Client::negotiate(Result<void>& outcome) {
   const bool offers_limits = version->extensions.contains(std::string(wire::kLimits));
   connection_->set_version(std::move(*version));
   if (!offers_limits) co_return;
-  const std::uint32_t id = connection_->next_id();
-  wire::append_extended(connection_->out(), id, wire::kLimits, {});
-  const auto reply = co_await Exchange(*connection_, id);
-  if (!reply) {
-    outcome = reply.error();
+  const std::uint32_t id = connection_->ask(wire::kLimits, {});
+  const auto limits = co_await Pending<ServerLimits>(*connection_, id, &parse_limits);
+  if (!limits) {
+    outcome = limits.error();
     co_return;
   }
-  // A server that names the extension and then refuses it has no limits to tell.
-  if (const auto limits = wire::parse_limits(*reply)) limits_ = *limits;
+  limits_ = *limits;
 }
 
 void Client::spawn(Task<void> task) {
@@ -276,101 +291,66 @@ std::size_t Client::max_write_bytes() const {
   return static_cast<std::size_t>(std::min<std::uint64_t>(limits_.max_write_bytes, kMaxWriteBytes));
 }
 
-Task<Result<void>> Client::status_of(std::uint32_t id) {
-  const auto reply = co_await Exchange(*connection_, id);
-  if (!reply) co_return reply.error();
-  const auto status = wire::parse_status(*reply);
-  if (!status) co_return status.error();
-  if (status->code != wire::StatusCode::kOk) co_return wire::status_error(*status);
-  co_return Result<void>();
-}
-
-namespace {
-
-/// A reply that carries a T, or a status that says why not.
-template <typename T>
-Result<T> parse_or_status(const Result<wire::Packet>& reply,
-                          Result<T> (*parse)(const wire::Packet&)) {
-  if (!reply) return reply.error();
-  if (reply->type != wire::PacketType::kStatus) return parse(*reply);
-  const auto status = wire::parse_status(*reply);
-  if (!status) return status.error();
-  if (status->code == wire::StatusCode::kOk) {
-    return make_error(ErrorKind::kProtocol, "the server answered 'ok' where data was due");
-  }
-  return wire::status_error(*status);
-}
-
-}  // namespace
-
 Task<Result<Handle>> Client::open(std::string path, std::uint32_t flags,
                                   std::uint32_t permissions) {
   const std::uint32_t id = connection_->next_id();
   wire::append_open(connection_->out(), id, path, flags, permissions);
-  const auto reply = co_await Exchange(*connection_, id);
-  co_return parse_or_status(reply, wire::parse_handle);
+  co_return co_await Pending<Handle>(*connection_, id, &parse_answer<Handle, wire::parse_handle>);
 }
 
 Task<Result<void>> Client::close(Handle handle) {
-  const std::uint32_t id = connection_->next_id();
-  wire::append_simple(connection_->out(), wire::PacketType::kClose, id, handle.bytes);
-  co_return co_await status_of(id);
+  const std::uint32_t id = connection_->ask(wire::PacketType::kClose, handle.bytes);
+  co_return co_await Pending<void>(*connection_, id, &parse_ok);
 }
 
 Task<Result<Attributes>> Client::stat(std::string path) {
-  const std::uint32_t id = connection_->next_id();
-  wire::append_simple(connection_->out(), wire::PacketType::kStat, id, path);
-  const auto reply = co_await Exchange(*connection_, id);
-  co_return parse_or_status(reply, wire::parse_attributes);
+  const std::uint32_t id = connection_->ask(wire::PacketType::kStat, path);
+  co_return co_await Pending<Attributes>(*connection_, id,
+                                         &parse_answer<Attributes, wire::parse_attributes>);
 }
 
 Task<Result<Attributes>> Client::fstat(const Handle& handle) {
-  const std::uint32_t id = connection_->next_id();
-  wire::append_simple(connection_->out(), wire::PacketType::kFstat, id, handle.bytes);
-  const auto reply = co_await Exchange(*connection_, id);
-  co_return parse_or_status(reply, wire::parse_attributes);
+  const std::uint32_t id = connection_->ask(wire::PacketType::kFstat, handle.bytes);
+  co_return co_await Pending<Attributes>(*connection_, id,
+                                         &parse_answer<Attributes, wire::parse_attributes>);
 }
 
 Task<Result<void>> Client::fsync(const Handle& handle) {
-  const std::uint32_t id = connection_->next_id();
-  wire::append_extended(connection_->out(), id, wire::kFsync, {handle.bytes});
-  co_return co_await status_of(id);
+  const std::uint32_t id = connection_->ask(wire::kFsync, {handle.bytes});
+  co_return co_await Pending<void>(*connection_, id, &parse_ok);
 }
 
 Task<Result<void>> Client::mkdir(std::string path) {
   const std::uint32_t id = connection_->next_id();
   wire::append_mkdir(connection_->out(), id, path);
-  co_return co_await status_of(id);
+  co_return co_await Pending<void>(*connection_, id, &parse_ok);
 }
 
 Task<Result<void>> Client::remove(std::string path) {
-  const std::uint32_t id = connection_->next_id();
-  wire::append_simple(connection_->out(), wire::PacketType::kRemove, id, path);
-  co_return co_await status_of(id);
+  const std::uint32_t id = connection_->ask(wire::PacketType::kRemove, path);
+  co_return co_await Pending<void>(*connection_, id, &parse_ok);
 }
 
 Task<Result<std::string>> Client::realpath(std::string path) {
-  const std::uint32_t id = connection_->next_id();
-  wire::append_simple(connection_->out(), wire::PacketType::kRealpath, id, path);
-  const auto reply = co_await Exchange(*connection_, id);
-  co_return parse_or_status(reply, wire::parse_single_name);
+  const std::uint32_t id = connection_->ask(wire::PacketType::kRealpath, path);
+  co_return co_await Pending<std::string>(*connection_, id,
+                                          &parse_answer<std::string, wire::parse_single_name>);
 }
 
 Task<Result<FileSystemSpace>> Client::statvfs(std::string path) {
-  const std::uint32_t id = connection_->next_id();
-  wire::append_extended(connection_->out(), id, wire::kStatvfs, {path});
-  const auto reply = co_await Exchange(*connection_, id);
-  co_return parse_or_status(reply, wire::parse_statvfs);
+  const std::uint32_t id = connection_->ask(wire::kStatvfs, {path});
+  co_return co_await Pending<FileSystemSpace>(*connection_, id,
+                                              &parse_answer<FileSystemSpace, wire::parse_statvfs>);
 }
 
 Task<Result<void>> Client::replace(std::string from, std::string to) {
   const std::uint32_t id = connection_->next_id();
   if (offers_posix_rename()) {
     wire::append_extended(connection_->out(), id, wire::kPosixRename, {from, to});
-    co_return co_await status_of(id);
+    co_return co_await Pending<void>(*connection_, id, &parse_ok);
   }
   wire::append_rename(connection_->out(), id, from, to);
-  auto renamed = co_await status_of(id);
+  auto renamed = co_await Pending<void>(*connection_, id, &parse_ok);
   if (renamed || renamed.error().kind != ErrorKind::kFailed) co_return renamed;
   const auto target = co_await stat(to);
   if (!target) co_return renamed;
@@ -378,12 +358,11 @@ Task<Result<void>> Client::replace(std::string from, std::string to) {
   if (!removed) co_return removed;
   const std::uint32_t second = connection_->next_id();
   wire::append_rename(connection_->out(), second, from, to);
-  co_return co_await status_of(second);
+  co_return co_await Pending<void>(*connection_, second, &parse_ok);
 }
 
-Task<Result<void>> Client::write(const Handle& handle, std::uint64_t begin, std::uint64_t end,
-                                 const SourceReader& read, const OnAcknowledged& on_acknowledged) {
-  WriteBatch batch(*connection_, handle, on_acknowledged);
+Task<void> Client::send_all(WriteBatch& batch, std::uint64_t begin, std::uint64_t end,
+                            const SourceReader& read) {
   const std::uint64_t ticket = connection_->next_ticket();
   for (std::uint64_t offset = begin; offset < end && !batch.error();) {
     const auto size =
@@ -400,7 +379,40 @@ Task<Result<void>> Client::write(const Handle& handle, std::uint64_t begin, std:
     }
     offset += size;
   }
+}
+
+Task<Result<void>> Client::write(const Handle& handle, std::uint64_t begin, std::uint64_t end,
+                                 const SourceReader& read, const OnAcknowledged& on_acknowledged) {
+  WriteBatch batch(*connection_, handle, on_acknowledged);
+  co_await send_all(batch, begin, end, read);
   co_return co_await batch;
+}
+
+Task<Result<Attributes>> Client::write_and_close(Handle handle, std::uint64_t size, bool sync,
+                                                 const SourceReader& read,
+                                                 const OnAcknowledged& on_acknowledged) {
+  WriteBatch batch(*connection_, handle, on_acknowledged);
+  co_await send_all(batch, 0, size, read);
+  std::optional<Pending<void>> synced;
+  if (sync) synced.emplace(*connection_, connection_->ask(wire::kFsync, {handle.bytes}), &parse_ok);
+  Pending<Attributes> attributes(*connection_,
+                                 connection_->ask(wire::PacketType::kFstat, handle.bytes),
+                                 &parse_answer<Attributes, wire::parse_attributes>);
+  Pending<void> closed(*connection_, connection_->ask(wire::PacketType::kClose, handle.bytes),
+                       &parse_ok);
+  // All answers are awaited, whatever the first of them says.
+  const auto write_outcome = co_await batch;
+  Result<void> sync_outcome;
+  if (synced) {
+    Pending<void>& answer = *synced;
+    sync_outcome = co_await answer;
+  }
+  const auto seen = co_await attributes;
+  const auto close_outcome = co_await closed;
+  if (!write_outcome) co_return write_outcome.error();
+  if (!sync_outcome) co_return sync_outcome.error().with_context("fsync");
+  if (!close_outcome) co_return close_outcome.error().with_context("close");
+  co_return seen ? *seen : Attributes{};
 }
 
 Task<Result<void>> Client::read(const Handle& handle, const DataSink& sink) {
@@ -414,17 +426,20 @@ Task<Result<void>> Client::read(const Handle& handle, const DataSink& sink) {
     }
     // Every read that was asked for is awaited, also after the end: its answer will come.
     PendingRead& oldest = *reads.front();
-    const auto data = co_await oldest;
+    const auto data = co_await oldest.bytes;
     if (outcome) {
       reads.pop_front();
     } else if (!data) {
       outcome = data.error();
     } else if (data->empty()) {
       outcome = Result<void>();
+    } else if (data->size() > oldest.size) {
+      outcome = make_error(ErrorKind::kProtocol, "the server sent {} bytes where {} were asked for",
+                           data->size(), oldest.size);
     } else {
       sink(*data);
-      const auto missing = static_cast<std::uint32_t>(oldest.size() - data->size());
-      const std::uint64_t offset = oldest.offset() + data->size();
+      const auto missing = static_cast<std::uint32_t>(oldest.size - data->size());
+      const std::uint64_t offset = oldest.offset + data->size();
       reads.pop_front();
       if (missing > 0) {
         reads.push_front(std::make_unique<PendingRead>(*connection_, handle, offset, missing));

@@ -11,9 +11,6 @@ using Clock = std::chrono::steady_clock;
 /// Requests that wait in our own memory for the channel: enough to keep it busy, no more.
 constexpr std::size_t kMaxQueuedBytes = 512 * 1024;
 constexpr std::size_t kReceiveBytes = 64 * 1024;
-/// VERSION has no id; requests count from 1.
-constexpr std::uint32_t kVersionId = 0;
-
 }  // namespace
 
 Client::Connection::Connection(std::unique_ptr<Channel> channel, const ClientOptions& options,
@@ -21,8 +18,32 @@ Client::Connection::Connection(std::unique_ptr<Channel> channel, const ClientOpt
     : channel_(std::move(channel)), options_(options), stop_(stop), last_progress_(Clock::now()) {}
 
 void Client::Connection::expect(std::uint32_t id, ReplySink& sink, std::size_t window_bytes) {
-  pending_.emplace(id, Pending{&sink, window_bytes});
+  expected_.push_back({id, &sink, window_bytes});
   window_used_ += window_bytes;
+}
+
+std::uint32_t Client::Connection::ask(wire::PacketType type, std::string_view argument) {
+  const std::uint32_t id = next_id();
+  wire::append_simple(out_, type, id, argument);
+  return id;
+}
+
+std::uint32_t Client::Connection::ask(std::string_view extension,
+                                      std::initializer_list<std::string_view> arguments) {
+  const std::uint32_t id = next_id();
+  wire::append_extended(out_, id, extension, arguments);
+  return id;
+}
+
+std::optional<Client::Connection::Expected> Client::Connection::take_expected(std::uint32_t id) {
+  if (expected_.empty()) return std::nullopt;
+  const std::uint32_t index = id - expected_.front().id;  // also where ids start over
+  if (index >= expected_.size() || expected_[index].sink == nullptr) return std::nullopt;
+  const Expected taken = expected_[index];
+  expected_[index].sink = nullptr;
+  while (!expected_.empty() && expected_.front().sink == nullptr) expected_.pop_front();
+  window_used_ -= taken.window_bytes;
+  return taken;
 }
 
 bool Client::Connection::has_room(std::size_t bytes) const {
@@ -105,18 +126,15 @@ Result<void> Client::Connection::dispatch(std::span<const std::byte> bytes) {
   const auto packet = wire::parse_packet(bytes);
   if (!packet) return packet.error();
   const std::uint32_t id = packet->type == wire::PacketType::kVersion ? kVersionId : packet->id;
-  const auto found = pending_.find(id);
-  if (found == pending_.end()) {
+  const auto expected = take_expected(id);
+  if (!expected) {
     return make_error(ErrorKind::kProtocol,
                       "the server sent a packet of type {} with id {}, which answers no request",
                       static_cast<int>(packet->type), id);
   }
-  const Pending pending = found->second;
-  pending_.erase(found);
-  window_used_ -= pending.window_bytes;
-  pending.sink->on_reply(id, *packet);
+  expected->sink->on_reply(id, *packet);
   if (error_) return *error_;
-  if (pending.window_bytes > 0) give_room();
+  if (expected->window_bytes > 0) give_room();
   return {};
 }
 
@@ -138,7 +156,7 @@ void Client::Connection::fire_timers() {
 
 /// By when the server must have answered.
 Clock::time_point Client::Connection::next_deadline() {
-  if (pending_.empty() && out_.empty()) {
+  if (expected_.empty() && out_.empty()) {
     last_progress_ = Clock::now();  // it owes us nothing: we wait for our own timers
   }
   auto deadline = last_progress_ + options_.stall_timeout;
@@ -174,12 +192,9 @@ Result<void> Client::Connection::wait() {
 void Client::Connection::fail(const Error& error) {
   if (!error_) error_ = error;
   // A task that is resumed here may start others; they see error() and wait for nothing.
-  while (!pending_.empty()) {
-    const auto first = pending_.begin();
-    const auto [id, pending] = *first;
-    pending_.erase(first);
-    window_used_ -= pending.window_bytes;
-    pending.sink->on_reply(id, *error_);
+  while (!expected_.empty()) {
+    const auto first = take_expected(expected_.front().id);
+    first->sink->on_reply(first->id, *error_);
   }
   while (!room_waiters_.empty()) {
     RoomSink* sink = room_waiters_.begin()->second.sink;

@@ -4,10 +4,12 @@
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
+#include <deque>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
-#include <unordered_map>
+#include <string_view>
 #include <vector>
 
 #include "ferry/base/stop.h"
@@ -19,9 +21,13 @@
 
 namespace ferry::sftp {
 
-/// Somebody who waits for a reply.
+/// Somebody who waits for a reply. Stays where it is: GCC 12 would quietly await a copy of what
+/// co_await is given as anything but a plain name.
 class ReplySink {
  public:
+  ReplySink() = default;
+  ReplySink(const ReplySink&) = delete;
+  ReplySink& operator=(const ReplySink&) = delete;
   /// REPLY points into the connection's buffer: parse it before anything else happens there.
   virtual void on_reply(std::uint32_t id, Result<wire::Packet> reply) = 0;
 
@@ -38,6 +44,9 @@ class RoomSink {
   ~RoomSink() = default;
 };
 
+/// VERSION has no id; requests count from 1.
+constexpr std::uint32_t kVersionId = 0;
+
 class Client::Connection {
  public:
   Connection(std::unique_ptr<Channel> channel, const ClientOptions& options, StopToken& stop);
@@ -45,6 +54,10 @@ class Client::Connection {
   /// Where requests are appended. An id must be taken for each.
   ByteQueue& out() { return out_; }
   std::uint32_t next_id() { return ++last_id_; }
+
+  /// Queue the simplest requests; return their ids.
+  std::uint32_t ask(wire::PacketType type, std::string_view argument);
+  std::uint32_t ask(std::string_view extension, std::initializer_list<std::string_view> arguments);
 
   /// SINK gets the reply to ID, or the error that ends the connection. WINDOW_BYTES are held until
   /// then. Requires !error().
@@ -73,8 +86,9 @@ class Client::Connection {
   void set_version(wire::Version version) { version_ = std::move(version); }
 
  private:
-  struct Pending {
-    ReplySink* sink;
+  struct Expected {
+    std::uint32_t id;
+    ReplySink* sink;  // null: answered already, out of turn
     std::size_t window_bytes;
   };
   struct RoomWaiter {
@@ -91,6 +105,8 @@ class Client::Connection {
       void unhandled_exception() noexcept { std::terminate(); }
     };
   };
+  /// Takes the one with ID out; nothing where there is none.
+  std::optional<Expected> take_expected(std::uint32_t id);
   static Detached detach(Task<void> task, std::size_t& active);
 
   Result<bool> exchange_bytes();  // true where any moved
@@ -109,7 +125,7 @@ class Client::Connection {
   ByteQueue out_;
   ByteQueue in_;
   std::uint32_t last_id_ = 0;
-  std::unordered_map<std::uint32_t, Pending> pending_;
+  std::deque<Expected> expected_;  // with consecutive ids; the first is not answered
   std::size_t window_used_ = 0;
   std::map<std::uint64_t, RoomWaiter> room_waiters_;
   std::uint64_t last_ticket_ = 0;

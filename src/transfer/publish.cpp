@@ -13,13 +13,17 @@ namespace {
 /// The server's umask decides what is left of these.
 constexpr std::uint32_t kPermissions = 0666;
 
+Result<void> check_size(const sftp::Attributes& attributes, const Target& target) {
+  if (attributes.size.value_or(target.size) == target.size) return {};
+  return make_error(ErrorKind::kFailed,
+                    "the server has {} bytes of the part file where {} were written",
+                    *attributes.size, target.size);
+}
+
 Task<Result<void>> verify_size(Client& client, const Target& target) {
   const auto attributes = co_await client.stat(target.part_path);
   if (!attributes) co_return attributes.error().with_context("look at " + target.part_path);
-  if (attributes->size.value_or(target.size) == target.size) co_return Result<void>();
-  co_return make_error(ErrorKind::kFailed,
-                       "the server has {} bytes of the part file where {} were written",
-                       *attributes->size, target.size);
+  co_return check_size(*attributes, target);
 }
 
 Task<Result<void>> verify_content(Client& client, const Target& target) {
@@ -37,12 +41,28 @@ Task<Result<void>> verify_content(Client& client, const Target& target) {
                        found.to_string(), target.sha256.to_string());
 }
 
-Task<Result<void>> fill(Client& client, const Handle& handle, const Target& target,
-                        const Content& content, Fsync fsync) {
-  auto written =
-      co_await client.write(handle, 0, target.size, content.read, content.on_acknowledged);
-  if (!written) co_return written;
-  co_return co_await sync_part(client, handle, fsync);
+bool wants_sync(const Client& client, Fsync fsync) {
+  return fsync == Fsync::kWhereOffered && client.offers_fsync();
+}
+
+/// What fstat says while the file is still open spares a request that must wait for the others.
+Task<Result<void>> fill(Client& client, Handle handle, const Target& target, const Content& content,
+                        const TransferOptions& options) {
+  const auto attributes = co_await client.write_and_close(std::move(handle), target.size,
+                                                          wants_sync(client, options.fsync),
+                                                          content.read, content.on_acknowledged);
+  if (!attributes) co_return attributes.error().with_context("part file");
+  if (options.verify == Verify::kNone) co_return Result<void>();
+  Result<void> verified;
+  if (attributes->size) {
+    verified = check_size(*attributes, target);
+  } else {
+    verified = co_await verify_size(client, target);
+  }
+  if (verified && options.verify == Verify::kReadback) {
+    verified = co_await verify_content(client, target);
+  }
+  co_return verified;
 }
 
 }  // namespace
@@ -57,7 +77,7 @@ Task<Result<Handle>> open_part(Client& client, const Target& target, Existing ex
 }
 
 Task<Result<void>> sync_part(Client& client, const Handle& handle, Fsync fsync) {
-  if (fsync == Fsync::kNever || !client.offers_fsync()) co_return Result<void>();
+  if (!wants_sync(client, fsync)) co_return Result<void>();
   const auto synced = co_await client.fsync(handle);
   if (!synced) co_return synced.error().with_context("fsync of the part file");
   co_return synced;
@@ -98,15 +118,12 @@ Task<Error> explain(Client& client, Error error, const Target& target) {
 
 Task<Result<void>> upload_part(Client& client, const Target& target, const Content& content,
                                const TransferOptions& options) {
-  const auto handle = co_await open_part(client, target, Existing::kTruncate);
+  auto handle = co_await open_part(client, target, Existing::kTruncate);
   if (!handle) {
     const Error error = co_await explain(client, handle.error(), target);
     co_return error;
   }
-  auto outcome = co_await fill(client, *handle, target, content, options.fsync);
-  const auto closed = co_await client.close(*handle);
-  if (outcome && !closed) outcome = closed.error().with_context("close the part file");
-  if (outcome) outcome = co_await verify_part(client, target, options.verify);
+  auto outcome = co_await fill(client, std::move(*handle), target, content, options);
   if (outcome) co_return outcome;
   // Asked before the part file goes: removing it makes room.
   const Error error = co_await explain(client, outcome.error(), target);

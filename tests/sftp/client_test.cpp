@@ -262,6 +262,58 @@ TEST_CASE_FIXTURE(Fixture, "a source that cannot be read puts nothing on the wir
   CHECK(run(client->close(kHandle)));
 }
 
+TEST_CASE_FIXTURE(Fixture, "a whole file is written, synced, looked at and closed in one go") {
+  REQUIRE(start());
+  std::vector<PacketType> asked;
+  std::string held;
+  const auto hold = [&](std::string (*answer)(const Request&)) {
+    return [&asked, &held, answer](const Request& request) {
+      asked.push_back(request.type);
+      held += answer(request);
+      return asked.size() < 4 ? std::string() : std::exchange(held, {});
+    };
+  };
+  const auto ok = [](const Request& request) { return status(request.id, StatusCode::kOk); };
+  on[PacketType::kWrite] = hold(ok);
+  on[PacketType::kExtended] = hold(ok);
+  on[PacketType::kFstat] =
+      hold([](const Request& request) { return attributes_of_size(request.id, 5); });
+  on[PacketType::kClose] = hold(ok);
+  const auto seen = run(client->write_and_close(kHandle, 5, true, kZeros, kIgnore));
+  REQUIRE(seen);
+  CHECK(seen->size == 5);
+  CHECK(asked == std::vector{PacketType::kWrite, PacketType::kExtended, PacketType::kFstat,
+                             PacketType::kClose});
+}
+
+TEST_CASE_FIXTURE(Fixture, "a whole file whose write is refused is closed all the same") {
+  REQUIRE(start());
+  bool closed = false;
+  on[PacketType::kWrite] = [](const Request& request) {
+    return status(request.id, StatusCode::kFailure);
+  };
+  on[PacketType::kFstat] = [](const Request& request) {
+    return status(request.id, StatusCode::kOpUnsupported);
+  };
+  on[PacketType::kClose] = [&](const Request& request) {
+    closed = true;
+    return status(request.id, StatusCode::kOk);
+  };
+  const auto seen = run(client->write_and_close(kHandle, 5, false, kZeros, kIgnore));
+  CHECK(seen.error().message.find("write of 5 bytes at offset 0") != std::string::npos);
+  CHECK(closed);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a server that will not look at an open file says nothing of it") {
+  REQUIRE(start());
+  on[PacketType::kFstat] = [](const Request& request) {
+    return status(request.id, StatusCode::kOpUnsupported);
+  };
+  const auto seen = run(client->write_and_close(kHandle, 5, false, kZeros, kIgnore));
+  REQUIRE(seen);
+  CHECK_FALSE(seen->size);
+}
+
 TEST_CASE_FIXTURE(Fixture, "replace is one posix-rename where the server has it") {
   extensions = {{"posix-rename@openssh.com", "1"}};
   REQUIRE(start());

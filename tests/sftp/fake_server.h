@@ -61,6 +61,15 @@ inline std::string handle(std::uint32_t id, std::string_view bytes) {
   return packet(wire::PacketType::kHandle, rest);
 }
 
+inline std::string attributes_of_size(std::uint32_t id, std::uint32_t size) {
+  std::string rest;
+  put_u32(rest, id);
+  put_u32(rest, 1);  // SSH_FILEXFER_ATTR_SIZE
+  put_u32(rest, 0);
+  put_u32(rest, size);
+  return packet(wire::PacketType::kAttrs, rest);
+}
+
 struct Request {
   wire::PacketType type{};
   std::uint32_t id = 0;

@@ -93,6 +93,14 @@ class Client {
   Task<Result<void>> write(const Handle& handle, std::uint64_t begin, std::uint64_t end,
                            const SourceReader& read, const OnAcknowledged& on_acknowledged);
 
+  /// Writes a whole source of SIZE bytes, and right behind the last write asks for fsync (where
+  /// SYNC), fstat and close, without waiting for answers in between: a server answers requests for
+  /// one file as if it had worked them off in order (draft-ietf-secsh-filexfer-02 §6.1). Returns
+  /// what fstat said. HANDLE is closed in any case.
+  Task<Result<Attributes>> write_and_close(Handle handle, std::uint64_t size, bool sync,
+                                           const SourceReader& read,
+                                           const OnAcknowledged& on_acknowledged);
+
   /// Gives SINK the bytes of a file from its beginning to its end, several reads in flight.
   Task<Result<void>> read(const Handle& handle, const DataSink& sink);
 
@@ -101,14 +109,16 @@ class Client {
 
  private:
   class Connection;
-  class Exchange;
-  class PendingRead;
+  template <typename T>
+  class Pending;
+  struct PendingRead;
   class WriteBatch;
   class Room;
   class Sleep;
 
   explicit Client(std::unique_ptr<Connection> connection);
-  Task<Result<void>> status_of(std::uint32_t id);
+  Task<void> send_all(WriteBatch& batch, std::uint64_t begin, std::uint64_t end,
+                      const SourceReader& read);
   Task<void> negotiate(Result<void>& outcome);
 
   std::unique_ptr<Connection> connection_;
