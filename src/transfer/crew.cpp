@@ -16,18 +16,20 @@ constexpr milliseconds kDialInterval{50};
 /// second pays where the first would be busy for longer than this, and each further one shares with
 /// more: it takes as much again.
 constexpr milliseconds kWorthDialling{500};
+/// What a connection is taken to move until there is something to go by: what it does at its best.
+constexpr double kAssumedBytesPerMs = 400.0 * 1024 * 1024 / 1000;
 
 }  // namespace
 
 bool is_worth_dialling(const WorkQueue::Progress& progress, milliseconds elapsed,
                        unsigned connections) {
-  if (elapsed < kDialInterval || progress.done >= progress.total) return false;
+  if (progress.done >= progress.total) return false;
+  const double elapsed_ms = static_cast<double>(elapsed.count());
   const double left = static_cast<double>(progress.total - progress.done);
-  const milliseconds worth = kWorthDialling * connections;
-  if (progress.done == 0) return elapsed >= worth;
-  const double expected_ms =
-      static_cast<double>(elapsed.count()) * left / static_cast<double>(progress.done);
-  return expected_ms > static_cast<double>(worth.count());
+  const double expected_ms = elapsed < kDialInterval || progress.done == 0
+                                 ? std::max(elapsed_ms, left / kAssumedBytesPerMs)
+                                 : elapsed_ms * left / static_cast<double>(progress.done);
+  return expected_ms > static_cast<double>((kWorthDialling * connections).count());
 }
 
 std::optional<Session> Crew::run(Session session) {
@@ -89,10 +91,11 @@ Result<Session> Crew::reconnect(unsigned& failures, Error reason) {
 void Crew::dial_while_worthwhile() {
   const auto begun = Clock::now();
   unsigned connections = 1;
-  while (!wait_for_end(kDialInterval)) {
-    if (connections >= context_.destination.connections || context_.stop.stop_requested()) continue;
+  for (bool worth = true; !wait_for_end(worth ? milliseconds(0) : kDialInterval);) {
     const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
-    if (!is_worth_dialling(queue_.progress(), elapsed, connections)) continue;
+    worth = connections < context_.destination.connections && !context_.stop.stop_requested() &&
+            is_worth_dialling(queue_.progress(), elapsed, connections);
+    if (!worth) continue;
     auto session =
         open_session(context_.destination, context_.options, context_.limiter, context_.stop);
     if (session) {

@@ -165,9 +165,11 @@ TEST_CASE("another connection is dialled only while it would pay for itself") {
   INFO("each further one takes more work");
   CHECK_FALSE(worth(10, 100, 100, 2));
   CHECK(worth(5, 100, 100, 2));
-  INFO("not before there is something to go by");
+  INFO("before there is something to go by, only for what keeps the best of lines busy");
   CHECK_FALSE(worth(1, 100, 10));
   CHECK_FALSE(worth(0, 100, 200));
+  CHECK(worth(0, 1ULL << 30, 0));
+  INFO("or where nothing comes of it");
   CHECK(worth(0, 100, 2000));
 }
 
