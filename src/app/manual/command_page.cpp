@@ -40,10 +40,9 @@ bool has_options(const Command& command) {
 
 void write_command(Mdoc& page, const Command& command) {
   page.subsection(command.name);
-  std::string usage = fmt::format(".Nm Cm {}", command.name);
-  if (has_options(command)) usage += " Op Ar options";
-  if (!command.positional.empty()) usage += fmt::format(" Ar {}", escaped(command.positional));
-  page.macro(usage);
+  page.macro(fmt::format(".Nm Cm {}", command.name));
+  if (has_options(command)) page.macro(".Op Ar options");
+  if (!command.positional.empty()) page.macro(fmt::format(".Ar {}", escaped(command.positional)));
   page.paragraphs(command.description);
   if (!has_options(command)) return;
   page.begin_list();
@@ -57,7 +56,7 @@ void write_command(Mdoc& page, const Command& command) {
 void write_synopsis(Mdoc& page) {
   page.section("synopsis");
   page.macro(
-      ".Nm\n.Op Ar global options\n.Ar command\n.Op Ar options\n.Nm Cm help\n.Op Ar command");
+      ".Nm\n.Op Ar global options\n.Ar command\n.Op Ar options\n.Nm\n.Cm help\n.Op Ar command");
 }
 
 void write_description(Mdoc& page) {

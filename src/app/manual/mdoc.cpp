@@ -74,7 +74,7 @@ std::string escaped(std::string_view text) {
 
 Mdoc::Mdoc(std::string_view title, int section, std::string_view date)
     : text_(fmt::format(".\\\" Made from ferry's tables of commands and options.\n"
-                        ".Dd {}\n.Dt {} {}\n.Os\n",
+                        ".Dd {}\n.Dt {} {}\n.Os ferry " FERRY_VERSION "\n",
                         date, upper_case(title), section)) {}
 
 void Mdoc::name(std::string_view name, std::string_view summary) {
