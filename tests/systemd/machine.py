@@ -11,6 +11,7 @@ from base_system import WORKPLACE, base_system
 from ferry_harness import eventually
 
 HERE = pathlib.Path(__file__).resolve().parent
+PREFIX = "ferry-machine-"
 NAMESPACES = ("--pid", "--mount", "--uts", "--ipc", "--cgroup", "--net")
 
 
@@ -22,10 +23,29 @@ def cgroup_root():
     raise AssertionError("no cgroup2 file system is mounted")
 
 
+def remove_cgroups(top):
+    """False while a process lives in one of them."""
+    try:
+        for folder in sorted([top, *(path for path in top.rglob("*") if path.is_dir())],
+                             reverse=True):
+            folder.rmdir()
+    except OSError:
+        return not top.exists()
+    return True
+
+
+def remove_leftovers():
+    """Of tests that were killed: empty directories."""
+    for place in WORKPLACE.glob(f"{PREFIX}*"):
+        if remove_cgroups(cgroup_root() / place.name):
+            place.rmdir()
+
+
 class Machine:
     def __init__(self):
         base = base_system()
-        self._place = pathlib.Path(tempfile.mkdtemp(prefix="machine-", dir=WORKPLACE))
+        remove_leftovers()
+        self._place = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=WORKPLACE))
         self._cgroup = cgroup_root() / self._place.name
         self._cgroup.mkdir()
         self._console = open(WORKPLACE / "console.log", "wb")
@@ -46,8 +66,8 @@ class Machine:
         self._process.kill()
         self._process.wait()
         self._console.close()
-        eventually(self._remove_cgroups, what="the end of the machine's processes")
-        shutil.rmtree(self._place, ignore_errors=True)
+        eventually(lambda: remove_cgroups(self._cgroup), what="the end of the machine's processes")
+        self._place.rmdir()
 
     def run(self, *command, timeout=120, check=True):
         """Runs a command on it, as root."""
@@ -82,12 +102,3 @@ class Machine:
         state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
         assert state != "degraded", self.output("systemctl", "--failed")
         return state == "running"
-
-    def _remove_cgroups(self):
-        folders = [self._cgroup, *(path for path in self._cgroup.rglob("*") if path.is_dir())]
-        try:
-            for folder in reversed(sorted(folders)):
-                folder.rmdir()
-        except OSError:
-            return False
-        return True

@@ -50,8 +50,10 @@ def test_the_agent_ends_when_nothing_is_pending_and_comes_back(machine):
     eventually(lambda: not is_active(machine, TRANSFER), deadline=60, what="the agent's end")
     assert machine.show(TRANSFER, "Result") == "success"
     assert machine.show(PATH, "SubState") == "waiting"
+    before = starts_of(machine, TRANSFER)
     drop(machine, "later")
     is_delivered(machine, "later")
+    assert starts_of(machine, TRANSFER) == before + 1
 
 
 def test_the_journal_finds_events_by_their_fields(machine):
