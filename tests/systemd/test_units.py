@@ -13,12 +13,17 @@ WATCH, TRANSFER, PATH = "ferry-watch.service", "ferry-transfer.service", "ferry-
 def site(machine):
     install(machine)
     set_up(machine)
-    # The shipped minute would make the test of the watchdog a long one.
-    machine.path("/etc/systemd/system/ferry-watch.service.d").mkdir()
-    machine.path("/etc/systemd/system/ferry-watch.service.d/test.conf").write_text(
-        "[Service]\nWatchdogSec=4s\nRestartSec=1s\n")
+    # What is shipped makes for long tests.
+    override(machine, WATCH, "WatchdogSec=4s", "RestartSec=1s")
+    override(machine, TRANSFER, "RestartSec=3s")
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "enable", "--now", WATCH, PATH)
+
+
+def override(machine, unit, *lines):
+    folder = machine.path(f"/etc/systemd/system/{unit}.d")
+    folder.mkdir()
+    (folder / "test.conf").write_text("\n".join(["[Service]", *lines, ""]))
 
 
 def is_delivered(machine, *names, deadline=60, **where):
