@@ -9,7 +9,7 @@ import subprocess
 import jsonschema
 import pytest
 
-from ferry_harness import REPOSITORY, make_files, put
+from ferry_harness import REPOSITORY, make_files, put, tables
 
 DOCUMENT = REPOSITORY / "docs" / "control-file.md"
 SCHEMA = json.loads((REPOSITORY / "docs" / "control-file.schema.json").read_text())
@@ -279,3 +279,57 @@ def test_files_that_are_not_there(ferry, delivered, folder):
     assert ferry("verify", delivered.root, "--root", delivered.root).code == 2
     ended = ferry("verify", delivered.control, "--root", folder / "none")
     assert (ended.code, str(folder / "none") in ended.stderr) == (2, True)
+
+
+@pytest.fixture
+def from_log(ferry, delivered, metastore):
+    """ferry verify of what the metastore selects."""
+
+    def run(*options):
+        return ferry("verify", *delivered.options(), "--metastore", metastore, *options)
+
+    return run
+
+
+def test_batches_are_selected_by_the_dates_of_their_files_or_of_their_delivery(
+        from_log, delivered, metastore):
+    (updated,) = {row["updated_date"] for row in tables(metastore)[0][:1]}
+    for flags in (["--since", updated], ["--date", "today"], ["--delivered-since", updated]):
+        ended = from_log("--json", *flags)
+        assert ended.code == 0, ended.stdout + ended.stderr
+        assert [line["batch_id"] for line in ended.json_lines] == [delivered.batch_id]
+
+
+def test_nothing_selected_is_nothing_to_do(from_log, landing):
+    assert from_log("--until", "2020-01-01").code == 0
+    assert from_log("--until", "2020-01-01", "--idle-exit-code", "99").code == 99
+    assert from_log("--date", "today", "--landing", landing.parent, "--idle-exit-code",
+                    "99").code == 99
+    assert from_log("--date", "today", "--landing", landing, "--idle-exit-code", "99").code == 0
+
+
+def test_every_selected_batch_is_verified(from_log, delivered, landing, register, transfer):
+    put(landing / "late.csv", b"late\n")
+    register()
+    assert transfer().code == 0
+    (delivered.root / NAMES[0]).unlink()
+    ended = from_log("--date", "today", "--json")
+    assert ended.code == 1
+    assert [line["ok"] for line in ended.json_lines] == [False, True]
+
+
+def test_a_selected_file_that_was_tried_in_vain_is_wrong(
+        from_log, delivered, landing, register, transfer):
+    put(landing / "blocked", b"blocked\n")
+    register()
+    (delivered.root / "blocked").mkdir()
+    assert transfer().code == 1
+    ended = from_log("--date", "today")
+    assert ended.code == 1
+    assert "not delivered blocked" in ended.stdout
+
+
+def test_a_selection_needs_bounds_and_a_metastore(from_log, ferry, delivered):
+    assert "say what to verify" in from_log().stderr
+    assert ferry("verify", "--date", "today", *delivered.options()).code == 2
+    assert ferry("verify", "--date", "today", "--root", delivered.root).code == 2

@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -12,6 +11,7 @@
 #include "app/progress.h"
 #include "app/routing.h"
 #include "app/run_deadline.h"
+#include "app/selection.h"
 #include "app/service_manager.h"
 #include "app/setup.h"
 #include "app/text.h"
@@ -30,53 +30,14 @@ struct Ending {
   std::optional<Error> error;
 };
 
-Result<transfer::Selection> selection_of(const Arguments& arguments) {
-  transfer::Selection selection;
-  selection.names = arguments.positional;
-  const auto date = arguments.last("date");
-  const auto since = arguments.last("since");
-  const auto until = arguments.last("until");
-  if (date && (since || until)) {
-    return make_error(ErrorKind::kInvalid, "give either --date or --since and --until");
-  }
-  if (date) {
-    const auto day = parse_day(*date, now());
-    if (!day) return day.error().with_context("--date");
-    selection.updated = *day;
-  }
-  if (since) {
-    const auto time = parse_timestamp(*since);
-    if (!time) return time.error().with_context("--since");
-    selection.updated.since = *time;
-  }
-  if (until) {
-    const auto time = parse_timestamp(*until);
-    if (!time) return time.error().with_context("--until");
-    selection.updated.until = *time;
-  }
-  return selection;
-}
-
-Result<ExitStatus> idle_status(const Arguments& arguments) {
-  const auto text = arguments.last("idle-exit-code");
-  if (!text) return ExitStatus::kDone;
-  int code = 0;
-  const char* end = text->data() + text->size();
-  const auto [rest, error] = std::from_chars(text->data(), end, code);
-  if (error != std::errc{} || rest != end || code < 0 || code > 255) {
-    return make_error(ErrorKind::kInvalid, "--idle-exit-code: '{}' is not a number from 0 to 255",
-                      *text);
-  }
-  return static_cast<ExitStatus>(code);
-}
-
 Result<transfer::TransferOptions> transfer_options(const Settings& settings,
                                                    const Arguments& arguments) {
-  auto selection = selection_of(arguments);
-  if (!selection) return selection.error();
+  const auto dates = registration_dates(arguments);
+  if (!dates) return dates.error();
   const TransferSettings& given = settings.transfer;
   transfer::TransferOptions options;
-  options.selection = std::move(*selection);
+  options.selection.names = arguments.positional;
+  options.selection.updated = *dates;
   options.landings = landing_directories(settings);
   options.max_attempts = given.max_attempts.value;
   if (arguments.has("follow")) options.rest_after_failure = given.retry_after;

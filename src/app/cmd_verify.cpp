@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
+#include "app/delivered_batches.h"
 #include "app/output.h"
+#include "app/selection.h"
 #include "app/setup.h"
 #include "app/text.h"
 #include "app/units.h"
@@ -161,31 +163,100 @@ void print_as_json(const ReceivedControlFile& control, const Place& place,
   print_json(json);
 }
 
+transfer::VerifyOptions verify_options(const Settings& settings, const Arguments& arguments) {
+  transfer::VerifyOptions options;
+  options.strict = arguments.has("strict");
+  options.depth = arguments.has("readback") ? transfer::Verify::kReadback : transfer::Verify::kSize;
+  options.limits.window_bytes = settings.transfer.window.value;
+  options.limits.stall_timeout = settings.transfer.stall_timeout;
+  return options;
+}
+
+/// What the log knows of deliveries that match the flags.
+Outcome<DeliveredBatches> select_batches(const Settings& settings, const Arguments& arguments) {
+  if (arguments.has("root")) {
+    return fail(make_error(ErrorKind::kInvalid, "--root needs a control file"));
+  }
+  const auto dates = registration_dates(arguments);
+  if (!dates) return fail(dates.error());
+  DeliveryQuery query{
+      .destination = settings.destinations.front().name,
+      .registered = *dates,
+      .recorded_since = {},
+      .has_landing = [labels = landing_directories(settings)](std::string_view one) {
+        return labels.empty() || labels.contains(std::string(one));
+      }};
+  if (const auto text = arguments.last("delivered-since")) {
+    const auto time = parse_timestamp(*text);
+    if (!time) return fail(time.error().with_context("--delivered-since"));
+    query.recorded_since = *time;
+  }
+  if (!dates->since && !dates->until && !query.recorded_since) {
+    return fail(make_error(ErrorKind::kInvalid,
+                           "say what to verify: a control file, a batch's id, or --since, --until, "
+                           "--date or --delivered-since"));
+  }
+  auto store = open_store(settings, Access::kRead);
+  if (!store) return std::unexpected(store.error());
+  auto found = find_delivered_batches(**store, query);
+  if (!found) return fail(found.error(), Origin::kMetastore);
+  return std::move(*found);
+}
+
+void print_undelivered(const std::vector<DeliveredBatches::Undelivered>& files, bool as_json) {
+  for (const auto& file : files) {
+    if (as_json) {
+      print_json({{"ok", false}, {"path", file.path}, {"undelivered", file.reason}});
+    } else {
+      print(fmt::format("not delivered {}  ({})\n", escape_controls(file.path),
+                        escape_controls(file.reason)));
+    }
+  }
+}
+
+Outcome<DeliveredBatches> batches_of(const Settings& settings, const Arguments& arguments) {
+  if (arguments.positional.empty()) return select_batches(settings, arguments);
+  return DeliveredBatches{.ids = arguments.positional, .undelivered = {}};
+}
+
+/// True where everything is right.
+Outcome<bool> verify_batch(const std::string& name, const Settings& settings, const Place& place,
+                           const transfer::VerifyOptions& options, bool as_json, StopToken& stop) {
+  const auto control = find_control_file(name, settings, place, options, stop);
+  if (!control) return std::unexpected(control.error());
+  const auto verification = verify(*control, place, options, stop);
+  if (!verification) return std::unexpected(verification.error());
+  if (as_json) {
+    print_as_json(*control, place, *verification);
+  } else {
+    print_result(*control, place, *verification);
+  }
+  return verification->findings.empty();
+}
+
 Outcome<ExitStatus> run_verify(const Invocation& invocation) {
   const auto arguments = with_one_destination(invocation.arguments);
   if (!arguments) return fail(arguments.error());
   const auto settings = effective_settings(*arguments);
   if (!settings) return fail(settings.error());
+  const auto idle = idle_status(*arguments);
+  if (!idle) return fail(idle.error());
   const auto place = find_place(*settings, *arguments);
   if (!place) return fail(place.error());
-  transfer::VerifyOptions options;
-  options.strict = arguments->has("strict");
-  options.depth =
-      arguments->has("readback") ? transfer::Verify::kReadback : transfer::Verify::kSize;
-  options.limits.window_bytes = settings->transfer.window.value;
-  options.limits.stall_timeout = settings->transfer.stall_timeout;
+  const auto batches = batches_of(*settings, *arguments);
+  if (!batches) return std::unexpected(batches.error());
+  if (batches->ids.empty() && batches->undelivered.empty()) return *idle;
 
-  const auto control =
-      find_control_file(arguments->positional.front(), *settings, *place, options, invocation.stop);
-  if (!control) return std::unexpected(control.error());
-  const auto verification = verify(*control, *place, options, invocation.stop);
-  if (!verification) return std::unexpected(verification.error());
-  if (arguments->has("json")) {
-    print_as_json(*control, *place, *verification);
-  } else {
-    print_result(*control, *place, *verification);
+  const auto options = verify_options(*settings, *arguments);
+  const bool as_json = arguments->has("json");
+  print_undelivered(batches->undelivered, as_json);
+  bool all_right = batches->undelivered.empty();
+  for (const std::string& name : batches->ids) {
+    const auto right = verify_batch(name, *settings, *place, options, as_json, invocation.stop);
+    if (!right) return std::unexpected(right.error());
+    all_right = all_right && *right;
   }
-  return verification->findings.empty() ? ExitStatus::kDone : ExitStatus::kSomeFailed;
+  return all_right ? ExitStatus::kDone : ExitStatus::kSomeFailed;
 }
 
 }  // namespace
@@ -195,9 +266,8 @@ Command verify_command() {
       .name = "verify",
       .bit = kVerifyBit,
       .summary = "check that what a control file lists is there, and right",
-      .positional = "CONTROL_FILE|BATCH_ID",
-      .min_positional = 1,
-      .max_positional = 1,
+      .positional = "[CONTROL_FILE|BATCH_ID...]",
+      .max_positional = static_cast<std::size_t>(-1),
       .description =
           "At the receiver, with --root: reads every listed file and compares size and checksum.\n"
           "Needs neither metastore nor configuration.\n"
@@ -205,14 +275,21 @@ Command verify_command() {
           "or with --readback the checksums of what it gives back.\n"
           "The control file is a local file, '-' for standard input, or a batch's id: then the\n"
           "metastore's copy is read, or the one in the destination's control directory.\n"
+          "Without one: the batches that the flags below select in the metastore; what agents\n"
+          "tried and failed to deliver is then wrong too.\n"
           "Ends with exit code 1 where anything is missing, short, changed or unreadable.",
       .flags = {{"root", "DIR", "the directory that the listed paths start at"},
                 {"destination", "NAME", "a configured destination"},
                 {"readback", "", "read the files at the destination and compare checksums"},
                 {"strict", "", "files below --root that are not listed are wrong too"},
-                {"json", "", "print the result as JSON"}},
+                {"date", "DAY", "batches with files of this UTC day"},
+                {"since", "TIME", "batches with files updated at or after this time"},
+                {"until", "TIME", "batches with files updated before this time"},
+                {"delivered-since", "TIME", "batches delivered at or after this time"},
+                {"json", "", "print the result as JSON, one object a line"},
+                {"idle-exit-code", "N", "exit with this code where nothing is selected"}},
       .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
-                ExitStatus::kDestination, ExitStatus::kInterrupted},
+                ExitStatus::kDestination, ExitStatus::kMetastore, ExitStatus::kInterrupted},
       .run = &run_verify};
 }
 

@@ -1,0 +1,51 @@
+#include "app/delivered_batches.h"
+
+#include <set>
+
+namespace ferry::app {
+namespace {
+
+using metastore::Delivery;
+using metastore::FileRecord;
+using metastore::Standing;
+
+std::string reason_of(const Delivery& delivery) {
+  if (delivery.status == metastore::TransferStatus::kFailed) {
+    return std::string(delivery.error_message);
+  }
+  return delivery.claim_alive ? "being delivered by another agent" : "its agent died";
+}
+
+}  // namespace
+
+Result<DeliveredBatches> find_delivered_batches(metastore::Metastore& metastore,
+                                                const DeliveryQuery& query) {
+  DeliveredBatches found;
+  std::set<std::string, std::less<>> ids;  // UUIDs of version 7 sort by age
+  const auto look_at = [&](const FileRecord& file, std::span<const Delivery> deliveries) {
+    const Delivery* delivery = metastore::find_delivery(deliveries, query.destination);
+    if (delivery == nullptr || !query.has_landing(file.landing)) return;
+    if (!query.registered.contains(file.updated_date)) return;
+    if (query.recorded_since && delivery->date < *query.recorded_since) return;
+    switch (metastore::standing_of(file, delivery)) {
+      case Standing::kSuccessful:
+        if (!delivery->batch_id.empty()) ids.emplace(delivery->batch_id);
+        break;
+      case Standing::kInProgress:
+      case Standing::kFailed:
+      case Standing::kPending:
+        found.undelivered.push_back({file.path, reason_of(*delivery)});
+        break;
+      case Standing::kUnrouted:
+      case Standing::kQuarantined:
+      case Standing::kSuperseded:
+      case Standing::kMissing:
+        break;  // nobody will deliver them
+    }
+  };
+  if (auto visited = metastore.visit(look_at); !visited) return visited.error();
+  found.ids.assign(ids.begin(), ids.end());
+  return found;
+}
+
+}  // namespace ferry::app
