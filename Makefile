@@ -8,6 +8,7 @@ TEST_PACKAGES := openssh-server openssh-client openssh-sftp-server jq time strac
   python3-pytest python3-jsonschema zsh mandoc
 DEB_PACKAGES := dpkg-dev lintian
 SYSTEMD_TEST_PACKAGES := debootstrap util-linux
+AIRFLOW_PACKAGES := python3-venv
 BENCH_PACKAGES := rclone lftp
 LINT_PACKAGES := clang-format-19 clang-tidy-19
 
@@ -17,7 +18,7 @@ CACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
 .PHONY: all deps build demo test test-asan test-tsan asan tsan lint bench docs install deb \
-  test-systemd clean
+  test-systemd test-airflow test-airflow-quick clean
 
 all: build
 
@@ -83,6 +84,19 @@ deb: build
 test-systemd: deb
 	@scripts/install_packages.sh $(SYSTEMD_TEST_PACKAGES)
 	$(PYTEST) tests/systemd
+
+# Once with each; the environments stay in build/ until what they are to hold changes.
+AIRFLOW_VERSIONS ?= 2.10 3
+test-airflow: build
+	@scripts/install_packages.sh $(AIRFLOW_PACKAGES)
+	set -e; for version in $(AIRFLOW_VERSIONS); do \
+	  venv=$$(scripts/airflow_environment.sh $$version); \
+	  AIRFLOW_VENV=$$venv FERRY=build/ferry $(PYTEST) --durations=3 $(AIRFLOW_TESTS) tests/airflow; \
+	done
+
+# Are the DAGs imported, and do they deliver, with the newest Airflow?
+test-airflow-quick:
+	$(MAKE) test-airflow AIRFLOW_VERSIONS=3 AIRFLOW_TESTS='-k "imported or of_the_time_zone"'
 
 clean:
 	rm -rf build build-debug build-asan build-tsan

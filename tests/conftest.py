@@ -5,8 +5,8 @@ import pytest
 
 import ferry_harness as harness
 
-# It boots a system of its own: make test-systemd.
-collect_ignore = ["systemd"]
+# They need a system, or an Airflow, of their own: make test-systemd, make test-airflow.
+collect_ignore = ["systemd", "airflow"]
 
 
 @pytest.fixture
