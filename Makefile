@@ -5,7 +5,7 @@ BUILD_PACKAGES := g++ cmake ninja-build pkg-config libssh2-1-dev libssl-dev nloh
   libboost-filesystem-dev libboost-program-options-dev libspdlog-dev libtomlplusplus-dev \
   libsystemd-dev zlib1g-dev libzstd-dev doctest-dev
 TEST_PACKAGES := openssh-server openssh-client openssh-sftp-server jq time strace \
-  python3-pytest python3-jsonschema zsh mandoc
+  python3-pytest python3-jsonschema zsh mandoc man-db
 DEB_PACKAGES := dpkg-dev lintian
 SYSTEMD_TEST_PACKAGES := debootstrap util-linux
 AIRFLOW_PACKAGES := python3-venv

@@ -84,6 +84,7 @@ def test_bash_knows_files(bash, folder):
     assert sorted(bash("ferry", "transfer", "--identity", "ke")) == ["key.pem", "keys"]
     assert bash("ferry", "watch", "--metastore", "ke") == ["keys"]
     assert "key.pem" in bash("ferry", "import", "k")
+    assert "key.pem" in bash("ferry", "verify", "k")
 
 
 def test_tab_completes_in_bash(folder, shell_environment):

@@ -76,7 +76,7 @@ std::vector<OptionWord> words_of(const Command& command) {
 
 PositionalWords positional_words(const Command& command) {
   const std::string_view first = command.positional.substr(0, command.positional.find(' '));
-  if (first.starts_with("FILE")) return {ValueSource::kFiles, {}};
+  if (first.contains("FILE")) return {ValueSource::kFiles, {}};
   const bool are_actions =
       !first.empty() && first.find_first_not_of(kActionCharacters) == first.npos;
   if (!are_actions) return {};

@@ -38,7 +38,7 @@ struct PositionalWords {
   ValueSource source = ValueSource::kNone;
   std::vector<std::string_view> choices;
 };
-/// From how usage shows it: "show|check" are choices, "FILE" is a file.
+/// From how usage shows it: "show|check" are choices, "FILE" and the like a file.
 PositionalWords positional_words(const Command& command);
 
 }  // namespace ferry::app
