@@ -10,6 +10,7 @@ CONFIGURATION = """metastore = "/var/lib/{state}"
 {top}
 [landing.in]
 path = "/srv/in"
+settle = "100ms"
 {landings}
 [destination.b]
 url = "sftp://drop@127.0.0.1/home/drop/{directory}"
@@ -27,6 +28,8 @@ def install(machine):
 def set_up(machine):
     """An account that receives by SFTP, its key and host key, and a landing area."""
     machine.run("useradd", "--create-home", "drop")
+    machine.run("useradd", "--create-home", "partner")
+    machine.run("usermod", "--append", "--groups", "partner", "ferry")
     machine.run("mkdir", "-p", "/srv/in", "/home/drop/.ssh")
     machine.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/etc/ferry/keys/id_ed25519")
     public = machine.path("/etc/ferry/keys/id_ed25519.pub").read_text()
