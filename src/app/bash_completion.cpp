@@ -96,13 +96,14 @@ std::string value_cases(std::string_view command, const std::vector<OptionWord>&
 
 /// Offers OPTIONS once a dash is typed, else what OTHERWISE does; without that, the options.
 std::string offer(const std::string& options, const std::string& otherwise) {
-  const std::string words = fmt::format("_ferry_words '{}'", options);
+  std::string words = fmt::format("_ferry_words '{}'", options);
   if (otherwise.empty()) return words;
   return fmt::format("if [[ $cur == -* ]]; then {}; else {}; fi", words, otherwise);
 }
 
 std::string flags(const std::vector<OptionWord>& words) {
   std::vector<std::string> flags;
+  flags.reserve(words.size());
   for (const OptionWord& word : words) flags.push_back(fmt::format("--{}", word.flag));
   return fmt::format("{}", fmt::join(flags, " "));
 }
@@ -123,7 +124,7 @@ std::string value_pattern() {
 /// What completes an argument of COMMAND that is no option; empty: nothing.
 std::string positional_action(const Command& command) {
   const PositionalWords positional = positional_words(command);
-  const std::string action = action_for(positional.source, positional.choices);
+  std::string action = action_for(positional.source, positional.choices);
   if (positional.source != ValueSource::kChoices) return action;
   return fmt::format("((positional > 0)) || {}", action);
 }
