@@ -65,6 +65,7 @@ std::vector<OptionWord> global_words() {
 
 std::vector<OptionWord> words_of(const Command& command) {
   std::vector<OptionWord> words;
+  words.reserve(command.flags.size());
   for (const Flag& flag : command.flags) words.push_back(word_for(flag));
   for (const Option& option : options()) {
     if (option.commands != kEveryCommand && takes(command, option)) {
