@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ferry_harness import make_files, put, same_tree, tables
+from ferry_harness import REPOSITORY, make_files, put, same_tree, tables
 
 
 CSV_TO_B = '[route.csv]\nmatch = ["*.csv"]\nto = ["b"]\n'
@@ -161,3 +161,89 @@ def test_contradictions_are_found_with_their_line(configured, routes, line, word
     assert ended.stdout.startswith(f"{configured.file}:{first + line}:")
     assert words in ended.stdout
     assert configured.run("transfer").code == 2
+
+
+BOTH_THEN = '[route.both]\nto = ["b", "c"]\nafter = '
+
+
+def registry_states(metastore):
+    last = {row["id"]: row for row in tables(metastore)[0]}
+    return sorted((row["path"], row.get("state", "ready"), row.get("reason", ""))
+                  for row in last.values())
+
+
+def test_a_source_is_deleted_when_all_destinations_have_it(configured, landing, metastore, server,
+                                                           other_server):
+    configured.write(BOTH_THEN + '"delete"\n')
+    make_files(landing / "deep", 3, 100)
+    configured.register()
+    port = other_server.port
+    other_server.stop()
+    assert configured.transfer().code == 3
+    assert len(server.files()) == 3
+    assert len(list((landing / "deep").iterdir())) == 3
+    other_server.start()
+    configured.file.write_text(configured.file.read_text().replace(str(port),
+                                                                   str(other_server.port)))
+    ended = configured.transfer()
+    assert ended.code == 0, ended.stderr
+    assert len(other_server.files()) == 3
+    assert list((landing / "deep").iterdir()) == []
+    assert {state[1:] for state in registry_states(metastore)} == \
+        {("missing", "delivered, and deleted")}
+    assert set(configured.standings().values()) == {"successful"}
+    assert configured.register() == 0
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_a_newer_version_is_never_deleted(configured, landing, server, other_server, registered):
+    configured.write(BOTH_THEN + '"delete"\n')
+    put(landing / "a", b"delivered")
+    configured.register()
+    configured.write('[route.both]\nto = ["b", "c"]\n')
+    assert configured.transfer().code == 0
+    put(landing / "a", b"newer")
+    if registered:
+        configured.register()
+    configured.write(BOTH_THEN + '"delete"\n')
+    assert configured.transfer("--until", "2000-01-01").code == 0
+    assert (landing / "a").read_bytes() == b"newer"
+    configured.register()
+    assert configured.transfer().code == 0
+    assert (server.root / "a").read_bytes() == b"newer"
+    assert not (landing / "a").exists()
+
+
+def test_an_archive_keeps_paths_and_versions(configured, folder, landing, metastore):
+    archive = folder / "archive"
+    configured.write(BOTH_THEN + f'"archive"\narchive = "{archive}"\n')
+    for content in (b"one", b"two"):
+        put(landing / "x" / "a.csv", content)
+        configured.register()
+        assert configured.transfer().code == 0
+        assert not (landing / "x" / "a.csv").exists()
+    first, second = sorted(archive.rglob("*.csv*"))
+    assert (first.read_bytes(), second.read_bytes()) == (b"one", b"two")
+    newest = tables(metastore)[0][-1]["id"]
+    assert second.name == f"a.csv.{newest}"
+    assert {state[1:] for state in registry_states(metastore)} == \
+        {("missing", f"delivered, and archived in {archive}")}
+
+
+def test_the_same_content_again_is_delivered_again_after_its_deletion(configured, landing, server):
+    configured.write('[route.b]\nto = ["b"]\nafter = "delete"\n')
+    for _ in range(2):
+        put(landing / "a", b"same")
+        assert configured.register() == 1
+        ended = configured.transfer()
+        assert ended.json["destinations"][0]["successful"] == 1
+        assert not (landing / "a").exists()
+    assert len(server.control_files()) == 2
+
+
+def test_the_documented_example_is_right(ferry, folder):
+    text = (REPOSITORY / "docs" / "routes.md").read_text()
+    example = text.split("```toml\n")[1].split("```")[0]
+    (folder / "ferry.toml").write_text(example)
+    ended = ferry("config", "check", "--config", folder / "ferry.toml")
+    assert ended.code == 0, ended.stdout

@@ -16,6 +16,7 @@
 #include "app/setup.h"
 #include "app/text.h"
 #include "app/units.h"
+#include "ferry/transfer/after_delivery.h"
 #include "ferry/transfer/agent.h"
 
 namespace ferry::app {
@@ -198,6 +199,16 @@ std::vector<Ending> run_all(metastore::Metastore& store, const Plan& plan, StopT
   return endings;
 }
 
+/// What the routes say about sources that everybody has by now. The files are delivered, whatever
+/// comes of it.
+void settle_sources(metastore::Metastore& store, const Plan& plan) {
+  if (!plan.routes) return;
+  const auto settled = transfer::settle_sources(store, *plan.routes, plan.options.landings);
+  if (!settled) {
+    log::warning("delivered files not archived or deleted", {{"error", settled.error().message}});
+  }
+}
+
 ExitStatus overall_status(const std::vector<Ending>& endings, ExitStatus idle,
                           const StopToken& stop) {
   if (stop.stop_requested()) return ExitStatus::kInterrupted;
@@ -248,6 +259,7 @@ Outcome<ExitStatus> deliver_once(const Plan& plan, metastore::Metastore& store,
                                  const Invocation& invocation, ExitStatus idle) {
   const RunDeadline deadline(plan.settings.transfer.deadline, invocation.stop);
   const auto endings = run_all(store, plan, invocation.stop);
+  settle_sources(store, plan);
   print_endings(endings, invocation.arguments.has("json"));
   if (deadline.has_passed() && was_cut_short(endings, plan.destinations.size())) {
     log::error("the deadline has passed, what is not delivered stays pending",
@@ -298,6 +310,7 @@ class FollowingTransfer {
     const Ending ending = run_one(*store_, destination, plan_, invocation_.stop);
     if (ending.error) return *ending.error;
     unreachable_.erase(destination.name);
+    settle_sources(*store_, plan_);
     if (ending.summary.selected == 0) return 0;
     last_runs_[destination.name] = status_of(ending);
     print_endings({ending}, invocation_.arguments.has("json"));

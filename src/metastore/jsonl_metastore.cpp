@@ -309,6 +309,24 @@ Result<std::size_t> JsonlMetastore::mark_missing(std::string_view landing,
   });
 }
 
+Result<std::size_t> JsonlMetastore::change_states(std::span<const StateChange> changes) {
+  if (changes.empty()) return 0;
+  return transact([&]() -> Result<std::size_t> {
+    std::size_t changed = 0;
+    for (const StateChange& change : changes) {
+      const auto index = view_.find(change.id);
+      if (!index) continue;
+      FileRecord row = view_.record(*index);
+      row.updated_date = now();
+      row.state = change.state;
+      row.reason = change.reason;
+      enter(row);
+      ++changed;
+    }
+    return changed;
+  });
+}
+
 Result<std::size_t> JsonlMetastore::import_files(std::vector<FileRecord> rows) {
   for (const FileRecord& row : rows) {
     if (auto valid = check_path(row); !valid) return valid.error();

@@ -28,6 +28,7 @@ class JsonlMetastore : public Metastore {
                      const FileIdentity& identity) override;
   Result<std::size_t> mark_missing(std::string_view landing, std::span<const std::string> paths,
                                    std::string_view reason) override;
+  Result<std::size_t> change_states(std::span<const StateChange> changes) override;
   Result<std::size_t> import_files(std::vector<FileRecord> rows) override;
   Result<std::unique_ptr<AgentPresence>> join() override;
   Result<std::vector<Claim>> claim(const ClaimRequest& request) override;

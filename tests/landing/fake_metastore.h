@@ -59,6 +59,9 @@ class FakeMetastore final : public metastore::Metastore {
     return {};
   }
 
+  Result<std::size_t> change_states(std::span<const metastore::StateChange>) override {
+    return make_error(ErrorKind::kInvalid, "not used by a watcher");
+  }
   Result<std::size_t> import_files(std::vector<metastore::FileRecord> rows) override {
     const std::scoped_lock lock(mutex_);
     const std::size_t count = rows.size();

@@ -46,6 +46,9 @@ class ObservedMetastore final : public metastore::Metastore {
     return seen(inner_->mark_missing(landing, paths, reason));
   }
   Result<void> visit(const FileVisitor& visitor) override { return inner_->visit(visitor); }
+  Result<std::size_t> change_states(std::span<const metastore::StateChange> changes) override {
+    return inner_->change_states(changes);
+  }
   Result<std::size_t> import_files(std::vector<FileRecord> rows) override {
     return inner_->import_files(std::move(rows));
   }

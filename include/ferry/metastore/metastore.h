@@ -91,6 +91,13 @@ struct Registration {
   std::string superseded_id;  // the pending older version that this one replaced; or empty
 };
 
+/// A version of a file that is to have another state.
+struct StateChange {
+  std::string id;
+  FileState state = FileState::kReady;
+  std::string reason;
+};
+
 /// An agent's exclusive right to deliver one file to one destination.
 struct Claim {
   FileRecord file;
@@ -133,6 +140,9 @@ class Metastore {
   virtual Result<std::size_t> mark_missing(std::string_view landing,
                                            std::span<const std::string> paths,
                                            std::string_view reason) = 0;
+
+  /// Ids that the registry has not are left out. Returns how many were known. One transaction.
+  virtual Result<std::size_t> change_states(std::span<const StateChange> changes) = 0;
 
   /// Enters rows as they are, except those whose id is known already. Returns how many.
   virtual Result<std::size_t> import_files(std::vector<FileRecord> rows) = 0;

@@ -1,0 +1,28 @@
+// Takes a file out of a landing area, if it is still the one that was meant.
+#pragma once
+
+#include <string>
+
+#include "ferry/base/file.h"
+#include "ferry/base/result.h"
+#include "ferry/metastore/records.h"
+
+namespace ferry::transfer {
+
+enum class Taken : std::uint8_t {
+  kGone,   // it is not there any more
+  kNewer,  // another file has its place
+  kAway,   // done
+};
+
+/// Both first give the file a hidden name beside its own and look at it again there: whatever takes
+/// the name meanwhile is never touched. After a crash in between the next call goes on.
+
+Result<Taken> delete_source(int landing_fd, const metastore::FileRecord& file);
+
+/// Moves it to its path below ARCHIVE, over file systems where need be; where that name is taken,
+/// ".<id>" is added.
+Result<Taken> archive_source(int landing_fd, const metastore::FileRecord& file,
+                             const fs::path& archive);
+
+}  // namespace ferry::transfer
