@@ -255,3 +255,10 @@ def test_a_source_that_changes_while_it_is_transformed_is_not_sent(configured, f
     assert ended.code == 1
     assert server.files() == []
     assert spooled(configured) == []
+
+
+def test_a_spool_in_the_landing_area_is_refused(configured, landing):
+    configured.write(f'[transfer]\nspool = "{landing}/spool"\n')
+    ended = configured.run("transfer")
+    assert ended.code == 2
+    assert "lies in the landing area" in ended.stderr

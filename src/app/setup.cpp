@@ -226,6 +226,14 @@ Result<void> check_landings(const Settings& settings) {
                         "files that landed; put it elsewhere, or below a dot directory",
                         settings.general.metastore.string(), landing.path.string());
     }
+    const fs::path& spool = settings.transfer.spool;
+    if (!spool.empty() && is_visible_inside(spool, landing.path)) {
+      return make_error(
+          ErrorKind::kInvalid,
+          "spool {} lies in the landing area {}: transformed files would be taken for "
+          "files that landed; put it elsewhere, or below a dot directory",
+          spool.string(), landing.path.string());
+    }
   }
   return check_apart(settings.landings);
 }
