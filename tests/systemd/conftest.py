@@ -1,3 +1,4 @@
+import os
 import pathlib
 import sys
 
@@ -7,6 +8,11 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent),
                 str(pathlib.Path(__file__).resolve().parents[1])]
 
 from machine import Machine  # noqa: E402  (needs the path)
+
+
+def pytest_configure():
+    if os.geteuid() != 0:
+        pytest.exit("only root may make namespaces and boot a system in them", returncode=1)
 
 
 @pytest.fixture(scope="module")
