@@ -1,13 +1,17 @@
 """transfer --follow: delivers as files are registered."""
 
+import functools
 import signal
 
-from ferry_harness import Process, Server, eventually, put, tables
+import ferry_harness
+from ferry_harness import Process, Server, put, tables
+
+eventually = functools.partial(ferry_harness.eventually, deadline=60)
 
 
 def start(folder, transfer_arguments, *options):
     follower = Process(folder, *transfer_arguments, "--follow", *options)
-    eventually(lambda: " ready" in follower.log(), deadline=60, what="the agent")
+    eventually(lambda: " ready" in follower.log(), what="the agent")
     return follower
 
 
@@ -32,7 +36,7 @@ def test_a_destination_that_comes_back_gets_its_files(
     follower = start(folder, transfer_arguments)
     eventually(lambda: "next_try_in" in follower.log(), what="the failure in the log")
     server.start(port)
-    eventually(lambda: server.files() == ["a"], deadline=60, what="the file at the server")
+    eventually(lambda: server.files() == ["a"], what="the file at the server")
     assert follower.stop().code == 0
 
 

@@ -1,9 +1,13 @@
 """SIGHUP makes a running ferry read its configuration again."""
 
+import functools
 import os
 import signal
 
-from ferry_harness import Process, eventually, put, read_table
+import ferry_harness
+from ferry_harness import Process, put, read_table
+
+eventually = functools.partial(ferry_harness.eventually, deadline=60)
 
 
 def write_configuration(folder, *areas, extra=""):
@@ -17,7 +21,7 @@ def write_configuration(folder, *areas, extra=""):
 
 def start_watching(folder):
     watcher = Process(folder, "watch", "--config", folder / "ferry.toml")
-    eventually(lambda: " ready" in watcher.log(), deadline=60, what="the watcher")
+    eventually(lambda: " ready" in watcher.log(), what="the watcher")
     return watcher
 
 
