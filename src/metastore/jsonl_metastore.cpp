@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <limits>
 #include <utility>
 
 #include "ferry/base/lock.h"
@@ -290,6 +289,28 @@ bool JsonlMetastore::is_registered(std::string_view landing, std::string_view pa
          view_.has_identity(*latest, identity);
 }
 
+bool JsonlMetastore::is_accepted(std::string_view landing, std::string_view path,
+                                 const Checksum& checksum) {
+  const std::scoped_lock guard(mutex_);
+  const auto latest = view_.latest(landing, path);
+  return latest && view_.state(*latest) == FileState::kReady &&
+         view_.has_checksum(*latest, checksum);
+}
+
+Result<void> JsonlMetastore::set_state(std::string_view id, FileState state,
+                                       std::string_view reason) {
+  return transact([&]() -> Result<void> {
+    const auto index = view_.find(id);
+    if (!index) return make_error(ErrorKind::kNotFound, "the registry has no file {}", id);
+    FileRecord row = view_.record(*index);
+    row.updated_date = now();
+    row.state = state;
+    row.reason = reason;
+    enter(row);
+    return {};
+  });
+}
+
 Result<std::size_t> JsonlMetastore::mark_missing(std::string_view landing,
                                                  std::span<const std::string> paths,
                                                  std::string_view reason) {
@@ -370,13 +391,11 @@ void JsonlMetastore::claim_one(const ClaimRequest& request, const std::string& i
   std::vector<Delivery> deliveries;
   copy_deliveries(*index, liveness, deliveries);
   const Delivery* delivery = find_delivery(deliveries, request.destination);
-  const std::int64_t max_attempts = request.ignore_max_attempts
-                                        ? std::numeric_limits<std::int64_t>::max()
-                                        : options_.max_attempts;
+  const std::int64_t max_attempts = request.ignore_max_attempts ? kAskedFor : options_.max_attempts;
   if (!is_deliverable(claim.file, delivery, max_attempts)) return;
   // An agent held this version when the newer one was registered, and did not deliver it.
   const auto latest = view_.latest(claim.file.landing, claim.file.path);
-  if (latest && *latest != *index && view_.state(*latest) == FileState::kReady) {
+  if (latest && *latest != *index && view_.state(*latest) != FileState::kMissing) {
     enter(as_superseded(std::move(claim.file), now(), view_.record(*latest).id));
     return;
   }

@@ -9,6 +9,11 @@ using Outcome = Registration::Outcome;
 
 Outcome outcome_against(const FileRecord& found, View::Index latest, const View& view) {
   const FileState state = view.state(latest);
+  if (found.state == FileState::kQuarantined) {
+    const bool held = state == FileState::kQuarantined && found.identity &&
+                      view.has_identity(latest, *found.identity);
+    return held ? Outcome::kDuplicate : Outcome::kInserted;
+  }
   if (found.identity && view.has_identity(latest, *found.identity)) {
     return state == FileState::kMissing ? Outcome::kUpdated : Outcome::kDuplicate;
   }
@@ -23,8 +28,8 @@ FileRecord as_updated(FileRecord known, FileRecord&& found, Timestamp now) {
   known.updated_date = now;
   known.landing = std::move(found.landing);
   known.identity = found.identity;
+  if (known.state != FileState::kReady) known.reason.clear();
   known.state = FileState::kReady;
-  known.reason.clear();
   return known;
 }
 

@@ -1,6 +1,7 @@
 #include <array>
 
 #include "ferry/metastore/metastore.h"
+#include "metastore/retry_rule.h"
 
 namespace ferry::metastore {
 namespace {
@@ -41,7 +42,8 @@ bool is_deliverable(const FileRecord& file, const Delivery* delivery, std::int64
     case Standing::kPending:
       return true;
     case Standing::kFailed:
-      return delivery->attempt < max_attempts;
+      return may_be_retried(delivery->attempt, max_attempts, delivery->error_kind,
+                            delivery->claimed, file.updated_date);
     default:
       return false;
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "metastore/retry_rule.h"
+
 namespace ferry::metastore {
 
 std::size_t View::IdHash::operator()(std::string_view id) const {
@@ -122,6 +124,10 @@ void View::apply(const TransferRecord& row) {
   std::uint32_t& first = index ? files_[*index].first_delivery
                                : early_deliveries_.try_emplace(row.id, kNone).first->second;
   DeliveryRow& delivery = delivery_row(first, symbols_.intern(row.destination));
+  const bool ends_attempt = delivery.status == TransferStatus::kInProgress &&
+                            row.status != TransferStatus::kInProgress &&
+                            delivery.attempt == row.attempt;
+  if (!ends_attempt) delivery.claimed = row.date;
   delivery.status = row.status;
   delivery.date = row.date;
   delivery.attempt = row.attempt;
@@ -205,6 +211,7 @@ void View::copy_deliveries(Index index, std::vector<Delivery>& deliveries) const
                           .status = row.status,
                           .claim_alive = false,
                           .date = row.date,
+                          .claimed = row.claimed,
                           .attempt = row.attempt,
                           .bytes = row.bytes,
                           .duration_ms = row.duration_ms,
@@ -225,9 +232,11 @@ const View::DeliveryRow* View::find_row(const File& file, Symbol destination) co
   return anywhere;
 }
 
-bool View::may_be_tried(const DeliveryRow* row) const {
+bool View::may_be_tried(const File& file, const DeliveryRow* row) const {
   if (row == nullptr || row->status == TransferStatus::kInProgress) return true;
-  return row->status == TransferStatus::kFailed && row->attempt < max_attempts_;
+  return row->status == TransferStatus::kFailed &&
+         may_be_retried(row->attempt, max_attempts_, symbols_[row->error_kind], row->claimed,
+                        file.updated_date);
 }
 
 template <typename Predicate>
@@ -252,12 +261,12 @@ bool View::is_undelivered(Index index) const {
 
 bool View::wanted_may_take(const File& file) const {
   if (!any_delivery_is_enough_) {
-    return any_wanted(file, [this](const DeliveryRow* row) { return may_be_tried(row); });
+    return any_wanted(file, [&](const DeliveryRow* row) { return may_be_tried(file, row); });
   }
   bool may_be_taken = file.first_delivery == kNone;
   for (auto link = file.first_delivery; link != kNone; link = deliveries_[link].next) {
     if (deliveries_[link].status == TransferStatus::kSuccessful) return false;
-    may_be_taken = may_be_taken || may_be_tried(&deliveries_[link]);
+    may_be_taken = may_be_taken || may_be_tried(file, &deliveries_[link]);
   }
   return may_be_taken;
 }

@@ -74,6 +74,7 @@ class View {
 
   struct DeliveryRow {
     Timestamp date;
+    Timestamp claimed;
     std::int64_t attempt = 0;
     std::int64_t bytes = 0;
     std::int64_t duration_ms = 0;
@@ -132,7 +133,7 @@ class View {
   template <typename Predicate>
   bool any_wanted(const File& file, Predicate predicate) const;
   const DeliveryRow* find_row(const File& file, Symbol destination) const;
-  bool may_be_tried(const DeliveryRow* row) const;
+  bool may_be_tried(const File& file, const DeliveryRow* row) const;
 
   Interner symbols_;
   const WantedBy wanted_by_;

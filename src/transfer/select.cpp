@@ -1,7 +1,6 @@
 #include "transfer/select.h"
 
 #include <algorithm>
-#include <limits>
 #include <set>
 
 #include "ferry/base/log.h"
@@ -69,7 +68,7 @@ bool is_selected(const metastore::FileRecord& file, const metastore::Delivery* d
   }
   return std::ranges::any_of(selection.names,
                              [&](const std::string& name) { return is_named(file, name); }) &&
-         metastore::is_deliverable(file, delivery, std::numeric_limits<std::int64_t>::max());
+         metastore::is_deliverable(file, delivery, metastore::kAskedFor);
 }
 
 namespace {

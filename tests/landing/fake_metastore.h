@@ -39,6 +39,26 @@ class FakeMetastore final : public metastore::Metastore {
            file->state != metastore::FileState::kMissing;
   }
 
+  bool is_accepted(std::string_view landing, std::string_view path,
+                   const Checksum& checksum) override {
+    const std::scoped_lock lock(mutex_);
+    const auto* file = latest(landing, path);
+    return file != nullptr && file->checksum == checksum &&
+           file->state == metastore::FileState::kReady;
+  }
+
+  Result<void> set_state(std::string_view id, metastore::FileState state,
+                         std::string_view reason) override {
+    const std::scoped_lock lock(mutex_);
+    for (auto& file : files_) {
+      if (file.id != id) continue;
+      file.state = state;
+      file.reason = reason;
+      return {};
+    }
+    return make_error(ErrorKind::kNotFound, "no file {}", id);
+  }
+
   Result<std::size_t> mark_missing(std::string_view landing, std::span<const std::string> paths,
                                    std::string_view reason) override {
     const std::scoped_lock lock(mutex_);
@@ -131,7 +151,8 @@ class FakeMetastore final : public metastore::Metastore {
   metastore::Registration enter(metastore::FileRecord file) {
     metastore::Registration registration;
     auto* old = latest(file.landing, file.path);
-    if (old != nullptr && old->state == metastore::FileState::kReady) {
+    if (old != nullptr && old->state == metastore::FileState::kReady &&
+        file.state == metastore::FileState::kReady) {
       if (old->identity == file.identity) return {Outcome::kDuplicate, old->id, {}};
       if (old->checksum == file.checksum) {
         old->identity = file.identity;

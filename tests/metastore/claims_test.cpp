@@ -95,6 +95,27 @@ TEST_CASE_FIXTURE(StoreFixture, "what failed too often is claimed only by name")
   CHECK(must(store->claim(by_name)).empty());
 }
 
+TEST_CASE_FIXTURE(StoreFixture, "what failed as abnormal waits for news of the file") {
+  auto store = open();
+  const auto id = put(*store, found("x.csv", "one")).id;
+  const auto agent = must(store->join());
+  REQUIRE(claim(*store, *agent, {id}).size() == 1);
+  TransferRecord failed = row(id, kFailed, 1);
+  failed.date = now() + std::chrono::hours(1);  // the attempt's beginning counts, not its end
+  failed.error = TransferError{.kind = "abnormal", .message = "it changed", .retryable = false};
+  append(*store, failed);
+  CHECK_FALSE(exists("pending"));
+  CHECK(claim(*store, *agent, {id}).empty());
+
+  put(*store, found("x.csv", "one", 2));
+  CHECK(exists("pending"));
+  CHECK(claim(*store, *agent, {id}).at(0).attempt == 2);
+  append(*store, failed);
+  ClaimRequest by_name{.destination = kTo, .batch_id = "b", .agent = agent->name(), .ids = {id}};
+  by_name.ignore_max_attempts = true;
+  CHECK(must(store->claim(by_name)).size() == 1);
+}
+
 /// Registers and claims the same files as everybody else; returns the number of errors.
 int compete(Metastore& store, const std::string& agent, int files) {
   int errors = 0;

@@ -122,6 +122,51 @@ TEST_CASE_FIXTURE(StoreFixture, "a file that comes back unchanged is revived, no
   CHECK(standings(*store) == Standings{{"x.csv", {"successful"}}});
 }
 
+FileRecord abnormal(FileRecord record, std::string reason) {
+  record.state = FileState::kQuarantined;
+  record.reason = std::move(reason);
+  return record;
+}
+
+TEST_CASE_FIXTURE(StoreFixture, "an abnormal version is registered once, and never pending") {
+  auto store = open();
+  const auto first = put(*store, found("x.csv", "one"));
+  const auto held = put(*store, abnormal(found("x.csv", ""), "it is empty"));
+  CHECK(held.superseded_id == first.id);
+  CHECK(put(*store, abnormal(found("x.csv", ""), "it is empty")).outcome == Outcome::kDuplicate);
+  CHECK(files(*store).at(1).reason == "it is empty");
+  CHECK(standings(*open()) == Standings{{"x.csv", {"superseded", "quarantined"}}});
+  CHECK_FALSE(exists("pending"));
+  CHECK_FALSE(store->is_accepted(kLandingArea, "x.csv", checksum_of("")));
+
+  put(*store, found("x.csv", "mended"));
+  CHECK(standings(*store) == Standings{{"x.csv", {"superseded", "quarantined", "pending"}}});
+}
+
+TEST_CASE_FIXTURE(StoreFixture, "a version is given another state by its id") {
+  auto store = open();
+  const auto id = put(*store, found("x.csv", "one")).id;
+  CHECK(store->is_accepted(kLandingArea, "x.csv", checksum_of("one")));
+  CHECK_FALSE(store->is_accepted(kLandingArea, "x.csv", checksum_of("two")));
+  must(store->set_state(id, FileState::kQuarantined, "wrong"));
+  CHECK_FALSE(store->is_accepted(kLandingArea, "x.csv", checksum_of("one")));
+  CHECK_FALSE(exists("pending"));
+  CHECK(files(*open()).at(0).reason == "wrong");
+  CHECK(store->set_state("no such id", FileState::kReady, "").error().kind == ErrorKind::kNotFound);
+}
+
+TEST_CASE_FIXTURE(StoreFixture, "a released file remembers why it was held") {
+  auto store = open();
+  FileRecord released = found("x.csv", "one");
+  released.identity.reset();
+  released.reason = "released: it had been too small";
+  const auto id = put(*store, released).id;
+  CHECK(store->is_accepted(kLandingArea, "x.csv", checksum_of("one")));
+  CHECK(put(*store, found("x.csv", "one")).id == id);
+  CHECK(files(*store).at(0).identity.has_value());
+  CHECK(files(*store).at(0).reason == "released: it had been too small");
+}
+
 TEST_CASE_FIXTURE(StoreFixture, "the same bytes delivered anew after the file was gone are sent") {
   auto store = open();
   append(*store, row(put(*store, found("x.csv", "one", 1)).id, kSuccessful));

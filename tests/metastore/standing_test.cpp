@@ -60,6 +60,18 @@ TEST_CASE("a file is deliverable while attempts are left") {
   CHECK_FALSE(deliverable(delivery(kSuccessful)));
 }
 
+TEST_CASE("an abnormal file is deliverable when the registry has news of it, or by name") {
+  Delivery failed = delivery(kFailed);
+  failed.error_kind = "abnormal";
+  failed.claimed = failed.date = Timestamp(std::chrono::milliseconds(1'000));
+  FileRecord file = in_state(FileState::kReady);
+  file.updated_date = failed.claimed;
+  CHECK_FALSE(is_deliverable(file, &failed, 3));
+  CHECK(is_deliverable(file, &failed, kAskedFor));
+  file.updated_date += std::chrono::milliseconds(1);
+  CHECK(is_deliverable(file, &failed, 3));
+}
+
 TEST_CASE("standings have names that parse back") {
   for (int i = 0; i <= static_cast<int>(Standing::kMissing); ++i) {
     const auto standing = static_cast<Standing>(i);

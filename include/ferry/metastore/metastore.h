@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -49,6 +50,7 @@ struct Delivery {
   TransferStatus status = TransferStatus::kInProgress;
   bool claim_alive = false;  // kInProgress only: the agent still runs
   Timestamp date;
+  Timestamp claimed;  // when this attempt began, where the logs say so; else the same as date
   std::int64_t attempt = 0;
   std::int64_t bytes = 0;        // as sent
   std::int64_t duration_ms = 0;  // of the last attempt, once it ended
@@ -75,8 +77,12 @@ std::optional<Standing> parse_standing(std::string_view text);
 /// DELIVERY: null where transfer_logs has no row.
 Standing standing_of(const FileRecord& file, const Delivery* delivery);
 
+/// In place of max_attempts: the file was asked for by name.
+inline constexpr std::int64_t kAskedFor = std::numeric_limits<std::int64_t>::max();
+
 /// True where an agent that drains everything would take the file: ready, and pending or failed
-/// with attempts left.
+/// with attempts left. What failed as abnormal is taken again when the registry has something newer
+/// to say of it, or when it is asked for.
 bool is_deliverable(const FileRecord& file, const Delivery* delivery, std::int64_t max_attempts);
 
 /// What became of one file given to register_files.
@@ -125,16 +131,25 @@ class Metastore {
 
   // What a watcher, the Upload API and an import need.
 
-  /// Enters files that were found and hashed; identity and landing must be set, ids are given by
-  /// the metastore. For each, against the latest version of its path: the same identity, or the
-  /// same bytes in a file that is still there, is no new version; else a record is inserted and a
-  /// pending older version becomes superseded. One transaction.
+  /// Enters files that were found and hashed; landing must be set, and the identity where it is
+  /// known; ids are given by the metastore. The state is kReady, or kQuarantined with its reason.
+  /// For each, against the latest version of its path: the same identity, or the same bytes in a
+  /// file that is still there, is no new version; else a record is inserted and a pending older
+  /// version becomes superseded. One transaction.
   virtual Result<std::vector<Registration>> register_files(std::vector<FileRecord> found) = 0;
 
   /// True where the latest version of PATH has this identity and is not marked missing: no need to
   /// read the file. Knows what this process has read so far; register_files decides.
   virtual bool is_registered(std::string_view landing, std::string_view path,
                              const FileIdentity& identity) = 0;
+
+  /// True where the latest version of PATH is ready and has these bytes: whoever let them in, they
+  /// need not be judged again. Knows what this process has read so far.
+  virtual bool is_accepted(std::string_view landing, std::string_view path,
+                           const Checksum& checksum) = 0;
+
+  /// Gives one version of a file another state. kNotFound where the registry has no such id.
+  virtual Result<void> set_state(std::string_view id, FileState state, std::string_view reason) = 0;
 
   /// Marks the latest versions of these paths missing where they are ready. Returns how many.
   virtual Result<std::size_t> mark_missing(std::string_view landing,

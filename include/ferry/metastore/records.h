@@ -31,7 +31,7 @@ struct FileRecord {
   std::optional<FileIdentity> identity;  // of the bytes that were hashed; absent in foreign rows
   FileSource source = FileSource::kImport;
   FileState state = FileState::kReady;
-  std::string reason;           // why it is not ready
+  std::string reason;           // why it is not ready; kReady: why it had been held, if it had
   std::string unknown_columns;  // a JSON object that goes back into the row as it came; or empty
 };
 
