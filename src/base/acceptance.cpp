@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "ferry/base/child_process.h"
+#include "ferry/base/file.h"
+
 namespace ferry {
 namespace {
 
@@ -101,6 +104,41 @@ std::optional<std::string> refusal_reason(const AcceptancePolicy& policy, const 
     return wrong_magic(policy, file.head);
   }
   return std::nullopt;
+}
+
+namespace {
+
+/// What shells and env(1) return where the program cannot be run; signals come after that.
+constexpr int kCannotRun = 126;
+
+Result<std::optional<std::string>> ask_command(const AcceptancePolicy& policy, int fd,
+                                               const std::vector<std::string>& environment,
+                                               const StopToken& stop) {
+  using Refusal = std::optional<std::string>;
+  const auto result = run_command(policy.validate, environment, fd, policy.validate_timeout, stop);
+  if (!result) {
+    // Too slow is the file's fault as long as nothing else is known.
+    if (result.error().kind == ErrorKind::kFailed) return Refusal(result.error().message);
+    return result.error().with_context("validate");
+  }
+  if (result->status == 0) return Refusal();
+  std::string text = describe_exit(policy.validate[0], result->status, result->stderr_text);
+  if (result->status >= kCannotRun) return Error{ErrorKind::kFailed, std::move(text), 0};
+  return Refusal(std::move(text));
+}
+
+}  // namespace
+
+Result<std::optional<std::string>> judge(const AcceptancePolicy& policy, int fd,
+                                         std::string_view path, std::uint64_t size,
+                                         const std::vector<std::string>& environment,
+                                         const StopToken& stop) {
+  std::vector<std::byte> head(magic_length(policy));
+  const auto count = pread_full(fd, head, 0, fs::path(std::string(path)));
+  if (!count) return count.error();
+  auto refusal = refusal_reason(policy, {path, size, std::span(head).first(*count)});
+  if (refusal || policy.validate.empty()) return refusal;
+  return ask_command(policy, fd, environment, stop);
 }
 
 std::chrono::milliseconds remaining_wait(const AcceptancePolicy& policy, Timestamp changed,

@@ -179,7 +179,7 @@ void AreaWatcher::inspected(const std::string& path, const Inspection& inspectio
   switch (inspection.outcome) {
     case Outcome::kUnsettled:
       return handle_unsettled(path, inspection, now);
-    case Outcome::kNotRegular:
+    case Outcome::kEscapes:
       complain("skipped", path, inspection.reason);
       break;
     case Outcome::kUnreadable:
@@ -205,14 +205,23 @@ void AreaWatcher::inspected(const std::string& path, const Inspection& inspectio
 
 void AreaWatcher::handle_unsettled(const std::string& path, const Inspection& inspection,
                                    TimePoint now) {
+  const bool by_policy = !inspection.reason.empty();
+  const Duration unsettled_for = settle_.unsettled_for(path, now);
   const Duration patience = std::max<Duration>(area_.settle, kOncePatience);
-  if (timing_.once && settle_.unsettled_for(path, now) >= patience) {
+  if (timing_.once && (by_policy || unsettled_for >= patience)) {
     ++unsettled_;
     settle_.give_up(path);
-    log::warning("still being written", {{"landing", area_.name},
-                                         {"path", path},
-                                         {"next", "the next run registers it once it is closed"}});
+    log::warning(by_policy ? "too young" : "still being written",
+                 {{"landing", area_.name},
+                  {"path", printable(path)},
+                  {"next", by_policy ? "a later run registers it once it is old enough"
+                                     : "the next run registers it once it is closed"}});
     return;
+  }
+  if (!by_policy && unsettled_for >= area_.unsettled_after) {
+    complain("still being written", path,
+             fmt::format("it has not come to rest for {} s",
+                         std::chrono::floor<std::chrono::seconds>(area_.unsettled_after).count()));
   }
   settle_.unsettled(path, inspection.identity, inspection.wait, now);
 }
@@ -230,7 +239,7 @@ bool AreaWatcher::nameable(const std::string& path) {
 }
 
 void AreaWatcher::offer(const std::string& path, TimePoint due) {
-  if (!ignore_.ignores_file(path) && nameable(path)) settle_.notice(path, due);
+  if (!ignore_.ignores_file(path)) settle_.notice(path, due);
 }
 
 void AreaWatcher::read_events(TimePoint now) {

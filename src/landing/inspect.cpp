@@ -3,7 +3,9 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
 
+#include "landing/ignore.h"
 #include "landing/writers.h"
 
 namespace ferry::landing {
@@ -32,7 +34,10 @@ Inspection unsettled(const FileIdentity& identity, std::optional<Duration> wait)
 Inspection failed(const Error& error) {
   Outcome outcome = Outcome::kUnreadable;
   if (error.kind == ErrorKind::kNotFound) outcome = Outcome::kGone;
-  if (error.kind == ErrorKind::kAbnormal) outcome = Outcome::kNotRegular;
+  if (error.kind == ErrorKind::kAbnormal) outcome = Outcome::kEscapes;
+  if (error.os_code == ENAMETOOLONG) {
+    return {.outcome = Outcome::kUnreadable, .reason = "its path is too long"};
+  }
   if (error.kind == ErrorKind::kBusy) outcome = Outcome::kUnsettled;  // a lease (Samba's oplocks)
   return {.outcome = outcome, .reason = error.message};
 }
@@ -44,6 +49,17 @@ Duration since_last_change(const FileIdentity& identity) {
   const Duration since_ctime = now - std::chrono::nanoseconds(identity.ctime_ns);
   const Duration since_mtime = now - std::chrono::nanoseconds(identity.mtime_ns);
   return since_mtime < Duration::zero() ? since_ctime : std::min(since_ctime, since_mtime);
+}
+
+/// Until the area's policy takes it for old enough.
+std::optional<Inspection> age_check(const AcceptancePolicy& policy, const FileIdentity& identity) {
+  using std::chrono::milliseconds;
+  const auto age = std::chrono::floor<milliseconds>(since_last_change(identity));
+  const auto wait = remaining_wait(policy, Timestamp{} - age, Timestamp{});
+  if (wait <= milliseconds::zero()) return std::nullopt;
+  Inspection inspection = unsettled(identity, wait);
+  inspection.reason = "it is younger than min_age";
+  return inspection;
 }
 
 /// Nothing: read it now. Else what to do in its place.
@@ -63,68 +79,96 @@ std::optional<Inspection> settle_check(int fd, const Root& root, const DuePath& 
 
 }  // namespace
 
-Inspector::Inspector(const std::atomic<bool>& cancelled)
-    : cancelled_(cancelled), buffer_(kBlock), hasher_(HashAlgorithm::kSha256) {}
+Result<HashedContent> hash_content(int fd, const std::string& path, std::span<std::byte> buffer,
+                                   const StopToken& cancelled) {
+  ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+  Hasher hasher(HashAlgorithm::kSha256);
+  std::uint64_t offset = 0;
+  for (;;) {
+    if (cancelled.stop_requested()) {
+      return make_error(ErrorKind::kCancelled, "hash {}: asked to stop", path);
+    }
+    const auto count = pread_full(fd, buffer, offset, path);
+    if (!count) return count.error();
+    hasher.update(buffer.first(*count));
+    offset += *count;
+    if (*count < buffer.size()) return HashedContent{hasher.finish(), offset};
+  }
+}
 
-Inspection Inspector::inspect(const Root& root, const DuePath& candidate, Duration settle,
-                              const IsRegistered& is_registered) {
+Inspector::Inspector(const StopToken& cancelled) : cancelled_(cancelled), buffer_(kBlock) {}
+
+Inspection Inspector::inspect(const Root& root, const DuePath& candidate,
+                              const InspectionRules& rules) {
   const auto root_fd = root.open();
   if (!root_fd) {
     return {.outcome = Outcome::kRootLost, .reason = root_fd.error().message};
   }
   const auto status = probe(root_fd->get(), candidate.path);
   if (!status) return failed(status.error());
+  const FileIdentity identity = identity_of(*status);
   if (!S_ISREG(status->st_mode)) {
-    return {.outcome = Outcome::kNotRegular,
+    return {.outcome = Outcome::kAbnormal,
+            .identity = identity,
             .reason = fmt::format("it is {}", kind_name(status->st_mode))};
   }
-  const FileIdentity identity = identity_of(*status);
-  if (is_registered(candidate.path, identity)) {
+  if (rules.is_registered(candidate.path, identity)) {
     return {.outcome = Outcome::kKnown, .identity = identity};
   }
-  return read(root_fd->get(), root, candidate, identity, settle);
+  return read(root_fd->get(), root, candidate, identity, rules);
 }
 
 Inspection Inspector::read(int root_fd, const Root& root, const DuePath& candidate,
-                           const FileIdentity& identity, Duration settle) {
+                           const FileIdentity& identity, const InspectionRules& rules) {
   // O_NONBLOCK: a FIFO that took the file's place since the probe must not hold us.
   auto fd = open_beneath(root_fd, candidate.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   if (!fd) return failed(fd.error());
   const auto opened = stat_fd(fd->get(), candidate.path);
   if (!opened) return failed(opened.error());
   if (identity_of(*opened) != identity) return unsettled(identity_of(*opened), std::nullopt);
-  if (auto wait = settle_check(fd->get(), root, candidate, identity, settle)) return *wait;
-
-  const auto count = hash(fd->get(), candidate.path);
-  const Checksum checksum = hasher_.finish();
-  if (!count) {
-    if (count.error().kind == ErrorKind::kCancelled) return {};
-    return failed(count.error());
+  if (auto wait = settle_check(fd->get(), root, candidate, identity, rules.settle)) return *wait;
+  if (const auto problem = name_problem(candidate.path)) {
+    return {.outcome = Outcome::kAbnormal, .identity = identity, .reason = std::string(*problem)};
   }
+  if (auto wait = age_check(rules.acceptance, identity)) return *wait;
+
+  const auto content = hash_content(fd->get(), candidate.path, buffer_, cancelled_);
+  if (!content) {
+    if (content.error().kind == ErrorKind::kCancelled) return {};
+    return failed(content.error());
+  }
+  const Inspection judged = judge_hashed(
+      fd->get(), candidate.path,
+      {.outcome = Outcome::kHashed, .identity = identity, .checksum = content->checksum}, rules);
   const auto after = stat_fd(fd->get(), candidate.path);
   if (!after) return failed(after.error());
   const auto named = probe(root_fd, candidate.path);
   if (!named) return failed(named.error());
-  if (*count != identity.size || identity_of(*after) != identity ||
+  if (content->size != identity.size || identity_of(*after) != identity ||
       identity_of(*named) != identity) {
     return unsettled(identity_of(*named), std::nullopt);
   }
-  return {.outcome = Outcome::kHashed, .identity = identity, .checksum = checksum};
+  return judged;
 }
 
-Result<std::uint64_t> Inspector::hash(int fd, const std::string& path) {
-  ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-  std::uint64_t offset = 0;
-  for (;;) {
-    if (cancelled_.load(std::memory_order_relaxed)) {
-      return make_error(ErrorKind::kCancelled, "hash {}: asked to stop", path);
-    }
-    const auto count = pread_full(fd, buffer_, offset, path);
-    if (!count) return count.error();
-    hasher_.update(std::span(buffer_.data(), *count));
-    offset += *count;
-    if (*count < buffer_.size()) return offset;
+Inspection Inspector::judge_hashed(int fd, const std::string& path, Inspection hashed,
+                                   const InspectionRules& rules) const {
+  if (rules.is_accepted(path, hashed.checksum)) return hashed;
+  const std::uint64_t size = hashed.identity.size;
+  const auto refusal =
+      judge(rules.acceptance, fd, path, size,
+            {"FERRY_LANDING=" + rules.landing, "FERRY_PATH=" + path,
+             "FERRY_SIZE=" + std::to_string(size), "FERRY_CHECKSUM=" + hashed.checksum.to_string()},
+            cancelled_);
+  if (!refusal) {
+    if (refusal.error().kind == ErrorKind::kCancelled) return {};
+    return {.outcome = Outcome::kUnreadable, .reason = refusal.error().message};
   }
+  if (*refusal) {
+    hashed.outcome = Outcome::kRefused;
+    hashed.reason = **refusal;
+  }
+  return hashed;
 }
 
 }  // namespace ferry::landing

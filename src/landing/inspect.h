@@ -1,15 +1,17 @@
-// Looks at one path: is it a settled regular file that the registry does not know, and what is its
-// checksum?
+// Looks at one path: is it a settled regular file that the registry does not know, what is its
+// checksum, and does its area's policy take it?
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "ferry/base/acceptance.h"
 #include "ferry/base/file.h"
 #include "ferry/base/hash.h"
+#include "ferry/base/stop.h"
 #include "landing/root.h"
 #include "landing/settle.h"
 
@@ -17,12 +19,14 @@ namespace ferry::landing {
 
 struct Inspection {
   enum class Outcome : std::uint8_t {
-    kHashed,      // settled; identity and checksum are set
+    kHashed,      // settled and accepted; identity and checksum are set
+    kRefused,     // the same, but the policy refuses it: `reason` says why
     kKnown,       // the registry has it
-    kUnsettled,   // look again: after `wait`, or after a back-off
+    kUnsettled,   // look again: after `wait`, or after a back-off; `reason`: the policy wants it so
     kGone,        // no such name any more
-    kNotRegular,  // for good; `reason` says why
-    kUnreadable,  // `reason` says why
+    kAbnormal,    // no regular file, or no name for the registry: `reason`; identity is set
+    kEscapes,     // below a symbolic link, or outside of the area: `reason`
+    kUnreadable,  // or cannot be judged: `reason` says why
     kRootLost,    // the landing area itself is not there
     kCancelled,
   };
@@ -33,25 +37,40 @@ struct Inspection {
   std::string reason{};
 };
 
+struct HashedContent {
+  Checksum checksum;
+  std::uint64_t size = 0;
+};
+
+/// Reads all of FD; PATH is for messages. kCancelled where CANCELLED comes first.
+Result<HashedContent> hash_content(int fd, const std::string& path, std::span<std::byte> buffer,
+                                   const StopToken& cancelled);
+
+/// How one area's files are looked at.
+struct InspectionRules {
+  std::string landing;  // the area's name
+  Duration settle{};    // the quiet period where the kernel cannot tell whether there is a writer
+  AcceptancePolicy acceptance{};
+  /// What the registry knows: see Metastore.
+  std::function<bool(const std::string& path, const FileIdentity& identity)> is_registered;
+  std::function<bool(const std::string& path, const Checksum& checksum)> is_accepted;
+};
+
 /// Owns a read buffer; one per thread.
 class Inspector {
  public:
-  using IsRegistered = std::function<bool(const std::string& path, const FileIdentity& identity)>;
+  explicit Inspector(const StopToken& cancelled);
 
-  explicit Inspector(const std::atomic<bool>& cancelled);
-
-  /// SETTLE: the quiet period where the kernel cannot tell whether there is a writer.
-  Inspection inspect(const Root& root, const DuePath& candidate, Duration settle,
-                     const IsRegistered& is_registered);
+  Inspection inspect(const Root& root, const DuePath& candidate, const InspectionRules& rules);
 
  private:
   Inspection read(int root_fd, const Root& root, const DuePath& candidate,
-                  const FileIdentity& identity, Duration settle);
-  Result<std::uint64_t> hash(int fd, const std::string& path);
+                  const FileIdentity& identity, const InspectionRules& rules);
+  Inspection judge_hashed(int fd, const std::string& path, Inspection hashed,
+                          const InspectionRules& rules) const;
 
-  const std::atomic<bool>& cancelled_;
+  const StopToken& cancelled_;
   std::vector<std::byte> buffer_;
-  Hasher hasher_;
 };
 
 }  // namespace ferry::landing

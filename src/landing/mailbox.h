@@ -19,6 +19,7 @@ struct Finished {
   std::size_t area = 0;
   std::string path;
   Inspection inspection;
+  std::string id = {};  // that the registry has given it
 };
 
 struct Mail {

@@ -64,4 +64,19 @@ Result<std::vector<std::string>> find_missing(metastore::Metastore& metastore,
   return std::vector<std::string>(missing.begin(), missing.end());
 }
 
+Result<std::vector<metastore::FileRecord>> find_unmoved(metastore::Metastore& metastore,
+                                                        std::string_view landing,
+                                                        const Root& root) {
+  std::vector<metastore::FileRecord> unmoved;
+  const auto root_fd = root.open();
+  if (!root_fd) return unmoved;
+  auto visited = metastore.visit([&](const metastore::FileRecord& file, auto) {
+    if (file.state != metastore::FileState::kQuarantined || file.landing != landing) return;
+    const auto status = probe(root_fd->get(), file.path);
+    if (status && file.identity == identity_of(*status)) unmoved.push_back(file);
+  });
+  if (!visited) return visited.error();
+  return unmoved;
+}
+
 }  // namespace ferry::landing

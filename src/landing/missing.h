@@ -1,4 +1,4 @@
-// Finds registered files that are not there any more.
+// Finds registered files that are not there any more, or still there although they should not.
 #pragma once
 
 #include <memory>
@@ -28,5 +28,9 @@ class Subtrees {
 Result<std::vector<std::string>> find_missing(metastore::Metastore& metastore,
                                               std::string_view landing, const Root& root,
                                               std::vector<std::string> directories);
+
+/// Files that the registry has as quarantined and that are in their old place.
+Result<std::vector<metastore::FileRecord>> find_unmoved(metastore::Metastore& metastore,
+                                                        std::string_view landing, const Root& root);
 
 }  // namespace ferry::landing

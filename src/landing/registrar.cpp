@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "ferry/base/log.h"
+#include "landing/ignore.h"
 #include "landing/missing.h"
+#include "landing/quarantine_folder.h"
 
 namespace ferry::landing {
 namespace {
@@ -25,6 +27,10 @@ metastore::FileRecord to_record(const Finished& file, const std::string& landing
   record.landing = landing;
   record.identity = file.inspection.identity;
   record.source = metastore::FileSource::kWatch;
+  if (file.inspection.outcome == Outcome::kRefused) {
+    record.state = metastore::FileState::kQuarantined;
+    record.reason = file.inspection.reason;
+  }
   return record;
 }
 
@@ -32,22 +38,29 @@ void log_registration(const Registration& registration, const Finished& file,
                       const std::string& landing) {
   if (registration.outcome == Registration::Outcome::kDuplicate) return;
   const bool inserted = registration.outcome == Registration::Outcome::kInserted;
-  log::info(inserted ? "registered" : "same bytes", {{"path", file.path},
-                                                     {"id", registration.id},
-                                                     {"size", file.inspection.identity.size},
-                                                     {"landing", landing}});
+  if (file.inspection.outcome == Outcome::kHashed) {
+    log::info(inserted ? "registered" : "same bytes", {{"path", file.path},
+                                                       {"id", registration.id},
+                                                       {"size", file.inspection.identity.size},
+                                                       {"landing", landing}});
+  }
   if (!registration.superseded_id.empty()) {
     log::info("superseded",
               {{"path", file.path}, {"id", registration.superseded_id}, {"by", registration.id}});
   }
 }
 
+/// The same file gets the same name each time: a move that a crash cut short is done again.
+std::string id_of_unregistered(const FileIdentity& identity) {
+  return fmt::format("{:x}-{:x}-{:x}", identity.device, identity.inode, identity.ctime_ns);
+}
+
 }  // namespace
 
-Registrar::Registrar(metastore::Metastore& metastore, std::vector<std::string> landings, bool retry,
+Registrar::Registrar(metastore::Metastore& metastore, std::vector<LandingArea> areas, bool retry,
                      Mailbox& mailbox)
     : metastore_(metastore),
-      landings_(std::move(landings)),
+      areas_(std::move(areas)),
       retry_(retry),
       mailbox_(mailbox),
       thread_([this] { run(); }) {}
@@ -81,15 +94,17 @@ void Registrar::run() {
 void Registrar::record_group(std::vector<Finished> group) {
   persist("register files", [&] { return register_hashed(group); });
   persist("mark files missing", [&] { return mark_gone(group); });
+  for (const Finished& finished : group) move_aside(finished);
   mailbox_.post_all(std::move(group));
 }
 
-Result<void> Registrar::register_hashed(const std::vector<Finished>& group) {
+Result<void> Registrar::register_hashed(std::vector<Finished>& group) {
   std::vector<metastore::FileRecord> records;
-  std::vector<const Finished*> files;
-  for (const Finished& file : group) {
-    if (file.inspection.outcome != Outcome::kHashed) continue;
-    records.push_back(to_record(file, landings_[file.area]));
+  std::vector<Finished*> files;
+  for (Finished& file : group) {
+    const Outcome outcome = file.inspection.outcome;
+    if (outcome != Outcome::kHashed && outcome != Outcome::kRefused) continue;
+    records.push_back(to_record(file, areas_[file.area].name));
     files.push_back(&file);
   }
   if (records.empty()) return {};
@@ -97,9 +112,15 @@ Result<void> Registrar::register_hashed(const std::vector<Finished>& group) {
   if (!registrations) return registrations.error();
   for (std::size_t i = 0; i < files.size(); ++i) {
     const Registration& registration = registrations->at(i);
-    if (registration.outcome == Registration::Outcome::kInserted) ++inserted_;
+    const bool inserted = registration.outcome == Registration::Outcome::kInserted;
+    // What the policy refuses and the registry has as ready was released: it stays.
+    if (registration.outcome == Registration::Outcome::kUpdated) {
+      files[i]->inspection.outcome = Outcome::kHashed;
+    }
+    if (inserted && files[i]->inspection.outcome == Outcome::kHashed) ++inserted_;
     bytes_ += files[i]->inspection.identity.size;
-    log_registration(registration, *files[i], landings_[files[i]->area]);
+    files[i]->id = registration.id;
+    log_registration(registration, *files[i], areas_[files[i]->area].name);
   }
   return {};
 }
@@ -110,7 +131,7 @@ Result<void> Registrar::mark_gone(const std::vector<Finished>& group) {
     if (file.inspection.outcome == Outcome::kGone) gone[file.area].push_back(file.path);
   }
   for (const auto& [area, paths] : gone) {
-    if (auto marked = mark_missing(landings_[area], paths, "removed"); !marked) return marked;
+    if (auto marked = mark_missing(areas_[area].name, paths, "removed"); !marked) return marked;
   }
   return {};
 }
@@ -131,13 +152,66 @@ Result<void> Registrar::mark_missing(const std::string& landing,
   return {};
 }
 
+void Registrar::move_aside(const Finished& finished) {
+  const Inspection& inspection = finished.inspection;
+  const bool refused = inspection.outcome == Outcome::kRefused;
+  if (!refused && inspection.outcome != Outcome::kAbnormal) return;
+  if (refused && finished.id.empty()) return;  // it could not be registered
+  hold(areas_[finished.area],
+       {.id = refused ? finished.id : id_of_unregistered(inspection.identity),
+        .path = finished.path,
+        .reason = inspection.reason,
+        .registered = refused},
+       inspection.identity);
+}
+
+void Registrar::hold(const LandingArea& area, const HeldFile& file, const FileIdentity& identity) {
+  auto folder = QuarantineFolder::make(area);
+  const Result<void> taken = folder ? folder->take(file, identity) : folder.error();
+  if (taken) {
+    ++quarantined_;
+    log::warning("quarantined", {{"landing", area.name},
+                                 {"path", printable(file.path)},
+                                 {"id", file.id},
+                                 {"reason", file.reason}});
+    return complaints_.settle(file.path);
+  }
+  // Where it went away, or another took its place, events tell what is there now.
+  const Error& error = taken.error();
+  if (error.kind == ErrorKind::kNotFound || (error.kind == ErrorKind::kBusy && error.os_code == 0))
+    return;
+  if (!complaints_.is_new(file.path, error.message)) return;
+  log::warning("not moved aside", {{"landing", area.name},
+                                   {"path", printable(file.path)},
+                                   {"reason", file.reason},
+                                   {"error", error.message},
+                                   {"next",
+                                    "it stays, is not delivered, and is tried again with "
+                                    "the next rescan"}});
+}
+
+/// What the registry has as quarantined and a crash, or a lack of permission, left in its place.
+Result<void> Registrar::finish_moves(const SweepRequest& request) {
+  const LandingArea& area = areas_[request.area];
+  const auto unmoved = find_unmoved(metastore_, area.name, *request.root);
+  if (!unmoved) return unmoved.error();
+  for (const metastore::FileRecord& file : *unmoved) {
+    hold(area, {.id = file.id, .path = file.path, .reason = file.reason, .registered = true},
+         *file.identity);
+  }
+  return {};
+}
+
 void Registrar::sweep_now(const SweepRequest& request) {
-  const std::string& landing = landings_[request.area];
+  const std::string& landing = areas_[request.area].name;
   persist("look for missing files", [&]() -> Result<void> {
     const auto missing = find_missing(metastore_, landing, *request.root, request.directories);
     if (!missing) return missing.error();
     return mark_missing(landing, *missing, "not found by a rescan");
   });
+  if (std::ranges::count(request.directories, "") > 0) {  // a rescan of everything
+    persist("look for files to be moved aside", [&] { return finish_moves(request); });
+  }
   mailbox_.post_swept(request.area);
 }
 

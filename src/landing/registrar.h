@@ -1,5 +1,5 @@
-// Enters results into the metastore, in groups: one write and one sync for many files. The only
-// thread of the watcher that writes.
+// Enters results into the metastore, in groups: one write and one sync for many files; then moves
+// aside what is abnormal. The only thread of the watcher that writes.
 #pragma once
 
 #include <atomic>
@@ -13,8 +13,10 @@
 #include <variant>
 #include <vector>
 
+#include "ferry/landing/quarantine.h"
 #include "ferry/metastore/metastore.h"
 #include "landing/blocking_queue.h"
+#include "landing/complaints.h"
 #include "landing/mailbox.h"
 #include "landing/root.h"
 
@@ -29,14 +31,15 @@ struct SweepRequest {
 
 class Registrar {
  public:
-  /// LANDINGS: the areas' names. With RETRY a metastore that is busy or full is tried again until
+  /// With RETRY a metastore that is busy or full is tried again until
   /// it works or finish is called; any other failure is posted as an error, and so is the first
   /// one without RETRY.
-  Registrar(metastore::Metastore& metastore, std::vector<std::string> landings, bool retry,
+  Registrar(metastore::Metastore& metastore, std::vector<LandingArea> areas, bool retry,
             Mailbox& mailbox);
   ~Registrar() { finish(); }
 
-  /// FINISHED has the outcome kHashed or kGone. It goes on to the mailbox when it is recorded.
+  /// FINISHED has the outcome kHashed, kRefused, kAbnormal or kGone. It goes on to the mailbox when
+  /// it is recorded.
   void record(Finished finished) { jobs_.push(std::move(finished)); }
   void sweep(SweepRequest request) { jobs_.push(std::move(request)); }
 
@@ -45,29 +48,35 @@ class Registrar {
 
   std::uint64_t inserted() const { return inserted_.load(); }
   std::uint64_t bytes() const { return bytes_.load(); }
+  std::uint64_t quarantined() const { return quarantined_.load(); }
 
  private:
   using Job = std::variant<Finished, SweepRequest>;
 
   void run();
   void record_group(std::vector<Finished> group);
-  Result<void> register_hashed(const std::vector<Finished>& group);
+  Result<void> register_hashed(std::vector<Finished>& group);
   Result<void> mark_gone(const std::vector<Finished>& group);
   Result<void> mark_missing(const std::string& landing, const std::vector<std::string>& paths,
                             std::string_view reason);
+  void move_aside(const Finished& finished);
+  void hold(const LandingArea& area, const HeldFile& file, const FileIdentity& identity);
+  Result<void> finish_moves(const SweepRequest& request);
   void sweep_now(const SweepRequest& request);
   /// Repeats WORK while that may help. False where it failed for good.
   bool persist(std::string_view purpose, const std::function<Result<void>()>& work);
   bool pause(std::chrono::milliseconds time);
 
   metastore::Metastore& metastore_;
-  std::vector<std::string> landings_;
+  std::vector<LandingArea> areas_;
   bool retry_;
   Mailbox& mailbox_;
   BlockingQueue<Job> jobs_;
   std::atomic<std::uint64_t> inserted_{0};
   std::atomic<std::uint64_t> bytes_{0};
-  bool failed_ = false;  // for good
+  std::atomic<std::uint64_t> quarantined_{0};
+  bool failed_ = false;    // for good
+  Complaints complaints_;  // of what could not be moved
 
   std::mutex mutex_;
   std::condition_variable finishing_changed_;

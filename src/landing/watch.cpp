@@ -34,20 +34,6 @@ AreaTiming timing_of(const WatchOptions& options) {
           .once = options.once};
 }
 
-std::vector<std::string> names_of(const WatchOptions& options) {
-  std::vector<std::string> names;
-  names.reserve(options.areas.size());
-  for (const LandingArea& area : options.areas) names.push_back(area.name);
-  return names;
-}
-
-std::vector<Workers::Area> work_areas(const WatchOptions& options) {
-  std::vector<Workers::Area> areas;
-  areas.reserve(options.areas.size());
-  for (const LandingArea& area : options.areas) areas.push_back({area.name, area.settle});
-  return areas;
-}
-
 /// The event loop: takes events off the kernel's queue, hands out work, collects results.
 class Loop {
  public:
@@ -58,8 +44,8 @@ class Loop {
         stop_(stop),
         reload_(reload),
         areas_(areas),
-        registrar_(metastore, names_of(options), !options.once, mailbox_),
-        workers_(thread_count(options.hash_threads), work_areas(options), metastore, registrar_,
+        registrar_(metastore, options.areas, !options.once, mailbox_),
+        workers_(thread_count(options.hash_threads), options.areas, metastore, registrar_,
                  mailbox_) {}
 
   Result<WatchSummary> run() {
@@ -147,7 +133,9 @@ class Loop {
   }
 
   WatchSummary summary() const {
-    WatchSummary summary{.registered = registrar_.inserted(), .bytes = registrar_.bytes()};
+    WatchSummary summary{.registered = registrar_.inserted(),
+                         .bytes = registrar_.bytes(),
+                         .quarantined = registrar_.quarantined()};
     for (const auto& area : areas_) {
       summary.unsettled += area->unsettled();
       summary.failed += area->failed();

@@ -3,15 +3,41 @@
 #include <utility>
 
 namespace ferry::landing {
+namespace {
 
-Workers::Workers(std::size_t threads, std::vector<Area> areas, metastore::Metastore& metastore,
-                 Registrar& registrar, Mailbox& mailbox)
-    : areas_(std::move(areas)), metastore_(metastore), registrar_(registrar), mailbox_(mailbox) {
+using Outcome = Inspection::Outcome;
+
+InspectionRules rules_of(const LandingArea& area, metastore::Metastore& metastore) {
+  return {
+      .landing = area.name,
+      .settle = area.settle,
+      .acceptance = area.acceptance,
+      .is_registered =
+          [&metastore, landing = area.name](const std::string& path, const FileIdentity& identity) {
+            return metastore.is_registered(landing, path, identity);
+          },
+      .is_accepted =
+          [&metastore, landing = area.name](const std::string& path, const Checksum& checksum) {
+            return metastore.is_accepted(landing, path, checksum);
+          }};
+}
+
+bool is_for_the_registrar(Outcome outcome) {
+  return outcome == Outcome::kHashed || outcome == Outcome::kRefused || outcome == Outcome::kGone ||
+         outcome == Outcome::kAbnormal;
+}
+
+}  // namespace
+
+Workers::Workers(std::size_t threads, const std::vector<LandingArea>& areas,
+                 metastore::Metastore& metastore, Registrar& registrar, Mailbox& mailbox)
+    : registrar_(registrar), mailbox_(mailbox) {
+  for (const LandingArea& area : areas) rules_.push_back(rules_of(area, metastore));
   for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
 }
 
 void Workers::stop() {
-  cancelled_ = true;
+  cancelled_.request_stop();
   tasks_.discard();
   tasks_.close();
   for (std::thread& thread : threads_) thread.join();
@@ -19,23 +45,17 @@ void Workers::stop() {
 }
 
 void Workers::run() {
-  using Outcome = Inspection::Outcome;
   Inspector inspector(cancelled_);
   for (;;) {
     std::vector<InspectionTask> tasks = tasks_.pop(1);
     if (tasks.empty()) return;
     InspectionTask& task = tasks.front();
-    const Area& area = areas_[task.area];
-    const auto is_registered = [&](const std::string& path, const FileIdentity& identity) {
-      return metastore_.is_registered(area.landing, path, identity);
-    };
     Finished finished{
         .area = task.area,
         .path = {},
-        .inspection = inspector.inspect(*task.root, task.candidate, area.settle, is_registered)};
+        .inspection = inspector.inspect(*task.root, task.candidate, rules_[task.area])};
     finished.path = std::move(task.candidate.path);
-    const Outcome outcome = finished.inspection.outcome;
-    if (outcome == Outcome::kHashed || outcome == Outcome::kGone) {
+    if (is_for_the_registrar(finished.inspection.outcome)) {
       registrar_.record(std::move(finished));
     } else {
       mailbox_.post(std::move(finished));

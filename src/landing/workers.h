@@ -1,13 +1,14 @@
 // Threads that inspect and hash.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "ferry/base/stop.h"
+#include "ferry/landing/watch.h"
 #include "ferry/metastore/metastore.h"
 #include "landing/blocking_queue.h"
 #include "landing/inspect.h"
@@ -25,14 +26,9 @@ struct InspectionTask {
 
 class Workers {
  public:
-  struct Area {
-    std::string landing;
-    Duration settle;
-  };
-
   /// Results go to REGISTRAR where something is to be recorded, else straight to MAILBOX.
-  Workers(std::size_t threads, std::vector<Area> areas, metastore::Metastore& metastore,
-          Registrar& registrar, Mailbox& mailbox);
+  Workers(std::size_t threads, const std::vector<LandingArea>& areas,
+          metastore::Metastore& metastore, Registrar& registrar, Mailbox& mailbox);
   ~Workers() { stop(); }
 
   void submit(InspectionTask task) { tasks_.push(std::move(task)); }
@@ -43,12 +39,11 @@ class Workers {
  private:
   void run();
 
-  std::vector<Area> areas_;
-  metastore::Metastore& metastore_;
+  std::vector<InspectionRules> rules_;  // of each area
   Registrar& registrar_;
   Mailbox& mailbox_;
   BlockingQueue<InspectionTask> tasks_;
-  std::atomic<bool> cancelled_{false};
+  StopToken cancelled_;
   std::vector<std::thread> threads_;
 };
 

@@ -151,8 +151,11 @@ class FakeMetastore final : public metastore::Metastore {
   metastore::Registration enter(metastore::FileRecord file) {
     metastore::Registration registration;
     auto* old = latest(file.landing, file.path);
-    if (old != nullptr && old->state == metastore::FileState::kReady &&
-        file.state == metastore::FileState::kReady) {
+    const bool refused = file.state == metastore::FileState::kQuarantined;
+    if (refused && old != nullptr && old->state == file.state && old->identity == file.identity) {
+      return {Outcome::kDuplicate, old->id, {}};
+    }
+    if (old != nullptr && old->state == metastore::FileState::kReady) {
       if (old->identity == file.identity) return {Outcome::kDuplicate, old->id, {}};
       if (old->checksum == file.checksum) {
         old->identity = file.identity;

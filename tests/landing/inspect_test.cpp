@@ -14,14 +14,18 @@ namespace {
 
 struct Inspecting {
   TemporaryDirectory dir;
-  std::atomic<bool> cancelled{false};
+  StopToken cancelled;
   Inspector inspector{cancelled};
   std::optional<FileIdentity> known;
+  bool accepted = false;
+  InspectionRules rules{
+      .landing = "in",
+      .settle = 2s,
+      .is_registered = [&](const std::string&, const FileIdentity& it) { return known == it; },
+      .is_accepted = [&](const std::string&, const Checksum&) { return accepted; }};
 
   Inspection look(const std::string& path) {
-    return inspector.inspect(
-        *Root::find(dir.path()), {path, std::nullopt}, 2s,
-        [&](const std::string&, const FileIdentity& it) { return known == it; });
+    return inspector.inspect(*Root::find(dir.path()), {path, std::nullopt}, rules);
   }
   /// The answer once the last timestamp tick has passed.
   Inspection settled(const std::string& path) {
@@ -97,7 +101,7 @@ TEST_CASE_FIXTURE(Inspecting,
   for (const auto& [name, kind] :
        {std::pair{"link", "a symbolic link"}, std::pair{"fifo", "a FIFO"},
         std::pair{"directory", "a directory"}}) {
-    CHECK(look(name).outcome == Outcome::kNotRegular);
+    CHECK(look(name).outcome == Outcome::kAbnormal);
     CHECK(look(name).reason == std::string("it is ") + kind);
   }
 }
@@ -106,8 +110,85 @@ TEST_CASE_FIXTURE(Inspecting, "a symbolic link on the way is not followed") {
   fs::create_directory(dir / "real");
   put(dir / "real/a", "x");
   ::symlink("real", (dir / "link").c_str());
-  CHECK(look("link/a").outcome == Outcome::kNotRegular);
-  CHECK(look("../a").outcome == Outcome::kNotRegular);
+  CHECK(look("link/a").outcome == Outcome::kEscapes);
+  CHECK(look("../a").outcome == Outcome::kEscapes);
+}
+
+TEST_CASE_FIXTURE(Inspecting,
+                  "a name that the registry cannot hold is abnormal once it is settled") {
+  for (const auto& [name, problem] : {std::pair{"bad\xff", "its name is not valid UTF-8"},
+                                      std::pair{"two\nlines", "control characters in its name"}}) {
+    OpenFile writer(dir / name);
+    CHECK(settled(name).outcome == Outcome::kUnsettled);
+    writer.close();
+    const Inspection inspection = settled(name);
+    CHECK(inspection.outcome == Outcome::kAbnormal);
+    CHECK(inspection.reason == problem);
+    CHECK(inspection.identity == identity(dir / name));
+  }
+}
+
+TEST_CASE_FIXTURE(Inspecting, "a path that the kernel does not take is too long") {
+  CHECK(look(std::string(300, 'x')).reason == "its path is too long");
+}
+
+TEST_CASE_FIXTURE(Inspecting, "what the policy refuses is hashed all the same") {
+  rules.acceptance.empty = EmptyFiles::kQuarantine;
+  put(dir / "a", "");
+  const Inspection inspection = settled("a");
+  CHECK(inspection.outcome == Outcome::kRefused);
+  CHECK(inspection.reason == "it is empty");
+  CHECK(inspection.checksum.to_string().starts_with("sha256:e3b0c442"));
+  accepted = true;
+  CHECK(settled("a").outcome == Outcome::kHashed);
+}
+
+TEST_CASE_FIXTURE(Inspecting, "magic bytes are looked for in the file") {
+  rules.acceptance.magic = {*MagicBytes::parse("504b0304")};
+  put(dir / "a.zip", "PK\x03\x04...");
+  put(dir / "b.zip", "something else");
+  CHECK(settled("a.zip").outcome == Outcome::kHashed);
+  CHECK(settled("b.zip").reason == "it starts with 736f6d65, not with 504b0304");
+}
+
+TEST_CASE_FIXTURE(Inspecting, "the validating command is given the file and what is known of it") {
+  rules.acceptance.validate = {"sh", "-c",
+                               "test \"$FERRY_LANDING $FERRY_PATH $FERRY_SIZE $(cat)\" = "
+                               "'in a 5 hello' || { echo 'no good' >&2; exit 3; }"};
+  put(dir / "a", "hello");
+  put(dir / "b", "hello");
+  CHECK(settled("a").outcome == Outcome::kHashed);
+  CHECK(settled("b").outcome == Outcome::kRefused);
+  CHECK(settled("b").reason == "sh: exit status 3: no good");
+}
+
+TEST_CASE_FIXTURE(Inspecting,
+                  "a validating command that cannot do its work is not the file's fault") {
+  put(dir / "a", "x");
+  rules.acceptance.validate = {"/no/such/program"};
+  CHECK(settled("a").outcome == Outcome::kUnreadable);
+  rules.acceptance.validate = {"sh", "-c", "exit 127"};
+  CHECK(settled("a").outcome == Outcome::kUnreadable);
+  rules.acceptance.validate = {"sh", "-c", "kill -9 $$"};
+  CHECK(settled("a").outcome == Outcome::kUnreadable);
+}
+
+TEST_CASE_FIXTURE(Inspecting, "a validating command that takes too long refuses the file") {
+  put(dir / "a", "x");
+  rules.acceptance.validate = {"sleep", "600"};
+  rules.acceptance.validate_timeout = 50ms;
+  CHECK(settled("a").outcome == Outcome::kRefused);
+}
+
+TEST_CASE_FIXTURE(Inspecting, "a file has to reach the age that the policy wants") {
+  put(dir / "a", "x");
+  rules.acceptance.min_age = 1h;
+  Inspection inspection = look("a");
+  while (inspection.outcome == Outcome::kUnsettled && inspection.reason.empty()) {
+    inspection = look("a");
+  }
+  CHECK(inspection.reason == "it is younger than min_age");
+  CHECK(*inspection.wait > 59min);
 }
 
 TEST_CASE_FIXTURE(Inspecting,
@@ -117,15 +198,14 @@ TEST_CASE_FIXTURE(Inspecting,
   const auto root = Root::find(root_path);
   fs::rename(root_path, dir / "old");
   fs::create_directory(root_path);
-  const auto inspection =
-      inspector.inspect(*root, {"a", std::nullopt}, 2s, [](auto&&...) { return false; });
+  const auto inspection = inspector.inspect(*root, {"a", std::nullopt}, rules);
   CHECK(inspection.outcome == Outcome::kRootLost);
 }
 
 TEST_CASE_FIXTURE(Inspecting, "a stop breaks off") {
   put(dir / "a", "x");
   settled("a");
-  cancelled = true;
+  cancelled.request_stop();
   CHECK(settled("a").outcome == Outcome::kCancelled);
 }
 

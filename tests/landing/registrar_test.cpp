@@ -14,7 +14,7 @@ namespace {
 struct Recorder {
   FakeMetastore store;
   Mailbox mailbox;
-  Registrar registrar{store, {"in"}, false, mailbox};
+  Registrar registrar{store, {{.name = "in", .path = {}, .ignore = {}}}, false, mailbox};
 
   Recorder() { log::init(log::Level::kOff, log::Format::kText); }
 

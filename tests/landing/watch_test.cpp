@@ -1,5 +1,6 @@
 // The watcher as a whole, with real inotify.
 #include "ferry/landing/watch.h"
+#include "ferry/landing/quarantine.h"
 
 #include <doctest/doctest.h>
 
@@ -219,7 +220,7 @@ TEST_CASE_FIXTURE(Watching, "user globs are not registered") {
   CHECK(everything().size() == 1);
 }
 
-TEST_CASE_FIXTURE(Watching, "links, FIFOs and names that cannot be written down are skipped") {
+TEST_CASE_FIXTURE(Watching, "links, FIFOs and names that cannot be written down are moved aside") {
   put(dir / "secret", "x");
   ::symlink((dir / "secret").c_str(), at("link").c_str());
   ::symlink(dir.path().c_str(), at("link-directory").c_str());
@@ -230,7 +231,68 @@ TEST_CASE_FIXTURE(Watching, "links, FIFOs and names that cannot be written down 
   ::mkfifo(at("fifo-2").c_str(), 0644);
   ::symlink((dir / "secret").c_str(), at("link-2").c_str());
   REQUIRE(later_file_is_registered());
-  CHECK(everything().size() == 1);
+  CHECK(everything().size() == 1);  // the later one
+  const auto aside = [&] { return held_files(store_, options.areas)->size() == 7; };
+  for (int i = 0; i < 1000 && !aside(); ++i) REQUIRE(later_file_is_registered());
+  REQUIRE(aside());
+  REQUIRE(stop());
+  std::map<std::string, std::string> reasons;
+  const auto all = held_files(store_, options.areas);
+  for (const HeldFile& held : *all) {
+    CHECK_FALSE(held.registered);
+    reasons[held.path] = held.reason;
+  }
+  CHECK(reasons ==
+        std::map<std::string, std::string>{{"link", "it is a symbolic link"},
+                                           {"link-2", "it is a symbolic link"},
+                                           {"link-directory", "it is a symbolic link"},
+                                           {"fifo", "it is a FIFO"},
+                                           {"fifo-2", "it is a FIFO"},
+                                           {"latin-\xE9", "its name is not valid UTF-8"},
+                                           {"line\nbreak", "control characters in its name"}});
+}
+
+TEST_CASE_FIXTURE(Watching, "what the policy refuses is registered and moved aside") {
+  options.areas[0].acceptance.empty = EmptyFiles::kQuarantine;
+  fs::create_directory(at("d"));
+  put(at("d/empty"), "");
+  put(at("good"), "x");
+  const auto summary = once();
+  CHECK(summary.registered == 1);
+  CHECK(summary.quarantined == 1);
+  CHECK_FALSE(fs::exists(at("d/empty")));
+  const auto held = held_files(store_, options.areas).value();
+  REQUIRE(held.size() == 1);
+  CHECK(held[0].registered);
+  CHECK(held[0].id == versions("d/empty").at(0).id);
+  CHECK(held[0].reason == "it is empty");
+  CHECK(held[0].location == landing / ".quarantine" / held[0].id / "empty");
+  CHECK(fs::exists(held[0].location));
+  CHECK(count(FileState::kQuarantined) == 1);
+  CHECK(once().quarantined == 0);
+}
+
+TEST_CASE_FIXTURE(Watching, "a move that was cut short is finished by the next scan") {
+  options.areas[0].acceptance.empty = EmptyFiles::kQuarantine;
+  put(at("empty"), "");
+  FileRecord row;
+  row.path = "empty";
+  row.landing = "in";
+  row.identity = identity(at("empty"));
+  row.state = FileState::kQuarantined;
+  row.reason = "it is empty";
+  REQUIRE(store_.register_files({row}));
+  CHECK(once().quarantined == 1);
+  CHECK_FALSE(fs::exists(at("empty")));
+  CHECK(held_files(store_, options.areas)->at(0).reason == "it is empty");
+}
+
+TEST_CASE_FIXTURE(Watching, "a file that is too young for the policy is left for later") {
+  options.areas[0].acceptance.min_age = std::chrono::hours(1);
+  put(at("a"), "x");
+  const auto summary = once();
+  CHECK(summary.unsettled == 1);
+  CHECK(summary.registered == 0);
 }
 
 TEST_CASE_FIXTURE(Watching, "several areas are watched at once") {

@@ -1,6 +1,6 @@
 // What a file must be like to be taken: the policy of a landing area, or a route's own checks.
 //
-// Pure. A reason is the end of a sentence about the file, such as "it is empty"; it is what the
+// A reason is the end of a sentence about the file, such as "it is empty"; it is what the
 // registry and the quarantine keep.
 #pragma once
 
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ferry/base/result.h"
+#include "ferry/base/stop.h"
 #include "ferry/base/time.h"
 
 namespace ferry {
@@ -29,6 +30,7 @@ class MagicBytes {
 
   std::string to_string() const;  // in lower case
   std::span<const std::byte> bytes() const { return bytes_; }
+  bool operator==(const MagicBytes&) const = default;
 
  private:
   explicit MagicBytes(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
@@ -46,9 +48,12 @@ struct AcceptancePolicy {
   std::vector<MagicBytes> magic;  // one of these must be there; empty: anything
   /// Since the last change. A younger file is not refused: it has to wait.
   std::chrono::milliseconds min_age{0};
-  /// A program and its arguments that is given the file as its input and judges it; empty: none.
+  /// A program and its arguments, run without a shell, that is given the file as its input and
+  /// judges it: exit status 0 takes the file. Empty: none.
   std::vector<std::string> validate;
   std::chrono::milliseconds validate_timeout = std::chrono::minutes(1);
+
+  bool operator==(const AcceptancePolicy&) const = default;
 };
 
 /// What a policy looks at, but for the validating command.
@@ -64,6 +69,14 @@ std::size_t magic_length(const AcceptancePolicy& policy);
 /// Why POLICY refuses the file; nothing where it does not. Neither its age nor the validating
 /// command is considered.
 std::optional<std::string> refusal_reason(const AcceptancePolicy& policy, const FileFacts& file);
+
+/// Why POLICY refuses an open file of SIZE bytes, the validating command's word included, which
+/// gets ENVIRONMENT besides ours. Errors are not the file's fault: it cannot be read, the command
+/// cannot be run (exit status 126 or 127), was killed, or STOP came first.
+Result<std::optional<std::string>> judge(const AcceptancePolicy& policy, int fd,
+                                         std::string_view path, std::uint64_t size,
+                                         const std::vector<std::string>& environment,
+                                         const StopToken& stop);
 
 /// How long a file that was last changed at CHANGED has to wait yet; zero: it is old enough.
 std::chrono::milliseconds remaining_wait(const AcceptancePolicy& policy, Timestamp changed,

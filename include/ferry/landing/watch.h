@@ -1,6 +1,6 @@
 // Registers every file that lands in a landing area.
 //
-//   inotify(7) bytes → decode → events → settle policy → inspect → hash → register
+//   inotify(7) bytes → decode → events → settle policy → inspect → hash → judge → register
 //
 // Start-up, a queue overflow, a lost or re-created root and a timer all lead to the same rescan,
 // which compares what is there with the registry. What happens is logged, one line per event.
@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "ferry/base/acceptance.h"
 #include "ferry/base/file.h"
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
@@ -29,6 +30,13 @@ struct LandingArea {
   /// How long a file must have been left alone where the kernel cannot tell whether somebody still
   /// has it open for writing (leases: fcntl(2), F_SETLEASE).
   std::chrono::milliseconds settle = std::chrono::seconds(2);
+  /// What files must be like. Others are registered as quarantined and moved aside.
+  AcceptancePolicy acceptance = {};
+  /// Where abnormal files are moved to; on the same file system, and not where this or another area
+  /// would see it. Empty: .quarantine below the area.
+  fs::path quarantine = {};
+  /// A file that is still being written after this long is complained of.
+  std::chrono::milliseconds unsettled_after = std::chrono::hours(1);
 
   bool operator==(const LandingArea&) const = default;
 };
@@ -52,10 +60,11 @@ struct WatchHooks {
 };
 
 struct WatchSummary {
-  std::uint64_t registered = 0;  // records inserted
-  std::uint64_t bytes = 0;       // hashed
-  std::uint64_t unsettled = 0;   // left because they were still being written (with once)
-  std::uint64_t failed = 0;      // could not be read
+  std::uint64_t registered = 0;   // records inserted
+  std::uint64_t bytes = 0;        // hashed
+  std::uint64_t quarantined = 0;  // moved aside
+  std::uint64_t unsettled = 0;    // left because they were still being written (with once)
+  std::uint64_t failed = 0;       // could not be read, or not be judged
 };
 
 /// A watcher whose areas may change while it runs.

@@ -1,0 +1,63 @@
+// Abnormal files that were moved aside, and what a person can do about them.
+//
+//   QUARANTINE/<id>/<name>   the file under its own name; QUARANTINE is .quarantine in the area
+//   QUARANTINE/<id>.json     a note: where the file came from and why it is here
+//
+// A file that the registry knows goes through three steps, each durable before the next: its row
+// says quarantined, the note is written, the file is renamed. Wherever a crash cuts that short the
+// file is in one place, whole, and the next rescan goes on. What the registry cannot know (a
+// symbolic link, a name that is not UTF-8) has its note alone.
+//
+// Nothing is followed: all paths are resolved below the landing area without symbolic links
+// (openat2(2)), and renamed between opened directories (renameat2(2)).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ferry/base/file.h"
+#include "ferry/base/result.h"
+#include "ferry/base/stop.h"
+#include "ferry/base/time.h"
+#include "ferry/landing/watch.h"
+#include "ferry/metastore/metastore.h"
+
+namespace ferry::landing {
+
+struct HeldFile {
+  std::string id{};       // the registry's; of what it does not know: one of its own
+  std::string landing{};  // the area's name
+  std::string path{};     // where it was, below the area; as it is on disk: not always UTF-8
+  std::string reason{};
+  std::string kind{};  // "file", "symbolic link", "FIFO", "socket", "device"
+  Timestamp since{};
+  std::uint64_t size = 0;
+  bool registered = false;  // the registry knows it
+  fs::path location{};      // where it is now; empty: neither there nor in its old place
+};
+
+/// Keeps a registered file that turned out abnormal out of the stream: registers it as quarantined
+/// and moves it aside. False, and nothing done, where another file or none is there by now than the
+/// one that FILE tells of: then the watcher will say what has become of it. An error of the move
+/// leaves the file where it is, registered as quarantined.
+Result<bool> quarantine(metastore::Metastore& metastore, const LandingArea& area,
+                        const metastore::FileRecord& file, std::string_view reason);
+
+/// All that AREAS hold, oldest first.
+Result<std::vector<HeldFile>> held_files(metastore::Metastore& metastore,
+                                         std::span<const LandingArea> areas);
+
+/// Registers HELD anew, under PATH in AREA, and puts it there; returns the new record, whose reason
+/// tells why it had been held. The area's policy does not hold the same bytes again. Errors:
+/// kAbnormal where it is no regular file, kInvalid where PATH is taken or no name for a file.
+Result<metastore::FileRecord> release(metastore::Metastore& metastore, const LandingArea& area,
+                                      const HeldFile& held, const std::string& path,
+                                      const StopToken& stop);
+
+/// Deletes HELD for good; its row says so.
+Result<void> drop(metastore::Metastore& metastore, const LandingArea& area, const HeldFile& held);
+
+}  // namespace ferry::landing

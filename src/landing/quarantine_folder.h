@@ -1,0 +1,63 @@
+// The directory that abnormal files are moved to, with a note beside each. Knows no registry.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ferry/landing/quarantine.h"
+
+namespace ferry::landing {
+
+class QuarantineFolder {
+ public:
+  /// AREA's, made where missing. kInvalid where it is on another file system than the area.
+  static Result<QuarantineFolder> make(const LandingArea& area);
+  /// Nothing where there is none yet.
+  static Result<std::optional<QuarantineFolder>> find(const LandingArea& area);
+
+  /// Moves what is at FILE.path aside, with a note that has FILE's id, path, reason and registered;
+  /// the rest is looked up. Where EXPECTED is given it must be that file: kBusy if another has
+  /// taken its place, kNotFound if nothing is there. Doing it again after a crash completes it.
+  Result<void> take(const HeldFile& file, const std::optional<FileIdentity>& expected);
+
+  /// What is there, as the notes tell, oldest first. Notes without a file do not count.
+  Result<std::vector<HeldFile>> list() const;
+
+  /// The file itself, opened for reading. kAbnormal where it is no regular one.
+  Result<UniqueFd> open_file(const HeldFile& file) const;
+
+  /// Moves FILE to PATH in the area, and forgets it. kInvalid where PATH is taken.
+  Result<void> put_back(const HeldFile& file, const std::string& path);
+
+  /// Deletes FILE and its note.
+  Result<void> remove(const HeldFile& file);
+
+ private:
+  QuarantineFolder(std::string landing, fs::path path, UniqueFd root, UniqueFd folder)
+      : landing_(std::move(landing)),
+        path_(std::move(path)),
+        root_(std::move(root)),
+        folder_(std::move(folder)) {}
+
+  static Result<UniqueFd> open_folder(const LandingArea& area, int root_fd, bool make);
+  static Result<std::optional<QuarantineFolder>> open(const LandingArea& area, bool make);
+  Result<UniqueFd> open_entry(const HeldFile& file) const;
+  Result<void> write_note(const HeldFile& file) const;
+  std::optional<HeldFile> read_note(const std::string& name) const;
+  void forget(const HeldFile& file) const;
+
+  std::string landing_;
+  fs::path path_;
+  UniqueFd root_;
+  UniqueFd folder_;
+};
+
+/// A path below a root as a directory that was opened without following links, and a name in it.
+struct OpenedParent {
+  UniqueFd directory;
+  std::string name;
+};
+Result<OpenedParent> open_parent(int root_fd, const std::string& path);
+
+}  // namespace ferry::landing
