@@ -49,6 +49,7 @@ class Run {
   Result<void> claim(std::vector<std::string> ids);  // what is claimed becomes a job
   void add_job(metastore::Claim claim);
   void refuse_shared_names();
+  void refuse_name(Job& job, std::string reason);
   Result<void> open_spool();
   void plan_transform(Job& job, const metastore::FileRecord& file, const Route& route);
   Result<void> tidy_spool();
@@ -61,6 +62,7 @@ class Run {
   Result<std::string> try_to_push(const KeptControlFile& kept);
   Result<std::string> control_name() const;
   Result<void> record_outcomes();
+  void tell_of_abnormal_sources();
   void forget_journals();
 
   RunContext context(Phase phase) {
@@ -122,6 +124,7 @@ Result<TransferSummary> Run::execute() {
   deliver_files();
   finish_with_control_file();
   if (auto recorded = record_outcomes(); !recorded) return recorded.error();
+  tell_of_abnormal_sources();
   forget_journals();
   if (auto tidied = tidy_spool(); !tidied) return tidied.error();
 
@@ -178,7 +181,10 @@ void Run::add_job(metastore::Claim claim) {
   if (!source) {
     end(job, source.error());
   } else if (!name) {
+    job.name_refused = true;
     end(job, name.error());
+  } else if (is_too_long(job.remote_path)) {
+    refuse_name(job, fmt::format("its remote name, {}, is too long", job.remote_path));
   } else if (route != nullptr && !route->transforms.empty()) {
     plan_transform(job, claim.file, *route);
   }
@@ -238,10 +244,14 @@ void Run::refuse_shared_names() {
     if (!is_open(job)) continue;
     const auto [first, is_new] = by_name.emplace(job.remote_path, &job);
     if (is_new) continue;
-    end(job, make_error(ErrorKind::kAbnormal,
-                        "its remote name, {}, is also that of {} in the same batch",
-                        job.remote_path, first->second->path));
+    refuse_name(job, fmt::format("its remote name, {}, is also that of {} in the same batch",
+                                 job.remote_path, first->second->path));
   }
+}
+
+void Run::refuse_name(Job& job, std::string reason) {
+  job.name_refused = true;
+  end(job, Error{ErrorKind::kAbnormal, std::move(reason), 0});
 }
 
 void Run::end(Job& job, const Error& error) {
@@ -388,6 +398,14 @@ Result<void> Run::record_outcomes() {
     group.clear();
   }
   return {};
+}
+
+void Run::tell_of_abnormal_sources() {
+  if (!options_.on_abnormal) return;
+  for (const Job& job : batch_.jobs) {
+    if (!job.error || job.error->kind != ErrorKind::kAbnormal || job.name_refused) continue;
+    options_.on_abnormal({.id = job.id, .reason = job.error->message});
+  }
 }
 
 /// Not before the deliveries are recorded: until then a journal spares the next run a whole file.

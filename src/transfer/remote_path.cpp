@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace ferry::transfer {
 namespace {
 
-constexpr std::size_t kMaxNameBytes = 255;  // NAME_MAX of the usual file systems
+constexpr std::size_t kMaxNameBytes = 255;   // NAME_MAX of the usual file systems
+constexpr std::size_t kMaxPathBytes = 4095;  // PATH_MAX, without the NUL
 
 bool continues_utf8_character(char byte) {
   return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
@@ -43,6 +46,16 @@ std::string part_path(std::string_view final_path, std::string_view id) {
     name = name.substr(0, size);
   }
   return fmt::format("{}.{}{}", directory, name, suffix);
+}
+
+bool is_too_long(std::string_view path) {
+  if (path.size() > kMaxPathBytes) return true;
+  for (std::size_t start = 0; start < path.size();) {
+    const std::size_t end = std::min(path.find('/', start), path.size());
+    if (end - start > kMaxNameBytes) return true;
+    start = end + 1;
+  }
+  return false;
 }
 
 }  // namespace ferry::transfer

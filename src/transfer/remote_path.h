@@ -19,4 +19,7 @@ std::string remote_parent(std::string_view path);
 /// whole would be longer than the 255 bytes that file systems allow.
 std::string part_path(std::string_view final_path, std::string_view id);
 
+/// True for a path, or one name in it, that the usual file systems do not take.
+bool is_too_long(std::string_view path);
+
 }  // namespace ferry::transfer

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <vector>
 
@@ -15,6 +16,20 @@ Error changed(std::string_view path, std::string_view when) {
   return make_error(ErrorKind::kAbnormal, "{}: the file changed {}", path, when);
 }
 
+Error unlike_the_registry(std::string_view path, const Checksum& found, const Checksum& expected) {
+  return make_error(ErrorKind::kAbnormal,
+                    "{}: its checksum is {}, the registry says {}: the file changed after it was "
+                    "registered, or was registered wrongly",
+                    path, found.to_string(), expected.to_string());
+}
+
+/// The file system that the file was registered on is another than the landing area's, which may be
+/// because it is not mounted: then the file has not vanished.
+bool may_be_unmounted(int landing_fd, const metastore::FileRecord& record) {
+  const auto status = stat_fd(landing_fd, record.path);
+  return status && record.identity && record.identity->device != status->st_dev;
+}
+
 struct OpenFile {
   UniqueFd fd;
   FileIdentity identity;
@@ -24,8 +39,9 @@ Result<OpenFile> open_regular(int landing_fd, const std::string& path) {
   auto fd = open_beneath(landing_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!fd) {
     if (fd.error().kind != ErrorKind::kNotFound) return fd.error();
-    return make_error(ErrorKind::kAbnormal, "{}: the file is not in the landing area any more",
-                      path);
+    return Error{ErrorKind::kAbnormal,
+                 fmt::format("{}: the file is not in the landing area any more", path),
+                 fd.error().os_code};
   }
   const auto status = stat_fd(fd->get(), path);
   if (!status) return status.error();
@@ -72,7 +88,12 @@ Result<ContentChecksums> hash_content(int fd, std::uint64_t size, HashAlgorithm 
 
 Result<CheckedSource> check_source(int landing_fd, const metastore::FileRecord& record) {
   const auto file = open_regular(landing_fd, record.path);
-  if (!file) return file.error();
+  if (!file) {
+    const bool missing = file.error().os_code == ENOENT || file.error().os_code == ENOTDIR;
+    if (!missing || !may_be_unmounted(landing_fd, record)) return file.error();
+    return make_error(ErrorKind::kNotFound, "{}: not found; is its file system mounted?",
+                      record.path);
+  }
   const FileIdentity& before = file->identity;
   if (record.identity == before && record.checksum.algorithm == HashAlgorithm::kSha256) {
     return CheckedSource{before, record.checksum};
@@ -81,10 +102,7 @@ Result<CheckedSource> check_source(int landing_fd, const metastore::FileRecord& 
       hash_content(file->fd.get(), before.size, record.checksum.algorithm, record.path);
   if (!content) return content.error();
   if (content->registered != record.checksum) {
-    return make_error(ErrorKind::kAbnormal,
-                      "{}: its checksum is {}, the registry says {}: the file changed after it was "
-                      "registered, or was registered wrongly",
-                      record.path, content->registered.to_string(), record.checksum.to_string());
+    return unlike_the_registry(record.path, content->registered, record.checksum);
   }
   const auto after = identity_of_fd(file->fd.get(), record.path);
   if (!after) return after.error();
@@ -134,7 +152,8 @@ Result<void> SourceStream::read(std::uint64_t offset, std::span<std::byte> buffe
 
 Result<void> SourceStream::verify() {
   if (auto unchanged = file_.verify_unchanged(); !unchanged) return unchanged;
-  if (hasher_.finish() != expected_) return changed(path_, "while it was sent");
+  const Checksum sent = hasher_.finish();
+  if (sent != expected_) return unlike_the_registry(path_, sent, expected_);
   return {};
 }
 

@@ -42,3 +42,12 @@ TEST_CASE("a name is never cut inside a character") {
   CHECK(cut.size() % 2 == 0);
   CHECK(part.size() <= 255);
 }
+
+TEST_CASE("paths that no usual file system takes") {
+  CHECK_FALSE(is_too_long("/in/a.csv"));
+  CHECK_FALSE(is_too_long("/in/" + std::string(255, 'x')));
+  CHECK(is_too_long("/in/" + std::string(256, 'x') + "/a"));
+  std::string deep;
+  while (deep.size() <= 4095) deep += "/" + std::string(200, 'd');
+  CHECK(is_too_long(deep));
+}

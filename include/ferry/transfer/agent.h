@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -71,6 +72,12 @@ struct Retries {
 
 inline constexpr std::chrono::milliseconds kLongestRest = std::chrono::hours(1);
 
+/// A file that was not delivered because of what it is.
+struct AbnormalSource {
+  std::string_view id;
+  std::string_view reason;
+};
+
 struct TransferOptions {
   Selection selection;
   /// Directories of the landing areas, by the registry's `landing` column.
@@ -86,6 +93,9 @@ struct TransferOptions {
   Fsync fsync = Fsync::kWhereOffered;
   Verify verify = Verify::kSize;
   BatchMode batch = BatchMode::kIndependent;
+  /// Told of each abnormal source once its failure is recorded, also of those that merely changed
+  /// or vanished. On the thread that called deliver.
+  std::function<void(const AbnormalSource&)> on_abnormal;
   fs::path control_files;  // where the agent keeps its own copy of each batch's control file
   fs::path journals;       // where it notes which chunks of large files were acknowledged
   fs::path spool;          // where transformed files wait to be sent
