@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 import ferry_harness as harness
+import landing_site
 
 # They need a system, or an Airflow, of their own: make test-systemd, make test-airflow.
 collect_ignore = ["systemd", "airflow"]
@@ -95,3 +96,11 @@ def other_server(folder):
 def configured(ferry, folder, landing, metastore, server, other_server):
     """A configuration file with two destinations, b and c."""
     return harness.Configured(ferry, folder, landing, metastore, {"b": server, "c": other_server})
+
+
+@pytest.fixture
+def site(folder, server):
+    def make(**areas):
+        return landing_site.Site(folder, server, **areas)
+
+    return make

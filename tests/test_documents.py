@@ -37,6 +37,15 @@ def test_the_readme_configuration_is_right(ferry, folder):
     assert ferry("config", "show", "--config", without).stdout == shown
 
 
+def test_the_policies_of_abnormal_files_are_right(ferry, folder):
+    page = (REPOSITORY / "docs" / "abnormal-files.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    config = folder / "ferry.toml"
+    config.write_text('metastore = "/var/lib/ferry"\n' + example)
+    checked = ferry("config", "check", "--config", config)
+    assert checked.code == 0, checked.stdout + checked.stderr
+
+
 def test_the_readme_exit_codes_are_those_of_the_help(ferry):
     page = ferry("transfer", "--help").stdout
     for code, meaning in re.findall(r"^\| (\d+) \| ([^|(]+)", README, re.MULTILINE):

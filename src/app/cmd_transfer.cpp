@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "app/abnormal_sources.h"
 #include "app/command.h"
 #include "app/follow.h"
 #include "app/output.h"
@@ -177,8 +178,9 @@ std::unique_ptr<transfer::Observer> make_observer(const Settings& settings,
 Ending run_one(metastore::Metastore& store, const transfer::Destination& destination,
                const Plan& plan, StopToken& stop) {
   const auto observer = make_observer(plan.settings, destination.name);
-  auto summary =
-      transfer::deliver(store, destination, plan.options_for(destination.name), *observer, stop);
+  transfer::TransferOptions options = plan.options_for(destination.name);
+  options.on_abnormal = quarantine_abnormal_sources(store, landing_areas(plan.settings));
+  auto summary = transfer::deliver(store, destination, options, *observer, stop);
   if (!summary) return {destination.name, {}, summary.error()};
   return {destination.name, std::move(*summary), std::nullopt};
 }

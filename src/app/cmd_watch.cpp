@@ -14,9 +14,7 @@ namespace {
 
 landing::WatchOptions watch_options(const Settings& settings, bool once) {
   landing::WatchOptions options;
-  for (const LandingSettings& landing : settings.landings) {
-    options.areas.push_back({landing.name, landing.path, landing.ignore, landing.settle});
-  }
+  options.areas = landing_areas(settings);
   options.rescan_interval = settings.watch.rescan_interval;
   options.poll_interval = settings.watch.poll_interval;
   options.hash_threads = settings.watch.hash_threads;
@@ -42,13 +40,15 @@ void print_summary(const landing::WatchSummary& summary, bool as_json) {
   if (as_json) {
     print_json({{"registered", summary.registered},
                 {"bytes", summary.bytes},
+                {"quarantined", summary.quarantined},
                 {"unsettled", summary.unsettled},
                 {"failed", summary.failed}});
     return;
   }
   print(fmt::format("registered {} files ({} hashed)", summary.registered,
                     human_size(static_cast<double>(summary.bytes))));
-  if (summary.unsettled > 0) print(fmt::format(", {} still being written", summary.unsettled));
+  if (summary.quarantined > 0) print(fmt::format(", {} quarantined", summary.quarantined));
+  if (summary.unsettled > 0) print(fmt::format(", {} not settled", summary.unsettled));
   if (summary.failed > 0) print(fmt::format(", {} unreadable", summary.failed));
   print("\n");
 }

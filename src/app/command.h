@@ -66,6 +66,7 @@ Command list_command();
 Command history_command();
 Command import_command();
 Command verify_command();
+Command quarantine_command();
 Command config_command();
 Command completion_command();
 

@@ -67,6 +67,8 @@ constexpr std::array<std::string_view, 5> kLogLevels{"debug", "info", "warning",
 constexpr std::array<std::string_view, 2> kLogFormats{"text", "json"};
 constexpr std::array kTransports{Choice<Transport>{"libssh2", Transport::kLibssh2},
                                  Choice<Transport>{"openssh", Transport::kOpenSsh}};
+constexpr std::array kEmptyFiles{Choice<EmptyFiles>{"deliver", EmptyFiles::kDeliver},
+                                 Choice<EmptyFiles>{"quarantine", EmptyFiles::kQuarantine}};
 constexpr std::array kVerifications{
     Choice<transfer::Verify>{"none", transfer::Verify::kNone},
     Choice<transfer::Verify>{"size", transfer::Verify::kSize},
@@ -215,6 +217,29 @@ Result<void> assign(Transport& target, const Value& value, const fs::path&) {
   return assign_choice(target, value, kTransports);
 }
 
+Result<void> assign(std::optional<Bytes>& target, const Value& value, const fs::path& base) {
+  Bytes bytes;
+  if (auto assigned = assign(bytes, value, base); !assigned) return assigned;
+  target = bytes;
+  return {};
+}
+
+Result<void> assign(EmptyFiles& target, const Value& value, const fs::path&) {
+  return assign_choice(target, value, kEmptyFiles);
+}
+
+Result<void> assign(std::vector<MagicBytes>& target, const Value& value, const fs::path&) {
+  const auto list = list_of(value);
+  if (!list) return list.error();
+  target.clear();
+  for (const std::string& text : *list) {
+    auto magic = MagicBytes::parse(text);
+    if (!magic) return magic.error();
+    target.push_back(std::move(*magic));
+  }
+  return {};
+}
+
 Result<void> assign(transfer::Verify& target, const Value& value, const fs::path&) {
   return assign_choice(target, value, kVerifications);
 }
@@ -288,6 +313,18 @@ Value to_value(const std::vector<std::string>& value) {
 Value to_value(Transport value) {
   return choice_name(value, kTransports);
 }
+Value to_value(const std::optional<Bytes>& value) {
+  return value ? to_value(*value) : Value(std::string());
+}
+Value to_value(EmptyFiles value) {
+  return choice_name(value, kEmptyFiles);
+}
+Value to_value(const std::vector<MagicBytes>& value) {
+  std::vector<std::string> texts;
+  texts.reserve(value.size());
+  for (const MagicBytes& magic : value) texts.push_back(magic.to_string());
+  return texts;
+}
 Value to_value(transfer::Verify value) {
   return choice_name(value, kVerifications);
 }
@@ -338,6 +375,9 @@ Value to_value(log::Format format) {
   return std::string(kLogFormats.at(static_cast<std::size_t>(format)));
 }
 
+std::vector<std::string_view> choices(const EmptyFiles*) {
+  return names_of(kEmptyFiles);
+}
 std::vector<std::string_view> choices(const Transport*) {
   return names_of(kTransports);
 }

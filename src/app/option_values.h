@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,9 @@ Result<void> assign(log::Level& target, const Value& value, const fs::path& base
 Result<void> assign(log::Format& target, const Value& value, const fs::path& base);
 Result<void> assign(sftp::Url& target, const Value& value, const fs::path& base);
 Result<void> assign(Transport& target, const Value& value, const fs::path& base);
+Result<void> assign(std::optional<Bytes>& target, const Value& value, const fs::path& base);
+Result<void> assign(EmptyFiles& target, const Value& value, const fs::path& base);
+Result<void> assign(std::vector<MagicBytes>& target, const Value& value, const fs::path& base);
 Result<void> assign(transfer::Verify& target, const Value& value, const fs::path& base);
 Result<void> assign(transfer::BatchMode& target, const Value& value, const fs::path& base);
 Result<void> assign(transfer::BandwidthLimit& target, const Value& value, const fs::path& base);
@@ -48,6 +52,9 @@ Value to_value(const std::string& value);
 Value to_value(const fs::path& value);
 Value to_value(const std::vector<std::string>& value);
 Value to_value(Transport value);
+Value to_value(const std::optional<Bytes>& value);
+Value to_value(EmptyFiles value);
+Value to_value(const std::vector<MagicBytes>& value);
 Value to_value(transfer::Verify value);
 Value to_value(transfer::BatchMode value);
 Value to_value(const transfer::BandwidthLimit& value);
@@ -70,6 +77,7 @@ template <typename T>
 std::vector<std::string_view> choices(const T*) {
   return {};
 }
+std::vector<std::string_view> choices(const EmptyFiles*);
 std::vector<std::string_view> choices(const Transport*);
 std::vector<std::string_view> choices(const transfer::Verify*);
 std::vector<std::string_view> choices(const transfer::BatchMode*);
@@ -97,6 +105,9 @@ inline std::string_view type_name(const Count*) {
 inline std::string_view type_name(const Bytes*) {
   return "size";
 }
+inline std::string_view type_name(const std::optional<Bytes>*) {
+  return type_name(static_cast<const Bytes*>(nullptr));
+}
 inline std::string_view type_name(const std::chrono::milliseconds*) {
   return "duration";
 }
@@ -104,6 +115,9 @@ inline std::string_view type_name(const fs::path*) {
   return "path";
 }
 inline std::string_view type_name(const std::vector<std::string>*) {
+  return "list of strings";
+}
+inline std::string_view type_name(const std::vector<MagicBytes>*) {
   return "list of strings";
 }
 inline std::string_view type_name(const std::vector<fs::path>*) {

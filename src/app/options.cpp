@@ -22,6 +22,9 @@ TransferSettings& part(const Scope& scope, const TransferSettings*) {
 LandingSettings& part(const Scope& scope, const LandingSettings*) {
   return *scope.landing;
 }
+AcceptanceSettings& part(const Scope& scope, const AcceptanceSettings*) {
+  return *scope.landing;
+}
 DestinationSettings& part(const Scope& scope, const DestinationSettings*) {
   return *scope.destination;
 }
@@ -73,13 +76,14 @@ Option option(Section section, std::string_view key, std::string_view flag,
 using General = GeneralSettings;
 using Log = LogSettings;
 using Landing = LandingSettings;
+using Acceptance = AcceptanceSettings;
 using Watch = WatchSettings;
 using Dest = DestinationSettings;
 using Transfer = TransferSettings;
 using Route = RouteSettings;
 using Transform = TransformSettings;
 
-constexpr unsigned kWriters = kWatchBit | kTransferBit | kImportBit;
+constexpr unsigned kWriters = kWatchBit | kTransferBit | kImportBit | kQuarantineBit;
 constexpr unsigned kFlows = kTransferBit | kConfigBit;
 constexpr unsigned kDialers = kFlows | kVerifyBit;
 constexpr unsigned kFinders = kWatchBit | kConfigBit;
@@ -106,11 +110,35 @@ std::vector<Option> make_options() {
         "how log lines look: text, or json (an object a line)", kEveryCommand),
     option<&Landing::path>(kLanding, "path", "landing", "DIR",
         "a landing area: a directory, or the name of a configured one",
-        kWatchBit | kFlows | kVerifyBit, selects("the directory")),
+        kWatchBit | kFlows | kVerifyBit | kQuarantineBit, selects("the directory")),
     option<&Landing::ignore>(kLanding, "ignore", "ignore", "GLOB",
         "never register files whose name or relative path matches, such as '*.bak'", kFinders, kRepeatable),
     option<&Landing::settle>(kLanding, "settle", "settle", "TIME",
         "how long a file must rest where the kernel cannot tell who writes it", kFinders),
+    option<&Landing::unsettled_after>(kLanding, "unsettled_after", "unsettled-after", "TIME",
+        "complain of a file that is still being written after this long", kFinders),
+    option<&Landing::quarantine>(kLanding, "quarantine", "quarantine", "DIR",
+        "where abnormal files are moved to, on the same file system; else .quarantine in the area",
+        kFinders | kTransferBit | kQuarantineBit),
+    option<&Acceptance::empty>(kLanding, "empty", "empty", "WHAT",
+        "what to do with empty files: deliver or quarantine", kFinders),
+    option<&Acceptance::min_size>(kLanding, "min_size", "min-size", "SIZE",
+        "quarantine smaller files, but for empty ones", kFinders),
+    option<&Acceptance::max_size>(kLanding, "max_size", "max-size", "SIZE",
+        "quarantine larger files", kFinders),
+    option<&Acceptance::extensions>(kLanding, "extensions", "extension", "EXT",
+        "quarantine files whose names do not end with a dot and one of these, such as csv",
+        kFinders, kRepeatable),
+    option<&Acceptance::magic>(kLanding, "magic", "magic", "HEX",
+        "quarantine files that do not begin with one of these bytes, such as 504b0304",
+        kFinders, kRepeatable),
+    option<&Acceptance::min_age>(kLanding, "min_age", "min-age", "TIME",
+        "register files only when they are this old", kFinders),
+    option<&Acceptance::validate>(kLanding, "validate", "", "COMMAND",
+        "quarantine files that this program, given as a list with its arguments, refuses: it reads "
+        "the file from its standard input and ends with 0 to accept it", kFileOnly),
+    option<&Acceptance::validate_timeout>(kLanding, "validate_timeout", "validate-timeout", "TIME",
+        "refuse the file when the validating command takes longer", kFinders),
     option<&Watch::rescan_interval>(kWatch, "rescan_interval", "rescan-interval", "TIME",
         "how often to compare the landing areas with the registry", kFinders),
     option<&Watch::poll_interval>(kWatch, "poll_interval", "poll-interval", "TIME",

@@ -23,6 +23,7 @@ enum CommandBit : unsigned {
   kImportBit = 1U << 5,
   kConfigBit = 1U << 6,
   kVerifyBit = 1U << 7,
+  kQuarantineBit = 1U << 10,
   kCompletionBit = 1U << 15,
   kEveryCommand = ~0U,
 };

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ferry/base/acceptance.h"
 #include "ferry/base/file.h"
 #include "ferry/base/log.h"
 #include "ferry/landing/watch.h"
@@ -50,11 +51,25 @@ struct LogSettings {
   log::Format format = log::Format::kText;
 };
 
-struct LandingSettings {
+/// What a landing area or a route takes.
+struct AcceptanceSettings {
+  EmptyFiles empty = AcceptancePolicy{}.empty;
+  std::optional<Bytes> min_size;
+  std::optional<Bytes> max_size;
+  std::vector<std::string> extensions;
+  std::vector<MagicBytes> magic;
+  std::chrono::milliseconds min_age = AcceptancePolicy{}.min_age;
+  std::vector<std::string> validate;
+  std::chrono::milliseconds validate_timeout = AcceptancePolicy{}.validate_timeout;
+};
+
+struct LandingSettings : AcceptanceSettings {
   std::string name;
   fs::path path;
   std::vector<std::string> ignore;
   std::chrono::milliseconds settle = landing::LandingArea{}.settle;
+  fs::path quarantine;  // empty: below the area
+  std::chrono::milliseconds unsettled_after = landing::LandingArea{}.unsettled_after;
 };
 
 struct WatchSettings {

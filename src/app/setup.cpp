@@ -220,6 +220,14 @@ Result<void> check_landings(const Settings& settings) {
       return make_error(ErrorKind::kInvalid, "landing area {}: {}", landing.path.string(),
                         error ? error.message() : "is not a directory");
     }
+    for (const LandingSettings& other : settings.landings) {
+      if (other.quarantine.empty() || !is_visible_inside(other.quarantine, landing.path)) continue;
+      return make_error(ErrorKind::kInvalid,
+                        "quarantine {} lies in the landing area {}: its files would be taken for "
+                        "files that landed; put it elsewhere on the same file system, or below a "
+                        "dot directory",
+                        other.quarantine.string(), landing.path.string());
+    }
     if (is_visible_inside(settings.general.metastore, landing.path)) {
       return make_error(ErrorKind::kInvalid,
                         "metastore {} lies in the landing area {}: its tables would be taken for "
@@ -236,6 +244,29 @@ Result<void> check_landings(const Settings& settings) {
     }
   }
   return check_apart(settings.landings);
+}
+
+landing::LandingArea landing_area(const LandingSettings& landing) {
+  return {.name = landing.name,
+          .path = landing.path,
+          .ignore = landing.ignore,
+          .settle = landing.settle,
+          .acceptance = {.empty = landing.empty,
+                         .min_size = landing.min_size.value_or(Bytes{}).value,
+                         .max_size = landing.max_size.value_or(Bytes{}).value,
+                         .extensions = landing.extensions,
+                         .magic = landing.magic,
+                         .min_age = landing.min_age,
+                         .validate = landing.validate,
+                         .validate_timeout = landing.validate_timeout},
+          .quarantine = landing.quarantine,
+          .unsettled_after = landing.unsettled_after};
+}
+
+std::vector<landing::LandingArea> landing_areas(const Settings& settings) {
+  std::vector<landing::LandingArea> areas;
+  for (const LandingSettings& landing : settings.landings) areas.push_back(landing_area(landing));
+  return areas;
 }
 
 std::map<std::string, fs::path> landing_directories(const Settings& settings) {

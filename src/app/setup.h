@@ -7,6 +7,7 @@
 
 #include "app/command.h"
 #include "app/settings.h"
+#include "ferry/landing/watch.h"
 #include "ferry/metastore/metastore.h"
 #include "ferry/transfer/agent.h"
 
@@ -25,6 +26,9 @@ Result<void> check_landings(const Settings& settings);
 /// True where files of INNER would be taken for files that landed in OUTER: it lies in OUTER, and
 /// not below a dot directory.
 bool is_visible_inside(const fs::path& inner, const fs::path& outer);
+
+landing::LandingArea landing_area(const LandingSettings& landing);
+std::vector<landing::LandingArea> landing_areas(const Settings& settings);
 
 std::map<std::string, fs::path> landing_directories(const Settings& settings);
 

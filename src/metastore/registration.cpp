@@ -10,6 +10,10 @@ using Outcome = Registration::Outcome;
 Outcome outcome_against(const FileRecord& found, View::Index latest, const View& view) {
   const FileState state = view.state(latest);
   if (found.state == FileState::kQuarantined) {
+    // These bytes were let in before: released, perhaps by another process just now.
+    if (state == FileState::kReady && view.has_checksum(latest, found.checksum)) {
+      return Outcome::kUpdated;
+    }
     const bool held = state == FileState::kQuarantined && found.identity &&
                       view.has_identity(latest, *found.identity);
     return held ? Outcome::kDuplicate : Outcome::kInserted;

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "app/setup.h"
+
 namespace ferry::app {
 namespace {
 
@@ -73,6 +75,45 @@ TEST_CASE("a configuration file is read completely") {
   CHECK(settings.transfer.max_attempts.value == 3);
   CHECK_FALSE(settings.transfer.fsync);
   CHECK(settings.transfer.window.value == 8U << 20);
+}
+
+TEST_CASE("a landing area says what it takes") {
+  const Configuration loaded = parse(R"(
+[landing.in]
+path = "/in"
+empty = "quarantine"
+min_size = 10
+max_size = "2G"
+extensions = ["csv", "tar.gz"]
+magic = ["504B0304", "1f8b"]
+min_age = "30s"
+validate = ["jq", "empty"]
+validate_timeout = "5s"
+unsettled_after = "10m"
+quarantine = ".held"
+)");
+  REQUIRE(loaded.problems.empty());
+  const landing::LandingArea area = landing_area(loaded.settings.landings.at(0));
+  CHECK(area.acceptance.empty == EmptyFiles::kQuarantine);
+  CHECK(area.acceptance.min_size == 10);
+  CHECK(area.acceptance.max_size == 2ULL << 30);
+  CHECK(area.acceptance.extensions == std::vector<std::string>{"csv", "tar.gz"});
+  CHECK(area.acceptance.magic.at(0).to_string() == "504b0304");
+  CHECK(area.acceptance.min_age == std::chrono::seconds(30));
+  CHECK(area.acceptance.validate == std::vector<std::string>{"jq", "empty"});
+  CHECK(area.acceptance.validate_timeout == std::chrono::seconds(5));
+  CHECK(area.unsettled_after == std::chrono::minutes(10));
+  CHECK(area.quarantine == "/etc/ferry/.held");
+
+  const std::string shown = to_toml(loaded.settings);
+  CHECK(to_toml(parse(shown).settings) == shown);
+}
+
+TEST_CASE("a policy that cannot be understood is reported where it stands") {
+  const std::string area = "[landing.in]\npath = \"/in\"\n";
+  CHECK(says(only_problem(area + "empty = \"drop\"\n"), "'drop' is none of: deliver, quarantine"));
+  CHECK(says(only_problem(area + "magic = [\"5\"]\n"), "hexadecimal digits"));
+  CHECK(says(only_problem(area + "max_size = \"big\"\n"), "landing.in.max_size"));
 }
 
 TEST_CASE("what is shown reads back to the same") {

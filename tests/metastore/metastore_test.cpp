@@ -5,6 +5,7 @@
 namespace ferry::metastore {
 namespace {
 
+using testing::checksum_of;
 using testing::exit_code;
 using testing::found;
 using testing::in_child;
@@ -165,6 +166,10 @@ TEST_CASE_FIXTURE(StoreFixture, "a released file remembers why it was held") {
   CHECK(put(*store, found("x.csv", "one")).id == id);
   CHECK(files(*store).at(0).identity.has_value());
   CHECK(files(*store).at(0).reason == "released: it had been too small");
+  // A watcher that has not heard of the release yet.
+  CHECK(put(*store, abnormal(found("x.csv", "one", 2), "it is too small")).outcome ==
+        Outcome::kUpdated);
+  CHECK(files(*store).at(0).state == FileState::kReady);
 }
 
 TEST_CASE_FIXTURE(StoreFixture, "the same bytes delivered anew after the file was gone are sent") {

@@ -1,0 +1,185 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "app/command.h"
+#include "app/output.h"
+#include "app/setup.h"
+#include "app/text.h"
+#include "app/units.h"
+#include "ferry/base/log.h"
+#include "ferry/landing/quarantine.h"
+
+namespace ferry::app {
+namespace {
+
+using landing::HeldFile;
+using nlohmann::ordered_json;
+
+/// What the subcommands work with.
+struct Desk {
+  std::vector<landing::LandingArea> areas;
+  std::unique_ptr<metastore::Metastore> store;
+  std::vector<HeldFile> held;
+};
+
+Outcome<Desk> open_desk(const Arguments& arguments, Access access) {
+  const auto settings = effective_settings(arguments);
+  if (!settings) return fail(settings.error());
+  if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
+  auto store = open_store(*settings, access);
+  if (!store) return std::unexpected(store.error());
+  Desk desk{landing_areas(*settings), std::move(*store), {}};
+  auto held = landing::held_files(*desk.store, desk.areas);
+  if (!held) return fail(held.error());
+  desk.held = std::move(*held);
+  return desk;
+}
+
+ordered_json to_json(const HeldFile& file) {
+  return {{"id", file.id},
+          {"landing", file.landing},
+          {"path", escape_controls(file.path)},
+          {"reason", file.reason},
+          {"since", format_timestamp(file.since)},
+          {"kind", file.kind},
+          {"size", file.size},
+          {"registered", file.registered},
+          {"location", escape_controls(file.location.string())}};
+}
+
+std::string to_text(const HeldFile& file) {
+  std::string line =
+      fmt::format("{}  {}  {:>10}  {}  ({})", file.id, format_timestamp(file.since),
+                  human_size(static_cast<double>(file.size)), file.path, file.reason);
+  if (file.location.empty()) line += "  its file is gone";
+  return escape_controls(line) + "\n";
+}
+
+Outcome<ExitStatus> list(const Invocation& invocation) {
+  const auto desk = open_desk(invocation.arguments, Access::kRead);
+  if (!desk) return std::unexpected(desk.error());
+  for (const HeldFile& file : desk->held) {
+    if (invocation.arguments.has("json")) {
+      print_json(to_json(file));
+    } else {
+      print(to_text(file));
+    }
+  }
+  return ExitStatus::kDone;
+}
+
+/// The files that NAMES, ids or paths, mean; all of them with --all.
+Result<std::vector<HeldFile>> chosen(const Desk& desk, const Arguments& arguments) {
+  const auto& words = arguments.positional;
+  if (arguments.has("all")) {
+    if (words.size() > 1) return make_error(ErrorKind::kInvalid, "give either --all or names");
+    return desk.held;
+  }
+  if (words.size() == 1) return make_error(ErrorKind::kInvalid, "ID|PATH or --all is missing");
+  std::vector<HeldFile> files;
+  for (auto word = std::next(words.begin()); word != words.end(); ++word) {
+    const auto before = files.size();
+    std::ranges::copy_if(desk.held, std::back_inserter(files), [&](const HeldFile& file) {
+      return file.id == *word || file.path == *word || escape_controls(file.path) == *word;
+    });
+    if (files.size() == before) {
+      return make_error(ErrorKind::kInvalid,
+                        "{}: nothing in quarantine has this id or path ('ferry quarantine list' "
+                        "shows what is there)",
+                        *word);
+    }
+  }
+  return files;
+}
+
+/// Does ACT with each file; one that fails does not keep the others.
+template <typename Act>
+Outcome<ExitStatus> for_each_chosen(const Invocation& invocation, Desk& desk, std::string_view verb,
+                                    Act act) {
+  const auto files = chosen(desk, invocation.arguments);
+  if (!files) return fail(files.error());
+  ExitStatus status = ExitStatus::kDone;
+  for (const HeldFile& file : *files) {
+    const auto area = std::ranges::find(desk.areas, file.landing, &landing::LandingArea::name);
+    const Result<ordered_json> done =
+        area != desk.areas.end()
+            ? act(*area, file)
+            : make_error(ErrorKind::kInvalid, "landing area {} is not configured", file.landing);
+    if (!done) {
+      log::error(
+          fmt::format("not {}", verb),
+          {{"path", escape_controls(file.path)}, {"id", file.id}, {"error", done.error().message}});
+      status = ExitStatus::kSomeFailed;
+    } else if (invocation.arguments.has("json")) {
+      print_json(*done);
+    } else {
+      print(fmt::format("{} {}\n", verb, escape_controls(file.path)));
+    }
+  }
+  return status;
+}
+
+Outcome<ExitStatus> release(const Invocation& invocation) {
+  auto desk = open_desk(invocation.arguments, Access::kWrite);
+  if (!desk) return std::unexpected(desk.error());
+  const auto as = invocation.arguments.last("as");
+  if (as && (invocation.arguments.has("all") || invocation.arguments.positional.size() != 2)) {
+    return fail(make_error(ErrorKind::kInvalid, "--as goes with one file"));
+  }
+  return for_each_chosen(
+      invocation, *desk, "released",
+      [&](const landing::LandingArea& area, const HeldFile& file) -> Result<ordered_json> {
+        const auto record =
+            landing::release(*desk->store, area, file, as.value_or(file.path), invocation.stop);
+        if (!record) return record.error();
+        return ordered_json::parse(metastore::to_line(*record), nullptr, false);
+      });
+}
+
+Outcome<ExitStatus> drop(const Invocation& invocation) {
+  auto desk = open_desk(invocation.arguments, Access::kWrite);
+  if (!desk) return std::unexpected(desk.error());
+  return for_each_chosen(
+      invocation, *desk, "dropped",
+      [&](const landing::LandingArea& area, const HeldFile& file) -> Result<ordered_json> {
+        if (auto dropped = landing::drop(*desk->store, area, file); !dropped) {
+          return dropped.error();
+        }
+        return to_json(file);
+      });
+}
+
+Outcome<ExitStatus> run_quarantine(const Invocation& invocation) {
+  const std::string& what = invocation.arguments.positional.front();
+  if (what == "list") return list(invocation);
+  if (what == "release") return release(invocation);
+  if (what == "drop") return drop(invocation);
+  constexpr std::string_view kKnown[] = {"list", "release", "drop"};
+  return fail(make_error(ErrorKind::kInvalid, "unknown action '{}': choose list, release or drop{}",
+                         what, suggestion(what, kKnown)));
+}
+
+}  // namespace
+
+Command quarantine_command() {
+  return {
+      .name = "quarantine",
+      .bit = kQuarantineBit,
+      .summary = "list, release or drop abnormal files",
+      .positional = "list|release|drop [ID|PATH...]",
+      .min_positional = 1,
+      .max_positional = static_cast<std::size_t>(-1),
+      .description =
+          "Abnormal files are moved aside and wait for a person: 'list' tells where they are,\n"
+          "and why. 'release' registers a file anew and puts it back: it is delivered, and not\n"
+          "held again for the same reason. It never takes the place of another file. 'drop'\n"
+          "deletes a file for good.",
+      .flags = {{"all", "", "release or drop all that is held"},
+                {"as", "PATH", "release a file under this name"},
+                {"json", "", "print one JSON object a line"}},
+      .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
+                ExitStatus::kMetastore},
+      .run = &run_quarantine};
+}
+
+}  // namespace ferry::app
