@@ -24,6 +24,13 @@ Result<struct stat> look(const LandingArea& area, const std::string& path) {
   return probe(root->get(), path);
 }
 
+Result<void> set_state(Metastore& metastore, std::string_view id, FileState state,
+                       std::string_view reason) {
+  const metastore::StateChange change{std::string(id), state, std::string(reason)};
+  const auto changed = metastore.change_states(std::span(&change, 1));
+  return changed ? Result<void>() : changed.error();
+}
+
 HeldFile to_held(const FileRecord& file) {
   return {.id = file.id,
           .landing = file.landing,
@@ -87,7 +94,7 @@ Result<bool> quarantine(Metastore& metastore, const LandingArea& area, const Fil
   }
   const FileIdentity identity = identity_of(*status);
   if (file.identity && *file.identity != identity) return false;
-  if (auto stated = metastore.set_state(file.id, FileState::kQuarantined, reason); !stated) {
+  if (auto stated = set_state(metastore, file.id, FileState::kQuarantined, reason); !stated) {
     return stated.error();
   }
   auto folder = QuarantineFolder::make(area);
@@ -157,8 +164,8 @@ Result<FileRecord> release(Metastore& metastore, const LandingArea& area, const 
   auto released = register_released(metastore, std::move(record));
   if (!released) return released;
   if (held.registered) {
-    auto stated = metastore.set_state(held.id, FileState::kSuperseded,
-                                      fmt::format("released as version {}", released->id));
+    auto stated = set_state(metastore, held.id, FileState::kSuperseded,
+                            fmt::format("released as version {}", released->id));
     if (!stated) return stated.error();
   }
   if (!in_place) {
@@ -187,8 +194,8 @@ Result<void> drop(Metastore& metastore, const LandingArea& area, const HeldFile&
     }
   }
   if (!held.registered) return {};
-  return metastore.set_state(held.id, FileState::kMissing,
-                             fmt::format("dropped from quarantine: {}", held.reason));
+  return set_state(metastore, held.id, FileState::kMissing,
+                   fmt::format("dropped from quarantine: {}", held.reason));
 }
 
 }  // namespace ferry::landing

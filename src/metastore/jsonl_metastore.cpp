@@ -297,20 +297,6 @@ bool JsonlMetastore::is_accepted(std::string_view landing, std::string_view path
          view_.has_checksum(*latest, checksum);
 }
 
-Result<void> JsonlMetastore::set_state(std::string_view id, FileState state,
-                                       std::string_view reason) {
-  return transact([&]() -> Result<void> {
-    const auto index = view_.find(id);
-    if (!index) return make_error(ErrorKind::kNotFound, "the registry has no file {}", id);
-    FileRecord row = view_.record(*index);
-    row.updated_date = now();
-    row.state = state;
-    row.reason = reason;
-    enter(row);
-    return {};
-  });
-}
-
 Result<std::size_t> JsonlMetastore::mark_missing(std::string_view landing,
                                                  std::span<const std::string> paths,
                                                  std::string_view reason) {

@@ -28,7 +28,6 @@ class JsonlMetastore : public Metastore {
                      const FileIdentity& identity) override;
   bool is_accepted(std::string_view landing, std::string_view path,
                    const Checksum& checksum) override;
-  Result<void> set_state(std::string_view id, FileState state, std::string_view reason) override;
   Result<std::size_t> mark_missing(std::string_view landing, std::span<const std::string> paths,
                                    std::string_view reason) override;
   Result<std::size_t> change_states(std::span<const StateChange> changes) override;

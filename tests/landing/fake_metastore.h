@@ -47,18 +47,6 @@ class FakeMetastore final : public metastore::Metastore {
            file->state == metastore::FileState::kReady;
   }
 
-  Result<void> set_state(std::string_view id, metastore::FileState state,
-                         std::string_view reason) override {
-    const std::scoped_lock lock(mutex_);
-    for (auto& file : files_) {
-      if (file.id != id) continue;
-      file.state = state;
-      file.reason = reason;
-      return {};
-    }
-    return make_error(ErrorKind::kNotFound, "no file {}", id);
-  }
-
   Result<std::size_t> mark_missing(std::string_view landing, std::span<const std::string> paths,
                                    std::string_view reason) override {
     const std::scoped_lock lock(mutex_);
@@ -79,8 +67,18 @@ class FakeMetastore final : public metastore::Metastore {
     return {};
   }
 
-  Result<std::size_t> change_states(std::span<const metastore::StateChange>) override {
-    return make_error(ErrorKind::kInvalid, "not used by a watcher");
+  Result<std::size_t> change_states(std::span<const metastore::StateChange> changes) override {
+    const std::scoped_lock lock(mutex_);
+    std::size_t known = 0;
+    for (const auto& change : changes) {
+      for (auto& file : files_) {
+        if (file.id != change.id) continue;
+        file.state = change.state;
+        file.reason = change.reason;
+        ++known;
+      }
+    }
+    return known;
   }
   Result<std::size_t> import_files(std::vector<metastore::FileRecord> rows) override {
     const std::scoped_lock lock(mutex_);

@@ -45,9 +45,6 @@ class ObservedMetastore final : public metastore::Metastore {
                    const Checksum& checksum) override {
     return inner_->is_accepted(landing, path, checksum);
   }
-  Result<void> set_state(std::string_view id, FileState state, std::string_view reason) override {
-    return seen(inner_->set_state(id, state, reason));
-  }
   Result<std::size_t> mark_missing(std::string_view landing, std::span<const std::string> paths,
                                    std::string_view reason) override {
     return seen(inner_->mark_missing(landing, paths, reason));

@@ -149,11 +149,11 @@ TEST_CASE_FIXTURE(StoreFixture, "a version is given another state by its id") {
   const auto id = put(*store, found("x.csv", "one")).id;
   CHECK(store->is_accepted(kLandingArea, "x.csv", checksum_of("one")));
   CHECK_FALSE(store->is_accepted(kLandingArea, "x.csv", checksum_of("two")));
-  must(store->set_state(id, FileState::kQuarantined, "wrong"));
+  const StateChange change{id, FileState::kQuarantined, "wrong"};
+  CHECK(must(store->change_states(std::span(&change, 1))) == 1);
   CHECK_FALSE(store->is_accepted(kLandingArea, "x.csv", checksum_of("one")));
   CHECK_FALSE(exists("pending"));
   CHECK(files(*open()).at(0).reason == "wrong");
-  CHECK(store->set_state("no such id", FileState::kReady, "").error().kind == ErrorKind::kNotFound);
 }
 
 TEST_CASE_FIXTURE(StoreFixture, "a released file remembers why it was held") {

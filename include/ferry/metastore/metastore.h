@@ -148,9 +148,6 @@ class Metastore {
   virtual bool is_accepted(std::string_view landing, std::string_view path,
                            const Checksum& checksum) = 0;
 
-  /// Gives one version of a file another state. kNotFound where the registry has no such id.
-  virtual Result<void> set_state(std::string_view id, FileState state, std::string_view reason) = 0;
-
   /// Marks the latest versions of these paths missing where they are ready. Returns how many.
   virtual Result<std::size_t> mark_missing(std::string_view landing,
                                            std::span<const std::string> paths,
