@@ -72,11 +72,11 @@ def test_a_wrong_host_key_fails_the_task_and_is_named(airflow, delivery, folder)
     delivery.server.known_hosts.write_text(f"[127.0.0.1]:{delivery.server.port} {kind} {key}\n")
     put(delivery.landing / "secret.csv", b"secret\n")
     delivery.register()
-    ended = delivery.test_dag("drain")
+    ended = delivery.test_dag("unverified")
     assert ended.returncode != 0, ended.stdout
     assert "HOST KEY OF" in ended.stdout, ended.stdout
     assert str(delivery.server.known_hosts) in ended.stdout
-    assert airflow.task_states("drain")["transfer"] == "failed"
+    assert airflow.task_states("unverified")["transfer"] == "failed"
     assert delivery.server.files() == []
 
 

@@ -52,7 +52,7 @@ def test_a_task_that_is_killed_in_the_middle_of_a_large_file_resumes(airflow, de
         eventually(lambda: airflow.run_state("drain") in ("success", "failed"), deadline=240,
                    what="the end of the DAG run")
         assert airflow.run_state("drain") == "success", log()
-    assert airflow.tries("drain", "transfer") == 2
+    assert airflow.tries("drain", "transfer") >= 2
     assert same_tree(delivery.landing, delivery.server.root)
     assert delivery.server.leftovers() == []
     assert bytes_received(delivery.server) < GIB * 5 // 4
