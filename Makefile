@@ -18,7 +18,7 @@ CACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
 .PHONY: all deps build demo test test-asan test-tsan asan tsan lint bench docs install deb \
-  test-systemd test-airflow test-airflow-quick clean
+  test-systemd test-airflow test-airflow-quick test-all clean
 
 all: build
 
@@ -97,6 +97,8 @@ test-airflow: build
 # Are the DAGs imported, and do they deliver, with the newest Airflow?
 test-airflow-quick:
 	$(MAKE) test-airflow AIRFLOW_VERSIONS=3 AIRFLOW_TESTS='-k "imported or of_the_time_zone"'
+
+test-all: test test-systemd test-airflow
 
 clean:
 	rm -rf build build-debug build-asan build-tsan
