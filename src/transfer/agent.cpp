@@ -1,6 +1,7 @@
 #include "ferry/transfer/agent.h"
 
 #include <algorithm>
+#include <future>
 #include <set>
 #include <span>
 #include <unordered_map>
@@ -45,6 +46,7 @@ class Run {
   Result<TransferSummary> execute();
 
  private:
+  void dial_second(const SelectedFiles& selected);
   Result<void> join();
   Result<void> claim(std::vector<std::string> ids);  // what is claimed becomes a job
   void add_job(metastore::Claim claim);
@@ -84,6 +86,7 @@ class Run {
   LandingRoots roots_;
   std::optional<Spool> spool_;  // where some route has transforms
   std::optional<Session> session_;
+  std::future<Result<Session>> second_;  // where it was worth dialling ahead
   std::unique_ptr<metastore::AgentPresence> presence_;
   Batch batch_;
   TransferSummary summary_;
@@ -95,17 +98,18 @@ Result<TransferSummary> Run::execute() {
   auto roots = LandingRoots::open(options_.landings);
   if (!roots) return roots.error();
   roots_ = std::move(*roots);
-  auto ids = select_ids(metastore_, destination_.name, options_);
-  if (!ids) return ids.error();
-  if (ids->empty()) return summary_;
+  auto selected = select_ids(metastore_, destination_.name, options_);
+  if (!selected) return selected.error();
+  if (selected->ids.empty()) return summary_;
 
   // Before anything is claimed: a destination that does not answer changes nothing.
   auto session = open_session(destination_, options_, limiter_, stop_);
   if (!session) return session.error();
   session_ = std::move(*session);
+  dial_second(*selected);
   if (auto opened = open_spool(); !opened) return opened.error();
   if (auto joined = join(); !joined) return joined.error();
-  if (auto claimed = claim(std::move(*ids)); !claimed) return claimed.error();
+  if (auto claimed = claim(std::move(selected->ids)); !claimed) return claimed.error();
   if (batch_.jobs.empty()) return summary_;  // others were faster
   refuse_shared_names();
   summary_.batch_id = batch_.id;
@@ -136,6 +140,17 @@ Result<TransferSummary> Run::execute() {
                       summary_.successful, summary_.selected);
   }
   return summary_;
+}
+
+/// While the files are claimed and looked at, where there is enough for two.
+void Run::dial_second(const SelectedFiles& selected) {
+  const WorkQueue::Progress work{.total = selected.bytes + selected.ids.size() * kFileCost};
+  if (destination_.connections < 2 || !is_worth_dialling(work, {}, 1)) return;
+  second_ = std::async(
+      std::launch::async,
+      [this, known = KnownDirectories{session_->directory, session_->control_directory}] {
+        return open_session(destination_, options_, limiter_, stop_, known);
+      });
 }
 
 Result<void> Run::join() {
@@ -311,7 +326,7 @@ void Run::name_together() {
 
 void Run::work_off(WorkQueue& queue, const RunContext& context, TransformAhead* ahead) {
   Crew crew(context, queue);
-  session_ = crew.run(std::move(*session_));
+  session_ = crew.run(std::move(*session_), std::move(second_));
   if (ahead != nullptr) ahead->stop();
   if (crew.give_up_reason() && !stop_.stop_requested()) end_open(*crew.give_up_reason());
 }
@@ -388,7 +403,7 @@ Result<KeptControlFile> Run::keep(bool (*is_listed)(const Job&)) {
 
 Result<void> Run::record_outcomes() {
   // In groups, so that a very large batch needs no second copy of itself.
-  constexpr std::size_t kGroupSize = 1024;
+  constexpr std::size_t kGroupSize = 4096;
   std::vector<metastore::TransferRecord> group;
   for (auto job = batch_.jobs.begin(); job != batch_.jobs.end(); ++job) {
     if (!is_open(*job)) group.push_back(make_record(*job, batch_));

@@ -32,9 +32,10 @@ bool is_worth_dialling(const WorkQueue::Progress& progress, milliseconds elapsed
   return expected_ms > static_cast<double>((kWorthDialling * connections).count());
 }
 
-std::optional<Session> Crew::run(Session session) {
+std::optional<Session> Crew::run(Session session, std::future<Result<Session>> second) {
+  known_ = {session.directory, session.control_directory};
   start(std::move(session));
-  dial_while_worthwhile();
+  dial_while_worthwhile(std::move(second));
   threads_.clear();  // joins
   return std::move(idle_session_);
 }
@@ -80,24 +81,30 @@ Result<Session> Crew::reconnect(unsigned& failures, Error reason) {
     if (!sleep_unless_stopped(backoff(retries, failures++), context_.stop)) {
       return make_error(ErrorKind::kCancelled, "stopped");
     }
-    auto session =
-        open_session(context_.destination, context_.options, context_.limiter, context_.stop);
+    auto session = dial();
     if (session || !is_retryable(session.error().kind)) return session;
     reason = session.error();
   }
   return reason;
 }
 
-void Crew::dial_while_worthwhile() {
+Result<Session> Crew::dial() const {
+  return open_session(context_.destination, context_.options, context_.limiter, context_.stop,
+                      known_);
+}
+
+void Crew::dial_while_worthwhile(std::future<Result<Session>> second) {
   const auto begun = Clock::now();
   unsigned connections = 1;
-  for (bool worth = true; !wait_for_end(worth ? milliseconds(0) : kDialInterval);) {
-    const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
-    worth = connections < context_.destination.connections && !context_.stop.stop_requested() &&
-            is_worth_dialling(queue_.progress(), elapsed, connections);
-    if (!worth) continue;
-    auto session =
-        open_session(context_.destination, context_.options, context_.limiter, context_.stop);
+  bool worth = second.valid();
+  while (!wait_for_end(worth ? milliseconds(0) : kDialInterval)) {
+    if (!second.valid()) {
+      const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
+      worth = connections < context_.destination.connections && !context_.stop.stop_requested() &&
+              is_worth_dialling(queue_.progress(), elapsed, connections);
+      if (!worth) continue;
+    }
+    auto session = second.valid() ? second.get() : dial();
     if (session) {
       start(std::move(*session));
       ++connections;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -22,10 +23,11 @@ class Crew {
  public:
   Crew(const RunContext& context, WorkQueue& queue) : context_(context), queue_(queue) {}
 
-  /// Works off the queue, beginning with SESSION, on which the caller waits no more. Returns a
-  /// session that still works, if there is one; what is left in the queue then failed with
-  /// give_up_reason(), or was left because of a stop.
-  std::optional<Session> run(Session session);
+  /// Works off the queue, beginning with SESSION, on which the caller waits no more; SECOND is one
+  /// that is being dialled already, where that is so. Returns a session that still works, if there
+  /// is one; what is left in the queue then failed with give_up_reason(), or was left because of a
+  /// stop.
+  std::optional<Session> run(Session session, std::future<Result<Session>> second);
 
   const std::optional<Error>& give_up_reason() const { return give_up_reason_; }
 
@@ -33,11 +35,13 @@ class Crew {
   void start(Session session);
   void work(Session session);
   Result<Session> reconnect(unsigned& failures, Error reason);
-  void dial_while_worthwhile();
+  Result<Session> dial() const;
+  void dial_while_worthwhile(std::future<Result<Session>> second);
   bool wait_for_end(std::chrono::milliseconds at_most);
 
   const RunContext& context_;
   WorkQueue& queue_;
+  KnownDirectories known_;
   std::vector<std::jthread> threads_;
 
   std::mutex mutex_;

@@ -120,15 +120,16 @@ Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastor
   return selected;
 }
 
-Result<std::vector<std::string>> select_ids(metastore::Metastore& metastore,
-                                            std::string_view destination,
-                                            const TransferOptions& options) {
-  std::vector<std::string> ids;
+Result<SelectedFiles> select_ids(metastore::Metastore& metastore, std::string_view destination,
+                                 const TransferOptions& options) {
+  SelectedFiles selected;
   const auto done =
-      for_each_selected(metastore, destination, options,
-                        [&](const metastore::FileRecord& file) { ids.push_back(file.id); });
+      for_each_selected(metastore, destination, options, [&](const metastore::FileRecord& file) {
+        selected.ids.push_back(file.id);
+        if (file.identity) selected.bytes += file.identity->size;
+      });
   if (!done) return done.error();
-  return ids;
+  return selected;
 }
 
 }  // namespace ferry::transfer

@@ -1,6 +1,7 @@
 // Which files a run takes.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,9 +15,12 @@ namespace ferry::transfer {
 bool is_selected(const metastore::FileRecord& file, const metastore::Delivery* delivery,
                  const TransferOptions& options, Timestamp time);
 
-/// The ids of what select would return: a run needs no more of a file before it has claimed it.
-Result<std::vector<std::string>> select_ids(metastore::Metastore& metastore,
-                                            std::string_view destination,
-                                            const TransferOptions& options);
+/// What select would return, as far as a run needs it before it has claimed the files.
+struct SelectedFiles {
+  std::vector<std::string> ids;
+  std::uint64_t bytes = 0;  // as far as the registry knows
+};
+Result<SelectedFiles> select_ids(metastore::Metastore& metastore, std::string_view destination,
+                                 const TransferOptions& options);
 
 }  // namespace ferry::transfer

@@ -51,7 +51,7 @@ Result<std::unique_ptr<sftp::Client>> start_client(const Destination& destinatio
 }
 
 Result<Session> open_session(const Destination& destination, const TransferOptions& options,
-                             RateLimiter& limiter, StopToken& stop) {
+                             RateLimiter& limiter, StopToken& stop, KnownDirectories known) {
   sftp::ClientOptions client_options;
   client_options.window_bytes = options.limits.window_bytes;
   client_options.stall_timeout = options.limits.stall_timeout;
@@ -62,12 +62,19 @@ Result<Session> open_session(const Destination& destination, const TransferOptio
   if (!client) return client.error();
   Session session{.client = std::move(*client),
                   .directories = nullptr,
-                  .directory = {},
-                  .control_directory = {}};
+                  .directory = std::move(known.directory),
+                  .control_directory = std::move(known.control_directory)};
   session.directories = std::make_unique<RemoteDirectories>(*session.client);
+  return session;
+}
+
+Result<Session> open_session(const Destination& destination, const TransferOptions& options,
+                             RateLimiter& limiter, StopToken& stop) {
+  auto session = open_session(destination, options, limiter, stop, {});
+  if (!session) return session;
   Result<void> outcome;
-  session.client->spawn(find_directories(session, destination, outcome));
-  if (auto ran = session.client->run(); !ran) return ran.error();
+  session->client->spawn(find_directories(*session, destination, outcome));
+  if (auto ran = session->client->run(); !ran) return ran.error();
   if (!outcome) return as_refusal(outcome.error());
   return session;
 }

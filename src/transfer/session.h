@@ -30,4 +30,14 @@ Result<std::unique_ptr<sftp::Client>> start_client(const Destination& destinatio
 Result<Session> open_session(const Destination& destination, const TransferOptions& options,
                              RateLimiter& limiter, StopToken& stop);
 
+/// The directories that a first session found, for further ones.
+struct KnownDirectories {
+  std::string directory;
+  std::string control_directory;
+};
+
+/// The same without looking for the directories again.
+Result<Session> open_session(const Destination& destination, const TransferOptions& options,
+                             RateLimiter& limiter, StopToken& stop, KnownDirectories known);
+
 }  // namespace ferry::transfer

@@ -5,8 +5,6 @@
 namespace ferry::transfer {
 namespace {
 
-/// What a file costs beside its bytes: a few round trips, in bytes that take about as long.
-constexpr std::uint64_t kFileCost = 64 * 1024;
 /// For jobs that are still being made.
 constexpr std::chrono::milliseconds kLookAgain{20};
 

@@ -15,6 +15,9 @@
 
 namespace ferry::transfer {
 
+/// What a file costs beside its bytes: a few round trips, in bytes that take about as long.
+constexpr std::uint64_t kFileCost = 24 * 1024;
+
 /// One thing for one lane to do.
 struct Work {
   enum class Kind : std::uint8_t {

@@ -30,7 +30,7 @@ struct Destination {
   std::string control_directory;             // where control files go; empty: the same
   std::optional<NameTemplate> control_name;  // without: "<batch_id>.control.json"
   /// The most connections at once; no more are made than the work needs and the server takes.
-  unsigned connections = 4;
+  unsigned connections = 6;
   BandwidthLimit bandwidth;  // over all connections together
 };
 
