@@ -2,7 +2,7 @@
 
 import pytest
 
-from ferry_harness import make_big_file, make_files, same_tree
+from ferry_harness import make_big_file, make_files, put, same_tree
 
 
 @pytest.fixture
@@ -46,3 +46,24 @@ def test_a_password_is_refused(landing, register, by_ssh):
     assert ended.code == 2
     assert "openssh transport" in ended.stderr
     assert "s3cret" not in ended.stderr
+
+
+@pytest.mark.parametrize("transport", ["libssh2", "openssh"])
+def test_a_command_there_verifies(server, landing, register, transfer, transport):
+    names = ["it's $(hostile) `name`", "plain"]
+    for name in names:
+        put(landing / name, name.encode())
+    make_big_file(landing / "large.bin", 16 << 20)
+    register()
+    ended = transfer("--transport", transport, "--verify", "remote-command", "--verify-command",
+                     "sha256sum", "--verify-command", "--binary")
+    assert ended.code == 0, ended.stderr
+    assert same_tree(landing, server.root)
+    put(landing / "plain", b"changed")
+    register()
+    ended = transfer("--transport", transport, "--verify", "remote-command", "--verify-command",
+                     "no-such-program")
+    assert ended.code == 1
+    assert "verify_command" in ended.stderr and "readback" in ended.stderr
+    assert (server.root / "plain").read_text() == "plain"
+    assert server.leftovers() == []

@@ -44,6 +44,10 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
   options.max_attempts = given.max_attempts.value;
   if (arguments.has("follow")) options.rest_after_failure = given.retry_after;
   options.verify = given.verify;
+  options.verify_command = given.verify_command;
+  if (options.verify_command.empty()) {
+    return make_error(ErrorKind::kInvalid, "verify_command is empty: name a program");
+  }
   options.batch = given.batch;
   options.limits.window_bytes = given.window.value;
   options.limits.files_in_flight = static_cast<std::size_t>(given.files_in_flight.value);

@@ -72,7 +72,8 @@ constexpr std::array kEmptyFiles{Choice<EmptyFiles>{"deliver", EmptyFiles::kDeli
 constexpr std::array kVerifications{
     Choice<transfer::Verify>{"none", transfer::Verify::kNone},
     Choice<transfer::Verify>{"size", transfer::Verify::kSize},
-    Choice<transfer::Verify>{"readback", transfer::Verify::kReadback}};
+    Choice<transfer::Verify>{"readback", transfer::Verify::kReadback},
+    Choice<transfer::Verify>{"remote-command", transfer::Verify::kRemoteCommand}};
 constexpr std::array kBatchModes{
     Choice<transfer::BatchMode>{"independent", transfer::BatchMode::kIndependent},
     Choice<transfer::BatchMode>{"all-or-nothing", transfer::BatchMode::kAllOrNothing}};

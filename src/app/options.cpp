@@ -210,7 +210,11 @@ std::vector<Option> make_options() {
     option<&Transfer::fsync>(kTransfer, "fsync", "no-fsync", "",
         "do not ask the server to put files on stable storage", kFlows),
     option<&Transfer::verify>(kTransfer, "verify", "verify", "HOW",
-        "before the final name is given: none, size, or readback (of the whole file)", kFlows),
+        "before the final name is given: none, size, readback (of the whole file), or remote-command",
+        kFlows),
+    option<&Transfer::verify_command>(kTransfer, "verify_command", "verify-command", "WORD",
+        "for verify remote-command: program and arguments that print the SHA-256 of the files whose "
+        "paths are appended; needs an account with a shell", kFlows, kRepeatable),
     option<&Transfer::batch>(kTransfer, "batch", "batch", "MODE",
         "independent, or all-or-nothing: one failure undoes what the run delivered", kFlows),
     option<&Transfer::bandwidth_limit>(kTransfer, "bandwidth_limit", "bandwidth-limit", "LIMIT",

@@ -123,6 +123,7 @@ struct TransferSettings {
   Count max_attempts{metastore::Options{}.max_attempts};
   bool fsync = true;
   transfer::Verify verify = transfer::TransferOptions{}.verify;
+  std::vector<std::string> verify_command = transfer::TransferOptions{}.verify_command;
   transfer::BatchMode batch = transfer::TransferOptions{}.batch;
   transfer::BandwidthLimit bandwidth_limit;
   Bytes window{transfer::Limits{}.window_bytes};

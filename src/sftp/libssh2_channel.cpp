@@ -2,7 +2,6 @@
 // SSH layers: transport, login, one channel.
 #include <libssh2.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -12,7 +11,10 @@
 #include <optional>
 
 #include "ferry/sftp/connect.h"
+#include "sftp/agent_socket.h"
 #include "sftp/algorithms.h"
+#include "sftp/channel_end.h"
+#include "sftp/channel_startup.h"
 #include "sftp/dial.h"
 #include "sftp/host_key.h"
 #include "sftp/local_user.h"
@@ -82,12 +84,7 @@ class Session {
   Result<void> prefer(int method, const std::vector<std::string>& names) {
     const char** supported = nullptr;
     const int count = libssh2_session_supported_algs(raw_, method, &supported);
-    std::string list;
-    for (const std::string& name : names) {
-      const auto same = [&](const char* other) { return name == other; };
-      if (count <= 0 || std::none_of(supported, supported + count, same)) continue;
-      list += (list.empty() ? "" : ",") + name;
-    }
+    const std::string list = common_names(names, {supported, supported + std::max(count, 0)});
     if (count > 0) libssh2_free(raw_, static_cast<void*>(supported));
     if (libssh2_session_method_pref(raw_, method, list.c_str()) == 0) return {};
     return make_error(ErrorKind::kFailed, "libssh2 {} has none of {}", libssh2_version(0),
@@ -131,31 +128,14 @@ class Session {
     (void)flags;
     auto& session = *static_cast<Session*>(*abstract);
     if (socket == session.stream_.fd()) return session.stream_.receive(buffer, length);
-    return session.transact_with_agent(
-        socket, POLLIN, [&] { return ::recv(socket, buffer, length, MSG_DONTWAIT); });
+    return receive_from_agent(socket, buffer, length, session.timeout_, *session.stop_);
   }
 
   static LIBSSH2_SEND_FUNC(on_send) {
     (void)flags;
     auto& session = *static_cast<Session*>(*abstract);
     if (socket == session.stream_.fd()) return session.stream_.send(buffer, length);
-    return session.transact_with_agent(socket, POLLOUT, [&] {
-      return ::send(socket, buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    });
-  }
-
-  // libssh2 talks to the agent through the same callbacks. It would repeat a request from its
-  // beginning after EAGAIN, and read for ever from an agent that went away.
-  template <std::invocable Call>
-  ssize_t transact_with_agent(int socket, short events, Call call) const {
-    const auto deadline = Clock::now() + timeout_;
-    for (;;) {
-      const ssize_t count = call();
-      if (count > 0) return count;
-      if (count == 0) return -ECONNRESET;
-      if (errno != EAGAIN && errno != EINTR) return -errno;
-      if (wait_for(socket, events, deadline, *stop_) != WaitResult::kReady) return -ETIMEDOUT;
-    }
+    return send_to_agent(socket, buffer, length, session.timeout_, *session.stop_);
   }
 
   static LIBSSH2_DISCONNECT_FUNC(on_disconnect) {
@@ -300,8 +280,12 @@ class Libssh2Authenticator final : public Authenticator {
 /// libssh2 took from the socket during a write count as ready for poll.
 class Libssh2Channel final : public Channel {
  public:
-  Libssh2Channel(std::unique_ptr<Session> session, LIBSSH2_CHANNEL* channel, UniqueFd always_ready)
-      : session_(std::move(session)), channel_(channel), always_ready_(std::move(always_ready)) {}
+  Libssh2Channel(std::unique_ptr<Session> session, LIBSSH2_CHANNEL* channel, UniqueFd always_ready,
+                 bool is_command)
+      : session_(std::move(session)),
+        channel_(channel),
+        always_ready_(std::move(always_ready)),
+        is_command_(is_command) {}
 
   Result<std::size_t> read(std::span<std::byte> buffer) override {
     if (failure_) return *failure_;
@@ -323,7 +307,7 @@ class Libssh2Channel final : public Channel {
     if (count > 0) return static_cast<std::size_t>(count);
     may_hold_input_ = false;
     if (count == LIBSSH2_ERROR_EAGAIN) return 0;
-    if (count == 0 && libssh2_channel_eof(channel_) == 0 && !session_->dropped()) return 0;
+    if (count == 0 && !session_->dropped() && !has_ended()) return 0;
     return fail();
   }
 
@@ -369,22 +353,37 @@ class Libssh2Channel final : public Channel {
            (libssh2_poll_channel_read(channel_, 0) != 0 || libssh2_channel_eof(channel_) != 0);
   }
 
+  /// A command's exit status comes after its output; what it says on stderr hides the end of both.
+  bool has_ended() {
+    std::array<char, 4096> text;
+    while (is_command_) {
+      const ssize_t count = libssh2_channel_read_stderr(channel_, text.data(), text.size());
+      if (count <= 0) break;
+      stderr_text_.append(text.data(), static_cast<std::size_t>(count));
+    }
+    return libssh2_channel_eof(channel_) != 0 &&
+           (!is_command_ || libssh2_channel_wait_closed(channel_) != LIBSSH2_ERROR_EAGAIN);
+  }
+
   Error fail() {
     std::string why = session_->last_error();
+    ErrorKind kind = ErrorKind::kConnectionLost;
     if (session_->dropped()) {
       why = session_->why_dropped();
     } else if (libssh2_channel_eof(channel_) != 0) {
       const int status = libssh2_channel_get_exit_status(channel_);
-      why = "server closed the connection: its sftp subsystem ended";
-      if (status != 0) why += fmt::format(" with status {}", status);
+      if (is_command_) kind = ErrorKind::kFailed;
+      why = is_command_ ? how_command_ended(status, stderr_text_) : how_sftp_ended(status);
     }
-    failure_ = make_error(ErrorKind::kConnectionLost, "{}: {}", session_->peer(), why);
+    failure_ = make_error(kind, "{}: {}", session_->peer(), why);
     return *failure_;
   }
 
   std::unique_ptr<Session> session_;
   LIBSSH2_CHANNEL* channel_;  // the session frees it
   UniqueFd always_ready_;
+  bool is_command_;
+  std::string stderr_text_;  // of a command
   bool may_hold_input_ = true;
   std::optional<std::uint64_t> blocked_at_;  // stream().received() when a write was put off
   std::optional<Error> failure_;
@@ -430,8 +429,7 @@ Result<void> shake_hands(Session& session) {
 
 Result<void> check_host_key(const Session& session, const HostKeyCheck& host_key) {
   std::size_t size = 0;
-  int type = 0;
-  const char* key = libssh2_session_hostkey(session.raw(), &size, &type);
+  const char* key = libssh2_session_hostkey(session.raw(), &size, nullptr);
   if (key == nullptr) {
     return make_error(ErrorKind::kRefused, "{}: server showed no host key", session.peer());
   }
@@ -444,34 +442,35 @@ Result<void> log_in_to(Session& session, const ConnectOptions& options) {
   return log_in(authenticator, options, user + "@" + session.peer());
 }
 
-Result<LIBSSH2_CHANNEL*> open_sftp(Session& session) {
+Result<LIBSSH2_CHANNEL*> open_channel(Session& session, const ChannelStartup& startup) {
   constexpr std::string_view kType = "session";
-  constexpr std::string_view kRequest = "subsystem";
-  constexpr std::string_view kSubsystem = "sftp";
   LIBSSH2_CHANNEL* channel = nullptr;
-  const auto opened = session.complete("open a channel", [&] {
+  auto code = session.complete("open a channel", [&] {
     channel = libssh2_channel_open_ex(session.raw(), kType.data(), kType.size(), kChannelWindow,
                                       kChannelPacket, nullptr, 0);
     return channel != nullptr ? 0 : libssh2_session_last_errno(session.raw());
   });
-  if (!opened) return opened.error();
-  const auto started = *opened != 0 ? opened : session.complete("start the sftp subsystem", [&] {
-    return libssh2_channel_process_startup(channel, kRequest.data(), kRequest.size(),
-                                           kSubsystem.data(), kSubsystem.size());
-  });
-  if (!started) return started.error();
-  if (*started == 0) {
-    libssh2_channel_handle_extended_data2(channel, LIBSSH2_CHANNEL_EXTENDED_DATA_IGNORE);
-    return channel;
+  if (code && *code == 0) {
+    if (!startup.is_command) {
+      libssh2_channel_handle_extended_data2(channel, LIBSSH2_CHANNEL_EXTENDED_DATA_IGNORE);
+    }
+    code = session.complete(startup.request, [&] {
+      return libssh2_channel_process_startup(
+          channel, startup.request.data(), static_cast<unsigned>(startup.request.size()),
+          startup.argument.data(), static_cast<unsigned>(startup.argument.size()));
+    });
   }
+  if (code && *code == 0 && startup.is_command) {
+    code = session.complete("end of input", [&] { return libssh2_channel_send_eof(channel); });
+  }
+  if (!code) return code.error();
+  if (*code == 0) return channel;
   if (session.dropped()) {
     return make_error(ErrorKind::kUnreachable, "{}: after the login: {}", session.peer(),
                       session.why_dropped());
   }
-  return make_error(ErrorKind::kRefused,
-                    "{}: server has no sftp subsystem for this account, or lets it open no "
-                    "session: {}",
-                    session.peer(), session.last_error());
+  return make_error(ErrorKind::kRefused, "{}: server {}: {}", session.peer(), startup.refusal,
+                    session.last_error());
 }
 
 }  // namespace
@@ -489,12 +488,13 @@ Result<std::unique_ptr<Channel>> connect_libssh2(const ConnectOptions& options, 
   if (ready) ready = check_host_key(*session, *host_key);
   if (ready) ready = log_in_to(*session, options);
   if (!ready) return ready.error();
-  const auto channel = open_sftp(*session);
+  const auto channel = open_channel(*session, channel_startup(options));
   if (!channel) return channel.error();
 
   UniqueFd always_ready(::eventfd(1, EFD_CLOEXEC));
   if (!always_ready) return errno_error(errno, "eventfd");
-  return std::make_unique<Libssh2Channel>(std::move(session), *channel, std::move(always_ready));
+  return std::make_unique<Libssh2Channel>(std::move(session), *channel, std::move(always_ready),
+                                          !options.command.empty());
 }
 
 }  // namespace ferry::sftp

@@ -137,6 +137,7 @@ Result<std::unique_ptr<Channel>> connect_openssh(const ConnectOptions& options, 
                       "the openssh transport needs the program ssh, which is not in $PATH");
   }
   if (auto done = wait_for_login(**ssh, options, stop); !done) return done.error();
+  if (!options.command.empty()) ::shutdown((*ssh)->input(), SHUT_WR);
   return std::make_unique<OpensshChannel>(std::move(*ssh), options);
 }
 

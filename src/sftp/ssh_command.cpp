@@ -63,9 +63,10 @@ std::vector<std::string> ssh_command(const ConnectOptions& options, const std::s
   std::vector<std::string> command = ssh_options(options);
   command.insert(command.begin(), "ssh");
   if (!ciphers.empty()) command.push_back("-oCiphers=" + ciphers);
-  for (const char* word : {"-s", "--"}) command.emplace_back(word);
+  if (options.command.empty()) command.emplace_back("-s");
+  command.emplace_back("--");
   command.push_back(options.host);
-  command.emplace_back("sftp");
+  command.push_back(options.command.empty() ? "sftp" : options.command);
   return command;
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "sftp/channel_end.h"
 #include "sftp/dial.h"
 #include "sftp/known_hosts.h"
 #include "sftp/printable.h"
@@ -18,6 +19,7 @@ constexpr std::string_view kNoSubsystem = "subsystem request failed";
 constexpr std::string_view kDroppedAtOnce = "kex_exchange_identification: ";
 constexpr std::string_view kMaybeTooBusy =
     " (too many connections at once, MaxStartups? not an SSH server?)";
+constexpr int kOwnFailure = 255;
 constexpr std::string_view kLoginRefused = "Permission denied (";
 
 struct Symptom {
@@ -148,6 +150,13 @@ bool says_logged_in(std::string_view stderr_text) {
 
 Error diagnose(const SshEnd& end, const ConnectOptions& options) {
   const auto lines = telling_lines(end.stderr_text);
+  // ssh passes a command's exit status on, and says by 255 that it is its own.
+  const bool is_commands = end.phase != SshEnd::Phase::kConnecting && !options.command.empty() &&
+                           end.status && *end.status < kOwnFailure;
+  if (is_commands) {
+    return make_error(ErrorKind::kFailed, "{}: {}", peer_name(options.host, options.port),
+                      how_command_ended(*end.status, lines.empty() ? "" : lines.back()));
+  }
   if (end.phase != SshEnd::Phase::kRunning) return before_running(lines, end, options);
   return make_error(ErrorKind::kConnectionLost, "{}: {}", peer_name(options.host, options.port),
                     last_words(lines, end.status));

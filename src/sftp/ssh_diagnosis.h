@@ -24,8 +24,9 @@ struct SshEnd {
 /// True from the line on by which ssh says (LogLevel=VERBOSE) that the login is done.
 bool says_logged_in(std::string_view stderr_text);
 
-/// kConnectionLost after the login, unless ssh says that there is no sftp subsystem. Before: what
-/// connect() promises; kInvalid where ssh does not understand its options or configuration.
+/// kConnectionLost after the login, unless ssh says that there is no sftp subsystem; kFailed where
+/// it was a command that ended. Before: what connect() promises; kInvalid where ssh does not
+/// understand its options or configuration.
 Error diagnose(const SshEnd& end, const ConnectOptions& options);
 
 }  // namespace ferry::sftp

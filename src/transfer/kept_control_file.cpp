@@ -43,7 +43,7 @@ sftp::Task<Result<void>> push_control_file(Session& session, const KeptControlFi
         return make_error(ErrorKind::kCorrupt, "{}: the file was cut short", kept.path.string());
       },
       .on_acknowledged = [](std::uint64_t, std::size_t) {}};
-  const auto uploaded = co_await upload_part(*session.client, target, content, options);
+  const auto uploaded = co_await upload_part(session, target, content, options);
   if (!uploaded) co_return uploaded;
   co_return co_await rename_part(*session.client, target);
 }

@@ -26,6 +26,12 @@ Task<Result<void>> verify_size(Client& client, const Target& target) {
   co_return check_size(*attributes, target);
 }
 
+Result<void> same_checksum(const Checksum& found, const Target& target) {
+  if (found == target.sha256) return {};
+  return make_error(ErrorKind::kFailed, "the server gives back {} where {} was written",
+                    found.to_string(), target.sha256.to_string());
+}
+
 Task<Result<void>> verify_content(Client& client, const Target& target) {
   const auto handle = co_await client.open(target.part_path, sftp::kOpenRead, 0);
   if (!handle) co_return handle.error().with_context("read back " + target.part_path);
@@ -35,10 +41,24 @@ Task<Result<void>> verify_content(Client& client, const Target& target) {
   const auto closed = co_await client.close(*handle);
   if (!read) co_return read.error().with_context("read back " + target.part_path);
   if (!closed) co_return closed.error().with_context("close the part file");
-  const Checksum found = hasher.finish();
-  if (found == target.sha256) co_return Result<void>();
-  co_return make_error(ErrorKind::kFailed, "the server gives back {} where {} was written",
-                       found.to_string(), target.sha256.to_string());
+  co_return same_checksum(hasher.finish(), target);
+}
+
+Task<Result<void>> verify_by_command(RemoteChecksums& checksums, const Target& target) {
+  const auto found = co_await checksums.of(target.part_path, target.size);
+  if (!found) co_return found.error();
+  co_return same_checksum(*found, target);
+}
+
+/// Whatever VERIFY asks for beside the size.
+Task<Result<void>> verify_bytes(Session& session, const Target& target, Verify verify) {
+  Result<void> verified;
+  if (verify == Verify::kReadback) {
+    verified = co_await verify_content(*session.client, target);
+  } else if (verify == Verify::kRemoteCommand) {
+    verified = co_await verify_by_command(*session.checksums, target);
+  }
+  co_return verified;
 }
 
 bool wants_sync(const Client& client, Fsync fsync) {
@@ -46,8 +66,9 @@ bool wants_sync(const Client& client, Fsync fsync) {
 }
 
 /// What fstat says while the file is still open spares a request that must wait for the others.
-Task<Result<void>> fill(Client& client, Handle handle, const Target& target, const Content& content,
-                        const TransferOptions& options) {
+Task<Result<void>> fill(Session& session, Handle handle, const Target& target,
+                        const Content& content, const TransferOptions& options) {
+  Client& client = *session.client;
   const auto attributes = co_await client.write_and_close(std::move(handle), target.size,
                                                           wants_sync(client, options.fsync),
                                                           content.read, content.on_acknowledged);
@@ -59,9 +80,7 @@ Task<Result<void>> fill(Client& client, Handle handle, const Target& target, con
   } else {
     verified = co_await verify_size(client, target);
   }
-  if (verified && options.verify == Verify::kReadback) {
-    verified = co_await verify_content(client, target);
-  }
+  if (verified) verified = co_await verify_bytes(session, target, options.verify);
   co_return verified;
 }
 
@@ -89,10 +108,10 @@ Task<Result<void>> rename_part(Client& client, const Target& target) {
   co_return renamed;
 }
 
-Task<Result<void>> verify_part(Client& client, const Target& target, Verify verify) {
+Task<Result<void>> verify_part(Session& session, const Target& target, Verify verify) {
   if (verify == Verify::kNone) co_return Result<void>();
-  auto verified = co_await verify_size(client, target);
-  if (verified && verify == Verify::kReadback) verified = co_await verify_content(client, target);
+  auto verified = co_await verify_size(*session.client, target);
+  if (verified) verified = co_await verify_bytes(session, target, verify);
   co_return verified;
 }
 
@@ -116,14 +135,15 @@ Task<Error> explain(Client& client, Error error, const Target& target) {
                        space->available_bytes, target.size);
 }
 
-Task<Result<void>> upload_part(Client& client, const Target& target, const Content& content,
+Task<Result<void>> upload_part(Session& session, const Target& target, const Content& content,
                                const TransferOptions& options) {
+  Client& client = *session.client;
   auto handle = co_await open_part(client, target, Existing::kTruncate);
   if (!handle) {
     const Error error = co_await explain(client, handle.error(), target);
     co_return error;
   }
-  auto outcome = co_await fill(client, std::move(*handle), target, content, options);
+  auto outcome = co_await fill(session, std::move(*handle), target, content, options);
   if (outcome) co_return outcome;
   // Asked before the part file goes: removing it makes room.
   const Error error = co_await explain(client, outcome.error(), target);

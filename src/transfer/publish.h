@@ -9,6 +9,7 @@
 #include "ferry/sftp/client.h"
 #include "ferry/sftp/task.h"
 #include "ferry/transfer/agent.h"
+#include "transfer/session.h"
 
 namespace ferry::transfer {
 
@@ -32,7 +33,7 @@ sftp::Task<Result<void>> sync_part(sftp::Client& client, const sftp::Handle& han
 sftp::Task<Result<void>> rename_part(sftp::Client& client, const Target& target);
 
 /// kFailed where the server's part file is not what the target wants, as far as VERIFY looks.
-sftp::Task<Result<void>> verify_part(sftp::Client& client, const Target& target, Verify verify);
+sftp::Task<Result<void>> verify_part(Session& session, const Target& target, Verify verify);
 
 /// True where an earlier rename, whose answer got lost, was done: the part file is gone and the
 /// final name has a file of the right size.
@@ -48,7 +49,7 @@ struct Content {
 
 /// Writes a part file from beginning to end, synced and verified as OPTIONS say. On an error it is
 /// removed again as far as the connection allows; kRemoteFull where the server has no space.
-sftp::Task<Result<void>> upload_part(sftp::Client& client, const Target& target,
-                                     const Content& content, const TransferOptions& options);
+sftp::Task<Result<void>> upload_part(Session& session, const Target& target, const Content& content,
+                                     const TransferOptions& options);
 
 }  // namespace ferry::transfer

@@ -62,9 +62,12 @@ Result<Session> open_session(const Destination& destination, const TransferOptio
   if (!client) return client.error();
   Session session{.client = std::move(*client),
                   .directories = nullptr,
+                  .checksums = nullptr,
                   .directory = std::move(known.directory),
                   .control_directory = std::move(known.control_directory)};
   session.directories = std::make_unique<RemoteDirectories>(*session.client);
+  session.checksums = std::make_unique<RemoteChecksums>(
+      *session.client, destination.connect, options.verify_command, options.limits.stall_timeout);
   return session;
 }
 

@@ -9,6 +9,7 @@
 #include "ferry/sftp/client.h"
 #include "ferry/transfer/agent.h"
 #include "ferry/transfer/bandwidth.h"
+#include "transfer/remote_checksums.h"
 #include "transfer/remote_directories.h"
 
 namespace ferry::transfer {
@@ -16,6 +17,7 @@ namespace ferry::transfer {
 struct Session {
   std::unique_ptr<sftp::Client> client;
   std::unique_ptr<RemoteDirectories> directories;
+  std::unique_ptr<RemoteChecksums> checksums;
   std::string directory;          // absolute, as the server spells it
   std::string control_directory;  // likewise
 };

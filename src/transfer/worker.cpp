@@ -101,7 +101,7 @@ sftp::Task<Result<void>> Worker::send_whole(Job& job) {
         return source->read(offset, buffer);
       },
       .on_acknowledged = [&](std::uint64_t, std::size_t size) { acknowledged(size); }};
-  auto outcome = co_await upload_part(*session_.client, target, content, context_.options);
+  auto outcome = co_await upload_part(session_, target, content, context_.options);
   if (outcome) outcome = source->verify();
   if (!outcome || context_.phase == Phase::kUpload) co_return outcome;
   co_return co_await rename(job, target);
@@ -149,7 +149,7 @@ sftp::Task<Result<void>> Worker::finish(Job& job) {
     if (!renamed) co_return renamed.error();
     if (*renamed) co_return Result<void>();
   }
-  const auto verified = co_await verify_part(*session_.client, target, context_.options.verify);
+  const auto verified = co_await verify_part(session_, target, context_.options.verify);
   if (!verified) co_return verified;
   if (!job.transformed) {  // what is in the spool was read from an unchanged source
     const auto source = SourceFile::open(job.landing_fd, job.path, job.source.identity);

@@ -7,13 +7,6 @@ using namespace ferry::sftp::testing;
 
 namespace {
 
-struct Libssh2 {
-  static constexpr Transport kTransport = Transport::kLibssh2;
-};
-struct OpenSsh {
-  static constexpr Transport kTransport = Transport::kOpenSsh;
-};
-
 template <typename T>
 Result<std::unique_ptr<Channel>> connect_by(ConnectOptions options, StopToken& stop) {
   options.transport = T::kTransport;
@@ -49,9 +42,6 @@ Error refused(const ConnectOptions& options, ErrorKind kind) {
 }
 
 }  // namespace
-
-TYPE_TO_STRING(Libssh2);
-TYPE_TO_STRING(OpenSsh);
 
 TEST_CASE_TEMPLATE("a key that the server does not know is refused", T, Libssh2, OpenSsh) {
   OpenSshServer server;

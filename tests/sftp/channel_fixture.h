@@ -15,6 +15,14 @@ namespace ferry::sftp::testing {
 
 using namespace std::chrono_literals;
 
+// For the cases that both transports share.
+struct Libssh2 {
+  static constexpr Transport kTransport = Transport::kLibssh2;
+};
+struct OpenSsh {
+  static constexpr Transport kTransport = Transport::kOpenSsh;
+};
+
 inline bool says(const Error& error, std::string_view words) {
   INFO(error.message);
   const bool found = error.message.find(words) != std::string::npos;
@@ -145,3 +153,6 @@ class ScriptServer {
 };
 
 }  // namespace ferry::sftp::testing
+
+TYPE_TO_STRING_AS("libssh2", ferry::sftp::testing::Libssh2);
+TYPE_TO_STRING_AS("openssh", ferry::sftp::testing::OpenSsh);

@@ -53,9 +53,15 @@ struct ConnectOptions {
   bool accept_new_host_key = false;  // add the key of a host that none of the files knows
 
   std::chrono::milliseconds timeout = std::chrono::seconds(15);  // for each step of the way
+
+  /// For the account's shell, to be run in place of the sftp subsystem. It gets no input; what it
+  /// writes is what the channel reads. The channel ends with kFailed when the command has ended by
+  /// itself; the message has its exit status and the last line of its stderr.
+  std::string command = {};
 };
 
-/// Connects, checks the host key, logs in, starts the sftp subsystem, by options.transport.
+/// Connects, checks the host key, logs in, starts the sftp subsystem or the command, by
+/// options.transport.
 /// Errors: kUnreachable (name, connection, time-out, dropped before the login: try again later),
 /// kRefused (host key unknown or changed, no way to log in, no sftp subsystem), kCancelled. The
 /// message says which, with the fingerprint where a host key is the matter, and what to do.

@@ -50,9 +50,10 @@ enum class Fsync : std::uint8_t { kWhereOffered, kNever };
 
 /// How a part file is held against what was to be sent, before it gets its final name.
 enum class Verify : std::uint8_t {
-  kNone,      // the server's word for each write
-  kSize,      // and the size that the server has
-  kReadback,  // and the checksum of what the server gives back: costs the line once more
+  kNone,           // the server's word for each write
+  kSize,           // and the size that the server has
+  kReadback,       // and the checksum of what the server gives back: costs the line once more
+  kRemoteCommand,  // or the SHA-256 that verify_command works out there: needs a shell
 };
 
 enum class BatchMode : std::uint8_t {
@@ -92,6 +93,9 @@ struct TransferOptions {
   Retries retries;
   Fsync fsync = Fsync::kWhereOffered;
   Verify verify = Verify::kSize;
+  /// For kRemoteCommand: the paths of part files are appended, and it writes a line for each, in
+  /// order, that begins with the SHA-256.
+  std::vector<std::string> verify_command = {"sha256sum"};
   BatchMode batch = BatchMode::kIndependent;
   /// Told of each abnormal source once its failure is recorded, also of those that merely changed
   /// or vanished. On the thread that called deliver.
