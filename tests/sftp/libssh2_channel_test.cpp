@@ -212,6 +212,31 @@ TEST_CASE("a refused password is not repeated in the message") {
   CHECK_FALSE(error.message.contains("s3cret"));
 }
 
+TEST_CASE("a password lets us in") {
+  if (!OpenSshServer::can_have_passwords()) {
+    MESSAGE("skipped: needs root, who may have a mount namespace");
+    return;
+  }
+  std::vector<std::string> config = {"PubkeyAuthentication no"};
+  SUBCASE("as a password") {
+    config.emplace_back("PasswordAuthentication yes");
+  }
+  SUBCASE("as the answer to a prompt") {
+    for (const char* line :
+         {"UsePAM yes", "KbdInteractiveAuthentication yes", "PasswordAuthentication no"}) {
+      config.emplace_back(line);
+    }
+  }
+  OpenSshServer server({.config = config, .accepts_password = true});
+  ConnectOptions options = server.connect_options();
+  options.password = kPassword;
+  check_speaks_sftp(*connected(options));
+  options.password += "!";
+  const Error error = refused(options, ErrorKind::kRefused);
+  CHECK(says(error, "(refused)"));
+  CHECK_FALSE(error.message.contains(kPassword));
+}
+
 TEST_CASE("a password that the server does not want is not sent") {
   OpenSshServer server({.config = {"PasswordAuthentication no"}});
   ConnectOptions options = server.connect_options();

@@ -12,8 +12,10 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -122,10 +124,19 @@ inline std::uint16_t unused_port() {
   return ntohs(address.sin_port);
 }
 
+/// What the account's password is in the eyes of a server with accepts_password.
+inline const std::string kPassword = "correct horse";
+inline const std::string kPasswordHash =  // crypt(5)
+    "$6$rounds=1000$ferrytest$."
+    "P6Gfl9rgNgjJEoFr9Sw5cKz3JjZ8eJdABeCEreuRCTdLmO6bHuI5BqY2Dr739cmZHJQX6AteqTWpcukR/rNH.";
+
 struct OpenSshServerOptions {
   std::vector<std::string> config = {};  // lines of sshd_config(5); they win over the fixture's
   std::vector<std::string> host_key_types = {"ed25519"};
   std::string sftp = "internal-sftp";  // or a program; empty: no such subsystem
+  /// Wants a mount namespace, where it has an /etc/shadow of its own: nothing else on the machine
+  /// sees it. Only where can_have_passwords().
+  bool accepts_password = false;
 };
 
 class OpenSshServer {
@@ -140,6 +151,17 @@ class OpenSshServer {
   OpenSshServer(const OpenSshServer&) = delete;
   OpenSshServer& operator=(const OpenSshServer&) = delete;
   ~OpenSshServer() { stop(); }
+
+  static bool can_have_passwords() {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const bool can = ::access("/etc/shadow", R_OK) == 0 && enter_mount_namespace();
+      ::_exit(can ? 0 : 1);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    return status == 0;
+  }
 
   std::string host() const { return "127.0.0.1"; }
   std::uint16_t port() const { return port_; }
@@ -239,6 +261,7 @@ class OpenSshServer {
 
  private:
   fs::path log_file() const { return folder_.path() / "sshd.log"; }
+  fs::path shadow_file() const { return folder_.path() / "shadow"; }
   fs::path config_file() const { return folder_.path() / "sshd_config"; }
   fs::path authorized_keys() const { return folder_.path() / "authorized_keys"; }
 
@@ -259,12 +282,32 @@ class OpenSshServer {
     if (!has_max_startups) config << "MaxStartups 100\n";
     if (!options_.sftp.empty()) config << "Subsystem sftp " << options_.sftp << '\n';
 
+    if (options_.accepts_password) write_shadow();
+
     std::ofstream known(known_hosts().native());
     for (const std::string& type : options_.host_key_types)
       known << known_hosts_line(host_key(type));
   }
 
+  /// The machine's, but for the account's password.
+  void write_shadow() const {
+    std::ifstream original("/etc/shadow");
+    std::ofstream shadow(shadow_file().native());
+    for (std::string line; std::getline(original, line);) {
+      if (line.starts_with(user() + ":"))
+        line = user() + ":" + kPasswordHash + ":19000:0:99999:7:::";
+      shadow << line << '\n';
+    }
+    fs::permissions(shadow_file(), fs::owner_read);
+  }
+
+  static bool enter_mount_namespace() {
+    return ::unshare(CLONE_NEWNS) == 0 &&
+           ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+  }
+
   void spawn() {
+    const std::string shadow = shadow_file().native();
     const std::string config = config_file().native();
     const UniqueFd output(
         ::open(log_file().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
@@ -274,6 +317,10 @@ class OpenSshServer {
     if (pid_ > 0) return;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves no server behind
     if (::getppid() != parent) ::_exit(127);
+    const bool is_ready = !options_.accepts_password ||
+                          (enter_mount_namespace() &&
+                           ::mount(shadow.c_str(), "/etc/shadow", nullptr, MS_BIND, nullptr) == 0);
+    if (!is_ready) ::_exit(127);
     const int nothing = ::open("/dev/null", O_RDWR);
     ::dup2(nothing, 0);
     ::dup2(nothing, 1);
