@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "transfer/agent_fixture.h"
+#include "transfer/journal.h"
+#include "transfer/remote_path.h"
 
 using namespace ferry;
 using namespace ferry::transfer;
@@ -308,6 +310,28 @@ TEST_CASE_FIXTURE(Fixture, "all or nothing") {
     fs::remove_all(remote("doubtful"));
     CHECK(run()->successful == 3);
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a file whose rename was asked for, and done, is not sent again") {
+  const std::string content = pattern(9'000'000);
+  const std::string id = land_and_register("a", content);
+  struct stat status{};
+  REQUIRE(::stat((landing / "a").c_str(), &status) == 0);
+  REQUIRE(make_directories(options.journals));
+  auto journal = Journal::open(options.journals, {.id = id,
+                                                  .destination = "b",
+                                                  .part_path = part_path(remote("a").string(), id),
+                                                  .source = identity_of(status),
+                                                  .checksum = sha256(content)});
+  REQUIRE(journal);
+  REQUIRE(journal->add({0, content.size()}));
+  REQUIRE(journal->add_publishing());
+  SUBCASE("it is there") {
+    REQUIRE(replace_file(remote("a"), content));
+  }
+  SUBCASE("a consumer has taken it") {}
+  CHECK(run()->successful == 1);
+  CHECK(recorder.bytes == 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "what a dead agent left of a file that was replaced is removed") {

@@ -144,3 +144,24 @@ TEST_CASE_FIXTURE(Fixture, "a command's connection that ends is no end of the ot
   CHECK(run()->successful == 1);
   CHECK(fs::exists(once));
 }
+
+TEST_CASE_FIXTURE(Fixture, "what may pass is tried again as often as was asked, the rest once") {
+  land_and_register("a", "1");
+  options.retries.limit = 2;
+  const std::string runs = (folder.path() / "runs").string();
+  const auto command = [&](const std::string& then) {
+    return std::vector<std::string>{"sh", "-c", "echo run >> " + runs + "; " + then, "sh"};
+  };
+  SUBCASE("a lost connection") {
+    options.verify_command = command("kill -9 $PPID; sleep 5");
+    REQUIRE(run());
+    CHECK(recorder.failed.at("a").kind == ErrorKind::kUnreachable);
+    CHECK(read_file(runs).value() == "run\nrun\nrun\n");
+  }
+  SUBCASE("a command that gives no checksum") {
+    options.verify_command = command("true");
+    REQUIRE(run());
+    CHECK(recorder.failed.at("a").kind == ErrorKind::kFailed);
+    CHECK(read_file(runs).value() == "run\n");
+  }
+}
