@@ -368,7 +368,9 @@ class OpenSshServer {
          entry.increment(ignored)) {
       const std::string name = entry->path().filename().native();
       if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-      const std::string status = slurp(entry->path() / "stat");
+      const auto read = read_file(entry->path() / "stat");
+      if (!read) continue;  // it has just ended
+      const std::string& status = *read;
       const std::size_t after_name = status.rfind(')');
       if (after_name == std::string::npos || status.size() < after_name + 5) continue;
       if (status[after_name + 2] == 'Z') continue;
