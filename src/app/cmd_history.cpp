@@ -62,6 +62,10 @@ Outcome<ExitStatus> run_history(const Invocation& invocation) {
     if (file.id == name || file.path == name) files.push_back(file);
   });
   if (!visited) return fail(visited.error(), Origin::kMetastore);
+  auto archived = (*store)->archived_files(name);
+  if (!archived) return fail(archived.error(), Origin::kMetastore);
+  files.insert(files.begin(), std::make_move_iterator(archived->begin()),
+               std::make_move_iterator(archived->end()));
   if (files.empty()) {
     return fail(make_error(ErrorKind::kNotFound, "the registry has no file '{}'", name));
   }

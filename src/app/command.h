@@ -67,6 +67,8 @@ Command history_command();
 Command import_command();
 Command verify_command();
 Command quarantine_command();
+Command retry_command();
+Command compact_command();
 Command config_command();
 Command completion_command();
 

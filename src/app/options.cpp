@@ -83,7 +83,8 @@ using Transfer = TransferSettings;
 using Route = RouteSettings;
 using Transform = TransformSettings;
 
-constexpr unsigned kWriters = kWatchBit | kTransferBit | kImportBit | kQuarantineBit;
+constexpr unsigned kWriters =
+    kWatchBit | kTransferBit | kImportBit | kQuarantineBit | kRetryBit | kCompactBit;
 constexpr unsigned kFlows = kTransferBit | kConfigBit;
 constexpr unsigned kDialers = kFlows | kVerifyBit;
 constexpr unsigned kFinders = kWatchBit | kConfigBit;

@@ -24,6 +24,8 @@ enum CommandBit : unsigned {
   kConfigBit = 1U << 6,
   kVerifyBit = 1U << 7,
   kQuarantineBit = 1U << 10,
+  kRetryBit = 1U << 8,
+  kCompactBit = 1U << 9,
   kCompletionBit = 1U << 15,
   kEveryCommand = ~0U,
 };

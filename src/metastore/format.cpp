@@ -36,7 +36,7 @@ bool is_file(const fs::path& path) {
 
 bool may_be_left_over(const Layout& layout, const fs::path& path) {
   return path == layout.lock() || path == layout.agents() || path == layout.batches() ||
-         path == layout.damaged() || path == layout.pending_marker() ||
+         path == layout.damaged() || path == layout.archive() || path == layout.pending_marker() ||
          path.filename().string().starts_with('.') || path.filename() == "lost+found";
 }
 

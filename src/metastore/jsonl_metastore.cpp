@@ -7,10 +7,10 @@
 #include <cerrno>
 #include <utility>
 
-#include "ferry/base/lock.h"
 #include "metastore/format.h"
 #include "metastore/path_rules.h"
 #include "metastore/registration.h"
+#include "metastore/staged_files.h"
 
 namespace ferry::metastore {
 namespace {
@@ -26,11 +26,6 @@ Result<void> check_path(const FileRecord& record) {
   const std::string_view problem = path_problem(record.path);
   if (problem.empty()) return {};
   return make_error(ErrorKind::kInvalid, "register '{}': the path {}", record.path, problem);
-}
-
-/// Whether LINE may speak of ID without being parsed: it has the text, or escapes that may hide it.
-bool may_mention(std::string_view line, std::string_view id) {
-  return line.find(id) != std::string_view::npos || line.find('\\') != std::string_view::npos;
 }
 
 std::string revision_of(const fs::path& table) {
@@ -53,6 +48,21 @@ TransferRecord in_progress_row(const ClaimRequest& request, const Claim& claim, 
   return row;
 }
 
+/// Attempt 0: as if it had never been tried.
+TransferRecord released_row(const std::string& id, const Delivery& failed, Timestamp now) {
+  TransferRecord row;
+  row.id = id;
+  row.status = TransferStatus::kFailed;
+  row.date = now;
+  row.destination = failed.destination;
+  row.attempt = 0;
+  row.error = TransferError{.kind = "released",
+                            .message = fmt::format("released after {} attempts; the last: {}",
+                                                   failed.attempt, failed.error_message),
+                            .retryable = true};
+  return row;
+}
+
 }  // namespace
 
 JsonlMetastore::JsonlMetastore(Layout layout, Options options, Access access)
@@ -64,40 +74,22 @@ JsonlMetastore::JsonlMetastore(Layout layout, Options options, Access access)
       view_(options_) {}
 
 Result<void> JsonlMetastore::open() {
-  if (access_ == Access::kWrite) return transact([]() -> Result<void> { return {}; });
+  if (access_ == Access::kWrite) return transact([this] { return compact_where_worthwhile(); });
   const std::scoped_lock guard(mutex_);
   return refresh();
 }
 
 // Transactions.
 
-template <typename Work>
-auto JsonlMetastore::transact(Work work) -> decltype(work()) {
-  if (access_ == Access::kRead) {
-    return make_error(ErrorKind::kDenied, "metastore {}: opened for reading only",
-                      layout_.directory.string());
-  }
-  const std::scoped_lock guard(mutex_);
-  const auto lock = FileLock::acquire(layout_.lock(), options_.lock_timeout);
-  if (!lock) return lock.error().with_context("metastore");
-  if (auto prepared = prepare(); !prepared) return prepared.error();
-  auto outcome = work();
-  if (!outcome) {
-    start_anew();
-    return outcome;
-  }
-  if (auto committed = commit(); !committed) {
-    start_anew();
-    return committed.error();
-  }
-  return outcome;
-}
-
 Result<void> JsonlMetastore::prepare() {
   const auto format = read_format(layout_);
   if (!format) return format.error();
   if (*format != Format::kOurs) {
     if (auto written = write_format(layout_); !written) return written;
+  }
+  if (auto finished = finish_staged_files(layout_.directory, layout_.compaction_note());
+      !finished) {
+    return finished;
   }
   if (auto read = refresh(); !read) return read;
   if (auto mended = registry_.mend_tail(is_file_row); !mended) return mended;
@@ -162,13 +154,17 @@ Result<void> JsonlMetastore::set_marker(bool wanted) {
 
 // Reading.
 
+/// Both tables as they belong together: a compaction replaces the registry first.
 Result<void> JsonlMetastore::refresh() {
-  const auto new_registry = registry_.follow();
-  if (!new_registry) return new_registry.error();
-  const auto new_transfers = transfers_.follow();
-  if (!new_transfers) return new_transfers.error();
-  if (*new_registry || *new_transfers) start_anew();
-  return read_tables();
+  do {
+    const auto new_registry = registry_.follow();
+    if (!new_registry) return new_registry.error();
+    const auto new_transfers = transfers_.follow();
+    if (!new_transfers) return new_transfers.error();
+    if (*new_registry || *new_transfers) start_anew();
+    if (auto read = read_tables(); !read) return read;
+  } while (registry_.is_replaced());
+  return {};
 }
 
 Result<void> JsonlMetastore::read_tables() {
@@ -223,25 +219,6 @@ Result<void> JsonlMetastore::visit(const FileVisitor& visitor) {
     visitor(file, deliveries);
   }
   return {};
-}
-
-Result<Metastore::History> JsonlMetastore::history(std::string_view id) {
-  History history;
-  const auto collect = [&](std::string_view name, auto parse, auto& rows) -> Result<void> {
-    JsonlTable table(std::string(name), layout_.table(name), layout_.damaged());
-    if (auto followed = table.follow(); !followed) return followed.error();
-    return table.read_new([&](std::string_view line, std::uint64_t) {
-      if (!may_mention(line, id)) return;
-      if (auto row = parse(line); row && row->id == id) rows.push_back(*std::move(row));
-    });
-  };
-  if (auto read = collect(kRegistryTable, parse_file_record, history.file); !read) {
-    return read.error();
-  }
-  if (auto read = collect(kTransferTable, parse_transfer_record, history.transfers); !read) {
-    return read.error();
-  }
-  return history;
 }
 
 std::string JsonlMetastore::revision() {
@@ -388,6 +365,28 @@ void JsonlMetastore::claim_one(const ClaimRequest& request, const std::string& i
   claim.attempt = delivery == nullptr ? 1 : delivery->attempt + 1;
   enter(in_progress_row(request, claim, now()));
   claims.push_back(std::move(claim));
+}
+
+Result<std::vector<Release>> JsonlMetastore::release(std::span<const std::string> ids,
+                                                     std::string_view destination) {
+  return transact([&]() -> Result<std::vector<Release>> {
+    Liveness liveness(layout_.agents());
+    std::vector<Release> released;
+    std::vector<Delivery> deliveries;
+    for (const std::string& id : ids) {
+      const auto index = view_.find(id);
+      if (!index) continue;
+      copy_deliveries(*index, liveness, deliveries);
+      const FileRecord file = view_.record(*index);
+      for (const Delivery& delivery : deliveries) {
+        if (!destination.empty() && delivery.destination != destination) continue;
+        if (standing_of(file, &delivery) != Standing::kFailed) continue;
+        enter(released_row(id, delivery, now()));
+        released.push_back({id, std::string(delivery.destination)});
+      }
+    }
+    return released;
+  });
 }
 
 Result<void> JsonlMetastore::append_transfers(std::span<const TransferRecord> rows) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "ferry/base/lock.h"
 #include "ferry/metastore/metastore.h"
 #include "metastore/agents.h"
 #include "metastore/damage_log.h"
@@ -34,9 +35,13 @@ class JsonlMetastore : public Metastore {
   Result<std::size_t> import_files(std::vector<FileRecord> rows) override;
   Result<std::unique_ptr<AgentPresence>> join() override;
   Result<std::vector<Claim>> claim(const ClaimRequest& request) override;
+  Result<std::vector<Release>> release(std::span<const std::string> ids,
+                                       std::string_view destination) override;
   Result<void> append_transfers(std::span<const TransferRecord> rows) override;
   Result<void> visit(const FileVisitor& visitor) override;
   Result<History> history(std::string_view id) override;
+  Result<std::vector<FileRecord>> archived_files(std::string_view id_or_path) override;
+  Result<Compaction> compact(Timestamp since) override;
   std::string revision() override;
   Result<bool> is_pending() override;
   std::vector<Damage> damages() override;
@@ -59,6 +64,9 @@ class JsonlMetastore : public Metastore {
   Result<void> write_groups();
   void start_anew();
 
+  Result<Compaction> compact_locked(Timestamp since);
+  Result<void> compact_where_worthwhile();
+
   Result<void> refresh();
   Result<void> read_tables();
   Result<void> set_marker(bool wanted);
@@ -79,5 +87,27 @@ class JsonlMetastore : public Metastore {
   Group registry_group_;
   Group transfer_group_;
 };
+
+template <typename Work>
+auto JsonlMetastore::transact(Work work) -> decltype(work()) {
+  if (access_ == Access::kRead) {
+    return make_error(ErrorKind::kDenied, "metastore {}: opened for reading only",
+                      layout_.directory.string());
+  }
+  const std::scoped_lock guard(mutex_);
+  const auto lock = FileLock::acquire(layout_.lock(), options_.lock_timeout);
+  if (!lock) return lock.error().with_context("metastore");
+  if (auto prepared = prepare(); !prepared) return prepared.error();
+  auto outcome = work();
+  if (!outcome) {
+    start_anew();
+    return outcome;
+  }
+  if (auto committed = commit(); !committed) {
+    start_anew();
+    return committed.error();
+  }
+  return outcome;
+}
 
 }  // namespace ferry::metastore

@@ -86,6 +86,12 @@ Result<bool> JsonlTable::follow() {
   return replaced;
 }
 
+bool JsonlTable::is_replaced() const {
+  struct stat status{};
+  if (!fd_ || ::stat(path_.c_str(), &status) != 0) return false;
+  return status.st_dev != file_.device || status.st_ino != file_.inode;
+}
+
 Result<void> JsonlTable::read_new(const LineReader& reader) {
   if (!fd_) return {};
   const auto size = file_size();

@@ -27,6 +27,12 @@ class JsonlTable {
   /// that was cut or rewritten: what was read from it is void and reading starts anew.
   Result<bool> follow();
 
+  /// True where the path names another file by now than follow() found.
+  bool is_replaced() const;
+
+  /// Lines that were given or appended so far.
+  std::uint64_t lines() const { return lines_; }
+
   /// A line without its '\n', and its number, counted from 1.
   using LineReader = std::function<void(std::string_view line, std::uint64_t number)>;
   /// Gives READER the whole lines that were not given yet.

@@ -33,8 +33,8 @@ Standing standing_of(const FileRecord& file, const Delivery* delivery) {
   // Nobody will try again to deliver a file that is not ready, so that an earlier failure is over.
   if (file.state == FileState::kSuperseded) return Standing::kSuperseded;
   if (file.state == FileState::kMissing) return Standing::kMissing;
-  return delivery != nullptr && delivery->status == kFailed ? Standing::kFailed
-                                                            : Standing::kPending;
+  const bool failed = delivery != nullptr && delivery->status == kFailed;
+  return failed && delivery->attempt > 0 ? Standing::kFailed : Standing::kPending;
 }
 
 bool is_deliverable(const FileRecord& file, const Delivery* delivery, std::int64_t max_attempts) {

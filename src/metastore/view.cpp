@@ -141,6 +141,27 @@ void View::apply(const TransferRecord& row) {
   if (index) count_open(files_[*index]);
 }
 
+std::optional<View::DeliveryNumber> View::delivery_number(const std::string& id,
+                                                          std::string_view destination) const {
+  const auto symbol = symbols_.find(destination);
+  if (!symbol) return std::nullopt;
+  std::uint32_t link = kNone;
+  if (const auto index = find(id)) {
+    link = files_[*index].first_delivery;
+  } else if (const auto early = early_deliveries_.find(id); early != early_deliveries_.end()) {
+    link = early->second;
+  }
+  while (link != kNone && deliveries_[link].destination != *symbol) link = deliveries_[link].next;
+  if (link == kNone) return std::nullopt;
+  return link;
+}
+
+void View::copy_delivery_numbers(Index index, std::vector<DeliveryNumber>& numbers) const {
+  for (auto link = files_[index].first_delivery; link != kNone; link = deliveries_[link].next) {
+    numbers.push_back(link);
+  }
+}
+
 View::DeliveryRow& View::delivery_row(std::uint32_t& first, Symbol destination) {
   std::uint32_t* link = &first;
   while (*link != kNone) {

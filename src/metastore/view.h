@@ -42,6 +42,16 @@ class View {
   void copy_record(Index index, FileRecord& record) const;
   FileRecord record(Index index) const;
 
+  Timestamp updated_date(Index index) const { return files_[index].updated_date; }
+
+  /// Pairs of a file and a destination, numbered in the order in which the logs named them first.
+  using DeliveryNumber = std::uint32_t;
+  std::size_t delivery_count() const { return deliveries_.size(); }
+  std::optional<DeliveryNumber> delivery_number(const std::string& id,
+                                                std::string_view destination) const;
+  /// Appends those of one file.
+  void copy_delivery_numbers(Index index, std::vector<DeliveryNumber>& numbers) const;
+
   /// Appends the file's deliveries, oldest destination first; claim_alive is left false.
   void copy_deliveries(Index index, std::vector<Delivery>& deliveries) const;
 

@@ -36,7 +36,7 @@ StalePart make_stale_part(const metastore::FileRecord& file, const metastore::De
   stale.row.destination = delivery.destination;
   stale.row.attempt = delivery.attempt;
   stale.row.error = metastore::TransferError{
-      .kind = std::string(kAbandoned),
+      .kind = std::string(metastore::kAbandoned),
       .message = fmt::format("the file is {}: what there was of it at the destination was removed",
                              to_string(file.state)),
       .retryable = false};
@@ -54,7 +54,7 @@ bool leaves_stale_part(const metastore::FileRecord& file, const metastore::Deliv
   if (file.state == metastore::FileState::kReady) return false;
   if (delivery.status == TransferStatus::kSuccessful) return false;
   if (delivery.status == TransferStatus::kInProgress) return !delivery.claim_alive;
-  return delivery.error_kind != kAbandoned;
+  return delivery.error_kind != metastore::kAbandoned;
 }
 
 Result<void> remove_stale_parts(metastore::Metastore& metastore, const RunContext& context,

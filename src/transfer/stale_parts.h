@@ -13,9 +13,6 @@
 
 namespace ferry::transfer {
 
-/// What transfer_logs says of a delivery that was given up, as the error's kind.
-constexpr std::string_view kAbandoned = "abandoned";
-
 /// Pure: true where DELIVERY may have left a part file of FILE that no run will go on from.
 bool leaves_stale_part(const metastore::FileRecord& file, const metastore::Delivery& delivery);
 

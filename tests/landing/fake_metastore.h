@@ -91,6 +91,14 @@ class FakeMetastore final : public metastore::Metastore {
   Result<std::vector<metastore::Claim>> claim(const metastore::ClaimRequest&) override {
     return unused();
   }
+  Result<std::vector<metastore::Release>> release(std::span<const std::string>,
+                                                  std::string_view) override {
+    return unused();
+  }
+  Result<std::vector<metastore::FileRecord>> archived_files(std::string_view) override {
+    return unused();
+  }
+  Result<Compaction> compact(Timestamp) override { return unused(); }
   Result<void> append_transfers(std::span<const metastore::TransferRecord>) override {
     return unused();
   }

@@ -63,6 +63,14 @@ class ObservedMetastore final : public metastore::Metastore {
   Result<void> append_transfers(std::span<const metastore::TransferRecord> rows) override {
     return inner_->append_transfers(rows);
   }
+  Result<std::vector<metastore::Release>> release(std::span<const std::string> ids,
+                                                  std::string_view destination) override {
+    return inner_->release(ids, destination);
+  }
+  Result<std::vector<FileRecord>> archived_files(std::string_view id_or_path) override {
+    return inner_->archived_files(id_or_path);
+  }
+  Result<Compaction> compact(Timestamp since) override { return inner_->compact(since); }
   Result<History> history(std::string_view id) override { return inner_->history(id); }
   std::string revision() override { return inner_->revision(); }
   Result<bool> is_pending() override { return inner_->is_pending(); }

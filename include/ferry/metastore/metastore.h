@@ -66,7 +66,7 @@ enum class Standing : std::uint8_t {
   kSuccessful,
   kInProgress,  // claimed by an agent that is alive
   kFailed,      // may be tried again until max_attempts
-  kPending,     // ready; never tried, or its agent died
+  kPending,     // ready; never tried, released after a failure, or its agent died
   kSuperseded,  // replaced by a newer version before it was delivered
   kMissing,     // gone from the landing area before it was delivered
   kUnrouted,    // ready, but no destination wants it
@@ -84,6 +84,18 @@ inline constexpr std::int64_t kAskedFor = std::numeric_limits<std::int64_t>::max
 /// with attempts left. What failed as abnormal is taken again when the registry has something newer
 /// to say of it, or when it is asked for.
 bool is_deliverable(const FileRecord& file, const Delivery* delivery, std::int64_t max_attempts);
+
+/// A failed delivery that got its attempts back.
+struct Release {
+  std::string id;
+  std::string destination;
+};
+
+/// The error kind of a failed delivery that was given up: nothing of it is left at the destination.
+inline constexpr std::string_view kAbandoned = "abandoned";
+
+/// For how long settled files stay in the tables where nobody says otherwise.
+inline constexpr std::chrono::hours kKeepSettled{30 * 24};
 
 /// What became of one file given to register_files.
 struct Registration {
@@ -168,6 +180,11 @@ class Metastore {
   /// rows: two agents never hold the same file for a destination. One transaction.
   virtual Result<std::vector<Claim>> claim(const ClaimRequest& request) = 0;
 
+  /// Gives failed deliveries of these files to DESTINATION (empty: to any) all their attempts back:
+  /// they are pending again. Other ids are left alone. One transaction.
+  virtual Result<std::vector<Release>> release(std::span<const std::string> ids,
+                                               std::string_view destination) = 0;
+
   /// Appends rows as one group: one write, one sync.
   virtual Result<void> append_transfers(std::span<const TransferRecord> rows) = 0;
 
@@ -178,7 +195,7 @@ class Metastore {
   /// call the metastore and must not keep the views that it is shown.
   virtual Result<void> visit(const FileVisitor& visitor) = 0;
 
-  /// All rows of both tables for one file, oldest first.
+  /// All rows of both tables for one file, oldest first, archived ones included.
   struct History {
     std::vector<FileRecord> file;
     std::vector<TransferRecord> transfers;
@@ -190,6 +207,23 @@ class Metastore {
 
   /// True while an agent may have something to deliver: what the `pending` marker says.
   virtual Result<bool> is_pending() = 0;
+
+  /// Files of this id or path that compactions took out of the registry, oldest first.
+  virtual Result<std::vector<FileRecord>> archived_files(std::string_view id_or_path) = 0;
+
+  // Looking after it.
+
+  struct Compaction {
+    std::uint64_t rows_before = 0;  // of both tables
+    std::uint64_t rows_after = 0;
+    std::uint64_t bytes_before = 0;
+    std::uint64_t bytes_after = 0;
+  };
+  /// Moves rows that nobody needs from the tables to the archive: those that later rows replaced,
+  /// and files that have been settled since before SINCE. Settled is what no path's current version
+  /// in a landing area is, nobody will deliver, and nobody has to decide about. A crash loses
+  /// nothing; whoever works on the metastore meanwhile goes on.
+  virtual Result<Compaction> compact(Timestamp since) = 0;
 
   /// Rows that could not be read so far.
   struct Damage {

@@ -49,7 +49,7 @@ struct TransferRecord {
   std::string destination;
   std::string batch_id;
   std::string agent;
-  std::int64_t attempt = 1;  // counts from 1
+  std::int64_t attempt = 1;  // counts from 1; 0 with kFailed: released, see Metastore::release
   std::int64_t bytes = 0;    // as sent
   std::int64_t duration_ms = 0;
   std::string remote_path;
