@@ -69,6 +69,7 @@ Command verify_command();
 Command quarantine_command();
 Command retry_command();
 Command compact_command();
+Command doctor_command();
 Command config_command();
 Command completion_command();
 

@@ -84,9 +84,9 @@ using Route = RouteSettings;
 using Transform = TransformSettings;
 
 constexpr unsigned kWriters =
-    kWatchBit | kTransferBit | kImportBit | kQuarantineBit | kRetryBit | kCompactBit;
+    kWatchBit | kTransferBit | kImportBit | kQuarantineBit | kRetryBit | kCompactBit | kDoctorBit;
 constexpr unsigned kFlows = kTransferBit | kConfigBit;
-constexpr unsigned kDialers = kFlows | kVerifyBit;
+constexpr unsigned kDialers = kFlows | kVerifyBit | kDoctorBit;
 constexpr unsigned kFinders = kWatchBit | kConfigBit;
 constexpr unsigned kFileOnly = 0;
 constexpr Traits kRepeatable{.repeatable = true};
@@ -111,7 +111,7 @@ std::vector<Option> make_options() {
         "how log lines look: text, or json (an object a line)", kEveryCommand),
     option<&Landing::path>(kLanding, "path", "landing", "DIR",
         "a landing area: a directory, or the name of a configured one",
-        kWatchBit | kFlows | kVerifyBit | kQuarantineBit, selects("the directory")),
+        kWatchBit | kFlows | kVerifyBit | kQuarantineBit | kDoctorBit, selects("the directory")),
     option<&Landing::ignore>(kLanding, "ignore", "ignore", "GLOB",
         "never register files whose name or relative path matches, such as '*.bak'", kFinders, kRepeatable),
     option<&Landing::settle>(kLanding, "settle", "settle", "TIME",

@@ -26,6 +26,7 @@ enum CommandBit : unsigned {
   kQuarantineBit = 1U << 10,
   kRetryBit = 1U << 8,
   kCompactBit = 1U << 9,
+  kDoctorBit = 1U << 10,
   kCompletionBit = 1U << 15,
   kEveryCommand = ~0U,
 };

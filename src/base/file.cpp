@@ -4,6 +4,7 @@
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <boost/filesystem/operations.hpp>
 #include <cerrno>
 #include <cstdio>
@@ -101,9 +102,11 @@ Result<std::string> read_file(const fs::path& path) {
   if (!fd) return fd.error();
   const auto status = stat_fd(fd->get(), path);
   if (!status) return status.error();
-  // Files such as those in /proc say 0 and have content all the same: read until the end.
+  // Files such as those in /proc say 0 and have content all the same: read until the end. Some of
+  // them give it in one piece or not at all.
+  constexpr std::size_t kOnePiece = 4096;
   std::string content;
-  std::size_t wanted = static_cast<std::size_t>(status->st_size) + 1;
+  std::size_t wanted = std::max(static_cast<std::size_t>(status->st_size) + 1, kOnePiece);
   for (;;) {
     const std::size_t before = content.size();
     content.resize(before + wanted);

@@ -1,0 +1,20 @@
+// What a landing area is like, for those who look for trouble before it comes.
+#pragma once
+
+#include <cstdint>
+
+#include "ferry/base/file.h"
+#include "ferry/base/result.h"
+
+namespace ferry::landing {
+
+/// On a file system whose other clients' changes cause no events here (NFS, SMB, FUSE …).
+Result<bool> is_on_network(const fs::path& path);
+
+/// How many directories a watcher watches in this area, itself included.
+Result<std::uint64_t> count_directories(const fs::path& area);
+
+/// How many directories inotify(7) lets this user watch (max_user_watches).
+Result<std::uint64_t> watch_limit();
+
+}  // namespace ferry::landing

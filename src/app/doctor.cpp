@@ -1,0 +1,240 @@
+#include "app/doctor.h"
+
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/filesystem/operations.hpp>
+
+#include "app/config_file.h"
+#include "app/setup.h"
+#include "app/standings.h"
+#include "app/units.h"
+#include "ferry/base/lock.h"
+#include "ferry/landing/area_facts.h"
+
+namespace ferry::app {
+namespace {
+
+/// The tables, journals and spool want some.
+constexpr std::uint64_t kLowSpace = 256 << 20;
+
+struct Backlog {
+  std::uint64_t bytes = 0;
+  std::uint64_t failed_for_good = 0;
+};
+
+Result<Backlog> backlog_of(metastore::Metastore& store, const Settings& settings,
+                           const std::optional<std::string>& destination) {
+  const std::int64_t max_attempts = settings.transfer.max_attempts.value;
+  Backlog backlog;
+  auto visited =
+      visit_standings(store, standing_query(settings, destination), [&](const StandingRow& row) {
+        using enum metastore::Standing;
+        if (row.standing != kPending && row.standing != kFailed) return;
+        if (!metastore::is_deliverable(row.file, row.delivery, max_attempts)) {
+          ++backlog.failed_for_good;
+        } else if (row.file.identity) {
+          backlog.bytes += row.file.identity->size;
+        }
+      });
+  if (!visited) return visited.error();
+  return backlog;
+}
+
+bool may(const fs::path& path, int mode) {
+  return ::access(path.c_str(), mode) == 0;
+}
+
+}  // namespace
+
+void Examination::well(std::string check, std::string message) {
+  diagnoses_.push_back({subject_, std::move(check), Health::kWell, std::move(message), {}});
+}
+void Examination::note(std::string check, std::string message, std::string cure) {
+  diagnoses_.push_back(
+      {subject_, std::move(check), Health::kNote, std::move(message), std::move(cure)});
+}
+void Examination::trouble(std::string check, std::string message, std::string cure,
+                          ExitStatus status) {
+  diagnoses_.push_back(
+      {subject_, std::move(check), Health::kTrouble, std::move(message), std::move(cure), status});
+}
+
+bool Examination::is_well() const {
+  return std::ranges::none_of(
+      diagnoses_, [](const Diagnosis& diagnosis) { return diagnosis.health == Health::kTrouble; });
+}
+
+ExitStatus Examination::status() const {
+  ExitStatus status = ExitStatus::kDone;
+  for (const Diagnosis& diagnosis : diagnoses_) status = worse_of(status, diagnosis.status);
+  return status;
+}
+
+void Examination::configuration(const fs::path& file) {
+  subject_ = "configuration";
+  if (file.empty()) return note("file", "there is none: the command line says everything");
+  const auto text = read_file(file);
+  if (!text) {
+    return trouble("file", text.error().message, "name another one with --config or FERRY_CONFIG",
+                   ExitStatus::kUsage);
+  }
+  const Configuration loaded = parse_configuration(*text, file.parent_path());
+  for (const Problem& problem : loaded.problems) {
+    trouble("file", to_string(problem, file), "", ExitStatus::kUsage);
+  }
+  if (loaded.problems.empty()) well("file", file.string() + " has no mistakes");
+}
+
+void Examination::metastore(const Settings& settings) {
+  const fs::path& directory = settings.general.metastore;
+  subject_ = fmt::format("metastore {}", directory.string());
+  boost::system::error_code ignored;
+  if (!directory.empty() && !fs::exists(directory, ignored)) {
+    return note("format", "it is not there yet: the first 'ferry watch' makes it");
+  }
+  metastore_rows(settings);
+  if (!directory.empty()) metastore_directory(settings);
+}
+
+void Examination::metastore_rows(const Settings& settings) {
+  auto store = open_store(settings, Access::kRead);
+  if (!store) {
+    if (store.error().error.kind == ErrorKind::kNotFound) {
+      return note("format", "it is empty: the first 'ferry watch' fills it");
+    }
+    return trouble("format", store.error().error.message, "", exit_status_for(store.error()));
+  }
+  well("format", "it can be read");
+  const auto damages = (*store)->damages();
+  if (!damages.empty()) {
+    const auto& first = damages.front();
+    trouble("damage",
+            fmt::format("{} rows cannot be read; the first is {}.jsonl, line {}: {}",
+                        damages.size(), first.table, first.line, first.reason),
+            "mend or remove these lines while nothing else uses the metastore",
+            ExitStatus::kMetastore);
+  } else {
+    well("damage", "every row can be read");
+  }
+  const auto backlog = backlog_of(**store, settings, std::nullopt);
+  if (backlog && backlog->failed_for_good > 0) {
+    note("failed files",
+         fmt::format("{} deliveries failed and are not tried again", backlog->failed_for_good),
+         "'ferry list --status failed' says why; 'ferry retry --failed' releases them");
+  }
+}
+
+void Examination::metastore_directory(const Settings& settings) {
+  const fs::path& directory = settings.general.metastore;
+  if (!may(directory, W_OK | X_OK)) {
+    trouble("permissions", "we may not write there",
+            "let the user that runs ferry own the directory", ExitStatus::kMetastore);
+  } else if (auto lock = FileLock::acquire(directory / "lock", settings.general.lock_timeout);
+             !lock) {
+    trouble("lock", lock.error().message,
+            fmt::format("'fuser -v {}' names who holds it", (directory / "lock").string()),
+            ExitStatus::kMetastore);
+  } else {
+    well("lock", "it can be had");
+  }
+  struct statvfs space{};
+  if (::statvfs(directory.c_str(), &space) == 0) {
+    const std::uint64_t free = std::uint64_t{space.f_bavail} * space.f_frsize;
+    const std::string message = human_size(static_cast<double>(free)) + " are free";
+    if (free < kLowSpace) {
+      trouble("space", message, "make room: ferry writes down what it does before it does it",
+              ExitStatus::kMetastore);
+    } else {
+      well("space", message);
+    }
+  }
+  if (const auto network = landing::is_on_network(directory); network && *network) {
+    trouble("file system", "it is a network file system: locks and syncs may not hold",
+            "put the metastore on a local disk", ExitStatus::kMetastore);
+  }
+}
+
+void Examination::landing_areas(const Settings& settings) {
+  subject_ = "landing areas";
+  if (settings.landings.empty()) {
+    return note("configuration", "there is none: nothing is watched or delivered here");
+  }
+  if (const auto checked = check_landings(settings); !checked) {
+    trouble("configuration", checked.error().message, "", ExitStatus::kUsage);
+  }
+  for (const LandingSettings& landing : settings.landings) landing_area(landing);
+}
+
+void Examination::landing_area(const LandingSettings& landing) {
+  subject_ = fmt::format("landing area {}", landing.path.string());
+  const auto network = landing::is_on_network(landing.path);
+  if (!network) {
+    return trouble("directory", network.error().message,
+                   "make it, or mend the path or the directory's mode", ExitStatus::kUsage);
+  }
+  if (!may(landing.path, R_OK | X_OK)) {
+    return trouble("permissions", "we may not read it", "let the user that runs ferry read it",
+                   ExitStatus::kSomeFailed);
+  }
+  if (may(landing.path, W_OK)) {
+    well("permissions", "we may read and write it");
+  } else {
+    note("permissions",
+         "we may read it, but not write: abnormal files cannot be moved aside, and "
+         "uploads have no place");
+  }
+  if (*network) {
+    note("events", "it is a network file system: it is looked through every poll_interval");
+  }
+  const auto directories = landing::count_directories(landing.path);
+  if (!directories) {
+    return trouble("directories", directories.error().message,
+                   "let the user that runs ferry read all of it", ExitStatus::kSomeFailed);
+  }
+  const auto limit = landing::watch_limit();
+  if (*network || !limit) return;
+  const std::string message =
+      fmt::format("{} directories, and inotify lets us watch {}", *directories, *limit);
+  if (*directories > *limit / 10 * 9) {
+    trouble("inotify", message,
+            "raise it: sysctl fs.inotify.max_user_watches, and a file in /etc/sysctl.d",
+            ExitStatus::kSomeFailed);
+  } else {
+    well("inotify", message);
+  }
+}
+
+void Examination::destinations(const Settings& settings) {
+  subject_ = "destinations";
+  if (settings.destinations.empty()) note("configuration", "there is none");
+  for (const DestinationSettings& one : settings.destinations) {
+    if (stop_.stop_requested()) return;
+    destination(one, settings);
+  }
+}
+
+void Examination::destination(const DestinationSettings& destination, const Settings& settings) {
+  subject_ = fmt::format("destination {}", destination.name);
+  const auto resolved = resolve_destination(destination, settings.transfer);
+  if (!resolved) return trouble("configuration", resolved.error().message, "", ExitStatus::kUsage);
+  std::uint64_t waiting = 0;
+  if (auto store = open_store(settings, Access::kRead)) {
+    const auto backlog = backlog_of(**store, settings, destination.name);
+    if (backlog) waiting = backlog->bytes;
+  }
+  transfer::Limits limits;
+  limits.window_bytes = settings.transfer.window.value;
+  limits.stall_timeout = settings.transfer.stall_timeout;
+  for (transfer::ProbeStep& step : transfer::probe_destination(*resolved, limits, waiting, stop_)) {
+    const bool is_trouble = step.health == Health::kTrouble;
+    const ExitStatus status =
+        is_trouble ? exit_status_for({Origin::kDestination, {step.kind, step.message}})
+                   : ExitStatus::kDone;
+    diagnoses_.push_back({subject_, std::move(step.name), step.health, std::move(step.message),
+                          std::move(step.cure), status});
+  }
+}
+
+}  // namespace ferry::app

@@ -1,0 +1,52 @@
+// What `ferry doctor` looks at.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/command.h"
+#include "app/settings.h"
+#include "ferry/transfer/probe.h"
+
+namespace ferry::app {
+
+using transfer::Health;
+
+struct Diagnosis {
+  std::string subject;  // "metastore /var/lib/ferry", "destination b", …
+  std::string check;    // "lock", "space", …
+  Health health = Health::kWell;
+  std::string message;
+  std::string cure;                       // what to do; may be empty
+  ExitStatus status = ExitStatus::kDone;  // with kTrouble: of the command
+};
+
+class Examination {
+ public:
+  explicit Examination(StopToken& stop) : stop_(stop) {}
+
+  void configuration(const fs::path& file);
+  void metastore(const Settings& settings);
+  void landing_areas(const Settings& settings);
+  void destinations(const Settings& settings);
+
+  const std::vector<Diagnosis>& diagnoses() const { return diagnoses_; }
+  bool is_well() const;
+  ExitStatus status() const;
+
+ private:
+  void well(std::string check, std::string message);
+  void note(std::string check, std::string message, std::string cure = {});
+  void trouble(std::string check, std::string message, std::string cure, ExitStatus status);
+
+  void metastore_rows(const Settings& settings);
+  void metastore_directory(const Settings& settings);
+  void landing_area(const LandingSettings& landing);
+  void destination(const DestinationSettings& destination, const Settings& settings);
+
+  StopToken& stop_;
+  std::string subject_;
+  std::vector<Diagnosis> diagnoses_;
+};
+
+}  // namespace ferry::app

@@ -1,0 +1,163 @@
+"""ferry doctor: finds what is wrong before a delivery does, says what to mend, leaves no trace."""
+
+import os
+import shutil
+import socket
+
+import pytest
+
+from ferry_harness import make_files, make_key, run_ferry
+
+
+@pytest.fixture
+def doctor(folder, landing, metastore, server):
+    """With a configuration file whose lines a test may replace."""
+    lines = {
+        "metastore": f'metastore = "{metastore}"', "in": f'[landing.in]\npath = "{landing}"',
+        "b": "[destination.b]", "url": f'url = "{server.url()}"',
+        "identity": f'identity = "{server.identity}"', "agent": "use_agent = false",
+        "known_hosts": f'known_hosts = "{server.known_hosts}"'}
+
+    def run(*options, **replaced):
+        config = folder / "ferry.toml"
+        config.write_text("\n".join({**lines, **replaced}.values()) + "\n")
+        return run_ferry("doctor", "--json", "--config", config, *options)
+
+    return run
+
+
+def troubles(ended):
+    return [(finding["subject"].split()[0], finding["check"]) for finding in ended.json["findings"]
+            if finding["health"] == "trouble"]
+
+
+def the_trouble(ended):
+    (found,) = [finding for finding in ended.json["findings"] if finding["health"] == "trouble"]
+    return found
+
+
+def checks(ended, health="well"):
+    return {(finding["subject"].split()[0], finding["check"])
+            for finding in ended.json["findings"] if finding["health"] == health}
+
+
+def test_all_is_well_and_nothing_is_left(doctor, server, landing, register):
+    make_files(landing, 3, 10)
+    register()
+    ended = doctor()
+    assert ended.code == 0, ended.stdout
+    assert ended.json["ok"]
+    assert checks(ended) >= {
+        ("configuration", "file"), ("metastore", "format"), ("metastore", "damage"),
+        ("metastore", "lock"), ("metastore", "space"), ("landing", "permissions"),
+        ("destination", "resolve"), ("destination", "connect"), ("destination", "limits"),
+        ("destination", "posix-rename"), ("destination", "fsync"), ("destination", "clock"),
+        ("destination", "directory"), ("destination", "space")}
+    assert list(server.root.iterdir()) == []
+
+
+def test_text_says_what_to_mend(folder, landing, metastore, server, ferry):
+    server.stop()
+    ended = ferry("doctor", "--landing", landing, "--metastore", metastore, *server.options())
+    assert ended.code == 3
+    assert "trouble  connect: " in ended.stdout
+    assert "mend: see that the server runs" in ended.stdout
+    assert ended.stdout.endswith("not all is well\n")
+
+
+def test_a_mistake_in_the_configuration(doctor):
+    ended = doctor(b="[destination.b]\nconections = 3")
+    assert ended.code == 2
+    assert "connections" in the_trouble(ended)["message"]
+
+
+def test_no_landing_area_there(doctor, folder):
+    ended = doctor(**{"in": f'[landing.in]\npath = "{folder}/nowhere"'})
+    assert ended.code == 2
+    assert ("landing", "directory") in troubles(ended)
+
+
+def test_a_damaged_row(doctor, metastore, landing, register):
+    make_files(landing, 1, 10)
+    register()
+    with open(metastore / "file_registry.jsonl", "a") as table:
+        table.write("{\n")
+    ended = doctor()
+    assert ended.code == 4
+    assert "file_registry.jsonl, line 2" in the_trouble(ended)["message"]
+
+
+def test_a_newer_format(doctor, metastore):
+    metastore.mkdir()
+    (metastore / "metastore.json").write_text('{"format_version":99}')
+    ended = doctor()
+    assert ended.code == 4
+    assert ("metastore", "format") in troubles(ended)
+
+
+def test_no_such_host(doctor):
+    ended = doctor(url='url = "sftp://ferry-test.invalid/x"')
+    assert (ended.code, troubles(ended)) == (3, [("destination", "resolve")])
+
+
+def test_nobody_listens(doctor):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        ended = doctor(url=f'url = "sftp://127.0.0.1:{probe.getsockname()[1]}/x"')
+    assert (ended.code, troubles(ended)) == (3, [("destination", "connect")])
+
+
+def test_a_wrong_host_key(doctor, server, folder):
+    make_key(folder / "other_key")
+    key = (folder / "other_key.pub").read_text().split()
+    server.known_hosts.write_text(f"[127.0.0.1]:{server.port} {key[0]} {key[1]}\n")
+    ended = doctor()
+    assert (ended.code, troubles(ended)) == (3, [("destination", "connect")])
+    assert "HOST KEY" in the_trouble(ended)["message"]
+
+
+def test_a_key_that_the_server_does_not_take(doctor, folder):
+    make_key(folder / "other_key")
+    ended = doctor(identity=f'identity = "{folder}/other_key"')
+    assert (ended.code, troubles(ended)) == (3, [("destination", "connect")])
+
+
+def test_a_missing_directory_is_only_worth_a_note(doctor, server):
+    ended = doctor(url=f'url = "{server.url(server.root / "not" / "there")}"')
+    assert ended.code == 0, ended.stdout
+    assert ("destination", "directory") in checks(ended, "note")
+    assert list(server.root.iterdir()) == []
+
+
+def test_a_file_where_the_control_directory_should_be(doctor, server, folder):
+    (folder / "control").write_text("x")
+    ended = doctor(control=f'control_dir = "{folder}/control"')
+    assert (ended.code, troubles(ended)) == (3, [("destination", "control directory")])
+
+
+@pytest.mark.parametrize("server", [["ForceCommand internal-sftp -R"]], indirect=True)
+def test_a_server_that_only_reads(doctor, server):
+    ended = doctor()
+    assert (ended.code, ("destination", "directory") in troubles(ended)) == (3, True)
+    assert "create a file" in the_trouble(ended)["message"]
+
+
+def test_a_directory_that_may_not_be_written(doctor, server):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    server.root.chmod(0o500)
+    ended = doctor()
+    assert (ended.code, troubles(ended)) == (3, [("destination", "directory")])
+
+
+def test_files_that_wait_for_somebody(doctor, server, landing, folder):
+    make_files(landing, 1, 10)
+    (server.root / "file-00000.dat" / "x").mkdir(parents=True)
+    doctor()
+    run_ferry("watch", "--once", "--config", folder / "ferry.toml")
+    for _ in range(6):
+        run_ferry("transfer", "--config", folder / "ferry.toml")
+    shutil.rmtree(server.root / "file-00000.dat")
+    ended = doctor()
+    assert ended.code == 0
+    assert ("metastore", "failed files") in checks(ended, "note")
