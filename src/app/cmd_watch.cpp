@@ -7,6 +7,7 @@
 #include "app/setup.h"
 #include "app/units.h"
 #include "ferry/base/log.h"
+#include "ferry/landing/upload.h"
 #include "ferry/landing/watch.h"
 
 namespace ferry::app {
@@ -56,6 +57,7 @@ void print_summary(const landing::WatchSummary& summary, bool as_json) {
 /// What the configuration says about watching.
 struct Plan {
   landing::WatchOptions options;
+  fs::path uploads;
   std::unique_ptr<metastore::Metastore> store;
 };
 
@@ -65,7 +67,8 @@ Outcome<Plan> make_plan(const Arguments& arguments) {
   if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
   auto store = open_store(*settings, Access::kWrite);
   if (!store) return std::unexpected(store.error());
-  return Plan{watch_options(*settings, arguments.has("once")), std::move(*store)};
+  return Plan{watch_options(*settings, arguments.has("once")), upload_journals(*settings),
+              std::move(*store)};
 }
 
 /// Where the new configuration is of no use, the former one stays in effect.
@@ -98,6 +101,9 @@ Outcome<ExitStatus> run_watch(const Invocation& invocation) {
   if (!plan) return std::unexpected(plan.error());
   const auto watcher = landing::open_watcher(plan->options);
   if (!watcher) return fail(watcher.error());
+  const auto recovered =
+      landing::recover_uploads(*plan->store, plan->options.areas, plan->uploads, invocation.stop);
+  if (!recovered) return fail(recovered.error(), Origin::kMetastore);
   const auto watched = watch_until_stopped(invocation, *plan, **watcher);
   service_manager::tell_stopping();
   if (!watched) {

@@ -60,6 +60,7 @@ std::span<const Command> commands();
 const Command* find_command(std::string_view name);
 
 Command watch_command();
+Command upload_command();
 Command transfer_command();
 Command status_command();
 Command list_command();

@@ -83,8 +83,8 @@ using Transfer = TransferSettings;
 using Route = RouteSettings;
 using Transform = TransformSettings;
 
-constexpr unsigned kWriters =
-    kWatchBit | kTransferBit | kImportBit | kQuarantineBit | kRetryBit | kCompactBit | kDoctorBit;
+constexpr unsigned kWriters = kWatchBit | kUploadBit | kTransferBit | kImportBit | kQuarantineBit |
+                              kRetryBit | kCompactBit | kDoctorBit;
 constexpr unsigned kFlows = kTransferBit | kConfigBit;
 constexpr unsigned kDialers = kFlows | kVerifyBit | kDoctorBit;
 constexpr unsigned kFinders = kWatchBit | kConfigBit;
@@ -111,9 +111,10 @@ std::vector<Option> make_options() {
         "how log lines look: text, or json (an object a line)", kEveryCommand),
     option<&Landing::path>(kLanding, "path", "landing", "DIR",
         "a landing area: a directory, or the name of a configured one",
-        kWatchBit | kFlows | kVerifyBit | kQuarantineBit | kDoctorBit, selects("the directory")),
+        kWatchBit | kUploadBit | kFlows | kVerifyBit | kQuarantineBit | kDoctorBit,
+        selects("the directory")),
     option<&Landing::ignore>(kLanding, "ignore", "ignore", "GLOB",
-        "never register files whose name or relative path matches, such as '*.bak'", kFinders, kRepeatable),
+        "never register files whose name or relative path matches, such as '*.bak'", kFinders | kUploadBit, kRepeatable),
     option<&Landing::settle>(kLanding, "settle", "settle", "TIME",
         "how long a file must rest where the kernel cannot tell who writes it", kFinders),
     option<&Landing::unsettled_after>(kLanding, "unsettled_after", "unsettled-after", "TIME",

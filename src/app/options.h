@@ -23,10 +23,11 @@ enum CommandBit : unsigned {
   kImportBit = 1U << 5,
   kConfigBit = 1U << 6,
   kVerifyBit = 1U << 7,
-  kQuarantineBit = 1U << 10,
   kRetryBit = 1U << 8,
   kCompactBit = 1U << 9,
-  kDoctorBit = 1U << 10,
+  kQuarantineBit = 1U << 10,
+  kDoctorBit = 1U << 11,
+  kUploadBit = 1U << 12,
   kCompletionBit = 1U << 15,
   kEveryCommand = ~0U,
 };

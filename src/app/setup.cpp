@@ -269,6 +269,10 @@ std::vector<landing::LandingArea> landing_areas(const Settings& settings) {
   return areas;
 }
 
+fs::path upload_journals(const Settings& settings) {
+  return settings.general.metastore / "uploads";
+}
+
 std::map<std::string, fs::path> landing_directories(const Settings& settings) {
   std::map<std::string, fs::path> directories;
   for (const LandingSettings& landing : settings.landings) {

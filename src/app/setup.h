@@ -27,8 +27,12 @@ Result<void> check_landings(const Settings& settings);
 /// not below a dot directory.
 bool is_visible_inside(const fs::path& inner, const fs::path& outer);
 
+/// A landing area as watchers and uploads want it.
 landing::LandingArea landing_area(const LandingSettings& landing);
 std::vector<landing::LandingArea> landing_areas(const Settings& settings);
+
+/// Where uploads note what they do.
+fs::path upload_journals(const Settings& settings);
 
 std::map<std::string, fs::path> landing_directories(const Settings& settings);
 

@@ -19,7 +19,11 @@ Outcome outcome_against(const FileRecord& found, View::Index latest, const View&
     return held ? Outcome::kDuplicate : Outcome::kInserted;
   }
   if (found.identity && view.has_identity(latest, *found.identity)) {
-    return state == FileState::kMissing ? Outcome::kUpdated : Outcome::kDuplicate;
+    if (state == FileState::kMissing) return Outcome::kUpdated;
+    // A watcher saw it first; who brought it knows better what it is.
+    const bool tells_more = found.source == FileSource::kUpload && state == FileState::kReady &&
+                            view.record(latest).source == FileSource::kWatch;
+    return tells_more ? Outcome::kUpdated : Outcome::kDuplicate;
   }
   // A file that is not ready has been taken away: the same bytes again are a new delivery.
   if (state == FileState::kReady && view.has_checksum(latest, found.checksum)) {
@@ -33,6 +37,7 @@ FileRecord as_updated(FileRecord known, FileRecord&& found, Timestamp now) {
   known.landing = std::move(found.landing);
   known.identity = found.identity;
   if (known.state != FileState::kReady) known.reason.clear();
+  if (found.source == FileSource::kUpload) known.source = found.source;
   known.state = FileState::kReady;
   return known;
 }

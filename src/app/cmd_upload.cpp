@@ -1,0 +1,142 @@
+#include <nlohmann/json.hpp>
+
+#include "app/command.h"
+#include "app/output.h"
+#include "app/setup.h"
+#include "app/text.h"
+#include "app/upload_input.h"
+#include "ferry/landing/upload.h"
+
+namespace ferry::app {
+namespace {
+
+using metastore::FileRecord;
+
+struct Item {
+  std::string input;
+  std::string path;  // in the landing area
+};
+
+std::string base_name(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+}
+
+/// --as names the file, or with a '/' at its end the directory for all of them.
+Result<std::vector<Item>> items_of(const Arguments& arguments) {
+  const std::string as = arguments.last("as").value_or("");
+  const bool is_directory = as.ends_with('/');
+  if (!as.empty() && !is_directory && arguments.positional.size() > 1) {
+    return make_error(ErrorKind::kInvalid,
+                      "--as {} names one file, and {} are given: end it with '/' to name a "
+                      "directory",
+                      as, arguments.positional.size());
+  }
+  std::vector<Item> items;
+  for (const std::string& input : arguments.positional) {
+    if (input == "-" && (as.empty() || is_directory)) {
+      return make_error(ErrorKind::kInvalid, "standard input has no name: give --as PATH");
+    }
+    const bool is_named = !as.empty() && !is_directory;
+    items.push_back({input, is_named ? as : as + base_name(input)});
+  }
+  return items;
+}
+
+Result<std::optional<Checksum>> expected_checksum(const Arguments& arguments) {
+  const auto text = arguments.last("expect-checksum");
+  if (!text) return std::optional<Checksum>();
+  if (arguments.positional.size() > 1) {
+    return make_error(ErrorKind::kInvalid, "--expect-checksum is for one file");
+  }
+  const auto checksum = Checksum::parse(*text);
+  if (!checksum) return checksum.error().with_context("--expect-checksum");
+  return std::optional(*checksum);
+}
+
+Result<landing::LandingArea> only_area(const Settings& settings) {
+  if (settings.landings.size() == 1) return landing_area(settings.landings.front());
+  std::string names;
+  for (const LandingSettings& landing : settings.landings) {
+    names += (names.empty() ? "" : ", ") + landing.name;
+  }
+  return make_error(ErrorKind::kInvalid, "which landing area? Give --landing with one of: {}",
+                    names);
+}
+
+Result<std::vector<FileRecord>> upload_all(metastore::Metastore& store,
+                                           landing::UploadOptions options,
+                                           const std::vector<Item>& items,
+                                           const std::optional<Checksum>& expected,
+                                           StopToken& stop) {
+  for (const Item& item : items) {
+    if (auto fit = landing::check_upload_path(options.area, item.path); !fit) return fit.error();
+  }
+  auto upload = landing::Upload::begin(store, std::move(options), stop);
+  if (!upload) return upload.error();
+  for (const Item& item : items) {
+    auto input = UploadInput::open(item.input);
+    if (!input) return input.error();
+    const auto read = [&](std::span<std::byte> buffer) { return input->read(buffer, stop); };
+    if (auto added = (*upload)->add(item.path, read, expected); !added) return added.error();
+  }
+  return (*upload)->commit();
+}
+
+void print_records(const std::vector<FileRecord>& records, bool as_json) {
+  for (const FileRecord& record : records) {
+    if (as_json) {
+      print(metastore::to_line(record));
+    } else {
+      print(fmt::format("{}  {}  {}\n", record.id, record.checksum.to_string(),
+                        escape_controls(record.path)));
+    }
+  }
+}
+
+Outcome<ExitStatus> run_upload(const Invocation& invocation) {
+  const Arguments& arguments = invocation.arguments;
+  const auto settings = effective_settings(arguments);
+  if (!settings) return fail(settings.error());
+  const auto items = items_of(arguments);
+  if (!items) return fail(items.error());
+  const auto expected = expected_checksum(arguments);
+  if (!expected) return fail(expected.error());
+  if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
+  auto area = only_area(*settings);
+  if (!area) return fail(area.error());
+  auto store = open_store(*settings, Access::kWrite);
+  if (!store) return std::unexpected(store.error());
+  landing::UploadOptions options{.area = std::move(*area),
+                                 .journals = upload_journals(*settings),
+                                 .no_clobber = arguments.has("no-clobber")};
+  const auto records = upload_all(**store, std::move(options), *items, *expected, invocation.stop);
+  if (!records) return fail(records.error());
+  print_records(*records, arguments.has("json"));
+  return ExitStatus::kDone;
+}
+
+}  // namespace
+
+Command upload_command() {
+  return {
+      .name = "upload",
+      .bit = kUploadBit,
+      .summary = "place files in the landing area and register them",
+      .positional = "FILE...",
+      .min_positional = 1,
+      .max_positional = static_cast<std::size_t>(-1),
+      .description =
+          "Copies files into the landing area and registers them, all of them or none; '-'\n"
+          "reads standard input. A file appears under its name in one step, whole and synced,\n"
+          "and is registered once, also where a watcher runs. What a killed upload left is\n"
+          "settled by the next upload or watcher.",
+      .flags = {{"as", "PATH", "its name in the landing area; DIR/ for several files"},
+                {"no-clobber", "", "fail where the name is taken, instead of replacing it"},
+                {"expect-checksum", "SUM", "refuse other bytes; sha256:HEX, md5:HEX, or bare hex"},
+                {"json", "", "print the records as JSON, one a line"}},
+      .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
+                ExitStatus::kMetastore, ExitStatus::kInterrupted},
+      .run = &run_upload};
+}
+
+}  // namespace ferry::app

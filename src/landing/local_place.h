@@ -1,0 +1,30 @@
+// Uploads to a directory of this host.
+//
+// All names are resolved below the area's directory, without symbolic links (openat2(2)), and given
+// by renameat2(2). What a file replaces keeps the temporary name until all files have theirs, so
+// that it can be put back.
+#pragma once
+
+#include "landing/root.h"
+#include "landing/upload_place.h"
+
+namespace ferry::landing {
+
+class LocalPlace final : public UploadPlace {
+ public:
+  explicit LocalPlace(Root root) : root_(std::move(root)) {}
+
+  Result<FileIdentity> stage(const std::string& temporary, const UploadSource& source) override;
+  Result<void> publish(std::span<const StagedFile> files, bool no_clobber) override;
+  Result<std::vector<std::optional<FileIdentity>>> identities(
+      std::span<const StagedFile> files) override;
+  Result<std::size_t> discard(std::span<const std::string> temporaries) override;
+
+ private:
+  Result<UniqueFd> make_directory(int root_fd, const std::string& directory);
+
+  Root root_;
+  std::vector<std::string> made_;  // directories, parents first
+};
+
+}  // namespace ferry::landing

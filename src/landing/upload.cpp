@@ -1,0 +1,307 @@
+#include "ferry/landing/upload.h"
+
+#include <algorithm>
+#include <set>
+
+#include "ferry/base/log.h"
+#include "ferry/base/uuid.h"
+#include "landing/ignore.h"
+#include "landing/upload_journal.h"
+#include "landing/upload_place.h"
+
+namespace ferry::landing {
+namespace {
+
+using metastore::FileRecord;
+
+constexpr std::size_t kMaxNameBytes = 255;  // NAME_MAX of the usual file systems
+
+Error unfit(std::string_view path, std::string_view why) {
+  return make_error(ErrorKind::kInvalid, "{}: {}", printable(path), why);
+}
+
+/// Beside the file, under a name that no watcher registers.
+std::string temporary_for(const std::string& path) {
+  const auto slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "" : path.substr(0, slash + 1);
+  return fmt::format("{}.upload-{}.part", directory, uuid_v7());
+}
+
+FileRecord to_record(const StagedFile& file, const FileIdentity& identity,
+                     const std::string& landing) {
+  FileRecord record;
+  record.path = file.path;
+  record.updated_date = now();
+  record.checksum = file.sha256;
+  record.landing = landing;
+  record.identity = identity;
+  record.source = metastore::FileSource::kUpload;
+  return record;
+}
+
+/// Registers those of FILES that are in place; an absent record is one that is not.
+Result<std::vector<std::optional<FileRecord>>> register_published(
+    metastore::Metastore& metastore, UploadPlace& place, const std::string& landing,
+    std::span<const StagedFile> files) {
+  const auto identities = place.identities(files);
+  if (!identities) return identities.error();
+  std::vector<FileRecord> found;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (const auto& identity = identities->at(i)) {
+      found.push_back(to_record(files[i], *identity, landing));
+    }
+  }
+  const auto registrations = metastore.register_files(found);
+  if (!registrations) return registrations.error();
+  std::vector<std::optional<FileRecord>> records(files.size());
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (!identities->at(i)) continue;
+    found[next].id = registrations->at(next).id;
+    log::info("uploaded", {{"path", found[next].path},
+                           {"id", found[next].id},
+                           {"size", found[next].identity->size},
+                           {"landing", landing}});
+    records[i] = std::move(found[next++]);
+  }
+  return records;
+}
+
+std::string place_name(const LandingArea& area) {
+  return area.path.string();
+}
+
+class RunningUpload final : public Upload {
+ public:
+  RunningUpload(metastore::Metastore& metastore, UploadOptions options, StopToken& stop,
+                std::unique_ptr<UploadPlace> place, UploadJournal journal)
+      : metastore_(metastore),
+        options_(std::move(options)),
+        stop_(stop),
+        place_(std::move(place)),
+        journal_(std::move(journal)) {}
+  RunningUpload(const RunningUpload&) = delete;
+  RunningUpload& operator=(const RunningUpload&) = delete;
+  ~RunningUpload() override;
+
+  Result<void> add(std::string path, const UploadSource& source,
+                   std::optional<Checksum> expected) override;
+  Result<std::vector<FileRecord>> commit() override;
+
+ private:
+  metastore::Metastore& metastore_;
+  UploadOptions options_;
+  StopToken& stop_;
+  std::unique_ptr<UploadPlace> place_;
+  UploadJournal journal_;
+  std::vector<StagedFile> staged_;
+  std::set<std::string> paths_;
+  std::vector<std::string> temporaries_;
+  bool settled_ = false;  // or left to a recovery
+};
+
+RunningUpload::~RunningUpload() {
+  if (settled_) return;
+  // What cannot be removed now is in the journal.
+  if (place_->discard(temporaries_)) journal_.remove();
+}
+
+/// Hashes what it passes on.
+class HashedSource {
+ public:
+  HashedSource(const UploadSource& source, const std::optional<Checksum>& expected,
+               const StopToken& stop)
+      : source_(source), stop_(stop) {
+    if (expected && expected->algorithm != HashAlgorithm::kSha256) {
+      other_.emplace(expected->algorithm);
+    }
+  }
+
+  Result<std::size_t> read(std::span<std::byte> buffer) {
+    if (stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
+    const auto count = source_(buffer);
+    if (!count) return count;
+    sha256_.update(buffer.first(*count));
+    if (other_) other_->update(buffer.first(*count));
+    size_ += *count;
+    return count;
+  }
+
+  struct Digest {
+    std::uint64_t size = 0;
+    Checksum sha256;
+    Checksum expected_kind;  // by the algorithm of what is expected
+  };
+  Digest finish() {
+    Digest digest{.size = size_, .sha256 = sha256_.finish(), .expected_kind = {}};
+    digest.expected_kind = other_ ? other_->finish() : digest.sha256;
+    return digest;
+  }
+
+ private:
+  const UploadSource& source_;
+  const StopToken& stop_;
+  Hasher sha256_{HashAlgorithm::kSha256};
+  std::optional<Hasher> other_;
+  std::uint64_t size_ = 0;
+};
+
+Result<void> RunningUpload::add(std::string path, const UploadSource& source,
+                                std::optional<Checksum> expected) {
+  if (auto fit = check_upload_path(options_.area, path); !fit) return fit;
+  if (!paths_.insert(path).second) return unfit(path, "two files are given for this name");
+  StagedFile file{.path = std::move(path), .temporary = {}, .identity = {}, .sha256 = {}};
+  file.temporary = temporary_for(file.path);
+  if (auto noted = journal_.note_temporary(file.temporary); !noted) return noted;
+  temporaries_.push_back(file.temporary);
+
+  HashedSource hashed(source, expected, stop_);
+  const auto identity = place_->stage(
+      file.temporary, [&](std::span<std::byte> buffer) { return hashed.read(buffer); });
+  if (!identity) return identity.error().with_context(file.path);
+  const HashedSource::Digest digest = hashed.finish();
+  file.identity = *identity;
+  file.sha256 = digest.sha256;
+  if (identity->size != digest.size) {
+    return make_error(ErrorKind::kFailed, "{}: {} bytes were written, and {} are there", file.path,
+                      digest.size, identity->size);
+  }
+  if (expected && digest.expected_kind != *expected) {
+    return make_error(ErrorKind::kAbnormal, "{}: its checksum is {}, expected was {}", file.path,
+                      digest.expected_kind.to_string(), expected->to_string());
+  }
+  staged_.push_back(std::move(file));
+  return {};
+}
+
+Result<std::vector<FileRecord>> RunningUpload::commit() {
+  if (stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
+  if (auto noted = journal_.note_commit(staged_, options_.no_clobber); !noted) return noted.error();
+  if (auto published = place_->publish(staged_, options_.no_clobber); !published) {
+    return published.error();
+  }
+  settled_ = true;
+  auto records = register_published(metastore_, *place_, options_.area.name, staged_);
+  if (!records) return records.error();
+  journal_.remove();
+  std::vector<FileRecord> registered;
+  for (std::size_t i = 0; i < staged_.size(); ++i) {
+    if (!records->at(i)) {
+      return make_error(ErrorKind::kFailed,
+                        "{}: the file was uploaded, and taken away or replaced by another process "
+                        "before it could be registered",
+                        staged_[i].path);
+    }
+    registered.push_back(std::move(*records->at(i)));
+  }
+  return registered;
+}
+
+// Recovery.
+
+/// Finishes what was decided; returns how many files were registered.
+Result<std::uint64_t> finish(metastore::Metastore& metastore, UploadPlace& place,
+                             const UploadPlan& plan) {
+  for (const StagedFile& file : *plan.committed) {
+    const auto published = place.publish(std::span(&file, 1), plan.no_clobber);
+    if (published) continue;
+    const ErrorKind kind = published.error().kind;
+    if (kind == ErrorKind::kNotFound) continue;  // it had its name, and was taken away since
+    if (kind != ErrorKind::kFailed) return published.error();
+    log::warning("upload not finished",
+                 {{"path", file.path}, {"reason", published.error().message}});
+  }
+  const auto records = register_published(metastore, place, plan.landing, *plan.committed);
+  if (!records) return records.error();
+  return static_cast<std::uint64_t>(
+      std::ranges::count_if(*records, [](const auto& record) { return record.has_value(); }));
+}
+
+Result<UploadRecovery> recover(metastore::Metastore& metastore, const LandingArea& area,
+                               const UploadPlan& plan, StopToken& stop) {
+  if (plan.temporaries.empty()) return UploadRecovery{};
+  const auto place = open_place(area, stop);
+  if (!place) return place.error();
+  UploadRecovery recovery;
+  if (plan.committed) {
+    const auto registered = finish(metastore, **place, plan);
+    if (!registered) return registered.error();
+    recovery.registered = *registered;
+  }
+  const auto removed = (*place)->discard(plan.temporaries);
+  if (!removed) return removed.error();
+  recovery.removed = *removed;
+  log::info(
+      "upload of a dead process settled",
+      {{"landing", area.name}, {"registered", recovery.registered}, {"removed", recovery.removed}});
+  return recovery;
+}
+
+}  // namespace
+
+Result<void> check_upload_path(const LandingArea& area, const std::string& path) {
+  if (path.empty() || path.front() == '/') {
+    return unfit(path, "a name relative to the landing area is wanted");
+  }
+  for (std::size_t start = 0; start <= path.size();) {
+    const std::size_t end = std::min(path.find('/', start), path.size());
+    const std::string_view name = std::string_view(path).substr(start, end - start);
+    if (name == "..") return unfit(path, "leads out of the landing area");
+    if (name.empty() || name == ".") return unfit(path, "is not a plain relative path");
+    if (name.find('\0') != name.npos) return unfit(path, "has a NUL character");
+    if (name.size() > kMaxNameBytes) return unfit(path, "has a name of more than 255 bytes");
+    if (const auto problem = name_problem(name)) return unfit(path, *problem);
+    start = end + 1;
+  }
+  if (IgnoreRules(area.ignore).ignores_file(path)) {
+    return unfit(path,
+                 "files of this name are never registered (dot files, *.tmp, *.part, *.filepart, "
+                 "and the area's 'ignore')");
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Upload>> Upload::begin(metastore::Metastore& metastore,
+                                              UploadOptions options, StopToken& stop) {
+  if (auto recovered =
+          recover_uploads(metastore, std::span(&options.area, 1), options.journals, stop);
+      !recovered) {
+    return recovered.error();
+  }
+  auto place = open_place(options.area, stop);
+  if (!place) return place.error();
+  auto journal =
+      UploadJournal::create(options.journals, options.area.name, place_name(options.area));
+  if (!journal) return journal.error();
+  return std::make_unique<RunningUpload>(metastore, std::move(options), stop, std::move(*place),
+                                         std::move(*journal));
+}
+
+Result<UploadRecovery> recover_uploads(metastore::Metastore& metastore,
+                                       std::span<const LandingArea> areas, const fs::path& journals,
+                                       StopToken& stop) {
+  UploadRecovery recovery;
+  auto orphans = UploadJournal::find_orphans(journals);
+  if (!orphans) return orphans.error();
+  for (const UploadJournal::Orphan& orphan : *orphans) {
+    const auto area = std::ranges::find_if(areas, [&](const LandingArea& candidate) {
+      return candidate.name == orphan.plan.landing && place_name(candidate) == orphan.plan.place;
+    });
+    // An upload that died before its first line belongs to nobody.
+    if (area == areas.end() && !orphan.plan.landing.empty()) continue;
+    const auto done =
+        area == areas.end() ? UploadRecovery{} : recover(metastore, *area, orphan.plan, stop);
+    if (!done) {
+      log::warning("upload of a dead process not settled", {{"landing", area->name},
+                                                            {"reason", done.error().message},
+                                                            {"next", "tried again next time"}});
+      continue;
+    }
+    recovery.registered += done->registered;
+    recovery.removed += done->removed;
+    ::unlink(orphan.path.c_str());
+  }
+  return recovery;
+}
+
+}  // namespace ferry::landing

@@ -1,0 +1,65 @@
+// What an upload is about to do, on disk before it does it, so that whoever comes after a crash can
+// undo it or finish it.
+//
+// One file an upload, JSON lines, locked for as long as its process lives:
+//
+//   {"landing":"in","place":"/srv/in"}
+//   {"temporary":"a/.upload-….part"}                      before each temporary file is made
+//   {"no_clobber":false,"commit":[{"path":"a/b.csv","temporary":…,"checksum":…,"size":…,…}]}
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ferry/base/lock.h"
+#include "landing/upload_place.h"
+
+namespace ferry::landing {
+
+/// What a journal says.
+struct UploadPlan {
+  std::string landing;
+  std::string place;  // the area's directory or URL
+  std::vector<std::string> temporaries;
+  /// What was to get its name, once that was decided.
+  std::optional<std::vector<StagedFile>> committed;
+  bool no_clobber = false;
+};
+
+/// Pure. A last line that was torn by a crash counts as not written; so does all behind a line that
+/// cannot be read.
+UploadPlan parse_upload_plan(std::string_view text);
+
+class UploadJournal {
+ public:
+  static Result<UploadJournal> create(const fs::path& directory, const std::string& landing,
+                                      const std::string& place);
+
+  /// Each returns when it is on stable storage.
+  Result<void> note_temporary(const std::string& temporary);
+  Result<void> note_commit(std::span<const StagedFile> files, bool no_clobber);
+
+  /// All is done.
+  void remove();
+
+  /// The journals in DIRECTORY whose processes have died; until they go, nobody else has them.
+  struct Orphan {
+    fs::path path;
+    FileLock lock;
+    UploadPlan plan;
+  };
+  static Result<std::vector<Orphan>> find_orphans(const fs::path& directory);
+
+ private:
+  UploadJournal(fs::path path, FileLock lock, UniqueFd fd)
+      : path_(std::move(path)), lock_(std::move(lock)), fd_(std::move(fd)) {}
+  Result<void> append(const std::string& line);
+
+  fs::path path_;
+  FileLock lock_;
+  UniqueFd fd_;
+};
+
+}  // namespace ferry::landing

@@ -1,0 +1,56 @@
+// Where uploads put files: a landing area, seen from the side of who brings something.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ferry/base/file.h"
+#include "ferry/base/hash.h"
+#include "ferry/base/result.h"
+#include "ferry/landing/upload.h"
+
+namespace ferry::landing {
+
+/// A file that is whole, under its temporary name or already under its own. Both are relative to
+/// the landing area and lie in the same directory.
+struct StagedFile {
+  std::string path;
+  std::string temporary;
+  FileIdentity identity;  // under the temporary name; a rename may change ctime, and no more
+  Checksum sha256;
+};
+
+/// True where both are the same bytes of the same file, renamed or not.
+inline bool same_but_for_ctime(FileIdentity one, const FileIdentity& other) {
+  one.ctime_ns = other.ctime_ns;
+  return one == other;
+}
+
+class UploadPlace {
+ public:
+  virtual ~UploadPlace() = default;
+
+  /// Reads SOURCE to its end into the new file TEMPORARY, and syncs it. Missing directories are
+  /// made.
+  virtual Result<FileIdentity> stage(const std::string& temporary, const UploadSource& source) = 0;
+
+  /// Gives all files their names, durably. On an error none has its name, unless the connection to
+  /// the place was lost. Files that have their names already are left alone: it may be repeated.
+  virtual Result<void> publish(std::span<const StagedFile> files, bool no_clobber) = 0;
+
+  /// The identities that published files have now; nothing for those that are not there any more,
+  /// or have been replaced.
+  virtual Result<std::vector<std::optional<FileIdentity>>> identities(
+      std::span<const StagedFile> files) = 0;
+
+  /// Removes temporary files, as far as they are there, and directories that stage made for them.
+  virtual Result<std::size_t> discard(std::span<const std::string> temporaries) = 0;
+};
+
+/// Errors: kNotFound, kDenied or kInvalid for the area's directory; those of sftp::connect.
+Result<std::unique_ptr<UploadPlace>> open_place(const LandingArea& area, StopToken& stop);
+
+}  // namespace ferry::landing

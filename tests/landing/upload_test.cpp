@@ -1,0 +1,142 @@
+#include "ferry/landing/upload.h"
+
+#include <doctest/doctest.h>
+#include <boost/filesystem/directory.hpp>
+
+#include <algorithm>
+
+#include "landing/files.h"
+#include "landing/upload_journal.h"
+
+using namespace ferry;
+using namespace ferry::landing;
+using namespace ferry::landing::test;
+using metastore::FileRecord;
+using metastore::FileSource;
+
+namespace {
+
+UploadSource text_source(std::string text) {
+  return [text, offset = std::size_t{0}](std::span<std::byte> buffer) mutable {
+    // In odd pieces, to find who relies on whole ones.
+    const std::size_t count = std::min({buffer.size(), text.size() - offset, std::size_t{7}});
+    std::ranges::copy(as_bytes(std::string_view(text).substr(offset, count)), buffer.begin());
+    offset += count;
+    return Result<std::size_t>(count);
+  };
+}
+
+struct Fixture {
+  TemporaryDirectory dir;
+  LandingArea area{.name = "in", .path = dir / "landing", .ignore = {"*.bak"}};
+  StopToken stop;
+  std::unique_ptr<metastore::Metastore> store;
+
+  Fixture() {
+    fs::create_directory(area.path);
+    store = metastore::open_metastore(dir / "store", {}).value();
+  }
+  std::unique_ptr<Upload> begin() {
+    auto upload = Upload::begin(*store, {.area = area, .journals = dir / "uploads"}, stop);
+    REQUIRE(upload);
+    return std::move(*upload);
+  }
+  std::size_t count(const fs::path& directory) const {
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator(directory), fs::directory_iterator()));
+  }
+};
+
+ErrorKind kind_of(const Result<void>& result) {
+  REQUIRE_FALSE(result);
+  return result.error().kind;
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a program places files and gets their records") {
+  auto upload = begin();
+  REQUIRE(upload->add("a/one.csv", text_source("the first file")));
+  REQUIRE(upload->add("two.csv", text_source("")));
+  const auto records = upload->commit();
+  REQUIRE(records);
+  CHECK(read_file(area.path / "a/one.csv").value() == "the first file");
+  CHECK(records->at(0).path == "a/one.csv");
+  CHECK(records->at(1).identity == identity(area.path / "two.csv"));
+  CHECK(store->is_registered("in", "two.csv", identity(area.path / "two.csv")));
+  CHECK(count(dir / "uploads") == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is not committed is taken back, with its directories") {
+  {
+    auto upload = begin();
+    REQUIRE(upload->add("new/deep/file", text_source("x")));
+    CHECK(count(area.path / "new/deep") == 1);
+  }
+  CHECK(count(area.path) == 0);
+  CHECK(count(dir / "uploads") == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a source that fails ends the upload with its error") {
+  auto upload = begin();
+  const auto added = upload->add("file", [](std::span<std::byte>) -> Result<std::size_t> {
+    return make_error(ErrorKind::kDenied, "no");
+  });
+  CHECK(kind_of(added) == ErrorKind::kDenied);
+}
+
+TEST_CASE_FIXTURE(Fixture, "names are checked against the area") {
+  CHECK(check_upload_path(area, "a/b c.csv"));
+  for (const char* path : {"", "/a", "a/", "a//b", "..", "a/../b", ".a", "a/.b/c", "a.part",
+                           "x.bak", "bad\xff", "new\nline"}) {
+    CAPTURE(path);
+    CHECK(kind_of(check_upload_path(area, path)) == ErrorKind::kInvalid);
+  }
+  auto upload = begin();
+  REQUIRE(upload->add("same", text_source("x")));
+  CHECK(kind_of(upload->add("same", text_source("y"))) == ErrorKind::kInvalid);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a file that a watcher registered first is known as an upload") {
+  put(area.path / "file", "content");
+  FileRecord seen;
+  seen.path = "file";
+  seen.landing = "in";
+  seen.identity = identity(area.path / "file");
+  seen.checksum = Checksum::parse(std::string(64, 'a')).value();
+  seen.source = FileSource::kWatch;
+  FileRecord brought = seen;
+  brought.source = FileSource::kUpload;
+  const auto first = store->register_files({seen}).value();
+  const auto second = store->register_files({brought}).value();
+  const auto third = store->register_files({seen}).value();
+  CHECK(second[0].id == first[0].id);
+  CHECK(third[0].outcome == metastore::Registration::Outcome::kDuplicate);
+  const auto history = store->history(first[0].id).value();
+  REQUIRE(history.file.size() == 2);
+  CHECK(history.file.back().source == FileSource::kUpload);
+}
+
+TEST_CASE("a journal is read up to the line that a crash tore") {
+  const std::string header = R"({"landing":"in","place":"/srv/in"})"
+                             "\n";
+  const std::string temporary = R"({"temporary":"a/.upload-1.part"})"
+                                "\n";
+  const std::string commit =
+      R"({"no_clobber":true,"commit":[{"path":"a/b","temporary":"a/.upload-1.part","checksum":")" +
+      std::string(64, '0') +
+      R"(","device":1,"inode":2,"size":3,"mtime_ns":4,"ctime_ns":5}]})"
+      "\n";
+  const std::string all = header + temporary + commit;
+  for (std::size_t size = 0; size < all.size(); ++size) {
+    const UploadPlan plan = parse_upload_plan(std::string_view(all).substr(0, size));
+    CHECK_FALSE(plan.committed);
+    CHECK(plan.temporaries.size() == (size < header.size() + temporary.size() ? 0 : 1));
+  }
+  const UploadPlan plan = parse_upload_plan(all);
+  REQUIRE(plan.committed);
+  CHECK(plan.place == "/srv/in");
+  CHECK(plan.no_clobber);
+  CHECK(plan.committed->at(0).path == "a/b");
+  CHECK(plan.committed->at(0).identity == FileIdentity{1, 2, 3, 4, 5});
+}
