@@ -194,16 +194,14 @@ class Server:
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {key[0]} {key[1]}\n")
 
     def _write_config(self):
-        sftp_server = next(path for path in ("/usr/lib/openssh/sftp-server",
-                                             "/usr/libexec/openssh/sftp-server")
-                           if os.path.exists(path))
         # For each keyword sshd takes the first value: the test's own lines come first.
         lines = [*self._extra, f"ListenAddress 127.0.0.1:{self.port}",
                  f"HostKey {self.folder}/host_key", f"PidFile {self.folder}/sshd.pid",
                  f"AuthorizedKeysFile {self.folder}/authorized_keys", "StrictModes no",
                  f"UsePAM {'yes' if account_is_locked() else 'no'}", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
                  "PermitRootLogin prohibit-password", "LogLevel VERBOSE",
-                 f"Subsystem sftp {sftp_server}"]
+                 # The program sftp-server would be started by the login shell, with its start-up files.
+                 "Subsystem sftp internal-sftp"]
         (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
 
 
