@@ -62,9 +62,10 @@ def test_bash_knows_a_commands_options(bash):
 
 
 def test_bash_knows_what_options_may_be(bash):
-    assert bash("ferry", "transfer", "--verify", "") == ["none", "size", "readback"]
+    words = ["none", "size", "readback", "remote-command"]
+    assert bash("ferry", "transfer", "--verify", "") == words
     assert bash("ferry", "transfer", "--verify", "=", "read") == ["readback"]
-    assert bash("ferry", "transfer", "--verify", "=") == ["none", "size", "readback"]
+    assert bash("ferry", "transfer", "--verify", "=") == words
     assert bash("ferry", "--log-format", "j") == ["json"]
     assert bash("ferry", "list", "--status", "fail") == ["failed"]
     assert bash("ferry", "transfer", "--retries", "") == []
@@ -92,7 +93,7 @@ def test_tab_completes_in_bash(folder, shell_environment):
                            {**shell_environment, "PS1": "READY> "}, folder)
     session.run("source <(ferry completion bash)")
     assert session.after_tab("ferry tra", "ferry transfer ")
-    assert session.after_tab("ferry transfer --verify=re", "--verify=readback ")
+    assert session.after_tab("ferry transfer --verify=rea", "--verify=readback ")
     session.close()
 
 
