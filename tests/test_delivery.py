@@ -105,9 +105,9 @@ def test_a_registry_written_by_hand_is_enough(server, landing, metastore, transf
     assert server.files() == ["good.csv"]
     (control,) = server.control_files()
     assert [file["id"] for file in control["files"]] == ["1"]
-    (failed,) = ferry("list", "--status", "failed", "--json", "--metastore", metastore).json_lines
-    assert failed["path"] == "bad.csv"
-    assert failed["error"]["message"]
+    (held,) = ferry("list", "--status", "quarantined", "--json",
+                    "--metastore", metastore).json_lines
+    assert held["path"] == "bad.csv"
 
 
 def test_a_dry_run_changes_nothing(server, landing, metastore, register, transfer):
