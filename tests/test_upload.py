@@ -110,6 +110,15 @@ def test_an_expected_checksum_is_held_against_the_bytes(upload, outside, landing
         assert upload("--expect-checksum", right, outside()).code == 0
 
 
+def test_what_the_landing_area_does_not_take_is_refused(upload, outside, landing, metastore):
+    for options in (["--max-size", "3"], ["--empty", "quarantine"], ["--magic", "504b0304"]):
+        name = outside("empty.csv", b"") if "--empty" in options else outside()
+        ended = upload(name, *options)
+        assert ended.code == 1, ended.stderr
+        assert "the landing area takes no such file" in ended.stderr
+        assert nothing_there(landing, metastore)
+
+
 @pytest.mark.parametrize("path", ["../x", "/etc/x", "a//b", "./a", "a/./b", ".hidden", "a/.git/b",
                                   "x.tmp", "x.part", "tab\there", "a/" + "n" * 256, "sub/"])
 def test_a_name_that_no_watcher_would_register_is_refused(upload, landing, metastore, path):

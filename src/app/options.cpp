@@ -88,6 +88,7 @@ constexpr unsigned kWriters = kWatchBit | kUploadBit | kTransferBit | kImportBit
 constexpr unsigned kFlows = kTransferBit | kConfigBit;
 constexpr unsigned kDialers = kFlows | kVerifyBit | kDoctorBit;
 constexpr unsigned kFinders = kWatchBit | kConfigBit;
+constexpr unsigned kJudges = kFinders | kUploadBit;
 constexpr unsigned kFileOnly = 0;
 constexpr Traits kRepeatable{.repeatable = true};
 
@@ -123,24 +124,24 @@ std::vector<Option> make_options() {
         "where abnormal files are moved to, on the same file system; else .quarantine in the area",
         kFinders | kTransferBit | kQuarantineBit),
     option<&Acceptance::empty>(kLanding, "empty", "empty", "WHAT",
-        "what to do with empty files: deliver or quarantine", kFinders),
+        "what to do with empty files: deliver or quarantine", kJudges),
     option<&Acceptance::min_size>(kLanding, "min_size", "min-size", "SIZE",
-        "quarantine smaller files, but for empty ones", kFinders),
+        "quarantine smaller files, but for empty ones", kJudges),
     option<&Acceptance::max_size>(kLanding, "max_size", "max-size", "SIZE",
-        "quarantine larger files", kFinders),
+        "quarantine larger files", kJudges),
     option<&Acceptance::extensions>(kLanding, "extensions", "extension", "EXT",
         "quarantine files whose names do not end with a dot and one of these, such as csv",
-        kFinders, kRepeatable),
+        kJudges, kRepeatable),
     option<&Acceptance::magic>(kLanding, "magic", "magic", "HEX",
         "quarantine files that do not begin with one of these bytes, such as 504b0304",
-        kFinders, kRepeatable),
+        kJudges, kRepeatable),
     option<&Acceptance::min_age>(kLanding, "min_age", "min-age", "TIME",
         "register files only when they are this old", kFinders),
     option<&Acceptance::validate>(kLanding, "validate", "", "COMMAND",
         "quarantine files that this program, given as a list with its arguments, refuses: it reads "
         "the file from its standard input and ends with 0 to accept it", kFileOnly),
     option<&Acceptance::validate_timeout>(kLanding, "validate_timeout", "validate-timeout", "TIME",
-        "refuse the file when the validating command takes longer", kFinders),
+        "refuse the file when the validating command takes longer", kJudges),
     option<&Watch::rescan_interval>(kWatch, "rescan_interval", "rescan-interval", "TIME",
         "how often to compare the landing areas with the registry", kFinders),
     option<&Watch::poll_interval>(kWatch, "poll_interval", "poll-interval", "TIME",

@@ -151,15 +151,19 @@ Inspection Inspector::read(int root_fd, const Root& root, const DuePath& candida
   return judged;
 }
 
+std::vector<std::string> judged_environment(const std::string& landing, const std::string& path,
+                                            std::uint64_t size, const Checksum& checksum) {
+  return {"FERRY_LANDING=" + landing, "FERRY_PATH=" + path, "FERRY_SIZE=" + std::to_string(size),
+          "FERRY_CHECKSUM=" + checksum.to_string()};
+}
+
 Inspection Inspector::judge_hashed(int fd, const std::string& path, Inspection hashed,
                                    const InspectionRules& rules) const {
   if (rules.is_accepted(path, hashed.checksum)) return hashed;
   const std::uint64_t size = hashed.identity.size;
   const auto refusal =
       judge(rules.acceptance, fd, path, size,
-            {"FERRY_LANDING=" + rules.landing, "FERRY_PATH=" + path,
-             "FERRY_SIZE=" + std::to_string(size), "FERRY_CHECKSUM=" + hashed.checksum.to_string()},
-            cancelled_);
+            judged_environment(rules.landing, path, size, hashed.checksum), cancelled_);
   if (!refusal) {
     if (refusal.error().kind == ErrorKind::kCancelled) return {};
     return {.outcome = Outcome::kUnreadable, .reason = refusal.error().message};

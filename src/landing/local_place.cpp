@@ -9,6 +9,8 @@
 #include <set>
 #include <utility>
 
+#include "landing/inspect.h"
+
 namespace ferry::landing {
 namespace {
 
@@ -162,6 +164,19 @@ Result<FileIdentity> LocalPlace::stage(const std::string& temporary, const Uploa
   const auto status = stat_fd(fd.get(), temporary);
   if (!status) return status.error();
   return identity_of(*status);
+}
+
+Result<std::optional<std::string>> LocalPlace::judge(const StagedFile& file,
+                                                     const AcceptancePolicy& policy,
+                                                     const std::string& landing,
+                                                     const StopToken& stop) {
+  const auto root_fd = root_.open();
+  if (!root_fd) return root_fd.error();
+  const auto fd = open_beneath(root_fd->get(), file.temporary, O_RDONLY | O_NOFOLLOW);
+  if (!fd) return fd.error();
+  return ferry::judge(policy, fd->get(), file.path, file.identity.size,
+                      judged_environment(landing, file.path, file.identity.size, file.sha256),
+                      stop);
 }
 
 Result<void> LocalPlace::publish(std::span<const StagedFile> files, bool no_clobber) {

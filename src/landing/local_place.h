@@ -15,6 +15,9 @@ class LocalPlace final : public UploadPlace {
   explicit LocalPlace(Root root) : root_(std::move(root)) {}
 
   Result<FileIdentity> stage(const std::string& temporary, const UploadSource& source) override;
+  Result<std::optional<std::string>> judge(const StagedFile& file, const AcceptancePolicy& policy,
+                                           const std::string& landing,
+                                           const StopToken& stop) override;
   Result<void> publish(std::span<const StagedFile> files, bool no_clobber) override;
   Result<std::vector<std::optional<FileIdentity>>> identities(
       std::span<const StagedFile> files) override;

@@ -170,6 +170,12 @@ Result<void> RunningUpload::add(std::string path, const UploadSource& source,
     return make_error(ErrorKind::kAbnormal, "{}: its checksum is {}, expected was {}", file.path,
                       digest.expected_kind.to_string(), expected->to_string());
   }
+  const auto refusal = place_->judge(file, options_.area.acceptance, options_.area.name, stop_);
+  if (!refusal) return refusal.error().with_context(file.path);
+  if (*refusal) {
+    return make_error(ErrorKind::kAbnormal, "{}: the landing area takes no such file: {}",
+                      file.path, **refusal);
+  }
   staged_.push_back(std::move(file));
   return {};
 }

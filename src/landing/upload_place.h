@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ferry/base/acceptance.h"
 #include "ferry/base/file.h"
 #include "ferry/base/hash.h"
 #include "ferry/base/result.h"
@@ -36,6 +37,12 @@ class UploadPlace {
   /// Reads SOURCE to its end into the new file TEMPORARY, and syncs it. Missing directories are
   /// made.
   virtual Result<FileIdentity> stage(const std::string& temporary, const UploadSource& source) = 0;
+
+  /// Why POLICY refuses a staged file of LANDING; nothing where it does not.
+  virtual Result<std::optional<std::string>> judge(const StagedFile& file,
+                                                   const AcceptancePolicy& policy,
+                                                   const std::string& landing,
+                                                   const StopToken& stop) = 0;
 
   /// Gives all files their names, durably. On an error none has its name, unless the connection to
   /// the place was lost. Files that have their names already are left alone: it may be repeated.
