@@ -134,9 +134,10 @@ struct OpenSshServerOptions {
   std::vector<std::string> config = {};  // lines of sshd_config(5); they win over the fixture's
   std::vector<std::string> host_key_types = {"ed25519"};
   std::string sftp = "internal-sftp";  // or a program; empty: no such subsystem
-  /// Wants a mount namespace, where it has an /etc/shadow of its own: nothing else on the machine
-  /// sees it. Only where can_have_passwords().
-  bool accepts_password = false;
+  // These want a mount namespace of its own, into which nobody else on the machine sees: only where
+  // can_have_own_mounts().
+  bool accepts_password = false;  // kPassword, by an /etc/shadow of its own
+  std::size_t root_bytes = 0;     // of a file system of its own at root()
 };
 
 class OpenSshServer {
@@ -152,7 +153,7 @@ class OpenSshServer {
   OpenSshServer& operator=(const OpenSshServer&) = delete;
   ~OpenSshServer() { stop(); }
 
-  static bool can_have_passwords() {
+  static bool can_have_own_mounts() {
     const pid_t child = ::fork();
     if (child == 0) {
       const bool can = ::access("/etc/shadow", R_OK) == 0 && enter_mount_namespace();
@@ -308,6 +309,8 @@ class OpenSshServer {
 
   void spawn() {
     const std::string shadow = shadow_file().native();
+    const std::string own_root = root().native();
+    const std::string size_option = "size=" + std::to_string(options_.root_bytes);
     const std::string config = config_file().native();
     const UniqueFd output(
         ::open(log_file().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
@@ -317,9 +320,12 @@ class OpenSshServer {
     if (pid_ > 0) return;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves no server behind
     if (::getppid() != parent) ::_exit(127);
-    const bool is_ready = !options_.accepts_password ||
-                          (enter_mount_namespace() &&
-                           ::mount(shadow.c_str(), "/etc/shadow", nullptr, MS_BIND, nullptr) == 0);
+    const bool has_mounts = options_.accepts_password || options_.root_bytes > 0;
+    const bool is_ready = (!has_mounts || enter_mount_namespace()) &&
+                          (!options_.accepts_password || ::mount(shadow.c_str(), "/etc/shadow",
+                                                                 nullptr, MS_BIND, nullptr) == 0) &&
+                          (options_.root_bytes == 0 || ::mount("tmpfs", own_root.c_str(), "tmpfs",
+                                                               0, size_option.c_str()) == 0);
     if (!is_ready) ::_exit(127);
     const int nothing = ::open("/dev/null", O_RDWR);
     ::dup2(nothing, 0);

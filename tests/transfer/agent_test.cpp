@@ -101,7 +101,14 @@ TEST_CASE_FIXTURE(Fixture, "what is not the registered bytes fails alone") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "a file that changes while it is sent is not published") {
-  land_and_register("a", std::string(8'000'000, 'x'));
+  std::size_t size = 0;
+  SUBCASE("as a whole") {
+    size = 1'500'000;
+  }
+  SUBCASE("in chunks") {
+    size = 8'000'000;
+  }
+  land_and_register("a", std::string(size, 'x'));
   recorder.on_progress = [&] {
     const auto fd = open_file(landing / "a", O_WRONLY);
     CHECK(write_full(fd->get(), as_bytes("y"), "a"));
@@ -277,6 +284,38 @@ TEST_CASE_FIXTURE(Fixture, "reading back finds what the server keeps otherwise t
   }
 }
 
+TEST_CASE_FIXTURE(Fixture, "a part file of the wrong size gets no name") {
+  land_and_register("a", pattern(9'000'000));
+  recorder.on_progress = [&] {
+    for (const auto& entry : fs::directory_iterator(server.root())) {
+      const auto fd = open_file(entry.path(), O_WRONLY);
+      if (fd) CHECK(::ftruncate(fd->get(), 1) == 0);
+    }
+  };
+  CHECK(run()->failed == 1);
+  CHECK(recorder.failed.at("a").message.contains("has 1 bytes"));
+  CHECK(names_at_destination().empty());
+}
+
+TEST_CASE("a full destination is told from other failures") {
+  if (!sftp::testing::OpenSshServer::can_have_own_mounts()) {
+    MESSAGE("skipped: needs root, who may have a mount namespace");
+    return;
+  }
+  const sftp::testing::OpenSshServer small({.root_bytes = 6'000'000});
+  Fixture fixture;
+  fixture.destination.connect = small.connect_options();
+  fixture.destination.directory = small.root().string();
+  fixture.options.retries.limit = 1;
+  fixture.land_and_register("large", Fixture::pattern(9'000'000));
+  REQUIRE(fixture.run());
+  const Error error = fixture.recorder.failed.at("large");
+  CHECK(to_string(error.kind) == to_string(ErrorKind::kRemoteFull));
+  CHECK(error.message.contains("bytes left"));
+  INFO("and what it has of the file is kept for the next run");
+  CHECK_FALSE(fs::is_empty(fixture.options.journals));
+}
+
 TEST_CASE_FIXTURE(Fixture, "all or nothing") {
   options.batch = BatchMode::kAllOrNothing;
   land_and_register("small", "hello");
@@ -312,26 +351,42 @@ TEST_CASE_FIXTURE(Fixture, "all or nothing") {
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "a file whose rename was asked for, and done, is not sent again") {
+TEST_CASE_FIXTURE(Fixture, "whether a rename that was asked for was done is looked up") {
   const std::string content = pattern(9'000'000);
   const std::string id = land_and_register("a", content);
+  const std::string part = part_path(remote("a").string(), id);
   struct stat status{};
   REQUIRE(::stat((landing / "a").c_str(), &status) == 0);
   REQUIRE(make_directories(options.journals));
   auto journal = Journal::open(options.journals, {.id = id,
                                                   .destination = "b",
-                                                  .part_path = part_path(remote("a").string(), id),
+                                                  .part_path = part,
                                                   .source = identity_of(status),
                                                   .checksum = sha256(content)});
   REQUIRE(journal);
   REQUIRE(journal->add({0, content.size()}));
   REQUIRE(journal->add_publishing());
-  SUBCASE("it is there") {
+  SUBCASE("it was") {
     REQUIRE(replace_file(remote("a"), content));
+    CHECK(run()->successful == 1);
   }
-  SUBCASE("a consumer has taken it") {}
-  CHECK(run()->successful == 1);
+  SUBCASE("it was, and a consumer has taken the file") {
+    CHECK(run()->successful == 1);
+    CHECK_FALSE(fs::exists(remote("a")));
+  }
+  SUBCASE("it was not: what has the name is an older file") {
+    REQUIRE(replace_file(part, content));
+    REQUIRE(replace_file(remote("a"), std::string(content.size(), 'o')));
+    CHECK(run()->successful == 1);
+    CHECK(read_file(remote("a")).value() == content);
+  }
   CHECK(recorder.bytes == 0);
+  SUBCASE("the part file is gone, and what has the name is another file") {
+    REQUIRE(replace_file(remote("a"), "other"));
+    CHECK(run()->failed == 1);
+    CHECK(run()->successful == 1);
+    CHECK(read_file(remote("a")).value() == content);
+  }
 }
 
 TEST_CASE_FIXTURE(Fixture, "what a dead agent left of a file that was replaced is removed") {

@@ -153,10 +153,14 @@ TEST_CASE_FIXTURE(Fixture, "what may pass is tried again as often as was asked, 
     return std::vector<std::string>{"sh", "-c", "echo run >> " + runs + "; " + then, "sh"};
   };
   SUBCASE("a lost connection") {
+    options.retries.first_delay = std::chrono::seconds(1);
     options.verify_command = command("kill -9 $PPID; sleep 5");
-    REQUIRE(run());
+    const auto summary = run();
+    REQUIRE(summary);
     CHECK(recorder.failed.at("a").kind == ErrorKind::kUnreachable);
     CHECK(read_file(runs).value() == "run\nrun\nrun\n");
+    INFO("after at least half of each wait");
+    CHECK(summary->duration >= options.retries.first_delay * 3 / 2);
   }
   SUBCASE("a command that gives no checksum") {
     options.verify_command = command("true");
