@@ -116,7 +116,7 @@ class Process:
 class Server:
     """An OpenSSH server on a loopback port, with keys of its own and a folder to deliver to."""
 
-    def __init__(self, folder, *config):
+    def __init__(self, folder, *config, sftp="internal-sftp"):
         self.folder = folder
         self.root = folder / "drop"
         self.root.mkdir(parents=True)
@@ -126,6 +126,7 @@ class Server:
             make_key(folder / key)
         shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
         self._extra = config
+        self._sftp = sftp
         self._process = None
         self.port = None
         self.start()
@@ -201,7 +202,7 @@ class Server:
                  f"UsePAM {'yes' if account_is_locked() else 'no'}", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
                  "PermitRootLogin prohibit-password", "LogLevel VERBOSE",
                  # The program sftp-server would be started by the login shell, with its start-up files.
-                 "Subsystem sftp internal-sftp"]
+                 f"Subsystem sftp {self._sftp}"]
         (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
 
 

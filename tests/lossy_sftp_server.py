@@ -1,0 +1,69 @@
+"""An SFTP subsystem for sshd: the real sftp-server, but for one kind of request.
+
+    lossy_sftp_server.py lose|refuse REQUEST FOLDER
+
+REQUEST is the name of an extended request, such as fsync@openssh.com. "lose" ends the connection in
+place of the first reply to one that was carried out; "refuse" fails each without carrying it out.
+FOLDER gets a file `lost` for the former, and one line in `written` for each WRITE: how many bytes.
+"""
+
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import threading
+
+WRITE, STATUS, EXTENDED = 6, 101, 200
+FAILURE = 4
+SFTP_SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server")
+
+
+def packets(stream):
+    while len(header := stream.read(4)) == 4:
+        yield header, stream.read(struct.unpack(">I", header)[0])
+
+
+def string_at(body, offset):
+    (size,) = struct.unpack_from(">I", body, offset)
+    return body[offset + 4:offset + 4 + size]
+
+
+def main():
+    mode, wanted, folder = sys.argv[1], sys.argv[2].encode(), pathlib.Path(sys.argv[3])
+    server = subprocess.Popen([next(filter(os.path.exists, SFTP_SERVERS))],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    marked, replying = set(), threading.Lock()
+
+    def reply(header, body):
+        with replying:
+            sys.stdout.buffer.write(header + body)
+            sys.stdout.buffer.flush()
+
+    def pass_replies_on():
+        for header, body in packets(server.stdout):
+            if mode == "lose" and body[1:5] in marked and not (folder / "lost").exists():
+                (folder / "lost").touch()
+                os._exit(1)
+            reply(header, body)
+
+    threading.Thread(target=pass_replies_on, daemon=True).start()
+    with open(folder / "written", "a", encoding="ascii") as written:
+        for header, body in packets(sys.stdin.buffer):
+            request_id = body[1:5]
+            if body[0] == WRITE:
+                offset = 5 + 4 + len(string_at(body, 5)) + 8
+                print(len(string_at(body, offset)), file=written, flush=True)
+            elif body[0] == EXTENDED and string_at(body, 5) == wanted:
+                marked.add(request_id)
+                if mode == "refuse":
+                    refusal = bytes([STATUS]) + request_id + struct.pack(">III", FAILURE, 0, 0)
+                    reply(struct.pack(">I", len(refusal)), refusal)
+                    continue
+            server.stdin.write(header + body)
+            server.stdin.flush()
+    server.stdin.close()
+    server.wait()
+
+
+main()

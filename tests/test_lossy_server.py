@@ -1,0 +1,54 @@
+"""What a delivery makes of single replies that are lost or bad."""
+
+import pathlib
+import sys
+
+import pytest
+
+from ferry_harness import Server, make_big_file, put
+
+LOSSY = pathlib.Path(__file__).with_name("lossy_sftp_server.py")
+SMALL, LARGE = 1 << 20, 12 << 20
+
+
+@pytest.fixture
+def server(request, folder):
+    mode, extension = request.param
+    running = Server(folder / "server",
+                     sftp=f"{sys.executable} {LOSSY} {mode} {extension} {folder}")
+    yield running
+    running.stop()
+
+
+def bytes_written(folder):
+    return sum(map(int, (folder / "written").read_text().split()))
+
+
+@pytest.mark.parametrize("server", [("lose", "posix-rename@openssh.com")], indirect=True)
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["whole", "in chunks"])
+def test_what_was_renamed_is_not_sent_again_where_the_reply_got_lost(
+        server, folder, landing, register, transfer, size):
+    make_big_file(landing / "data.bin", size)
+    register()
+    ended = transfer("--connections", "1", "--retry-delay", "10ms")
+    assert ended.code == 0, ended.stderr
+    assert (folder / "lost").exists()
+    assert (server.root / "data.bin").read_bytes() == (landing / "data.bin").read_bytes()
+    assert bytes_written(folder) < size + 10_000  # and the control file
+
+
+@pytest.mark.parametrize("server", [("refuse", "fsync@openssh.com")], indirect=True)
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["whole", "in chunks"])
+def test_what_the_server_could_not_sync_does_not_count(
+        server, landing, metastore, register, transfer, size):
+    make_big_file(landing / "data.bin", size)
+    register()
+    ended = transfer()
+    assert ended.code == 1
+    assert "fsync" in ended.stderr
+    assert server.files() == []
+    assert server.leftovers() == []
+    assert list((metastore / "journals").iterdir()) == []
+    put(landing / "data.bin", b"small enough for --no-fsync")
+    register()
+    assert transfer("--no-fsync").code == 0
