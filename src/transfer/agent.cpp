@@ -62,7 +62,6 @@ class Run {
   void finish_with_control_file();
   Result<std::string> push(const KeptControlFile& kept);  // returns its remote path
   Result<std::string> try_to_push(const KeptControlFile& kept);
-  Result<std::string> control_name() const;
   Result<void> record_outcomes();
   void tell_of_abnormal_sources();
   void forget_journals();
@@ -118,6 +117,11 @@ Result<TransferSummary> Run::execute() {
   if (auto made = make_directories(options_.journals); !made) return made.error();
   if (auto removed = remove_stale_parts(metastore_, context(Phase::kDeliver), *session_, batch_.id,
                                         batch_.agent);
+      !removed) {
+    return removed.error();
+  }
+  if (auto removed =
+          remove_stale_control_files(context(Phase::kDeliver), *session_, selected->batch_ids);
       !removed) {
     return removed.error();
   }
@@ -369,7 +373,7 @@ Result<std::string> Run::push(const KeptControlFile& kept) {
 
 Result<std::string> Run::try_to_push(const KeptControlFile& kept) {
   if (auto ready = need_session(); !ready) return ready.error();
-  const auto name = control_name();
+  const auto name = control_file_name(destination_, batch_.id, batch_.created);
   if (!name) return name.error();
   std::string path = join_remote(session_->control_directory, *name);
   Result<void> outcome;
@@ -381,12 +385,6 @@ Result<std::string> Run::try_to_push(const KeptControlFile& kept) {
   }
   if (!outcome) return outcome.error();
   return path;
-}
-
-Result<std::string> Run::control_name() const {
-  if (!destination_.control_name) return control_file_name(batch_.id);
-  return destination_.control_name->render(NameTemplate::Batch{
-      .id = batch_.id, .destination = batch_.destination, .date = batch_.created});
 }
 
 Result<void> Run::need_session() {
@@ -432,6 +430,13 @@ void Run::forget_journals() {
 }
 
 }  // namespace
+
+Result<std::string> control_file_name(const Destination& destination, std::string_view batch_id,
+                                      Timestamp created) {
+  if (!destination.control_name) return control_file_name(batch_id);
+  return destination.control_name->render(
+      NameTemplate::Batch{.id = batch_id, .destination = destination.name, .date = created});
+}
 
 Result<TransferSummary> deliver(Metastore& metastore, const Destination& destination,
                                 const TransferOptions& options, Observer& observer,

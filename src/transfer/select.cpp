@@ -73,10 +73,12 @@ bool is_selected(const metastore::FileRecord& file, const metastore::Delivery* d
 
 namespace {
 
+using Taker =
+    std::function<void(const metastore::FileRecord& file, const metastore::Delivery* delivery)>;
+
 /// Calls TAKE with each selected file.
 Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view destination,
-                               const TransferOptions& options,
-                               const std::function<void(const metastore::FileRecord&)>& take) {
+                               const TransferOptions& options, const Taker& take) {
   std::map<std::string, std::uint64_t> elsewhere;
   std::uint64_t unrouted = 0;
   const Timestamp time = now();
@@ -89,7 +91,7 @@ Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view
         if (!is_wanted(file, destination, options.routes)) {
           ++unrouted;
         } else if (options.landings.contains(file.landing)) {
-          take(file);
+          take(file, delivery);
         } else {
           ++elsewhere[file.landing];
         }
@@ -115,7 +117,9 @@ Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastor
   std::vector<metastore::FileRecord> selected;
   const auto done =
       for_each_selected(metastore, destination, options,
-                        [&](const metastore::FileRecord& file) { selected.push_back(file); });
+                        [&](const metastore::FileRecord& file, const metastore::Delivery*) {
+                          selected.push_back(file);
+                        });
   if (!done) return done.error();
   return selected;
 }
@@ -123,10 +127,14 @@ Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastor
 Result<SelectedFiles> select_ids(metastore::Metastore& metastore, std::string_view destination,
                                  const TransferOptions& options) {
   SelectedFiles selected;
-  const auto done =
-      for_each_selected(metastore, destination, options, [&](const metastore::FileRecord& file) {
+  const auto done = for_each_selected(
+      metastore, destination, options,
+      [&](const metastore::FileRecord& file, const metastore::Delivery* delivery) {
         selected.ids.push_back(file.id);
         if (file.identity) selected.bytes += file.identity->size;
+        if (delivery != nullptr && !selected.batch_ids.contains(delivery->batch_id)) {
+          selected.batch_ids.emplace(delivery->batch_id);
+        }
       });
   if (!done) return done.error();
   return selected;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,8 @@ bool is_selected(const metastore::FileRecord& file, const metastore::Delivery* d
 struct SelectedFiles {
   std::vector<std::string> ids;
   std::uint64_t bytes = 0;  // as far as the registry knows
+  /// Of earlier runs that took some of them, and did not deliver them.
+  std::set<std::string, std::less<>> batch_ids;
 };
 Result<SelectedFiles> select_ids(metastore::Metastore& metastore, std::string_view destination,
                                  const TransferOptions& options);

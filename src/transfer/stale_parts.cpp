@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ferry/base/log.h"
+#include "ferry/base/uuid.h"
 #include "transfer/journal.h"
 #include "transfer/remote_path.h"
 
@@ -41,6 +42,23 @@ StalePart make_stale_part(const metastore::FileRecord& file, const metastore::De
                              to_string(file.state)),
       .retryable = false};
   return stale;
+}
+
+/// Nothing where the table has something else than the id of a batch.
+std::optional<std::string> control_part_of(const std::string& batch_id, const RunContext& context,
+                                           const Session& session) {
+  const auto created = time_of_uuid(batch_id);
+  if (!created || batch_id.find_first_not_of("0123456789abcdef-") != batch_id.npos) {
+    return std::nullopt;
+  }
+  const auto name = control_file_name(context.destination, batch_id, *created);
+  if (!name) return std::nullopt;
+  return part_path(join_remote(session.control_directory, *name), batch_id);
+}
+
+sftp::Task<void> remove_control_part(Session& session, std::string path) {
+  const auto removed = co_await session.client->remove(path);
+  if (removed) log::info("stale part file removed", {{"remote_path", path}});
 }
 
 sftp::Task<void> remove_part(Session& session, StalePart& stale) {
@@ -82,6 +100,15 @@ Result<void> remove_stale_parts(metastore::Metastore& metastore, const RunContex
     rows.push_back(std::move(stale.row));
   }
   return rows.empty() ? Result<void>() : metastore.append_transfers(rows);
+}
+
+Result<void> remove_stale_control_files(const RunContext& context, Session& session,
+                                        const std::set<std::string, std::less<>>& batch_ids) {
+  for (const std::string& batch_id : batch_ids) {
+    const auto path = control_part_of(batch_id, context, session);
+    if (path) session.client->spawn(remove_control_part(session, *path));
+  }
+  return session.client->run();
 }
 
 }  // namespace ferry::transfer

@@ -2,6 +2,7 @@
 // since dead or failed, had delivered it.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,5 +21,10 @@ bool leaves_stale_part(const metastore::FileRecord& file, const metastore::Deliv
 Result<void> remove_stale_parts(metastore::Metastore& metastore, const RunContext& context,
                                 Session& session, std::string_view batch_id,
                                 std::string_view agent);
+
+/// Removes what earlier runs, since dead or failed, left of their control files at B: a new batch
+/// has one of its own. BATCH_IDS come from the table: what is no batch's id is passed over.
+Result<void> remove_stale_control_files(const RunContext& context, Session& session,
+                                        const std::set<std::string, std::less<>>& batch_ids);
 
 }  // namespace ferry::transfer

@@ -34,6 +34,10 @@ struct Destination {
   BandwidthLimit bandwidth;  // over all connections together
 };
 
+/// What a batch's control file is called there. kInvalid where the template gives no name.
+Result<std::string> control_file_name(const Destination& destination, std::string_view batch_id,
+                                      Timestamp created);
+
 /// Which of the deliverable files to take. All conditions hold together; without any: everything.
 struct Selection {
   TimeRange updated;               // of updated_date
