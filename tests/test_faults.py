@@ -236,6 +236,18 @@ def same_content(delivery, names):
                for name in names)
 
 
+def test_refused_further_connections_cost_nothing_but_speed(delivery, line):
+    make_big_file(delivery.landing / "big.bin", GIB // 2)
+    delivery.register()
+    refused = [1] * 20
+    with_one = line("--delay-ms", 5, "--cut-after-bytes", ",".join(map(str, [1 << 62] + refused)))
+    delivery.use(with_one)
+    ended = delivery.run("--connections", 8)
+    assert ended.code == 0, ended.stderr
+    assert delivery.faults() == {}
+    assert 2 <= with_one.counts()["connections"] <= 3
+
+
 def test_eight_agents_of_which_three_are_killed_deliver_each_file_once(delivery, line):
     count = 1500 if SANITIZED else 10_000
     delivery.use(line("--delay-ms", 5))

@@ -6,12 +6,10 @@
 namespace ferry::transfer {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-/// How often to look whether another connection would help. Servers drop bursts of new connections
-/// (sshd_config(5), MaxStartups), so they are made one after the other.
-constexpr milliseconds kDialInterval{50};
+/// How often to look whether another connection would help.
+constexpr milliseconds kLookInterval{50};
 /// Making a connection costs both sides some tenths of a second of computing and of waiting. The
 /// second pays where the first would be busy for longer than this, and each further one shares with
 /// more: it takes as much again.
@@ -26,7 +24,7 @@ bool is_worth_dialling(const WorkQueue::Progress& progress, milliseconds elapsed
   if (progress.done >= progress.total) return false;
   const double elapsed_ms = static_cast<double>(elapsed.count());
   const double left = static_cast<double>(progress.total - progress.done);
-  const double expected_ms = elapsed < kDialInterval || progress.done == 0
+  const double expected_ms = elapsed < kLookInterval || progress.done == 0
                                  ? std::max(elapsed_ms, left / kAssumedBytesPerMs)
                                  : elapsed_ms * left / static_cast<double>(progress.done);
   return expected_ms > static_cast<double>((kWorthDialling * connections).count());
@@ -34,43 +32,78 @@ bool is_worth_dialling(const WorkQueue::Progress& progress, milliseconds elapsed
 
 std::optional<Session> Crew::run(Session session, std::future<Result<Session>> second) {
   known_ = {session.directory, session.control_directory};
-  start(std::move(session));
-  dial_while_worthwhile(std::move(second));
+  ++working_;
+  threads_.emplace_back(
+      [this, session = std::move(session)]() mutable { work(std::move(session)); });
+  supervise(std::move(second));
   threads_.clear();  // joins
   return std::move(idle_session_);
 }
 
-void Crew::start(Session session) {
-  {
-    const std::scoped_lock lock(mutex_);
-    ++working_;
+void Crew::supervise(std::future<Result<Session>> second) {
+  const auto begun = Clock::now();
+  std::unique_lock lock(mutex_);
+  if (second.valid()) start(std::move(second));
+  while (working_ > 0) {
+    if (wants_another(begun)) {
+      start(std::async(std::launch::deferred, [this] { return dial(); }));
+    } else {
+      changed_.wait_for(lock, kLookInterval);
+    }
   }
-  threads_.emplace_back([this, session = std::move(session)]() mutable {
-    work(std::move(session));
-    const std::scoped_lock lock(mutex_);
-    --working_;
-    ended_.notify_all();
+}
+
+bool Crew::wants_another(Clock::time_point begun) const {
+  if (!ramp_.may_dial(context_.destination.connections) || context_.stop.stop_requested()) {
+    return false;
+  }
+  const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
+  return is_worth_dialling(queue_.progress(), elapsed, ramp_.asked_for());
+}
+
+/// A thread that works once its connection is there.
+void Crew::start(std::future<Result<Session>> dialled) {
+  ++ramp_.dialling;
+  threads_.emplace_back([this, dialled = std::move(dialled)]() mutable {
+    auto session = arrival(dialled.get());
+    if (session) work(std::move(*session));
   });
 }
 
+std::optional<Session> Crew::arrival(Result<Session> dialled) {
+  const std::scoped_lock lock(mutex_);
+  --ramp_.dialling;
+  changed_.notify_all();
+  if (!dialled) {
+    ramp_.refused = true;
+    return std::nullopt;
+  }
+  ++ramp_.granted;
+  ++working_;
+  return std::move(*dialled);
+}
+
 void Crew::work(Session session) {
+  auto ended = work_off(session);
+  const std::scoped_lock lock(mutex_);
+  if (ended) {
+    idle_session_ = std::move(session);
+  } else if (ended.error().kind != ErrorKind::kCancelled) {
+    give_up_reason_ = ended.error();
+  }
+  --working_;
+  changed_.notify_all();
+}
+
+Result<void> Crew::work_off(Session& session) {
   unsigned failures = 0;
   for (;;) {
     Worker worker(context_, queue_, session);
-    const auto ended = worker.run();
-    if (ended) {
-      const std::scoped_lock lock(mutex_);
-      idle_session_ = std::move(session);
-      return;
-    }
-    if (context_.stop.stop_requested()) return;
+    auto ended = worker.run();
+    if (ended) return ended;
     if (worker.made_progress()) failures = 0;
     auto next = reconnect(failures, ended.error());
-    if (!next) {
-      const std::scoped_lock lock(mutex_);
-      give_up_reason_ = next.error();
-      return;
-    }
+    if (!next) return next.error();
     session = std::move(*next);
   }
 }
@@ -91,32 +124,6 @@ Result<Session> Crew::reconnect(unsigned& failures, Error reason) {
 Result<Session> Crew::dial() const {
   return open_session(context_.destination, context_.options, context_.limiter, context_.stop,
                       known_);
-}
-
-void Crew::dial_while_worthwhile(std::future<Result<Session>> second) {
-  const auto begun = Clock::now();
-  unsigned connections = 1;
-  bool worth = second.valid();
-  while (!wait_for_end(worth ? milliseconds(0) : kDialInterval)) {
-    if (!second.valid()) {
-      const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
-      worth = connections < context_.destination.connections && !context_.stop.stop_requested() &&
-              is_worth_dialling(queue_.progress(), elapsed, connections);
-      if (!worth) continue;
-    }
-    auto session = second.valid() ? second.get() : dial();
-    if (session) {
-      start(std::move(*session));
-      ++connections;
-    } else {
-      connections = context_.destination.connections;  // the server takes no more of us
-    }
-  }
-}
-
-bool Crew::wait_for_end(milliseconds at_most) {
-  std::unique_lock lock(mutex_);
-  return ended_.wait_for(lock, at_most, [this] { return working_ == 0; });
 }
 
 }  // namespace ferry::transfer

@@ -1,6 +1,7 @@
 // The workers of a run: as many connections as the work is worth, replaced when they end.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <future>
 #include <mutex>
@@ -19,6 +20,20 @@ namespace ferry::transfer {
 bool is_worth_dialling(const WorkQueue::Progress& progress, std::chrono::milliseconds elapsed,
                        unsigned connections);
 
+/// How connections come up: as with the packets of TCP, what the server has granted allows more.
+/// Servers drop bursts of new connections (sshd_config(5), MaxStartups); one after another, each
+/// some ten round trips, would leave a long line half empty for seconds.
+struct Ramp {
+  unsigned granted = 1;
+  unsigned dialling = 0;
+  bool refused = false;  // the server takes no more of us
+
+  unsigned asked_for() const { return granted + dialling; }
+  bool may_dial(unsigned at_most) const {
+    return !refused && dialling <= granted && asked_for() < at_most;
+  }
+};
+
 class Crew {
  public:
   Crew(const RunContext& context, WorkQueue& queue) : context_(context), queue_(queue) {}
@@ -32,12 +47,16 @@ class Crew {
   const std::optional<Error>& give_up_reason() const { return give_up_reason_; }
 
  private:
-  void start(Session session);
+  using Clock = std::chrono::steady_clock;
+
+  void supervise(std::future<Result<Session>> second);
+  bool wants_another(Clock::time_point begun) const;
+  void start(std::future<Result<Session>> dialled);
+  std::optional<Session> arrival(Result<Session> dialled);
   void work(Session session);
+  Result<void> work_off(Session& session);
   Result<Session> reconnect(unsigned& failures, Error reason);
   Result<Session> dial() const;
-  void dial_while_worthwhile(std::future<Result<Session>> second);
-  bool wait_for_end(std::chrono::milliseconds at_most);
 
   const RunContext& context_;
   WorkQueue& queue_;
@@ -45,7 +64,8 @@ class Crew {
   std::vector<std::jthread> threads_;
 
   std::mutex mutex_;
-  std::condition_variable ended_;
+  std::condition_variable changed_;
+  Ramp ramp_;
   unsigned working_ = 0;
   std::optional<Session> idle_session_;
   std::optional<Error> give_up_reason_;

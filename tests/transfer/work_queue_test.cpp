@@ -6,7 +6,6 @@
 
 #include "temporary_directory.h"
 #include "transfer/batch.h"
-#include "transfer/crew.h"
 
 using namespace ferry;
 using namespace ferry::transfer;
@@ -152,25 +151,6 @@ TEST_CASE_FIXTURE(Fixture,
   fs::remove_all(journals.path());
   CHECK_FALSE(queue.complete(one, journal_key_of(large, "b")));
   CHECK(queue.abandon(one, error) == After::kEnd);
-}
-
-TEST_CASE("another connection is dialled only while it would pay for itself") {
-  const auto worth = [](std::uint64_t done, std::uint64_t total, int elapsed_ms,
-                        unsigned connections = 1) {
-    return is_worth_dialling({.total = total, .done = done}, milliseconds(elapsed_ms), connections);
-  };
-  CHECK(worth(10, 100, 100));
-  CHECK_FALSE(worth(20, 100, 100));
-  CHECK_FALSE(worth(100, 100, 100));
-  INFO("each further one takes more work");
-  CHECK_FALSE(worth(10, 100, 100, 2));
-  CHECK(worth(5, 100, 100, 2));
-  INFO("before there is something to go by, only for what keeps the best of lines busy");
-  CHECK_FALSE(worth(1, 100, 10));
-  CHECK_FALSE(worth(0, 100, 200));
-  CHECK(worth(0, 1ULL << 30, 0));
-  INFO("or where nothing comes of it");
-  CHECK(worth(0, 100, 2000));
 }
 
 TEST_CASE_FIXTURE(Fixture, "losses count while nothing of the file gets through") {

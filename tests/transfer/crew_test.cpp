@@ -1,0 +1,41 @@
+#include "transfer/crew.h"
+
+#include <doctest/doctest.h>
+
+using namespace ferry::transfer;
+using std::chrono::milliseconds;
+
+TEST_CASE("another connection is dialled only while it would pay for itself") {
+  const auto worth = [](std::uint64_t done, std::uint64_t total, int elapsed_ms,
+                        unsigned connections = 1) {
+    return is_worth_dialling({.total = total, .done = done}, milliseconds(elapsed_ms), connections);
+  };
+  CHECK(worth(10, 100, 100));
+  CHECK_FALSE(worth(20, 100, 100));
+  CHECK_FALSE(worth(100, 100, 100));
+  INFO("each further one takes more work");
+  CHECK_FALSE(worth(10, 100, 100, 2));
+  CHECK(worth(5, 100, 100, 2));
+  INFO("before there is something to go by, only for what keeps the best of lines busy");
+  CHECK_FALSE(worth(1, 100, 10));
+  CHECK_FALSE(worth(0, 100, 200));
+  CHECK(worth(0, 1ULL << 30, 0));
+  INFO("or where nothing comes of it");
+  CHECK(worth(0, 100, 2000));
+}
+
+TEST_CASE("no more connections are dialled at once than the server granted, and one") {
+  Ramp ramp;
+  CHECK(ramp.may_dial(8));
+  ramp.dialling = 2;
+  CHECK_FALSE(ramp.may_dial(8));
+  ramp = {.granted = 2, .dialling = 1};
+  CHECK(ramp.may_dial(8));
+  ramp = {.granted = 5, .dialling = 2};
+  CHECK(ramp.may_dial(8));
+  INFO("nor more than there may be");
+  CHECK_FALSE(ramp.may_dial(7));
+  INFO("nor after a refusal");
+  ramp.refused = true;
+  CHECK_FALSE(ramp.may_dial(8));
+}
