@@ -39,9 +39,10 @@ def test_the_readme_configuration_is_right(ferry, folder):
 
 def test_the_policies_of_abnormal_files_are_right(ferry, folder):
     page = (REPOSITORY / "docs" / "abnormal-files.md").read_text()
-    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 2
     config = folder / "ferry.toml"
-    config.write_text('metastore = "/var/lib/ferry"\n' + example)
+    config.write_text('metastore = "/var/lib/ferry"\n' + "".join(examples))
     checked = ferry("config", "check", "--config", config)
     assert checked.code == 0, checked.stdout + checked.stderr
 

@@ -247,3 +247,49 @@ def test_the_documented_example_is_right(ferry, folder):
     (folder / "ferry.toml").write_text(example)
     ended = ferry("config", "check", "--config", folder / "ferry.toml")
     assert ended.code == 0, ended.stdout
+
+
+@pytest.mark.parametrize("check, refused, reason", [
+    ('empty = "quarantine"', b"", "it is empty"),
+    ('min_size = "3"', b"ab", "it has 2 bytes, less than min_size (3)"),
+    ('max_size = "5"', b"abcdef", "it has 6 bytes, more than max_size (5)"),
+    ('magic = ["616263"]', b"cba", "it starts with 636261, not with 616263"),
+    ('validate = ["grep", "-q", "abc"]', b"no", "grep: exit status 1"),
+])
+def test_a_route_refuses_what_fails_its_own_checks(
+        configured, landing, server, check, refused, reason):
+    configured.write(f'[route.b]\nto = ["b"]\n{check}\n')
+    put(landing / "good", b"abc")
+    put(landing / "bad", refused)
+    assert configured.register() == 2
+    ended = configured.transfer()
+    assert ended.code == 1
+    assert f"bad: refused by route b: {reason}" in ended.stderr
+    assert server.files() == ["good"]
+    (held,) = configured.run("quarantine", "list", "--json").json_lines
+    assert (held["path"], reason in held["reason"]) == ("bad", True)
+    assert configured.run("quarantine", "release", "bad").code == 0
+    assert configured.transfer().code == 0
+    assert server.files() == ["bad", "good"]
+
+
+def test_what_one_route_refuses_stays_for_the_others(configured, landing, server, other_server):
+    configured.write('routing = "all"\n[route.csv]\nto = ["b"]\nextensions = ["csv"]\n' + REST_TO_C)
+    put(landing / "a.txt", b"t")
+    configured.register()
+    assert configured.transfer("--to", "b").code == 1
+    assert configured.standings() == {("a.txt", "b"): "failed", ("a.txt", "c"): "pending"}
+    assert configured.transfer().code == 0
+    assert (server.files(), other_server.files()) == ([], ["a.txt"])
+    assert not configured.is_pending()
+
+
+def test_what_cannot_be_judged_is_not_abnormal(configured, landing, server):
+    configured.write('[route.b]\nto = ["b"]\nvalidate = ["/not/there"]\n')
+    put(landing / "a", b"1")
+    configured.register()
+    assert configured.transfer().code == 1
+    assert configured.standings() == {("a", "b"): "failed"}
+    configured.write('[route.b]\nto = ["b"]\nvalidate = ["true"]\n')
+    assert configured.transfer().code == 0
+    assert server.files() == ["a"]

@@ -22,7 +22,9 @@ TransferSettings& part(const Scope& scope, const TransferSettings*) {
 LandingSettings& part(const Scope& scope, const LandingSettings*) {
   return *scope.landing;
 }
+/// Of the route, where the scope has one.
 AcceptanceSettings& part(const Scope& scope, const AcceptanceSettings*) {
+  if (scope.route != nullptr) return *scope.route;
   return *scope.landing;
 }
 DestinationSettings& part(const Scope& scope, const DestinationSettings*) {
@@ -135,7 +137,7 @@ std::vector<Option> make_options() {
     option<&Acceptance::magic>(kLanding, "magic", "magic", "HEX",
         "quarantine files that do not begin with one of these bytes, such as 504b0304",
         kJudges, kRepeatable),
-    option<&Acceptance::min_age>(kLanding, "min_age", "min-age", "TIME",
+    option<&Landing::min_age>(kLanding, "min_age", "min-age", "TIME",
         "register files only when they are this old", kFinders),
     option<&Acceptance::validate>(kLanding, "validate", "", "COMMAND",
         "quarantine files that this program, given as a list with its arguments, refuses: it reads "
@@ -180,6 +182,23 @@ std::vector<Option> make_options() {
         "take files of these landing areas only", kFileOnly, kRepeatable),
     option<&Route::to>(kRoute, "to", "", "NAME",
         "the destinations that want the files", kFileOnly, kRepeatable),
+    option<&Acceptance::empty>(kRoute, "empty", "", "WHAT",
+        "what to do with empty files: deliver them, or quarantine what no other route delivers", kFileOnly),
+    option<&Acceptance::min_size>(kRoute, "min_size", "", "SIZE",
+        "do not deliver smaller files, but for empty ones", kFileOnly),
+    option<&Acceptance::max_size>(kRoute, "max_size", "", "SIZE",
+        "do not deliver larger files", kFileOnly),
+    option<&Acceptance::extensions>(kRoute, "extensions", "", "EXT",
+        "do not deliver files whose names do not end with a dot and one of these, such as csv",
+        kFileOnly, kRepeatable),
+    option<&Acceptance::magic>(kRoute, "magic", "", "HEX",
+        "do not deliver files that do not begin with one of these bytes, such as 504b0304",
+        kFileOnly, kRepeatable),
+    option<&Acceptance::validate>(kRoute, "validate", "", "COMMAND",
+        "do not deliver files that this program, given as a list with its arguments, refuses: it reads "
+        "the file from its standard input and ends with 0 to accept it", kFileOnly),
+    option<&Acceptance::validate_timeout>(kRoute, "validate_timeout", "", "TIME",
+        "refuse the file when the validating command takes longer", kFileOnly),
     option<&Route::transforms>(kRoute, "transforms", "", "NAME",
         "what is done to the files on the way, in this order: [transform.NAME], gzip, zstd or line-endings",
         kFileOnly, kRepeatable),

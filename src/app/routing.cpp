@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/option_values.h"
+#include "app/setup.h"
 
 namespace ferry::app {
 namespace {
@@ -66,6 +67,7 @@ transfer::Route make_route(const RouteSettings& settings, const Settings& all) {
         make_transform(known != all.transforms.end() ? *known : transform_named(name)));
   }
   route.rename = settings.rename.pattern;
+  route.acceptance = acceptance_policy(settings);
   route.after = settings.after;
   route.archive = settings.archive;
   return route;

@@ -58,7 +58,6 @@ struct AcceptanceSettings {
   std::optional<Bytes> max_size;
   std::vector<std::string> extensions;
   std::vector<MagicBytes> magic;
-  std::chrono::milliseconds min_age = AcceptancePolicy{}.min_age;
   std::vector<std::string> validate;
   std::chrono::milliseconds validate_timeout = AcceptancePolicy{}.validate_timeout;
 };
@@ -67,6 +66,7 @@ struct LandingSettings : AcceptanceSettings {
   std::string name;
   fs::path path;
   std::vector<std::string> ignore;
+  std::chrono::milliseconds min_age = AcceptancePolicy{}.min_age;
   std::chrono::milliseconds settle = landing::LandingArea{}.settle;
   fs::path quarantine;  // empty: below the area
   std::chrono::milliseconds unsettled_after = landing::LandingArea{}.unsettled_after;
@@ -96,7 +96,7 @@ struct DestinationSettings {
   Transport transport = Transport::kLibssh2;
 };
 
-struct RouteSettings {
+struct RouteSettings : AcceptanceSettings {
   std::string name;
   std::vector<std::string> match;
   std::vector<std::string> landing;

@@ -246,19 +246,24 @@ Result<void> check_landings(const Settings& settings) {
   return check_apart(settings.landings);
 }
 
+AcceptancePolicy acceptance_policy(const AcceptanceSettings& settings) {
+  return {.empty = settings.empty,
+          .min_size = settings.min_size.value_or(Bytes{}).value,
+          .max_size = settings.max_size.value_or(Bytes{}).value,
+          .extensions = settings.extensions,
+          .magic = settings.magic,
+          .validate = settings.validate,
+          .validate_timeout = settings.validate_timeout};
+}
+
 landing::LandingArea landing_area(const LandingSettings& landing) {
+  AcceptancePolicy acceptance = acceptance_policy(landing);
+  acceptance.min_age = landing.min_age;
   return {.name = landing.name,
           .path = landing.path,
           .ignore = landing.ignore,
           .settle = landing.settle,
-          .acceptance = {.empty = landing.empty,
-                         .min_size = landing.min_size.value_or(Bytes{}).value,
-                         .max_size = landing.max_size.value_or(Bytes{}).value,
-                         .extensions = landing.extensions,
-                         .magic = landing.magic,
-                         .min_age = landing.min_age,
-                         .validate = landing.validate,
-                         .validate_timeout = landing.validate_timeout},
+          .acceptance = std::move(acceptance),
           .quarantine = landing.quarantine,
           .unsettled_after = landing.unsettled_after};
 }

@@ -28,6 +28,9 @@ Result<void> check_landings(const Settings& settings);
 bool is_visible_inside(const fs::path& inner, const fs::path& outer);
 
 /// A landing area as watchers and uploads want it.
+AcceptancePolicy acceptance_policy(const AcceptanceSettings& settings);
+/// But for the age, which is a landing area's alone.
+AcceptancePolicy acceptance_policy(const AcceptanceSettings& settings);
 landing::LandingArea landing_area(const LandingSettings& landing);
 std::vector<landing::LandingArea> landing_areas(const Settings& settings);
 

@@ -141,6 +141,12 @@ Result<std::optional<std::string>> judge(const AcceptancePolicy& policy, int fd,
   return ask_command(policy, fd, environment, stop);
 }
 
+std::vector<std::string> judged_environment(const std::string& landing, const std::string& path,
+                                            std::uint64_t size, const Checksum& checksum) {
+  return {"FERRY_LANDING=" + landing, "FERRY_PATH=" + path, "FERRY_SIZE=" + std::to_string(size),
+          "FERRY_CHECKSUM=" + checksum.to_string()};
+}
+
 std::chrono::milliseconds remaining_wait(const AcceptancePolicy& policy, Timestamp changed,
                                          Timestamp now) {
   using std::chrono::milliseconds;

@@ -151,12 +151,6 @@ Inspection Inspector::read(int root_fd, const Root& root, const DuePath& candida
   return judged;
 }
 
-std::vector<std::string> judged_environment(const std::string& landing, const std::string& path,
-                                            std::uint64_t size, const Checksum& checksum) {
-  return {"FERRY_LANDING=" + landing, "FERRY_PATH=" + path, "FERRY_SIZE=" + std::to_string(size),
-          "FERRY_CHECKSUM=" + checksum.to_string()};
-}
-
 Inspection Inspector::judge_hashed(int fd, const std::string& path, Inspection hashed,
                                    const InspectionRules& rules) const {
   if (rules.is_accepted(path, hashed.checksum)) return hashed;

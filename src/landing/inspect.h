@@ -56,10 +56,6 @@ struct InspectionRules {
   std::function<bool(const std::string& path, const Checksum& checksum)> is_accepted;
 };
 
-/// What a validating command is told of a file, beside its content.
-std::vector<std::string> judged_environment(const std::string& landing, const std::string& path,
-                                            std::uint64_t size, const Checksum& checksum);
-
 /// Owns a read buffer; one per thread.
 class Inspector {
  public:

@@ -15,6 +15,7 @@
 #include "transfer/landing_roots.h"
 #include "transfer/remote_path.h"
 #include "transfer/resume.h"
+#include "transfer/route_checks.h"
 #include "transfer/select.h"
 #include "transfer/serial_observer.h"
 #include "transfer/session.h"
@@ -50,6 +51,7 @@ class Run {
   Result<void> join();
   Result<void> claim(std::vector<std::string> ids);  // what is claimed becomes a job
   void add_job(metastore::Claim claim);
+  void take_by(const Route& route, Job& job, const metastore::FileRecord& file);
   void refuse_shared_names();
   void refuse_name(Job& job, std::string reason);
   Result<void> open_spool();
@@ -200,12 +202,23 @@ void Run::add_job(metastore::Claim claim) {
   if (!source) {
     end(job, source.error());
   } else if (!name) {
-    job.name_refused = true;
+    job.refused_here = true;
     end(job, name.error());
   } else if (is_too_long(job.remote_path)) {
     refuse_name(job, fmt::format("its remote name, {}, is too long", job.remote_path));
-  } else if (route != nullptr && !route->transforms.empty()) {
-    plan_transform(job, claim.file, *route);
+  } else if (route != nullptr) {
+    take_by(*route, job, claim.file);
+  }
+}
+
+/// What other routes still have to deliver stays where it is, refused or not.
+void Run::take_by(const Route& route, Job& job, const metastore::FileRecord& file) {
+  const auto accepted = check_acceptance(route, job.landing_fd, file, job.source, stop_);
+  if (!accepted) {
+    job.refused_here = !options_.routes->decides_alone(route, file.landing, file.path);
+    end(job, accepted.error());
+  } else if (!route.transforms.empty()) {
+    plan_transform(job, file, route);
   }
 }
 
@@ -269,7 +282,7 @@ void Run::refuse_shared_names() {
 }
 
 void Run::refuse_name(Job& job, std::string reason) {
-  job.name_refused = true;
+  job.refused_here = true;
   end(job, Error{ErrorKind::kAbnormal, std::move(reason), 0});
 }
 
@@ -416,7 +429,7 @@ Result<void> Run::record_outcomes() {
 void Run::tell_of_abnormal_sources() {
   if (!options_.on_abnormal) return;
   for (const Job& job : batch_.jobs) {
-    if (!job.error || job.error->kind != ErrorKind::kAbnormal || job.name_refused) continue;
+    if (!job.error || job.error->kind != ErrorKind::kAbnormal || job.refused_here) continue;
     options_.on_abnormal({.id = job.id, .reason = job.error->message});
   }
 }

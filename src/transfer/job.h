@@ -59,7 +59,7 @@ struct Job {
   bool uploaded = false;               // the part file is whole at B and waits for the others'
   /// The rename was asked for; if its answer got lost the file may be there already.
   bool publishing = false;
-  bool name_refused = false;  // abnormal for its remote name alone: the source is in order
+  bool refused_here = false;  // abnormal for this destination alone: the source stays
 };
 
 inline bool is_content_known(const Job& job) {

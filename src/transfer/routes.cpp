@@ -49,6 +49,13 @@ std::vector<std::string_view> Routes::wanted_by(std::string_view landing,
   return names;
 }
 
+bool Routes::decides_alone(const Route& route, std::string_view landing,
+                           const std::string& path) const {
+  return std::ranges::all_of(wanted_by(landing, path), [&](std::string_view destination) {
+    return find(landing, path, destination) == &route;
+  });
+}
+
 const Route* Routes::route_after_delivery(std::string_view landing, const std::string& path) const {
   const Route* most_careful = nullptr;
   for_each_taking(landing, path, [&](const Route& route) {

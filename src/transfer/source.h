@@ -29,6 +29,8 @@ class SourceFile {
   static Result<SourceFile> open(int landing_fd, const std::string& path,
                                  const FileIdentity& expected);
 
+  int fd() const { return fd_.get(); }
+
   /// Fills BUFFER from OFFSET on.
   Result<void> read(std::uint64_t offset, std::span<std::byte> buffer) const;
 

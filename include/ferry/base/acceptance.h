@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ferry/base/hash.h"
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/base/time.h"
@@ -77,6 +78,10 @@ Result<std::optional<std::string>> judge(const AcceptancePolicy& policy, int fd,
                                          std::string_view path, std::uint64_t size,
                                          const std::vector<std::string>& environment,
                                          const StopToken& stop);
+
+/// What a validating command is told of a file, beside its content.
+std::vector<std::string> judged_environment(const std::string& landing, const std::string& path,
+                                            std::uint64_t size, const Checksum& checksum);
 
 /// How long a file that was last changed at CHANGED has to wait yet; zero: it is old enough.
 std::chrono::milliseconds remaining_wait(const AcceptancePolicy& policy, Timestamp changed,

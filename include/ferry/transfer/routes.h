@@ -31,7 +31,7 @@ struct Route {
   std::vector<std::string> destinations;  // names
   std::vector<TransformSpec> transforms;  // in this order
   std::optional<NameTemplate> rename;     // without: the file's own path
-  AcceptancePolicy acceptance;            // what the agent looks at before it sends
+  AcceptancePolicy acceptance;            // min_age is of no account: it is the landing area's
   AfterDelivery after = AfterDelivery::kKeep;
   fs::path archive;  // with kArchive: a local directory
 
@@ -55,6 +55,9 @@ class Routes {
 
   /// Names of all destinations that want the file, each once; they live as long as this object.
   std::vector<std::string_view> wanted_by(std::string_view landing, const std::string& path) const;
+
+  /// Whether all destinations that want the file are to get it by ROUTE.
+  bool decides_alone(const Route& route, std::string_view landing, const std::string& path) const;
 
   /// What is to become of the source; where several routes take the file, the most careful answer:
   /// keeping outweighs archiving, which outweighs deleting. Null: keep it.
