@@ -16,19 +16,18 @@ namespace ferry::metastore {
 namespace {
 
 using Key = std::uint32_t;
-constexpr Key kNoKey = UINT32_MAX; // the row cannot be read
+constexpr Key kNoKey = UINT32_MAX;  // the row cannot be read
 
 /// A row in the table's file, and whose it is.
 struct Row {
   std::uint64_t offset = 0;
-  std::uint32_t size = 0; // with its '\n'
+  std::uint32_t size = 0;  // with its '\n'
   Key key = kNoKey;
-  std::uint32_t month = 0; // months since the year 0
+  std::uint32_t month = 0;  // months since the year 0
 };
 
 std::uint32_t month_of(Timestamp time) {
-  const std::chrono::year_month_day day(
-      std::chrono::floor<std::chrono::days>(time));
+  const std::chrono::year_month_day day(std::chrono::floor<std::chrono::days>(time));
   return static_cast<std::uint32_t>(static_cast<int>(day.year()) * 12) +
          static_cast<unsigned>(day.month()) - 1;
 }
@@ -39,42 +38,39 @@ std::string month_name(std::uint32_t month) {
 
 /// A table's rows, sorted into those that stay and those that go.
 class Sorted {
-public:
+ public:
   explicit Sorted(std::size_t keys) : slot_of_(keys, kNoKey) {}
 
-  void add(const Row &row);
+  void add(const Row& row);
   /// To be called once, after all rows were added.
-  void retire(const std::function<bool(Key)> &is_settled);
+  void retire(const std::function<bool(Key)>& is_settled);
 
   std::uint64_t rows() const { return rows_; }
   std::uint64_t bytes() const { return bytes_; }
-  const std::vector<Row> &kept() const { return kept_; }
-  const std::vector<Row> &moved() const { return moved_; }
+  const std::vector<Row>& kept() const { return kept_; }
+  const std::vector<Row>& moved() const { return moved_; }
 
-private:
-  std::vector<std::uint32_t> slot_of_; // by key: where in kept_
-  std::vector<Row> kept_;              // in the order of the keys' first rows
-  std::vector<Row> moved_;             // in the order of the file
+ private:
+  std::vector<std::uint32_t> slot_of_;  // by key: where in kept_
+  std::vector<Row> kept_;               // in the order of the keys' first rows
+  std::vector<Row> moved_;              // in the order of the file
   std::uint64_t rows_ = 0;
   std::uint64_t bytes_ = 0;
 };
 
-void Sorted::add(const Row &row) {
+void Sorted::add(const Row& row) {
   ++rows_;
   bytes_ += row.size;
   if (row.key != kNoKey && slot_of_[row.key] != kNoKey) {
     moved_.push_back(std::exchange(kept_[slot_of_[row.key]], row));
     return;
   }
-  if (row.key != kNoKey)
-    slot_of_[row.key] = static_cast<std::uint32_t>(kept_.size());
+  if (row.key != kNoKey) slot_of_[row.key] = static_cast<std::uint32_t>(kept_.size());
   kept_.push_back(row);
 }
 
-void Sorted::retire(const std::function<bool(Key)> &is_settled) {
-  const auto is_over = [&](const Row &row) {
-    return row.key != kNoKey && is_settled(row.key);
-  };
+void Sorted::retire(const std::function<bool(Key)>& is_settled) {
+  const auto is_over = [&](const Row& row) { return row.key != kNoKey && is_settled(row.key); };
   std::ranges::copy_if(kept_, std::back_inserter(moved_), is_over);
   std::erase_if(kept_, is_over);
   std::ranges::sort(moved_, {}, &Row::offset);
@@ -83,228 +79,191 @@ void Sorted::retire(const std::function<bool(Key)> &is_settled) {
 /// Sorts the rows of one table. IDENTIFY sets key and month of a row that can
 /// be read.
 template <typename Record>
-Result<Sorted>
-sort_rows(const Layout &layout, std::string_view name, std::size_t keys,
-          Result<Record> (*parse)(std::string_view),
-          const std::function<void(const Record &, Row &)> &identify) {
+Result<Sorted> sort_rows(const Layout& layout, std::string_view name, std::size_t keys,
+                         Result<Record> (*parse)(std::string_view),
+                         const std::function<void(const Record&, Row&)>& identify) {
   JsonlTable table(std::string(name), layout.table(name), layout.damaged());
-  if (auto followed = table.follow(); !followed)
-    return followed.error();
+  if (auto followed = table.follow(); !followed) return followed.error();
   Sorted sorted(keys);
   std::uint64_t offset = 0;
   auto read = table.read_new([&](std::string_view line, std::uint64_t) {
-    Row row{.offset = offset,
-            .size = static_cast<std::uint32_t>(line.size() + 1)};
+    Row row{.offset = offset, .size = static_cast<std::uint32_t>(line.size() + 1)};
     offset += row.size;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos)
-      return;
-    if (const auto record = parse(line))
-      identify(*record, row);
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
+    if (const auto record = parse(line)) identify(*record, row);
     sorted.add(row);
   });
-  if (!read)
-    return read.error();
+  if (!read) return read.error();
   return sorted;
 }
 
 /// Copies rows of a table into staged files.
 class RowCopier {
-public:
-  RowCopier(const Layout &layout, std::string_view table, StagedFiles &staged)
+ public:
+  RowCopier(const Layout& layout, std::string_view table, StagedFiles& staged)
       : table_(table), path_(layout.table(table)), staged_(staged) {}
 
-  Result<void> archive(const std::vector<Row> &rows);
-  Result<void> replace(const Sorted &table);
+  Result<void> archive(const std::vector<Row>& rows);
+  Result<void> replace(const Sorted& table);
 
-private:
-  Result<void> copy(const Row &row, StagedFile &to);
+ private:
+  Result<void> copy(const Row& row, StagedFile& to);
 
   std::string table_;
   fs::path path_;
-  StagedFiles &staged_;
+  StagedFiles& staged_;
   UniqueFd fd_;
   std::string line_;
 };
 
-Result<void> RowCopier::copy(const Row &row, StagedFile &to) {
+Result<void> RowCopier::copy(const Row& row, StagedFile& to) {
   if (!fd_) {
     auto fd = open_file(path_, O_RDONLY);
-    if (!fd)
-      return fd.error();
+    if (!fd) return fd.error();
     fd_ = std::move(*fd);
   }
   line_.resize(row.size);
-  const auto count = pread_full(
-      fd_.get(), std::as_writable_bytes(std::span(line_)), row.offset, path_);
-  if (!count)
-    return count.error();
+  const auto count =
+      pread_full(fd_.get(), std::as_writable_bytes(std::span(line_)), row.offset, path_);
+  if (!count) return count.error();
   if (*count != row.size || line_.back() != '\n') {
-    return make_error(ErrorKind::kBusy,
-                      "{} was changed by somebody who does not lock it",
+    return make_error(ErrorKind::kBusy, "{} was changed by somebody who does not lock it",
                       path_.string());
   }
   return to.append(line_);
 }
 
-Result<void> RowCopier::archive(const std::vector<Row> &rows) {
-  std::map<std::uint32_t, StagedFile *> by_month;
-  for (const Row &row : rows) {
-    StagedFile *&file = by_month[row.month];
+Result<void> RowCopier::archive(const std::vector<Row>& rows) {
+  std::map<std::uint32_t, StagedFile*> by_month;
+  for (const Row& row : rows) {
+    StagedFile*& file = by_month[row.month];
     if (file == nullptr) {
-      auto added =
-          staged_.add(fmt::format("{}/{}/{}.{}.jsonl", kArchive,
-                                  month_name(row.month), table_, uuid_v7()));
-      if (!added)
-        return added.error();
+      auto added = staged_.add(
+          fmt::format("{}/{}/{}.{}.jsonl", kArchive, month_name(row.month), table_, uuid_v7()));
+      if (!added) return added.error();
       file = *added;
     }
-    if (auto copied = copy(row, *file); !copied)
-      return copied;
+    if (auto copied = copy(row, *file); !copied) return copied;
   }
   return {};
 }
 
-Result<void> RowCopier::replace(const Sorted &table) {
-  if (table.rows() == 0)
-    return {}; // there may be no such file
+Result<void> RowCopier::replace(const Sorted& table) {
+  if (table.rows() == 0) return {};  // there may be no such file
   auto file = staged_.add(path_.filename().string());
-  if (!file)
-    return file.error();
-  for (const Row &row : table.kept()) {
-    if (auto copied = copy(row, **file); !copied)
-      return copied;
+  if (!file) return file.error();
+  for (const Row& row : table.kept()) {
+    if (auto copied = copy(row, **file); !copied) return copied;
   }
   return {};
 }
 
-Timestamp last_event(const View &view, View::Index index,
-                     const std::vector<Delivery> &deliveries) {
+Timestamp last_event(const View& view, View::Index index, const std::vector<Delivery>& deliveries) {
   Timestamp last = view.updated_date(index);
-  for (const Delivery &delivery : deliveries)
-    last = std::max(last, delivery.date);
+  for (const Delivery& delivery : deliveries) last = std::max(last, delivery.date);
   return last;
 }
 
-std::uint64_t bytes_of(const std::vector<Row> &rows) {
+std::uint64_t bytes_of(const std::vector<Row>& rows) {
   std::uint64_t bytes = 0;
-  for (const Row &row : rows)
-    bytes += row.size;
+  for (const Row& row : rows) bytes += row.size;
   return bytes;
 }
 
 /// What compactions that a crash ended left behind.
-void remove_temporary_files(const Layout &layout) {
-  const auto remove_in = [](const fs::path &directory) {
+void remove_temporary_files(const Layout& layout) {
+  const auto remove_in = [](const fs::path& directory) {
     boost::system::error_code code;
-    for (fs::directory_iterator entry(directory, code), end;
-         !code && entry != end; entry.increment(code)) {
+    for (fs::directory_iterator entry(directory, code), end; !code && entry != end;
+         entry.increment(code)) {
       const std::string name = entry->path().filename().string();
-      if (name.starts_with('.') && name.ends_with(".tmp"))
-        ::unlink(entry->path().c_str());
+      if (name.starts_with('.') && name.ends_with(".tmp")) ::unlink(entry->path().c_str());
     }
   };
   remove_in(layout.directory);
   boost::system::error_code code;
-  for (fs::directory_iterator month(layout.archive(), code), end;
-       !code && month != end; month.increment(code)) {
+  for (fs::directory_iterator month(layout.archive(), code), end; !code && month != end;
+       month.increment(code)) {
     remove_in(month->path());
   }
 }
 
 /// What goes to the archive as a whole.
 struct Settled {
-  std::vector<bool> files;      // by View::Index
-  std::vector<bool> deliveries; // by View::DeliveryNumber
+  std::vector<bool> files;       // by View::Index
+  std::vector<bool> deliveries;  // by View::DeliveryNumber
 };
 
-Settled find_settled(const View &view, Timestamp since) {
+Settled find_settled(const View& view, Timestamp since) {
   Settled settled{.files = std::vector<bool>(view.size()),
                   .deliveries = std::vector<bool>(view.delivery_count())};
   std::vector<View::DeliveryNumber> numbers;
   for (View::Index index = 0; index < view.size(); ++index) {
-    if (!is_settled(view, index, since))
-      continue;
+    if (!is_settled(view, index, since)) continue;
     settled.files[index] = true;
     numbers.clear();
     view.copy_delivery_numbers(index, numbers);
-    for (const auto number : numbers)
-      settled.deliveries[number] = true;
+    for (const auto number : numbers) settled.deliveries[number] = true;
   }
   return settled;
 }
 
-Result<Sorted> sort_files(const Layout &layout, const View &view,
-                          const Settled &settled) {
-  auto sorted = sort_rows<FileRecord>(
-      layout, kRegistryTable, view.size(), parse_file_record,
-      [&](const FileRecord &record, Row &row) {
-        row.key = view.find(record.id).value_or(kNoKey);
-        row.month = month_of(record.updated_date);
-      });
-  if (sorted)
-    sorted->retire([&](Key key) { return settled.files[key]; });
+Result<Sorted> sort_files(const Layout& layout, const View& view, const Settled& settled) {
+  auto sorted = sort_rows<FileRecord>(layout, kRegistryTable, view.size(), parse_file_record,
+                                      [&](const FileRecord& record, Row& row) {
+                                        row.key = view.find(record.id).value_or(kNoKey);
+                                        row.month = month_of(record.updated_date);
+                                      });
+  if (sorted) sorted->retire([&](Key key) { return settled.files[key]; });
   return sorted;
 }
 
-Result<Sorted> sort_transfers(const Layout &layout, const View &view,
-                              const Settled &settled) {
+Result<Sorted> sort_transfers(const Layout& layout, const View& view, const Settled& settled) {
   auto sorted = sort_rows<TransferRecord>(
       layout, kTransferTable, view.delivery_count(), parse_transfer_record,
-      [&](const TransferRecord &record, Row &row) {
-        row.key = view.delivery_number(record.id, record.destination)
-                      .value_or(kNoKey);
+      [&](const TransferRecord& record, Row& row) {
+        row.key = view.delivery_number(record.id, record.destination).value_or(kNoKey);
         row.month = month_of(record.date);
       });
-  if (sorted)
-    sorted->retire([&](Key key) { return settled.deliveries[key]; });
+  if (sorted) sorted->retire([&](Key key) { return settled.deliveries[key]; });
   return sorted;
 }
 
 /// The archive first, then the registry, then the logs: whoever reads in
 /// between finds logs without a file, never a file without its logs.
-Result<void> replace_tables(const Layout &layout, const Sorted &files,
-                            const Sorted &transfers) {
+Result<void> replace_tables(const Layout& layout, const Sorted& files, const Sorted& transfers) {
   StagedFiles staged(layout.directory, layout.compaction_note());
   RowCopier file_copier(layout, kRegistryTable, staged);
   RowCopier transfer_copier(layout, kTransferTable, staged);
-  if (auto moved = file_copier.archive(files.moved()); !moved)
-    return moved;
-  if (auto moved = transfer_copier.archive(transfers.moved()); !moved)
-    return moved;
-  if (auto kept = file_copier.replace(files); !kept)
-    return kept;
-  if (auto kept = transfer_copier.replace(transfers); !kept)
-    return kept;
+  if (auto moved = file_copier.archive(files.moved()); !moved) return moved;
+  if (auto moved = transfer_copier.archive(transfers.moved()); !moved) return moved;
+  if (auto kept = file_copier.replace(files); !kept) return kept;
+  if (auto kept = transfer_copier.replace(transfers); !kept) return kept;
   return staged.commit();
 }
 
-} // namespace
+}  // namespace
 
-bool is_settled(const View &view, View::Index index, Timestamp since) {
+bool is_settled(const View& view, View::Index index, Timestamp since) {
   const FileState state = view.state(index);
-  if (state == FileState::kQuarantined)
-    return false;
-  if (state == FileState::kReady &&
-      (view.is_latest(index) || view.is_undelivered(index))) {
+  if (state == FileState::kQuarantined) return false;
+  if (state == FileState::kReady && (view.is_latest(index) || view.is_undelivered(index))) {
     return false;
   }
   std::vector<Delivery> deliveries;
   view.copy_deliveries(index, deliveries);
-  const bool is_over =
-      std::ranges::all_of(deliveries, [](const Delivery &delivery) {
-        return delivery.status == TransferStatus::kSuccessful ||
-               (delivery.status == TransferStatus::kFailed &&
-                delivery.error_kind == kAbandoned);
-      });
+  const bool is_over = std::ranges::all_of(deliveries, [](const Delivery& delivery) {
+    return delivery.status == TransferStatus::kSuccessful ||
+           (delivery.status == TransferStatus::kFailed && delivery.error_kind == kAbandoned);
+  });
   return is_over && last_event(view, index, deliveries) < since;
 }
 
-Weight weigh(const View &view, Timestamp since) {
+Weight weigh(const View& view, Timestamp since) {
   Weight weight{.live = view.size() + view.delivery_count(), .settled = 0};
   std::vector<View::DeliveryNumber> deliveries;
   for (View::Index index = 0; index < view.size(); ++index) {
-    if (!is_settled(view, index, since))
-      continue;
+    if (!is_settled(view, index, since)) continue;
     deliveries.clear();
     view.copy_delivery_numbers(index, deliveries);
     weight.settled += 1 + deliveries.size();
@@ -313,52 +272,44 @@ Weight weigh(const View &view, Timestamp since) {
   return weight;
 }
 
-Result<Metastore::Compaction>
-compact_tables(const Layout &layout, const View &view, Timestamp since) {
+Result<Metastore::Compaction> compact_tables(const Layout& layout, const View& view,
+                                             Timestamp since) {
   remove_temporary_files(layout);
   const Settled settled = find_settled(view, since);
   const auto files = sort_files(layout, view, settled);
-  if (!files)
-    return files.error();
+  if (!files) return files.error();
   const auto transfers = sort_transfers(layout, view, settled);
-  if (!transfers)
-    return transfers.error();
+  if (!transfers) return transfers.error();
   const Metastore::Compaction done{
       .rows_before = files->rows() + transfers->rows(),
       .rows_after = files->kept().size() + transfers->kept().size(),
       .bytes_before = files->bytes() + transfers->bytes(),
       .bytes_after = bytes_of(files->kept()) + bytes_of(transfers->kept())};
-  if (done.rows_after == done.rows_before)
-    return done;
+  if (done.rows_after == done.rows_before) return done;
   if (auto replaced = replace_tables(layout, *files, *transfers); !replaced) {
     return replaced.error();
   }
   return done;
 }
 
-Result<void>
-visit_archive(const Layout &layout, std::string_view table,
-              const std::function<void(std::string_view line)> &visitor) {
-  std::set<fs::path> parts; // sorted: by month, then by time
+Result<void> visit_archive(const Layout& layout, std::string_view table,
+                           const std::function<void(std::string_view line)>& visitor) {
+  std::set<fs::path> parts;  // sorted: by month, then by time
   boost::system::error_code code;
-  for (fs::recursive_directory_iterator entry(layout.archive(), code), end;
-       !code && entry != end; entry.increment(code)) {
+  for (fs::recursive_directory_iterator entry(layout.archive(), code), end; !code && entry != end;
+       entry.increment(code)) {
     const std::string name = entry->path().filename().string();
-    if (name.starts_with(fmt::format("{}.", table)) &&
-        name.ends_with(".jsonl")) {
+    if (name.starts_with(fmt::format("{}.", table)) && name.ends_with(".jsonl")) {
       parts.insert(entry->path());
     }
   }
-  for (const fs::path &path : parts) {
+  for (const fs::path& path : parts) {
     JsonlTable part(std::string(table), path, layout.damaged());
-    if (auto followed = part.follow(); !followed)
-      return followed.error();
-    auto read = part.read_new(
-        [&](std::string_view line, std::uint64_t) { visitor(line); });
-    if (!read)
-      return read;
+    if (auto followed = part.follow(); !followed) return followed.error();
+    auto read = part.read_new([&](std::string_view line, std::uint64_t) { visitor(line); });
+    if (!read) return read;
   }
   return {};
 }
 
-} // namespace ferry::metastore
+}  // namespace ferry::metastore
