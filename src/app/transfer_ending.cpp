@@ -1,0 +1,77 @@
+#include "app/transfer_ending.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/output.h"
+#include "app/text.h"
+#include "app/units.h"
+
+namespace ferry::app {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json to_json(const TransferEnding& ending) {
+  const transfer::TransferSummary& summary = ending.summary;
+  ordered_json json{{"destination", ending.destination},
+                    {"batch_id", summary.batch_id},
+                    {"control_file", summary.control_file},
+                    {"selected", summary.selected},
+                    {"successful", summary.successful},
+                    {"failed", summary.failed},
+                    {"bytes", summary.bytes},
+                    {"duration_ms", summary.duration.count()}};
+  if (ending.error) {
+    json["error"] = {{"kind", to_string(ending.error->kind)}, {"message", ending.error->message}};
+  }
+  return json;
+}
+
+std::string to_text(const TransferEnding& ending) {
+  const transfer::TransferSummary& summary = ending.summary;
+  if (summary.selected == 0) return fmt::format("{}: nothing to do\n", ending.destination);
+  const double seconds = static_cast<double>(summary.duration.count()) / 1000;
+  std::string text =
+      fmt::format("{}: {} of {} files delivered, {} in {}", ending.destination, summary.successful,
+                  summary.selected, human_size(static_cast<double>(summary.bytes)),
+                  human_duration(summary.duration));
+  if (seconds > 0) {
+    text += fmt::format(" ({}/s)", human_size(static_cast<double>(summary.bytes) / seconds));
+  }
+  if (summary.failed > 0) text += fmt::format("; {} failed", summary.failed);
+  if (!summary.control_file.empty()) text += fmt::format("; {}", summary.control_file);
+  return escape_controls(text) + "\n";
+}
+
+}  // namespace
+
+ExitStatus status_of(const TransferEnding& ending) {
+  if (ending.error) return exit_status_for({Origin::kDestination, *ending.error});
+  return ending.summary.failed > 0 ? ExitStatus::kSomeFailed : ExitStatus::kDone;
+}
+
+ExitStatus status_of(const std::vector<TransferEnding>& endings, ExitStatus idle) {
+  ExitStatus status = ExitStatus::kDone;
+  std::uint64_t selected = 0;
+  for (const TransferEnding& ending : endings) {
+    status = worse_of(status, status_of(ending));
+    selected += ending.summary.selected;
+  }
+  return status == ExitStatus::kDone && selected == 0 ? idle : status;
+}
+
+void print_endings(const std::vector<TransferEnding>& endings, bool as_json) {
+  if (as_json) {
+    ordered_json all = ordered_json::array();
+    for (const TransferEnding& ending : endings) all.push_back(to_json(ending));
+    print_json({{"destinations", std::move(all)}});
+    return;
+  }
+  for (const TransferEnding& ending : endings) {
+    if (!ending.error) print(to_text(ending));
+  }
+}
+
+}  // namespace ferry::app

@@ -1,0 +1,83 @@
+#include "app/transfer_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "app/routing.h"
+#include "app/selection.h"
+#include "app/setup.h"
+
+namespace ferry::app {
+namespace {
+
+Result<transfer::TransferOptions> transfer_options(const Settings& settings,
+                                                   const Arguments& arguments) {
+  const auto dates = registration_dates(arguments);
+  if (!dates) return dates.error();
+  const TransferSettings& given = settings.transfer;
+  transfer::TransferOptions options;
+  options.selection.names = arguments.positional;
+  options.selection.updated = *dates;
+  options.landings = landing_directories(settings);
+  options.max_attempts = given.max_attempts.value;
+  if (arguments.has("follow")) options.rest_after_failure = given.retry_after;
+  options.verify = given.verify;
+  options.verify_command = given.verify_command;
+  if (options.verify_command.empty()) {
+    return make_error(ErrorKind::kInvalid, "verify_command is empty: name a program");
+  }
+  options.batch = given.batch;
+  options.limits.window_bytes = given.window.value;
+  options.limits.files_in_flight = static_cast<std::size_t>(given.files_in_flight.value);
+  options.limits.stall_timeout = given.stall_timeout;
+  options.retries.limit = static_cast<unsigned>(given.retries.value);
+  options.retries.first_delay = given.retry_delay;
+  options.fsync = given.fsync ? transfer::Fsync::kWhereOffered : transfer::Fsync::kNever;
+  options.control_files = settings.general.metastore / "batches";
+  options.journals = settings.general.metastore / "journals";
+  options.spool = given.spool.empty() ? settings.general.metastore / "spool" : given.spool;
+  options.spool_limit = given.spool_limit.value;
+  return options;
+}
+
+Result<std::vector<transfer::Destination>> resolve_destinations(const Settings& settings) {
+  if (settings.destinations.empty()) {
+    return make_error(ErrorKind::kInvalid,
+                      "no destination: give --to sftp://user@host:port/dir, or "
+                      "[destination.NAME] in a configuration file");
+  }
+  std::vector<transfer::Destination> resolved;
+  for (const DestinationSettings& destination : settings.destinations) {
+    auto one = resolve_destination(destination, settings.transfer);
+    if (!one) return one.error().with_context(fmt::format("destination {}", destination.name));
+    resolved.push_back(std::move(*one));
+  }
+  return resolved;
+}
+
+}  // namespace
+
+transfer::TransferOptions TransferPlan::options_for(const std::string& destination) const {
+  transfer::TransferOptions result = options;
+  const auto& configured = settings.configured_destinations;
+  if (std::ranges::find(configured, destination) != configured.end()) {
+    result.routes = routes.get();
+  }
+  return result;
+}
+
+Outcome<TransferPlan> make_transfer_plan(const Arguments& arguments) {
+  auto settings = effective_settings(arguments);
+  if (!settings) return fail(settings.error());
+  auto options = transfer_options(*settings, arguments);
+  if (!options) return fail(options.error());
+  if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
+  auto destinations = resolve_destinations(*settings);
+  if (!destinations) return fail(destinations.error());
+  auto routes = make_routes(*settings);
+  return TransferPlan{std::move(*settings), std::move(*options), std::move(*destinations),
+                      std::move(routes)};
+}
+
+}  // namespace ferry::app

@@ -1,0 +1,56 @@
+#include "app/transfer_preview.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/output.h"
+#include "app/setup.h"
+#include "app/text.h"
+
+namespace ferry::app {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// The name that the file is to get at the destination; its own path where none can be made.
+std::string name_at(const std::string& destination, const metastore::FileRecord& file,
+                    const transfer::Routes* routes) {
+  if (routes == nullptr) return file.path;
+  return transfer::remote_name(routes->find(file.landing, file.path, destination), file)
+      .value_or(file.path);
+}
+
+}  // namespace
+
+Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, bool as_json, ExitStatus idle) {
+  auto store = open_store(plan.settings, Access::kRead);
+  if (!store) return std::unexpected(store.error());
+  bool any = false;
+  for (const transfer::Destination& destination : plan.destinations) {
+    const auto options = plan.options_for(destination.name);
+    const auto files = transfer::select(**store, destination.name, options);
+    if (!files) return fail(files.error());
+    for (const metastore::FileRecord& file : *files) {
+      any = true;
+      const std::string name = name_at(destination.name, file, options.routes);
+      const ordered_json size = file.identity ? ordered_json(file.identity->size) : ordered_json();
+      if (as_json) {
+        print_json({{"destination", destination.name},
+                    {"id", file.id},
+                    {"path", file.path},
+                    {"landing", file.landing},
+                    {"size", size},
+                    {"remote_name", name}});
+      } else {
+        print(fmt::format("would deliver {} to {}{}\n", escape_controls(file.path),
+                          destination.name,
+                          name == file.path ? "" : " as " + escape_controls(name)));
+      }
+    }
+  }
+  if (!any && !as_json) print("nothing to do\n");
+  return any ? ExitStatus::kDone : idle;
+}
+
+}  // namespace ferry::app

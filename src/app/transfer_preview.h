@@ -1,0 +1,12 @@
+// What `ferry transfer --dry-run` prints.
+#pragma once
+
+#include "app/exit_status.h"
+#include "app/transfer_plan.h"
+
+namespace ferry::app {
+
+/// Ends with IDLE where nothing would be delivered.
+Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, bool as_json, ExitStatus idle);
+
+}  // namespace ferry::app

@@ -1,0 +1,22 @@
+// One run of `ferry transfer`.
+#pragma once
+
+#include "app/command.h"
+#include "app/transfer_ending.h"
+#include "app/transfer_plan.h"
+#include "ferry/metastore/metastore.h"
+
+namespace ferry::app {
+
+TransferEnding deliver_to(const transfer::Destination& destination, metastore::Metastore& store,
+                          const TransferPlan& plan, StopToken& stop);
+
+/// What the routes say about sources that everybody has by now. The files are delivered, whatever
+/// comes of it.
+void settle_sources(metastore::Metastore& store, const TransferPlan& plan);
+
+/// To all destinations of PLAN. Ends with IDLE where there was nothing to do.
+Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore& store,
+                                 const Invocation& invocation, ExitStatus idle);
+
+}  // namespace ferry::app
