@@ -3,10 +3,12 @@
 import contextlib
 import dataclasses
 import filecmp
+import functools
 import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -82,9 +84,32 @@ def environment(extra=None):
     return {**inherited, **(extra or {})}
 
 
+@functools.cache
+def exit_codes():
+    """What --help says of each command's exit codes: {command: {code: meaning}}."""
+    def help_of(*name):
+        return subprocess.run(command("help", *name), capture_output=True, text=True, timeout=60,
+                              check=True).stdout
+
+    names = re.findall(r"^  (\w+) ", help_of().partition("\nglobal options")[0], re.M)
+    return {name: dict(re.findall(r"^  (\w+) +(.*)$", help_of(name).partition("\nexit codes\n")[2],
+                                  re.M))
+            for name in names if name != "help"}
+
+
+def check_exit_code(args, code):
+    """Fails for a code that --help and the manual do not tell of."""
+    if code < 0 or "--idle-exit-code" in args:
+        return
+    name = next((word for word in args if word in exit_codes()), None)
+    known = exit_codes()[name] if name else ("0", "2")
+    assert str(code) in known, f"ferry {name} ended with {code}; --help knows {', '.join(known)}"
+
+
 def run_ferry(*args, env=None, timeout=180, stdin=None):
     ended = subprocess.run(command(*args), capture_output=True, text=True, timeout=timeout,
                            env=environment(env), input=stdin, check=False)
+    check_exit_code(args, ended.returncode)
     return Run(ended.returncode, ended.stdout, ended.stderr)
 
 
@@ -92,6 +117,7 @@ class Process:
     """A ferry that runs beside the test; stderr goes to a file."""
 
     def __init__(self, folder, *args, under=(), env=None):
+        self._args = args
         self._log = open(folder / f"ferry-{time.monotonic_ns()}.log", "w+b")
         self.popen = subprocess.Popen([*under, *command(*args)], stdout=subprocess.PIPE,
                                       stderr=self._log, env=environment(env))
@@ -102,6 +128,7 @@ class Process:
     def wait(self, timeout=180):
         stdout, _ = self.popen.communicate(timeout=timeout)
         self._log.close()
+        check_exit_code(self._args, self.popen.returncode)
         return Run(self.popen.returncode, stdout.decode(), self.log())
 
     def kill(self):

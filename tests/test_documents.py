@@ -45,9 +45,3 @@ def test_the_policies_of_abnormal_files_are_right(ferry, folder):
     config.write_text('metastore = "/var/lib/ferry"\n' + "".join(examples))
     checked = ferry("config", "check", "--config", config)
     assert checked.code == 0, checked.stdout + checked.stderr
-
-
-def test_the_readme_exit_codes_are_those_of_the_help(ferry):
-    page = ferry("transfer", "--help").stdout
-    for code, meaning in re.findall(r"^\| (\d+) \| ([^|(]+)", README, re.MULTILINE):
-        assert re.search(rf"^  {code} +{re.escape(meaning.strip())}$", page, re.MULTILINE), code

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from ferry_harness import FERRY, REPOSITORY, tool
+from ferry_harness import FERRY, REPOSITORY, exit_codes, tool
 
 MANUAL = FERRY.parent / "ferry_manual"
 PAGES = ("ferry.1", "ferry.toml.5")
@@ -57,6 +57,31 @@ def test_the_page_has_every_command_and_option(ferry, folder):
     for name in names:
         for option in re.findall(r"^  (--[a-z-]+)", ferry("help", name).stdout, re.M):
             assert re.search(rf"^ +{option}\b", text, re.M), option
+
+
+def test_the_page_tells_each_command_s_exit_codes(folder):
+    commands = plain(shown(folder, "ferry.1")).partition("\nCOMMANDS")[2]
+    sections = dict(re.findall(r"^   (\w+)\n(.*?)(?=^   \w|^\w)", commands, re.M | re.S))
+    for name, codes in exit_codes().items():
+        listed = sections[name].partition("Exit codes:")[2]
+        assert dict(re.findall(r"^ +(\w+) +(.*)\.$", listed, re.M)) == codes
+
+
+def test_the_readme_s_exit_codes_are_those_of_the_page(folder):
+    section = plain(shown(folder, "ferry.1")).partition("\nEXIT STATUS")[2]
+    section = re.split(r"^\w", section, maxsplit=1, flags=re.M)[0]
+    told = dict(re.findall(r"^ +(\d+) +(.*)\.$", section, re.M))
+    readme = (REPOSITORY / "README.md").read_text()
+    assert told == {code: meaning.strip() for code, meaning in
+                    re.findall(r"^\| (\d+) \| ([^|(]+)", readme, re.M)}
+
+
+def test_a_command_s_own_meanings_are_told():
+    codes = exit_codes()
+    assert "missing" in codes["verify"]["1"]
+    assert codes["doctor"]["2"] != codes["transfer"]["2"]
+    assert "N" in codes["transfer"] and "N" in codes["verify"]
+    assert "N" not in codes["doctor"]
 
 
 def test_the_page_has_every_variable_that_the_program_reads(folder):

@@ -53,7 +53,10 @@ Command compact_command() {
           "that kind.",
       .flags = {{"keep", "TIME", "leave what was settled within this time; default 30d"},
                 {"json", "", "print what was done as JSON"}},
-      .exits = {ExitStatus::kDone, ExitStatus::kUsage, ExitStatus::kMetastore},
+      .exits = {{ExitStatus::kDone},
+                {ExitStatus::kSomeFailed, kInputOutputFailed},
+                {ExitStatus::kUsage},
+                {ExitStatus::kMetastore}},
       .run = &run_compact};
 }
 

@@ -37,7 +37,9 @@ Command completion_command() {
               "bash   source <(ferry completion bash)\n"
               "zsh    ferry completion zsh > ~/.zfunc/_ferry, with ~/.zfunc in fpath",
           .flags = {},
-          .exits = {ExitStatus::kDone, ExitStatus::kUsage},
+          .exits = {{ExitStatus::kDone},
+                    {ExitStatus::kSomeFailed, kInputOutputFailed},
+                    {ExitStatus::kUsage}},
           .run = &run_completion};
 }
 

@@ -54,7 +54,9 @@ Command config_command() {
               "show   prints what is in effect, from command line, environment and file, as TOML.\n"
               "check  reads the configuration file and prints every mistake with line and column.",
           .flags = {},
-          .exits = {ExitStatus::kDone, ExitStatus::kUsage},
+          .exits = {{ExitStatus::kDone},
+                    {ExitStatus::kSomeFailed, kInputOutputFailed},
+                    {ExitStatus::kUsage}},
           .run = &run_config};
 }
 

@@ -78,8 +78,12 @@ Command doctor_command() {
           "mended, and makes the exit code: 2 for the configuration, 3 for a destination, 4 for\n"
           "the metastore, 1 for anything else.",
       .flags = {{"json", "", "print the findings as JSON"}},
-      .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
-                ExitStatus::kDestination, ExitStatus::kMetastore, ExitStatus::kInterrupted},
+      .exits = {{ExitStatus::kDone, "all is well, but for notes"},
+                {ExitStatus::kSomeFailed, "trouble elsewhere, as in a landing area"},
+                {ExitStatus::kUsage, "trouble with the configuration"},
+                {ExitStatus::kDestination, "trouble with a destination"},
+                {ExitStatus::kMetastore, "trouble with the metastore"},
+                {ExitStatus::kInterrupted}},
       .run = &run_doctor};
 }
 

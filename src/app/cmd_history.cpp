@@ -97,7 +97,10 @@ Command history_command() {
               "Prints all rows of both tables for one file, oldest first. A path may have several\n"
               "versions, each with an id of its own.",
           .flags = {{"json", "", "print one JSON object a line, one for each version"}},
-          .exits = {ExitStatus::kDone, ExitStatus::kUsage, ExitStatus::kMetastore},
+          .exits = {{ExitStatus::kDone},
+                    {ExitStatus::kSomeFailed, kInputOutputFailed},
+                    {ExitStatus::kUsage},
+                    {ExitStatus::kMetastore}},
           .run = &run_history};
 }
 

@@ -54,7 +54,10 @@ Command import_command() {
               "Required: id, path, updated_date, checksum. Rows whose id is known are left out.\n"
               "One bad line refuses the whole file.",
           .flags = {{"json", "", "print the summary as JSON"}},
-          .exits = {ExitStatus::kDone, ExitStatus::kUsage, ExitStatus::kMetastore},
+          .exits = {{ExitStatus::kDone},
+                    {ExitStatus::kSomeFailed, kInputOutputFailed},
+                    {ExitStatus::kUsage},
+                    {ExitStatus::kMetastore}},
           .run = &run_import};
 }
 

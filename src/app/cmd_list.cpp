@@ -111,7 +111,10 @@ Command list_command() {
                      standing_names()},
                     {"destination", "NAME", "only where files stand with this destination"},
                     {"json", "", "print one JSON object a line"}},
-          .exits = {ExitStatus::kDone, ExitStatus::kUsage, ExitStatus::kMetastore},
+          .exits = {{ExitStatus::kDone},
+                    {ExitStatus::kSomeFailed, kInputOutputFailed},
+                    {ExitStatus::kUsage},
+                    {ExitStatus::kMetastore}},
           .run = &run_list};
 }
 

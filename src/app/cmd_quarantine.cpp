@@ -177,8 +177,11 @@ Command quarantine_command() {
       .flags = {{"all", "", "release or drop all that is held"},
                 {"as", "PATH", "release a file under this name"},
                 {"json", "", "print one JSON object a line"}},
-      .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
-                ExitStatus::kMetastore},
+      .exits = {{ExitStatus::kDone},
+                {ExitStatus::kSomeFailed,
+                 "some files could not be released or dropped; the others are"},
+                {ExitStatus::kUsage},
+                {ExitStatus::kMetastore}},
       .run = &run_quarantine};
 }
 

@@ -117,7 +117,10 @@ Command retry_command() {
           .flags = {{"failed", "", "all files that failed"},
                     {"destination", "NAME", "only where they failed for this destination"},
                     {"json", "", "print what was released as JSON"}},
-          .exits = {ExitStatus::kDone, ExitStatus::kUsage, ExitStatus::kMetastore},
+          .exits = {{ExitStatus::kDone},
+                    {ExitStatus::kSomeFailed, kInputOutputFailed},
+                    {ExitStatus::kUsage},
+                    {ExitStatus::kMetastore}},
           .run = &run_retry};
 }
 

@@ -156,7 +156,10 @@ Command status_command() {
           .flags = {{"destination", "NAME", "only where files stand with this destination"},
                     {"json", "", "print one JSON object"},
                     {"prometheus", "", "print metrics in the text format of Prometheus"}},
-          .exits = {ExitStatus::kDone, ExitStatus::kUsage, ExitStatus::kMetastore},
+          .exits = {{ExitStatus::kDone},
+                    {ExitStatus::kSomeFailed, kInputOutputFailed},
+                    {ExitStatus::kUsage},
+                    {ExitStatus::kMetastore}},
           .run = &run_status};
 }
 

@@ -65,9 +65,14 @@ Command transfer_command() {
                      "with --follow: end when nothing has been pending for this long"},
                     {"dry-run", "", "print what would be delivered; change nothing"},
                     {"json", "", "print the summary as JSON"},
-                    {"idle-exit-code", "N", "exit with this code where there was nothing to do"}},
-          .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
-                    ExitStatus::kDestination, ExitStatus::kMetastore, ExitStatus::kInterrupted},
+                    {kIdleExitCode, "N", "exit with this code where there was nothing to do"}},
+          .exits = {{ExitStatus::kDone, "all is delivered, or there was nothing to do"},
+                    {ExitStatus::kSomeFailed,
+                     "some files failed, or the deadline passed; the others are delivered"},
+                    {ExitStatus::kUsage},
+                    {ExitStatus::kDestination},
+                    {ExitStatus::kMetastore},
+                    {ExitStatus::kInterrupted}},
           .run = &run_transfer};
 }
 

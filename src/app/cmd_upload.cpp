@@ -134,8 +134,12 @@ Command upload_command() {
                 {"no-clobber", "", "fail where the name is taken, instead of replacing it"},
                 {"expect-checksum", "SUM", "refuse other bytes; sha256:HEX, md5:HEX, or bare hex"},
                 {"json", "", "print the records as JSON, one a line"}},
-      .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
-                ExitStatus::kMetastore, ExitStatus::kInterrupted},
+      .exits = {{ExitStatus::kDone, "all files are in their places and registered"},
+                {ExitStatus::kSomeFailed,
+                 "a file is unreadable, refused or not what was expected: none is there"},
+                {ExitStatus::kUsage},
+                {ExitStatus::kMetastore},
+                {ExitStatus::kInterrupted}},
       .run = &run_upload};
 }
 

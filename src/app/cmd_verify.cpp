@@ -287,9 +287,14 @@ Command verify_command() {
                 {"until", "TIME", "batches with files updated before this time"},
                 {"delivered-since", "TIME", "batches delivered at or after this time"},
                 {"json", "", "print the result as JSON, one object a line"},
-                {"idle-exit-code", "N", "exit with this code where nothing is selected"}},
-      .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
-                ExitStatus::kDestination, ExitStatus::kMetastore, ExitStatus::kInterrupted},
+                {kIdleExitCode, "N", "exit with this code where nothing is selected"}},
+      .exits = {{ExitStatus::kDone, "all is there and right, or nothing is selected"},
+                {ExitStatus::kSomeFailed,
+                 "something is missing, short, changed, unreadable or undelivered"},
+                {ExitStatus::kUsage},
+                {ExitStatus::kDestination},
+                {ExitStatus::kMetastore},
+                {ExitStatus::kInterrupted}},
       .run = &run_verify};
 }
 

@@ -133,8 +133,11 @@ Command watch_command() {
           "a configuration with mistakes changes nothing.",
       .flags = {{"once", "", "register what is there, then end"},
                 {"json", "", "with --once: print the summary as JSON"}},
-      .exits = {ExitStatus::kDone, ExitStatus::kSomeFailed, ExitStatus::kUsage,
-                ExitStatus::kMetastore, ExitStatus::kInterrupted},
+      .exits = {{ExitStatus::kDone, "stopped, or with --once: all is registered"},
+                {ExitStatus::kSomeFailed, "with --once: some files could not be read"},
+                {ExitStatus::kUsage},
+                {ExitStatus::kMetastore},
+                {ExitStatus::kInterrupted, "with --once: interrupted"}},
       .run = &run_watch};
 }
 

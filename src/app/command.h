@@ -22,6 +22,15 @@ struct Flag {
   std::span<const std::string_view> choices = {};  // the words that it may be; empty: anything
 };
 
+/// One of the ways in which a command ends.
+struct Exit {
+  ExitStatus status;
+  std::string_view meaning = {};  // empty: what it means for every command
+};
+
+constexpr std::string_view kInputOutputFailed =
+    "its input could not be read, or its result not written";
+
 /// A command line taken apart.
 struct Arguments {
   std::map<std::string, std::vector<std::string>, std::less<>> flags;  // in order of appearance
@@ -52,9 +61,16 @@ struct Command {
   std::size_t max_positional = 0;
   std::string_view description;
   std::vector<Flag> flags;
-  std::vector<ExitStatus> exits;
+  std::vector<Exit> exits;  // but for those of an option
   Outcome<ExitStatus> (*run)(const Invocation&);
 };
+
+/// An exit code as the manual tells it: a number, or the value of the option that chooses it.
+struct ExitCode {
+  std::string code;
+  std::string_view meaning;
+};
+std::vector<ExitCode> exit_codes(const Command& command);
 
 std::span<const Command> commands();
 const Command* find_command(std::string_view name);

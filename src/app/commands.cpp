@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "app/command.h"
+#include "app/selection.h"
 
 namespace ferry::app {
 
@@ -10,6 +13,19 @@ std::span<const Command> commands() {
       config_command(), completion_command(),
   };
   return table;
+}
+
+std::vector<ExitCode> exit_codes(const Command& command) {
+  std::vector<ExitCode> codes;
+  for (const Exit& exit : command.exits) {
+    codes.push_back({std::to_string(static_cast<int>(exit.status)),
+                     exit.meaning.empty() ? describe(exit.status) : exit.meaning});
+  }
+  const auto chosen = std::ranges::find(command.flags, kIdleExitCode, &Flag::name);
+  if (chosen != command.flags.end()) {
+    codes.push_back({std::string(chosen->metavar), "with --idle-exit-code N: nothing to do"});
+  }
+  return codes;
 }
 
 const Command* find_command(std::string_view name) {

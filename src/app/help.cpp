@@ -67,9 +67,7 @@ std::string command_help(const Command& command) {
   if (const std::string own = own_entries(command); !own.empty()) out += "\noptions\n" + own;
   out += "\nglobal options\n" + global_entries();
   out += "\nexit codes\n";
-  for (const ExitStatus status : command.exits) {
-    out += entry(std::to_string(static_cast<int>(status)), describe(status));
-  }
+  for (const ExitCode& exit : exit_codes(command)) out += entry(exit.code, exit.meaning);
   return out;
 }
 

@@ -31,7 +31,7 @@ Result<TimeRange> registration_dates(const Arguments& arguments) {
 }
 
 Result<ExitStatus> idle_status(const Arguments& arguments) {
-  const auto text = arguments.last("idle-exit-code");
+  const auto text = arguments.last(kIdleExitCode);
   if (!text) return ExitStatus::kDone;
   int code = 0;
   const char* end = text->data() + text->size();

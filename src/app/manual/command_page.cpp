@@ -38,19 +38,34 @@ bool has_options(const Command& command) {
   return false;
 }
 
-void write_command(Mdoc& page, const Command& command) {
-  page.subsection(command.name);
-  page.macro(fmt::format(".Nm Cm {}", command.name));
-  if (has_options(command)) page.macro(".Op Ar options");
-  if (!command.positional.empty()) page.macro(fmt::format(".Ar {}", escaped(command.positional)));
-  page.paragraphs(command.description);
-  if (!has_options(command)) return;
+void write_own_options(Mdoc& page, const Command& command) {
   page.begin_list();
   for (const Flag& flag : command.flags) write_flag(page, flag);
   for (const Option& option : options()) {
     if (!is_global(option) && takes(command, option)) write_option(page, option);
   }
   page.end_list();
+}
+
+void write_exit_codes(Mdoc& page, const Command& command) {
+  page.new_paragraph();
+  page.prose("Exit codes:");
+  page.begin_list();
+  for (const ExitCode& exit : exit_codes(command)) {
+    page.macro(fmt::format(".It {}", exit.code));
+    page.prose(fmt::format("{}.", exit.meaning));
+  }
+  page.end_list();
+}
+
+void write_command(Mdoc& page, const Command& command) {
+  page.subsection(command.name);
+  page.macro(fmt::format(".Nm Cm {}", command.name));
+  if (has_options(command)) page.macro(".Op Ar options");
+  if (!command.positional.empty()) page.macro(fmt::format(".Ar {}", escaped(command.positional)));
+  page.paragraphs(command.description);
+  if (has_options(command)) write_own_options(page, command);
+  write_exit_codes(page, command);
 }
 
 void write_synopsis(Mdoc& page) {
@@ -99,6 +114,7 @@ void write_environment(Mdoc& page) {
 
 void write_exit_status(Mdoc& page) {
   page.section("exit status");
+  page.prose("Each command's own meanings stand with it. In general:");
   page.begin_list();
   for (const ExitStatus status : kExits) {
     page.macro(fmt::format(".It {}", static_cast<int>(status)));
