@@ -35,6 +35,7 @@ class Airflow:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__SECRET_KEY": "the tests' own",
             "AIRFLOW__API_AUTH__JWT_SECRET": "the tests' own, long enough for a signature of 64 bytes",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             # Airflow 2 refuses SQLite with the LocalExecutor unless it is told to be in a test.
             "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
@@ -51,7 +52,7 @@ class Airflow:
         merged = environment({**self._environment, **(extra or {})})
         return {name: str(value) for name, value in merged.items()}
 
-    def run(self, *args, env=None, check=True, timeout=180):
+    def run(self, *args, env=None, check=True, timeout=600):
         ended = subprocess.run([VENV / "bin" / "airflow", *map(str, args)], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
                                env=self.environment(env), cwd=self.home, timeout=timeout)
@@ -61,7 +62,7 @@ class Airflow:
     def python(self, *args):
         return subprocess.run([VENV / "bin" / "python", *map(str, args)], text=True, check=True,
                               stdout=subprocess.PIPE, env=self.environment(), cwd=self.home,
-                              timeout=180).stdout
+                              timeout=600).stdout
 
     def rows(self, query, *values):
         with contextlib.closing(sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True,

@@ -41,18 +41,18 @@ def test_a_task_that_is_killed_in_the_middle_of_a_large_file_resumes(airflow, de
     delivery.configure(bandwidth_limit="100M")
     with scheduler(airflow, delivery.environment) as log:
         airflow.run("dags", "reserialize")
-        airflow.run("dags", "unpause", "drain")
-        airflow.run("dags", "trigger", "drain")
-        eventually(lambda: bytes_arrived(delivery.server) > GIB // 2, deadline=240,
+        airflow.run("dags", "unpause", "killed")
+        airflow.run("dags", "trigger", "killed")
+        eventually(lambda: bytes_arrived(delivery.server) > GIB // 2, deadline=600,
                    what="half of the file")
         ferry, task = ferry_of(delivery)
         os.kill(task, signal.SIGKILL)
         os.kill(ferry, signal.SIGKILL)
         delivery.configure()
-        eventually(lambda: airflow.run_state("drain") in ("success", "failed"), deadline=240,
+        eventually(lambda: airflow.run_state("killed") in ("success", "failed"), deadline=600,
                    what="the end of the DAG run")
-        assert airflow.run_state("drain") == "success", log()
-    assert airflow.tries("drain", "transfer") >= 2
+        assert airflow.run_state("killed") == "success", log()
+    assert airflow.tries("killed", "transfer") >= 2
     assert same_tree(delivery.landing, delivery.server.root)
     assert delivery.server.leftovers() == []
     assert bytes_received(delivery.server) < GIB * 5 // 4
