@@ -6,7 +6,7 @@ import subprocess
 from ferry_harness import bytes_of_tables, make_files, make_key, put, tables
 
 
-def test_a_new_host_key_is_accepted_by_hand(ferry, server, landing, metastore, register):
+def test_a_new_host_key_is_accepted_by_hand(ferry, server, landing, metastore, register, status):
     make_files(landing, 1, 10)
     register()
     server.stop()
@@ -26,6 +26,7 @@ def test_a_new_host_key_is_accepted_by_hand(ferry, server, landing, metastore, r
     assert refused.code == 3
     assert "HAS CHANGED" in refused.stderr
     assert server.files() == []
+    assert status()["pending"] == 1
 
     subprocess.run(["ssh-keygen", "-R", f"[127.0.0.1]:{server.port}", "-f", server.known_hosts],
                    capture_output=True, check=True, timeout=60)
@@ -33,6 +34,8 @@ def test_a_new_host_key_is_accepted_by_hand(ferry, server, landing, metastore, r
                              capture_output=True, text=True, check=True, timeout=60).stdout
     with open(server.known_hosts, "a", encoding="utf-8") as known_hosts:
         known_hosts.write(offered)
+    examined = ferry("doctor", "--landing", landing, "--metastore", metastore, *server.options())
+    assert "host key known" in examined.stdout
     assert transfer().code == 0
     assert len(server.files()) == 1
 

@@ -8,7 +8,7 @@ import subprocess
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 WORKPLACE = REPOSITORY / "build" / "systemd"
-PACKAGES = ("systemd", "systemd-sysv", "openssh-server")
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "openssh-server")
 
 
 def package():
