@@ -90,4 +90,5 @@ def test_a_removal_keeps_what_is_the_user_s_and_a_purge_does_not(machine):
     machine.run("dpkg", "--purge", "ferry")
     assert not machine.path("/var/lib/ferry").exists()
     assert not machine.path("/etc/ferry/keys").exists()
+    assert not machine.path("/etc/ferry/ferry.toml").exists()
     assert machine.path("/srv/in/one").exists()
