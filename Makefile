@@ -7,7 +7,7 @@ BUILD_PACKAGES := g++ cmake ninja-build pkg-config libssh2-1-dev libssl-dev nloh
 TEST_PACKAGES := openssh-server openssh-client openssh-sftp-server jq time strace \
   python3-pytest python3-jsonschema zsh mandoc man-db
 DEB_PACKAGES := dpkg-dev lintian
-SYSTEMD_TEST_PACKAGES := debootstrap util-linux
+SYSTEMD_TEST_PACKAGES := debootstrap util-linux iproute2
 AIRFLOW_PACKAGES := python3-venv
 BENCH_PACKAGES := rclone lftp
 LINT_PACKAGES := clang-format-19 clang-tidy-19
