@@ -15,16 +15,9 @@
 namespace ferry::metastore {
 namespace {
 
-using Key = std::uint32_t;
-constexpr Key kNoKey = UINT32_MAX;  // the row cannot be read
-
-/// A row in the table's file, and whose it is.
-struct Row {
-  std::uint64_t offset = 0;
-  std::uint32_t size = 0;  // with its '\n'
-  Key key = kNoKey;
-  std::uint32_t month = 0;  // months since the year 0
-};
+using Key = SurveyedRow::Key;
+using Row = SurveyedRow;
+constexpr Key kNoKey = SurveyedRow::kNoKey;
 
 std::uint32_t month_of(Timestamp time) {
   const std::chrono::year_month_day day(std::chrono::floor<std::chrono::days>(time));
@@ -39,11 +32,7 @@ std::string month_name(std::uint32_t month) {
 /// A table's rows, sorted into those that stay and those that go.
 class Sorted {
  public:
-  explicit Sorted(std::size_t keys) : slot_of_(keys, kNoKey) {}
-
-  void add(const Row& row);
-  /// To be called once, after all rows were added.
-  void retire(const std::function<bool(Key)>& is_settled);
+  Sorted(const std::vector<Row>& rows, const std::vector<bool>& is_settled);
 
   std::uint64_t rows() const { return rows_; }
   std::uint64_t bytes() const { return bytes_; }
@@ -51,12 +40,21 @@ class Sorted {
   const std::vector<Row>& moved() const { return moved_; }
 
  private:
+  void add(const Row& row);
+  void retire(const std::vector<bool>& is_settled);
+
   std::vector<std::uint32_t> slot_of_;  // by key: where in kept_
   std::vector<Row> kept_;               // in the order of the keys' first rows
   std::vector<Row> moved_;              // in the order of the file
   std::uint64_t rows_ = 0;
   std::uint64_t bytes_ = 0;
 };
+
+Sorted::Sorted(const std::vector<Row>& rows, const std::vector<bool>& is_settled)
+    : slot_of_(is_settled.size(), kNoKey) {
+  for (const Row& row : rows) add(row);
+  retire(is_settled);
+}
 
 void Sorted::add(const Row& row) {
   ++rows_;
@@ -69,32 +67,27 @@ void Sorted::add(const Row& row) {
   kept_.push_back(row);
 }
 
-void Sorted::retire(const std::function<bool(Key)>& is_settled) {
-  const auto is_over = [&](const Row& row) { return row.key != kNoKey && is_settled(row.key); };
+void Sorted::retire(const std::vector<bool>& is_settled) {
+  const auto is_over = [&](const Row& row) { return row.key != kNoKey && is_settled[row.key]; };
   std::ranges::copy_if(kept_, std::back_inserter(moved_), is_over);
   std::erase_if(kept_, is_over);
   std::ranges::sort(moved_, {}, &Row::offset);
 }
 
-/// Sorts the rows of one table. IDENTIFY sets key and month of a row that can
-/// be read.
+/// Adds the whole rows of TABLE before the offset UNTIL that ROWS lacks. IDENTIFY sets key and
+/// month of a row that can be read.
 template <typename Record>
-Result<Sorted> sort_rows(const Layout& layout, std::string_view name, std::size_t keys,
-                         Result<Record> (*parse)(std::string_view),
-                         const std::function<void(const Record&, Row&)>& identify) {
-  JsonlTable table(std::string(name), layout.table(name), layout.damaged());
+Result<void> survey_table(JsonlTable& table, std::uint64_t until, std::vector<Row>& rows,
+                          Result<Record> (*parse)(std::string_view),
+                          const std::function<void(const Record&, Row&)>& identify) {
   if (auto followed = table.follow(); !followed) return followed.error();
-  Sorted sorted(keys);
-  std::uint64_t offset = 0;
-  auto read = table.read_new([&](std::string_view line, std::uint64_t) {
-    Row row{.offset = offset, .size = static_cast<std::uint32_t>(line.size() + 1)};
-    offset += row.size;
+  return table.read_until(until, [&](std::string_view line, std::uint64_t) {
+    Row row{.size = static_cast<std::uint32_t>(line.size() + 1)};
+    row.offset = table.offset() - row.size;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
     if (const auto record = parse(line)) identify(*record, row);
-    sorted.add(row);
+    rows.push_back(row);
   });
-  if (!read) return read.error();
-  return sorted;
 }
 
 /// Copies rows of a table into staged files.
@@ -107,30 +100,46 @@ class RowCopier {
   Result<void> replace(const Sorted& table);
 
  private:
-  Result<void> copy(const Row& row, StagedFile& to);
+  Result<std::string_view> line(const Row& row);
+  Result<void> read_block(std::uint64_t offset, std::size_t at_least);
 
   std::string table_;
   fs::path path_;
   StagedFiles& staged_;
   UniqueFd fd_;
-  std::string line_;
+  std::string block_;
+  std::uint64_t block_offset_ = 0;
 };
 
-Result<void> RowCopier::copy(const Row& row, StagedFile& to) {
+Result<void> RowCopier::read_block(std::uint64_t offset, std::size_t at_least) {
+  constexpr std::size_t kBlockBytes = 64 * 1024;  // a handful of rows that are wanted one by one
   if (!fd_) {
     auto fd = open_file(path_, O_RDONLY);
     if (!fd) return fd.error();
     fd_ = std::move(*fd);
   }
-  line_.resize(row.size);
+  block_.resize(std::max(kBlockBytes, at_least));
   const auto count =
-      pread_full(fd_.get(), std::as_writable_bytes(std::span(line_)), row.offset, path_);
+      pread_full(fd_.get(), std::as_writable_bytes(std::span(block_)), offset, path_);
   if (!count) return count.error();
-  if (*count != row.size || line_.back() != '\n') {
-    return make_error(ErrorKind::kBusy, "{} was changed by somebody who does not lock it",
-                      path_.string());
+  block_.resize(*count);
+  block_offset_ = offset;
+  return {};
+}
+
+Result<std::string_view> RowCopier::line(const Row& row) {
+  const auto is_in_block = [&] {
+    return row.offset >= block_offset_ && row.offset + row.size <= block_offset_ + block_.size();
+  };
+  if (!is_in_block()) {
+    if (auto read = read_block(row.offset, row.size); !read) return read.error();
   }
-  return to.append(line_);
+  if (is_in_block()) {
+    const auto text = std::string_view(block_).substr(row.offset - block_offset_, row.size);
+    if (text.ends_with('\n')) return text;
+  }
+  return make_error(ErrorKind::kBusy, "{} was changed by somebody who does not lock it",
+                    path_.string());
 }
 
 Result<void> RowCopier::archive(const std::vector<Row>& rows) {
@@ -143,7 +152,9 @@ Result<void> RowCopier::archive(const std::vector<Row>& rows) {
       if (!added) return added.error();
       file = *added;
     }
-    if (auto copied = copy(row, *file); !copied) return copied;
+    const auto text = line(row);
+    if (!text) return text.error();
+    if (auto copied = file->append(*text); !copied) return copied;
   }
   return {};
 }
@@ -153,7 +164,9 @@ Result<void> RowCopier::replace(const Sorted& table) {
   auto file = staged_.add(path_.filename().string());
   if (!file) return file.error();
   for (const Row& row : table.kept()) {
-    if (auto copied = copy(row, **file); !copied) return copied;
+    const auto text = line(row);
+    if (!text) return text.error();
+    if (auto copied = (*file)->append(*text); !copied) return copied;
   }
   return {};
 }
@@ -208,27 +221,6 @@ Settled find_settled(const View& view, Timestamp since) {
   return settled;
 }
 
-Result<Sorted> sort_files(const Layout& layout, const View& view, const Settled& settled) {
-  auto sorted = sort_rows<FileRecord>(layout, kRegistryTable, view.size(), parse_file_record,
-                                      [&](const FileRecord& record, Row& row) {
-                                        row.key = view.find(record.id).value_or(kNoKey);
-                                        row.month = month_of(record.updated_date);
-                                      });
-  if (sorted) sorted->retire([&](Key key) { return settled.files[key]; });
-  return sorted;
-}
-
-Result<Sorted> sort_transfers(const Layout& layout, const View& view, const Settled& settled) {
-  auto sorted = sort_rows<TransferRecord>(
-      layout, kTransferTable, view.delivery_count(), parse_transfer_record,
-      [&](const TransferRecord& record, Row& row) {
-        row.key = view.delivery_number(record.id, record.destination).value_or(kNoKey);
-        row.month = month_of(record.date);
-      });
-  if (sorted) sorted->retire([&](Key key) { return settled.deliveries[key]; });
-  return sorted;
-}
-
 /// The archive first, then the registry, then the logs: whoever reads in
 /// between finds logs without a file, never a file without its logs.
 Result<void> replace_tables(const Layout& layout, const Sorted& files, const Sorted& transfers) {
@@ -272,21 +264,39 @@ Weight weigh(const View& view, Timestamp since) {
   return weight;
 }
 
+Survey::Survey(const Layout& layout)
+    : registry_(std::string(kRegistryTable), layout.table(kRegistryTable), layout.damaged()),
+      transfers_(std::string(kTransferTable), layout.table(kTransferTable), layout.damaged()) {}
+
+Result<void> Survey::extend(const View& view, std::uint64_t registry_end,
+                            std::uint64_t transfers_end) {
+  auto read = survey_table<FileRecord>(registry_, registry_end, files_, parse_file_record,
+                                       [&](const FileRecord& record, Row& row) {
+                                         row.key = view.find(record.id).value_or(kNoKey);
+                                         row.month = month_of(record.updated_date);
+                                       });
+  if (!read) return read;
+  return survey_table<TransferRecord>(
+      transfers_, transfers_end, deliveries_, parse_transfer_record,
+      [&](const TransferRecord& record, Row& row) {
+        row.key = view.delivery_number(record.id, record.destination).value_or(kNoKey);
+        row.month = month_of(record.date);
+      });
+}
+
 Result<Metastore::Compaction> compact_tables(const Layout& layout, const View& view,
-                                             Timestamp since) {
+                                             const Survey& survey, Timestamp since) {
   remove_temporary_files(layout);
   const Settled settled = find_settled(view, since);
-  const auto files = sort_files(layout, view, settled);
-  if (!files) return files.error();
-  const auto transfers = sort_transfers(layout, view, settled);
-  if (!transfers) return transfers.error();
+  const Sorted files(survey.files(), settled.files);
+  const Sorted transfers(survey.deliveries(), settled.deliveries);
   const Metastore::Compaction done{
-      .rows_before = files->rows() + transfers->rows(),
-      .rows_after = files->kept().size() + transfers->kept().size(),
-      .bytes_before = files->bytes() + transfers->bytes(),
-      .bytes_after = bytes_of(files->kept()) + bytes_of(transfers->kept())};
+      .rows_before = files.rows() + transfers.rows(),
+      .rows_after = files.kept().size() + transfers.kept().size(),
+      .bytes_before = files.bytes() + transfers.bytes(),
+      .bytes_after = bytes_of(files.kept()) + bytes_of(transfers.kept())};
   if (done.rows_after == done.rows_before) return done;
-  if (auto replaced = replace_tables(layout, *files, *transfers); !replaced) {
+  if (auto replaced = replace_tables(layout, files, transfers); !replaced) {
     return replaced.error();
   }
   return done;

@@ -74,12 +74,23 @@ JsonlMetastore::JsonlMetastore(Layout layout, Options options, Access access)
       view_(options_) {}
 
 Result<void> JsonlMetastore::open() {
-  if (access_ == Access::kWrite) return transact([this] { return compact_where_worthwhile(); });
+  if (access_ == Access::kWrite) {
+    auto prepared = transact([] { return Result<void>(); });
+    if (prepared) compact_where_worthwhile();
+    return prepared;
+  }
   const std::scoped_lock guard(mutex_);
   return refresh();
 }
 
 // Transactions.
+
+/// Whoever has to read a million rows does most of that before others have to wait for the lock.
+Result<void> JsonlMetastore::read_ahead() {
+  const auto format = read_format(layout_);
+  if (!format) return format.error();
+  return *format == Format::kOurs ? refresh() : Result<void>();
+}
 
 Result<void> JsonlMetastore::prepare() {
   const auto format = read_format(layout_);
@@ -138,6 +149,7 @@ void JsonlMetastore::start_anew() {
   transfers_.rewind();
   view_.clear();
   damage_.clear();
+  ++beginnings_;
 }
 
 Result<void> JsonlMetastore::set_marker(bool wanted) {

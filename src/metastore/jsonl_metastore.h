@@ -3,6 +3,7 @@
 
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ferry/base/lock.h"
@@ -57,6 +58,9 @@ class JsonlMetastore : public Metastore {
   /// what it entered.
   template <typename Work>
   auto transact(Work work) -> decltype(work());
+  template <typename Work>
+  auto transact_guarded(Work work) -> decltype(work());  // the caller has locked mutex_
+  Result<void> read_ahead();
   Result<void> prepare();
   void enter(const FileRecord& row);
   void enter(const TransferRecord& row);
@@ -64,8 +68,8 @@ class JsonlMetastore : public Metastore {
   Result<void> write_groups();
   void start_anew();
 
-  Result<Compaction> compact_locked(Timestamp since);
-  Result<void> compact_where_worthwhile();
+  bool is_worth_compacting(Timestamp since);
+  void compact_where_worthwhile();
 
   Result<void> refresh();
   Result<void> read_tables();
@@ -83,6 +87,7 @@ class JsonlMetastore : public Metastore {
   JsonlTable registry_;
   JsonlTable transfers_;
   View view_;
+  std::uint64_t beginnings_ = 0;  // how often view_ was read anew: then its indices are others
   DamageLog damage_;
   Group registry_group_;
   Group transfer_group_;
@@ -90,11 +95,17 @@ class JsonlMetastore : public Metastore {
 
 template <typename Work>
 auto JsonlMetastore::transact(Work work) -> decltype(work()) {
+  const std::scoped_lock guard(mutex_);
+  return transact_guarded(std::move(work));
+}
+
+template <typename Work>
+auto JsonlMetastore::transact_guarded(Work work) -> decltype(work()) {
   if (access_ == Access::kRead) {
     return make_error(ErrorKind::kDenied, "metastore {}: opened for reading only",
                       layout_.directory.string());
   }
-  const std::scoped_lock guard(mutex_);
+  if (auto read = read_ahead(); !read) return read.error();
   const auto lock = FileLock::acquire(layout_.lock(), options_.lock_timeout);
   if (!lock) return lock.error().with_context("metastore");
   if (auto prepared = prepare(); !prepared) return prepared.error();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 
 #include "ferry/base/log.h"
 #include "ferry/base/time.h"
@@ -93,12 +94,17 @@ bool JsonlTable::is_replaced() const {
 }
 
 Result<void> JsonlTable::read_new(const LineReader& reader) {
+  return read_until(std::numeric_limits<std::uint64_t>::max(), reader);
+}
+
+Result<void> JsonlTable::read_until(std::uint64_t offset, const LineReader& reader) {
   if (!fd_) return {};
   const auto size = file_size();
   if (!size) return size.error();
+  const std::uint64_t end_of_reading = std::min(*size, offset);
   std::size_t block = kBlockSize;
-  while (offset_ < *size) {
-    buffer_.resize(std::min<std::uint64_t>(block, *size - offset_));
+  while (offset_ < end_of_reading) {
+    buffer_.resize(std::min<std::uint64_t>(block, end_of_reading - offset_));
     const auto count =
         pread_full(fd_.get(), std::as_writable_bytes(std::span(buffer_)), offset_, path_);
     if (!count) return count.error();

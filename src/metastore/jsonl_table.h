@@ -30,6 +30,9 @@ class JsonlTable {
   /// True where the path names another file by now than follow() found.
   bool is_replaced() const;
 
+  /// Where the last line that was given or appended ends.
+  std::uint64_t offset() const { return offset_; }
+
   /// Lines that were given or appended so far.
   std::uint64_t lines() const { return lines_; }
 
@@ -37,6 +40,8 @@ class JsonlTable {
   using LineReader = std::function<void(std::string_view line, std::uint64_t number)>;
   /// Gives READER the whole lines that were not given yet.
   Result<void> read_new(const LineReader& reader);
+  /// The same, of those that end at OFFSET or before.
+  Result<void> read_until(std::uint64_t offset, const LineReader& reader);
 
   /// Forgets what was given: the next read_new starts at the first line.
   void rewind();

@@ -60,34 +60,44 @@ Result<std::vector<FileRecord>> JsonlMetastore::archived_files(std::string_view 
   return files;
 }
 
+/// Others are kept waiting for the copying alone: for what can be done without the lock they are
+/// not, and the new tables are read by whoever needs them next.
 Result<Metastore::Compaction> JsonlMetastore::compact(Timestamp since) {
-  return transact([&] { return compact_locked(since); });
-}
-
-Result<Metastore::Compaction> JsonlMetastore::compact_locked(Timestamp since) {
-  auto done = compact_tables(layout_, view_, since);
+  const std::scoped_lock guard(mutex_);
+  if (auto read = read_ahead(); !read) return read.error();
+  Survey survey(layout_);
+  const auto extend = [&] { return survey.extend(view_, registry_.offset(), transfers_.offset()); };
+  const std::uint64_t beginnings = beginnings_;
+  if (auto surveyed = extend(); !surveyed) return surveyed.error();
+  auto done = transact_guarded([&]() -> Result<Compaction> {
+    if (beginnings_ != beginnings) survey = Survey(layout_);
+    if (auto surveyed = extend(); !surveyed) return surveyed.error();
+    return compact_tables(layout_, view_, survey, since);
+  });
   if (!done || done->rows_after == done->rows_before) return done;
   log::info("metastore compacted", {{"rows_before", done->rows_before},
                                     {"rows_after", done->rows_after},
                                     {"bytes_before", done->bytes_before},
                                     {"bytes_after", done->bytes_after}});
-  if (auto read = refresh(); !read) return read.error();
   return done;
 }
 
-Result<void> JsonlMetastore::compact_where_worthwhile() {
+bool JsonlMetastore::is_worth_compacting(Timestamp since) {
+  const std::scoped_lock guard(mutex_);
   const std::uint64_t rows = registry_.lines() + transfers_.lines();
-  if (rows < kMinDeadRows) return {};
-  const Timestamp since = now() - kKeepSettled;
+  if (rows < kMinDeadRows) return false;
   const Weight weight = weigh(view_, since);
   const std::uint64_t needed = weight.live + damage_.damages().size();
-  if (rows < needed + kMinDeadRows || rows - needed <= needed) return {};
-  const auto done = compact_locked(since);
-  if (done) return {};
-  // Whoever opened the store has other work, which does not need it.
-  log::warning("metastore not compacted", {{"error", done.error().message}});
-  start_anew();
-  return refresh();
+  return rows >= needed + kMinDeadRows && rows - needed > needed;
+}
+
+/// Whoever opened the store has other work, which does not need it.
+void JsonlMetastore::compact_where_worthwhile() {
+  const Timestamp since = now() - kKeepSettled;
+  if (!is_worth_compacting(since)) return;
+  if (const auto done = compact(since); !done) {
+    log::warning("metastore not compacted", {{"error", done.error().message}});
+  }
 }
 
 }  // namespace ferry::metastore

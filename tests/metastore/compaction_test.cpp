@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "metastore/compaction.h"
 #include "metastore/store_fixture.h"
 
 namespace ferry::metastore::testing {
@@ -166,6 +167,31 @@ TEST_CASE_FIXTURE(ArchiveFixture, "others who have the store open go on") {
   seen = 0;
   must(reader->visit([&](const FileRecord&, auto) { ++seen; }));
   CHECK(seen == 3);
+}
+
+TEST_CASE_FIXTURE(ArchiveFixture, "a survey is extended by what was appended since") {
+  const auto options_ = options();
+  View view(options_);
+  JsonlTable registry_table("file_registry", file("file_registry.jsonl"), file("damaged"));
+  const auto read_on = [&] {
+    must(registry_table.follow());
+    must(registry_table.read_new(
+        [&](std::string_view line, std::uint64_t) { view.apply(must(parse_file_record(line))); }));
+  };
+  tables(file_row("1", "a", "2026-01-01"), "");
+  const Layout layout{directory()};
+  Survey survey(layout);
+  read_on();
+  must(survey.extend(view, registry_table.offset(), 0));
+  must(survey.extend(view, registry_table.offset(), 0));
+  add("file_registry.jsonl", file_row("2", "b", "2026-02-01") + file_row("1", "a", "2026-03-01"));
+  REQUIRE(survey.files().size() == 1);
+  read_on();
+  must(survey.extend(view, registry_table.offset(), 0));
+  REQUIRE(survey.files().size() == 3);
+  CHECK(survey.files()[1].key == view.find("2"));
+  CHECK(survey.files()[2].key == survey.files()[0].key);
+  CHECK(survey.files()[1].offset == survey.files()[0].size);
 }
 
 TEST_CASE_FIXTURE(ArchiveFixture, "a second compaction has nothing to do and adds to the archive") {

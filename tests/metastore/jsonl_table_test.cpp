@@ -49,6 +49,17 @@ TEST_CASE_FIXTURE(TableFixture, "a reader takes whole lines, each once") {
   CHECK(follow_and_read(reader) == Lines{});
 }
 
+TEST_CASE_FIXTURE(TableFixture, "a reader may stop before the end") {
+  write("t.jsonl", "a\nbc\nd\n");
+  JsonlTable reader = table();
+  must(reader.follow());
+  for (const std::uint64_t end : {1, 2, 4}) {  // only the second is a line's
+    must(reader.read_until(end, [](std::string_view line, std::uint64_t) { CHECK(line == "a"); }));
+    CHECK(reader.offset() == (end == 1 ? 0 : 2));
+  }
+  CHECK(read(reader) == Lines{"2:bc", "3:d"});
+}
+
 TEST_CASE_FIXTURE(TableFixture, "lines longer than a block are read") {
   const std::string longer(3 << 20, 'x');
   write("t.jsonl", "a\n" + longer + "\nb\n");
