@@ -75,6 +75,18 @@ def test_recent_files_stay_where_nobody_says_otherwise(worn, ferry, metastore):
     assert len(read_table(metastore, "file_registry")) == 60
 
 
+@pytest.mark.parametrize("replaced, rows_left", [(200_000, 1), (90_000, 90_001)])
+def test_large_tables_are_compacted_by_whoever_opens_them(
+        landing, metastore, register, replaced, rows_left):
+    put(landing / "file", b"bytes")
+    register()
+    table = metastore / "file_registry.jsonl"
+    table.write_text(table.read_text() * (replaced + 1))
+    register()
+    assert len(table.read_text().splitlines()) == rows_left
+    assert sum(all_rows(metastore).values()) == replaced + 1
+
+
 def test_damaged_rows_are_kept(worn, ferry, metastore, compact):
     with open(metastore / "transfer_logs.jsonl", "a") as table:
         table.write("{damaged\n")
