@@ -10,6 +10,8 @@ using std::chrono::milliseconds;
 
 /// How often to look whether another connection would help.
 constexpr milliseconds kLookInterval{50};
+/// What less time than this tells of the pace is chance.
+constexpr milliseconds kMeasuringTime{150};
 /// Making a connection costs both sides some tenths of a second of computing and of waiting. The
 /// second pays where the first would be busy for longer than this, and each further one shares with
 /// more: it takes as much again.
@@ -24,7 +26,7 @@ bool is_worth_dialling(const WorkQueue::Progress& progress, milliseconds elapsed
   if (progress.done >= progress.total) return false;
   const double elapsed_ms = static_cast<double>(elapsed.count());
   const double left = static_cast<double>(progress.total - progress.done);
-  const double expected_ms = elapsed < kLookInterval || progress.done == 0
+  const double expected_ms = elapsed < kMeasuringTime || progress.done == 0
                                  ? std::max(elapsed_ms, left / kAssumedBytesPerMs)
                                  : elapsed_ms * left / static_cast<double>(progress.done);
   return expected_ms > static_cast<double>((kWorthDialling * connections).count());
@@ -41,11 +43,10 @@ std::optional<Session> Crew::run(Session session, std::future<Result<Session>> s
 }
 
 void Crew::supervise(std::future<Result<Session>> second) {
-  const auto begun = Clock::now();
   std::unique_lock lock(mutex_);
   if (second.valid()) start(std::move(second));
   while (working_ > 0) {
-    if (wants_another(begun)) {
+    if (wants_another()) {
       start(std::async(std::launch::deferred, [this] { return dial(); }));
     } else {
       changed_.wait_for(lock, kLookInterval);
@@ -53,12 +54,20 @@ void Crew::supervise(std::future<Result<Session>> second) {
   }
 }
 
-bool Crew::wants_another(Clock::time_point begun) const {
+/// The time until the first answers says nothing of the pace that comes after it.
+bool Crew::wants_another() {
   if (!ramp_.may_dial(context_.destination.connections) || context_.stop.stop_requested()) {
     return false;
   }
-  const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
-  return is_worth_dialling(queue_.progress(), elapsed, ramp_.asked_for());
+  auto progress = queue_.progress();
+  if (done_before_ == 0 && progress.done > 0) {
+    measured_from_ = Clock::now();
+    done_before_ = progress.done;
+  }
+  progress.total -= done_before_;
+  progress.done -= done_before_;
+  const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - measured_from_);
+  return is_worth_dialling(progress, elapsed, ramp_.asked_for());
 }
 
 /// A thread that works once its connection is there.

@@ -50,7 +50,7 @@ class Crew {
   using Clock = std::chrono::steady_clock;
 
   void supervise(std::future<Result<Session>> second);
-  bool wants_another(Clock::time_point begun) const;
+  bool wants_another();
   void start(std::future<Result<Session>> dialled);
   std::optional<Session> arrival(Result<Session> dialled);
   void work(Session session);
@@ -66,6 +66,8 @@ class Crew {
   std::mutex mutex_;
   std::condition_variable changed_;
   Ramp ramp_;
+  Clock::time_point measured_from_ = Clock::now();
+  std::uint64_t done_before_ = 0;
   unsigned working_ = 0;
   std::optional<Session> idle_session_;
   std::optional<Error> give_up_reason_;

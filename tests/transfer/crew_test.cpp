@@ -10,14 +10,14 @@ TEST_CASE("another connection is dialled only while it would pay for itself") {
                         unsigned connections = 1) {
     return is_worth_dialling({.total = total, .done = done}, milliseconds(elapsed_ms), connections);
   };
-  CHECK(worth(10, 100, 100));
-  CHECK_FALSE(worth(20, 100, 100));
-  CHECK_FALSE(worth(100, 100, 100));
+  CHECK(worth(20, 100, 200));
+  CHECK_FALSE(worth(30, 100, 200));
+  CHECK_FALSE(worth(100, 100, 200));
   INFO("each further one takes more work");
-  CHECK_FALSE(worth(10, 100, 100, 2));
-  CHECK(worth(5, 100, 100, 2));
+  CHECK_FALSE(worth(20, 100, 200, 2));
+  CHECK(worth(10, 100, 200, 2));
   INFO("before there is something to go by, only for what keeps the best of lines busy");
-  CHECK_FALSE(worth(1, 100, 10));
+  CHECK_FALSE(worth(1, 100, 100));
   CHECK_FALSE(worth(0, 100, 200));
   CHECK(worth(0, 1ULL << 30, 0));
   INFO("or where nothing comes of it");
