@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <iterator>
 #include <vector>
 
 #include "sftp/connection.h"
@@ -82,6 +83,13 @@ Result<ServerLimits> parse_limits(const Result<wire::Packet>& reply) {
   if (!reply) return reply.error();
   const auto limits = wire::parse_limits(*reply);
   return limits ? *limits : ServerLimits{};
+}
+
+using Names = std::optional<std::vector<DirectoryEntry>>;
+
+Result<Names> parse_names(const Result<wire::Packet>& reply) {
+  if (!reply) return reply.error();
+  return wire::parse_names(*reply);
 }
 
 /// No bytes: the end of the file.
@@ -309,6 +317,12 @@ Task<Result<Attributes>> Client::stat(std::string path) {
                                          &parse_answer<Attributes, wire::parse_attributes>);
 }
 
+Task<Result<Attributes>> Client::lstat(std::string path) {
+  const std::uint32_t id = connection_->ask(wire::PacketType::kLstat, path);
+  co_return co_await Pending<Attributes>(*connection_, id,
+                                         &parse_answer<Attributes, wire::parse_attributes>);
+}
+
 Task<Result<Attributes>> Client::fstat(const Handle& handle) {
   const std::uint32_t id = connection_->ask(wire::PacketType::kFstat, handle.bytes);
   co_return co_await Pending<Attributes>(*connection_, id,
@@ -335,6 +349,38 @@ Task<Result<std::string>> Client::realpath(std::string path) {
   const std::uint32_t id = connection_->ask(wire::PacketType::kRealpath, path);
   co_return co_await Pending<std::string>(*connection_, id,
                                           &parse_answer<std::string, wire::parse_single_name>);
+}
+
+Task<Result<void>> Client::rename(std::string from, std::string to) {
+  const std::uint32_t id = connection_->next_id();
+  wire::append_rename(connection_->out(), id, from, to);
+  co_return co_await Pending<void>(*connection_, id, &parse_ok);
+}
+
+Task<Result<std::vector<DirectoryEntry>>> Client::list(std::string directory) {
+  const std::uint32_t id = connection_->ask(wire::PacketType::kOpendir, directory);
+  const auto handle =
+      co_await Pending<Handle>(*connection_, id, &parse_answer<Handle, wire::parse_handle>);
+  if (!handle) co_return handle.error();
+  std::vector<DirectoryEntry> entries;
+  std::optional<Error> error;
+  while (!error) {
+    const std::uint32_t next = connection_->ask(wire::PacketType::kReaddir, handle->bytes);
+    auto names = co_await Pending<Names>(*connection_, next, &parse_names);
+    if (names && !*names) break;
+    if (!names) {
+      error = names.error();
+    } else if (entries.size() + (*names)->size() > kMaxListedNames) {
+      error =
+          make_error(ErrorKind::kFailed, "more than {} names in one directory", kMaxListedNames);
+    } else {
+      std::ranges::move(**names, std::back_inserter(entries));
+    }
+  }
+  const auto closed = co_await close(*handle);
+  if (error) co_return *error;
+  if (!closed) co_return closed.error();
+  co_return entries;
 }
 
 Task<Result<FileSystemSpace>> Client::statvfs(std::string path) {

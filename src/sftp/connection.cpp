@@ -11,6 +11,12 @@ using Clock = std::chrono::steady_clock;
 /// Requests that wait in our own memory for the channel: enough to keep it busy, no more.
 constexpr std::size_t kMaxQueuedBytes = 512 * 1024;
 constexpr std::size_t kReceiveBytes = 64 * 1024;
+/// Takes what nobody waits for any more.
+class Nobody final : public ReplySink {
+ public:
+  void on_reply(std::uint32_t, Result<wire::Packet>) override {}
+};
+
 }  // namespace
 
 Client::Connection::Connection(std::unique_ptr<Channel> channel, const ClientOptions& options,
@@ -44,6 +50,13 @@ std::optional<Client::Connection::Expected> Client::Connection::take_expected(st
   while (!expected_.empty() && expected_.front().sink == nullptr) expected_.pop_front();
   window_used_ -= taken.window_bytes;
   return taken;
+}
+
+void Client::Connection::forget(std::uint32_t id) {
+  static Nobody nobody;
+  if (expected_.empty()) return;
+  const std::uint32_t index = id - expected_.front().id;
+  if (index < expected_.size() && expected_[index].sink != nullptr) expected_[index].sink = &nobody;
 }
 
 bool Client::Connection::has_room(std::size_t bytes) const {

@@ -63,6 +63,9 @@ class Client::Connection {
   /// then. Requires !error().
   void expect(std::uint32_t id, ReplySink& sink, std::size_t window_bytes = 0);
 
+  /// Nobody waits for the reply to ID any more; it is thrown away when it comes.
+  void forget(std::uint32_t id);
+
   bool has_room(std::size_t bytes) const;
   /// Room goes to the lowest TICKET first. Each waits for one thing at a time.
   void wait_for_room(std::uint64_t ticket, std::size_t bytes, RoomSink& sink) {

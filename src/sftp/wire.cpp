@@ -271,13 +271,14 @@ Result<Handle> parse_handle(const Packet& packet) {
   return Handle{std::string(bytes)};
 }
 
-Result<Attributes> parse_attributes(const Packet& packet) {
-  if (auto type = expect(packet, PacketType::kAttrs, "ATTRS"); !type) return type.error();
+namespace {
+
+Attributes read_attributes(Decoder& decoder) {
   constexpr std::uint32_t kHasSize = 0x01;
   constexpr std::uint32_t kHasOwner = 0x02;
   constexpr std::uint32_t kHasPermissions = 0x04;
   constexpr std::uint32_t kHasTimes = 0x08;
-  Decoder decoder(packet.body);
+  constexpr std::uint32_t kHasExtended = 0x80000000;
   Attributes result;
   const std::uint32_t flags = decoder.u32();
   if (flags & kHasSize) result.size = decoder.u64();
@@ -287,8 +288,50 @@ Result<Attributes> parse_attributes(const Packet& packet) {
     decoder.u32();  // last access
     result.modified = decoder.u32();
   }
+  if (flags & kHasExtended) {
+    const std::uint32_t count = decoder.u32();
+    for (std::uint32_t i = 0; i < count && decoder.good(); ++i) {
+      decoder.string();  // name
+      decoder.string();  // value
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+Result<Attributes> parse_attributes(const Packet& packet) {
+  if (auto type = expect(packet, PacketType::kAttrs, "ATTRS"); !type) return type.error();
+  Decoder decoder(packet.body);
+  const Attributes result = read_attributes(decoder);
   if (!decoder.good()) return malformed("ATTRS");
   return result;
+}
+
+Result<std::optional<std::vector<DirectoryEntry>>> parse_names(const Packet& packet) {
+  if (packet.type == PacketType::kStatus) {
+    const auto status = parse_status(packet);
+    if (!status) return status.error();
+    if (status->code == StatusCode::kEof) return std::optional<std::vector<DirectoryEntry>>();
+    return status_error(*status);
+  }
+  if (auto type = expect(packet, PacketType::kName, "NAME"); !type) return type.error();
+  Decoder decoder(packet.body);
+  const std::uint32_t count = decoder.u32();
+  std::vector<DirectoryEntry> entries;
+  for (std::uint32_t i = 0; i < count && decoder.good(); ++i) {
+    const std::string_view name = decoder.string();
+    decoder.string();  // the line that ls(1) would print
+    DirectoryEntry entry{.name = std::string(name), .attributes = read_attributes(decoder)};
+    if (!decoder.good() || name == "." || name == "..") continue;
+    // It would lead elsewhere.
+    if (name.empty() || name.find_first_of(std::string_view("/\0", 2)) != name.npos) {
+      return malformed("NAME");
+    }
+    entries.push_back(std::move(entry));
+  }
+  if (!decoder.good()) return malformed("NAME");
+  return std::optional(std::move(entries));
 }
 
 Result<std::string> parse_single_name(const Packet& packet) {

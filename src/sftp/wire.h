@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ferry/base/result.h"
 #include "ferry/sftp/protocol.h"
@@ -26,7 +27,10 @@ enum class PacketType : std::uint8_t {
   kClose = 4,
   kRead = 5,
   kWrite = 6,
+  kLstat = 7,
   kFstat = 8,
+  kOpendir = 11,
+  kReaddir = 12,
   kRemove = 13,
   kMkdir = 14,
   kRealpath = 16,
@@ -69,7 +73,8 @@ constexpr std::string_view kStatvfs = "statvfs@openssh.com";
 void append_init(ByteQueue& out);
 void append_open(ByteQueue& out, std::uint32_t id, std::string_view path, std::uint32_t flags,
                  std::uint32_t permissions);
-/// A request with one string: CLOSE and FSTAT (a handle), REMOVE, STAT and REALPATH (a path).
+/// A request with one string: CLOSE, FSTAT and READDIR (a handle), REMOVE, STAT, LSTAT,
+/// OPENDIR and REALPATH (a path).
 void append_simple(ByteQueue& out, PacketType type, std::uint32_t id, std::string_view argument);
 void append_mkdir(ByteQueue& out, std::uint32_t id, std::string_view path);
 void append_rename(ByteQueue& out, std::uint32_t id, std::string_view from, std::string_view to);
@@ -110,6 +115,8 @@ Result<Status> parse_status(const Packet& packet);
 Result<Handle> parse_handle(const Packet& packet);
 Result<Attributes> parse_attributes(const Packet& packet);
 Result<std::string> parse_single_name(const Packet& packet);  // REALPATH's answer
+/// READDIR's answer, without "." and ".."; nothing at the end of the directory.
+Result<std::optional<std::vector<DirectoryEntry>>> parse_names(const Packet& packet);
 Result<ServerLimits> parse_limits(const Packet& packet);
 /// READ's answer; points into the packet. No bytes: the end of the file.
 Result<std::span<const std::byte>> parse_data(const Packet& packet);

@@ -70,14 +70,16 @@ Result<Settled> settle_sources(metastore::Metastore& metastore, const Routes& ro
   if (keeps_all) return Settled{};
   auto candidates = find_candidates(metastore, routes, landings);
   if (!candidates) return candidates.error();
-  const auto roots = LandingRoots::open(landings);
+  const LandingRoots::Locations none;  // what lies on servers is kept
+  const auto roots = LandingRoots::open(landings, none);
   if (!roots) return roots.error();
   Settled settled;
   std::vector<metastore::StateChange> changes;
   for (const Candidate& candidate : *candidates) {
     const FileRecord& file = candidate.file;
     const bool deletes = candidate.route->after == AfterDelivery::kDelete;
-    const int root = roots->fd(file.landing);
+    const LandingRoot* landing = roots->find(file.landing);
+    const int root = landing != nullptr ? landing->directory.get() : -1;
     const auto taken =
         deletes ? delete_source(root, file) : archive_source(root, file, candidate.route->archive);
     if (!taken) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <unordered_map>
 
+#include "ferry/base/log.h"
 #include "ferry/base/uuid.h"
 #include "transfer/all_or_nothing.h"
 #include "transfer/backoff.h"
@@ -19,6 +20,7 @@
 #include "transfer/select.h"
 #include "transfer/serial_observer.h"
 #include "transfer/session.h"
+#include "transfer/source_opener.h"
 #include "transfer/stale_parts.h"
 #include "transfer/transform_ahead.h"
 
@@ -42,11 +44,13 @@ class Run {
         options_(options),
         observer_(observer),
         limiter_(destination.bandwidth),
-        stop_(stop) {}
+        stop_(stop),
+        sources_(options.limits.stall_timeout, stop) {}
 
   Result<TransferSummary> execute();
 
  private:
+  Result<SelectedFiles> select_within_reach();
   void dial_second(const SelectedFiles& selected);
   Result<void> join();
   Result<void> claim(std::vector<std::string> ids);  // what is claimed becomes a job
@@ -85,6 +89,7 @@ class Run {
   StopToken& stop_;
 
   LandingRoots roots_;
+  SourceOpener sources_;        // of this thread
   std::optional<Spool> spool_;  // where some route has transforms
   std::optional<Session> session_;
   std::future<Result<Session>> second_;  // where it was worth dialling ahead
@@ -96,10 +101,13 @@ class Run {
 Result<TransferSummary> Run::execute() {
   const auto started = Clock::now();
   summary_.destination = destination_.name;
-  auto roots = LandingRoots::open(options_.landings);
+  auto roots = LandingRoots::open(options_.landings, options_.remote_landings);
   if (!roots) return roots.error();
   roots_ = std::move(*roots);
   auto selected = select_ids(metastore_, destination_.name, options_);
+  if (selected && !selected->ids.empty() && !options_.remote_landings.empty()) {
+    selected = select_within_reach();
+  }
   if (!selected) return selected.error();
   if (selected->ids.empty()) return summary_;
 
@@ -148,6 +156,23 @@ Result<TransferSummary> Run::execute() {
   return summary_;
 }
 
+/// What lies in landing areas that answer. Of the others nothing is claimed: it costs no attempt.
+/// An error where nothing is left for that reason.
+Result<SelectedFiles> Run::select_within_reach() {
+  TransferOptions reachable = options_;
+  std::optional<Error> failure;
+  for (const auto& [landing, location] : options_.remote_landings) {
+    const auto reached = sources_.reach(*roots_.find(landing));
+    if (reached) continue;
+    failure = reached.error();
+    log::warning("landing area left out", {{"landing", landing}, {"reason", failure->message}});
+    reachable.remote_landings.erase(landing);
+  }
+  auto selected = select_ids(metastore_, destination_.name, reachable);
+  if (selected && selected->ids.empty() && failure) return *failure;
+  return selected;
+}
+
 /// While the files are claimed and looked at, where there is enough for two.
 void Run::dial_second(const SelectedFiles& selected) {
   const WorkQueue::Progress work{.total = selected.bytes + selected.ids.size() * kFileCost};
@@ -189,15 +214,15 @@ Result<void> Run::claim(std::vector<std::string> ids) {
 }
 
 void Run::add_job(metastore::Claim claim) {
-  const int landing_fd = roots_.fd(claim.file.landing);
+  const LandingRoot* landing = roots_.find(claim.file.landing);
   const Route* route =
       options_.routes == nullptr
           ? nullptr
           : options_.routes->find(claim.file.landing, claim.file.path, destination_.name);
-  const auto source = check_source(landing_fd, claim.file);
+  const auto source = check_source(sources_, landing, claim.file);
   const auto name = remote_name(route, claim.file);
   Job& job = batch_.jobs.emplace_back(
-      make_job(claim, landing_fd, join_remote(batch_.directory, name.value_or(std::string()))));
+      make_job(claim, landing, join_remote(batch_.directory, name.value_or(std::string()))));
   if (source) job.source = *source;
   if (!source) {
     end(job, source.error());
@@ -213,7 +238,7 @@ void Run::add_job(metastore::Claim claim) {
 
 /// What other routes still have to deliver stays where it is, refused or not.
 void Run::take_by(const Route& route, Job& job, const metastore::FileRecord& file) {
-  const auto accepted = check_acceptance(route, job.landing_fd, file, job.source, stop_);
+  const auto accepted = check_acceptance(route, sources_, job.landing, file, job.source, stop_);
   if (!accepted) {
     job.refused_here = !options_.routes->decides_alone(route, file.landing, file.path);
     end(job, accepted.error());
@@ -238,7 +263,7 @@ void Run::plan_transform(Job& job, const metastore::FileRecord& file, const Rout
   job.transformed = std::make_unique<Transformed>(
       Transformed{.route = &route,
                   .key = spool_key(file, route),
-                  .spool_fd = spool_->fd(),
+                  .spool = &spool_->root(),
                   .entry = {},
                   .source = job.source,
                   .is_shared = options_.routes->wanted_by(file.landing, file.path).size() > 1});
@@ -269,7 +294,8 @@ Result<void> Run::tidy_spool() {
 
 /// Of two files with one remote name the older one gets it: the other would replace it at once.
 void Run::refuse_shared_names() {
-  const bool may_share = options_.routes != nullptr || options_.landings.size() > 1;
+  const bool may_share =
+      options_.routes != nullptr || options_.landings.size() + options_.remote_landings.size() > 1;
   if (!may_share) return;
   std::unordered_map<std::string_view, const Job*> by_name;
   for (Job& job : batch_.jobs) {

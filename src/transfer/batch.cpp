@@ -7,12 +7,12 @@ namespace ferry::transfer {
 using metastore::TransferRecord;
 using metastore::TransferStatus;
 
-Job make_job(const metastore::Claim& claim, int landing_fd, std::string remote_path) {
+Job make_job(const metastore::Claim& claim, const LandingRoot* landing, std::string remote_path) {
   Job job;
   job.remote_path = std::move(remote_path);
   job.id = claim.file.id;
   job.path = claim.file.path;
-  job.landing_fd = landing_fd;
+  job.landing = landing;
   job.attempt = claim.attempt;
   return job;
 }

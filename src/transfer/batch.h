@@ -23,8 +23,8 @@ struct Batch {
   std::vector<Job> jobs;
 };
 
-/// What to do for CLAIM, whose landing area is open as LANDING_FD.
-Job make_job(const metastore::Claim& claim, int landing_fd, std::string remote_path);
+/// What to do for CLAIM, whose landing area is LANDING.
+Job make_job(const metastore::Claim& claim, const LandingRoot* landing, std::string remote_path);
 
 inline bool is_open(const Job& job) {
   return !job.ended;

@@ -13,6 +13,7 @@
 #include "ferry/metastore/metastore.h"
 #include "ferry/transfer/routes.h"
 #include "transfer/journal.h"
+#include "transfer/landing_roots.h"
 #include "transfer/range_set.h"
 #include "transfer/source.h"
 
@@ -29,7 +30,7 @@ struct Spread {
 struct Transformed {
   const Route* route = nullptr;  // of the run's routes
   std::string key;               // of the spool
-  int spool_fd = -1;
+  const LandingRoot* spool = nullptr;
   std::string entry;       // its name in the spool; empty: not made yet
   CheckedSource source;    // what it is made from
   bool is_shared = false;  // another destination may want the same entry
@@ -38,8 +39,8 @@ struct Transformed {
 /// Small: a run may have very many.
 struct Job {
   std::string id;
-  std::string path;     // relative to its landing area
-  int landing_fd = -1;  // the area's directory, of the run's LandingRoots; -1: unknown to it
+  std::string path;                      // relative to its landing area
+  const LandingRoot* landing = nullptr;  // of the run's LandingRoots; null: unknown to it
   std::int64_t attempt = 1;
   /// What is sent; valid once the source was checked. Where it is transformed: the source itself
   /// until its entry in the spool is made.
@@ -67,8 +68,8 @@ inline bool is_content_known(const Job& job) {
 }
 
 // Where to open what is sent.
-inline int content_fd(const Job& job) {
-  return job.transformed ? job.transformed->spool_fd : job.landing_fd;
+inline const LandingRoot* content_root(const Job& job) {
+  return job.transformed ? job.transformed->spool : job.landing;
 }
 inline const std::string& content_path(const Job& job) {
   return job.transformed ? job.transformed->entry : job.path;

@@ -4,19 +4,23 @@
 
 namespace ferry::transfer {
 
-Result<LandingRoots> LandingRoots::open(const std::map<std::string, fs::path>& directories) {
+Result<LandingRoots> LandingRoots::open(const Directories& directories,
+                                        const Locations& locations) {
   LandingRoots result;
   for (const auto& [landing, directory] : directories) {
     auto fd = open_file(directory, O_PATH | O_DIRECTORY);
     if (!fd) return fd.error().with_context("landing area");
-    result.roots_.emplace(landing, std::move(*fd));
+    result.roots_.emplace(landing, LandingRoot{std::move(*fd), nullptr});
+  }
+  for (const auto& [landing, location] : locations) {
+    result.roots_.emplace(landing, LandingRoot{UniqueFd(), &location});
   }
   return result;
 }
 
-int LandingRoots::fd(const std::string& landing) const {
+const LandingRoot* LandingRoots::find(const std::string& landing) const {
   const auto found = roots_.find(landing);
-  return found == roots_.end() ? -1 : found->second.get();
+  return found == roots_.end() ? nullptr : &found->second;
 }
 
 }  // namespace ferry::transfer

@@ -1,4 +1,4 @@
-// The landing areas that a run reads from, opened once.
+// The landing areas that a run reads from.
 #pragma once
 
 #include <map>
@@ -8,19 +8,33 @@
 #include "ferry/base/fd.h"
 #include "ferry/base/file.h"
 #include "ferry/base/result.h"
+#include "ferry/sftp/connect.h"
 
 namespace ferry::transfer {
 
+/// A directory of this host, opened once, or one on a server.
+struct LandingRoot {
+  UniqueFd directory;
+  const sftp::Location* location = nullptr;
+
+  bool is_remote() const { return location != nullptr; }
+};
+
+/// Does not change once it is open: threads may share it.
 class LandingRoots {
  public:
-  /// DIRECTORIES: by the registry's `landing` column. kNotFound or kDenied with the directory.
-  static Result<LandingRoots> open(const std::map<std::string, fs::path>& directories);
+  using Directories = std::map<std::string, fs::path>;
+  using Locations = std::map<std::string, sftp::Location>;
 
-  /// The open directory of a landing area; -1 for one that open was not told of.
-  int fd(const std::string& landing) const;
+  /// Both by the registry's `landing` column; LOCATIONS must outlive this. kNotFound or kDenied
+  /// with the directory.
+  static Result<LandingRoots> open(const Directories& directories, const Locations& locations);
+
+  /// Null for one that open was not told of.
+  const LandingRoot* find(const std::string& landing) const;
 
  private:
-  std::map<std::string, UniqueFd> roots_;
+  std::map<std::string, LandingRoot> roots_;
 };
 
 }  // namespace ferry::transfer

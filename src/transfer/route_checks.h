@@ -5,13 +5,15 @@
 #include "ferry/base/stop.h"
 #include "ferry/metastore/records.h"
 #include "ferry/transfer/routes.h"
-#include "transfer/source.h"
+#include "transfer/source_opener.h"
 
 namespace ferry::transfer {
 
-/// kAbnormal where ROUTE refuses the file, which is SOURCE below LANDING_FD; other errors are not
-/// the file's fault. What a person released from quarantine is not refused again.
-Result<void> check_acceptance(const Route& route, int landing_fd, const metastore::FileRecord& file,
-                              const CheckedSource& source, const StopToken& stop);
+/// kAbnormal where ROUTE refuses the file, which is SOURCE below LANDING; other errors are not the
+/// file's fault: kInvalid where a command would have to look at a file on a server. What a person
+/// released from quarantine is not refused again.
+Result<void> check_acceptance(const Route& route, SourceOpener& sources, const LandingRoot* landing,
+                              const metastore::FileRecord& file, const CheckedSource& source,
+                              const StopToken& stop);
 
 }  // namespace ferry::transfer

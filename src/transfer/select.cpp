@@ -76,6 +76,10 @@ namespace {
 using Taker =
     std::function<void(const metastore::FileRecord& file, const metastore::Delivery* delivery)>;
 
+bool is_readable(const std::string& landing, const TransferOptions& options) {
+  return options.landings.contains(landing) || options.remote_landings.contains(landing);
+}
+
 /// Calls TAKE with each selected file.
 Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view destination,
                                const TransferOptions& options, const Taker& take) {
@@ -90,7 +94,7 @@ Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view
         if (!is_selected(file, delivery, options, time)) return;
         if (!is_wanted(file, destination, options.routes)) {
           ++unrouted;
-        } else if (options.landings.contains(file.landing)) {
+        } else if (is_readable(file.landing, options)) {
           take(file, delivery);
         } else {
           ++elsewhere[file.landing];

@@ -1,75 +1,75 @@
-// A file in a landing area, held against what the registry says of it.
+// A file in a landing area, while it is read to be sent.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 
-#include "ferry/base/fd.h"
 #include "ferry/base/file.h"
 #include "ferry/base/hash.h"
 #include "ferry/base/result.h"
-#include "ferry/metastore/records.h"
 
 namespace ferry::transfer {
 
-/// What check_source found: exactly these bytes are to be sent.
+/// What was found to be the registered file: exactly these bytes are to be sent.
 struct CheckedSource {
   FileIdentity identity;
   Checksum sha256;
 };
 
-/// Holds a file against its record: by identity where the record has one and it is unchanged, else
-/// by content. kAbnormal: not a regular file, vanished, or not the bytes that were registered.
-Result<CheckedSource> check_source(int landing_fd, const metastore::FileRecord& record);
-
-/// A checked source, opened to be read.
-class SourceFile {
+/// An open file; belongs to one thread. Errors: kAbnormal where the file is not, or is no longer,
+/// what was wanted; what may pass is retryable.
+class Source {
  public:
-  /// kAbnormal where the file is not what was checked any more.
-  static Result<SourceFile> open(int landing_fd, const std::string& path,
-                                 const FileIdentity& expected);
+  virtual ~Source() = default;
 
-  int fd() const { return fd_.get(); }
+  /// Fills BUFFER from OFFSET on, which must be where the last read ended.
+  virtual Result<void> read(std::uint64_t offset, std::span<std::byte> buffer) = 0;
 
-  /// Fills BUFFER from OFFSET on.
-  Result<void> read(std::uint64_t offset, std::span<std::byte> buffer) const;
-
-  /// Tells the kernel that this range will not be read again soon (posix_fadvise(2)).
-  void drop_from_cache(std::uint64_t offset, std::uint64_t size) const;
+  /// As of when it was opened; waits until that is known.
+  virtual Result<FileIdentity> identity() = 0;
 
   /// kAbnormal where the file changed since it was opened. What was read before is then void.
-  Result<void> verify_unchanged() const;
+  virtual Result<void> verify_unchanged() = 0;
 
- private:
-  SourceFile(UniqueFd fd, std::string path, const FileIdentity& expected)
-      : fd_(std::move(fd)), path_(std::move(path)), expected_(expected) {}
+  /// The same where it takes no round trip; nothing of a file on a server.
+  virtual Result<void> verify_unchanged_if_local() { return {}; }
 
-  UniqueFd fd_;
-  std::string path_;
-  FileIdentity expected_;
+  /// For a command that judges the file; -1: it is on a server.
+  virtual int fd() const { return -1; }
+
+  /// This range will not be read again soon.
+  virtual void drop_from_cache(std::uint64_t, std::uint64_t) {}
 };
+
+/// Opens PATH below the directory LANDING_FD for reading; no symbolic links. Where it is not there,
+/// the error has the system's code.
+Result<std::unique_ptr<Source>> open_local_source(int landing_fd, const std::string& path);
 
 /// Reads a checked source once and in order, and proves at the end by its checksum that these were
 /// the checked bytes.
 class SourceStream {
  public:
-  static Result<SourceStream> open(int landing_fd, const std::string& path,
-                                   const CheckedSource& expected);
+  SourceStream(std::unique_ptr<Source> source, std::string path, const Checksum& expected)
+      : source_(std::move(source)), path_(std::move(path)), expected_(expected) {}
 
   /// OFFSET must be where the last read ended.
   Result<void> read(std::uint64_t offset, std::span<std::byte> buffer);
 
-  /// kAbnormal where what was read is not what was checked, or the file changed meanwhile.
+  /// kAbnormal where what was read is not what was checked.
   Result<void> verify();
 
  private:
-  SourceStream(SourceFile file, std::string path, const Checksum& expected)
-      : file_(std::move(file)), path_(std::move(path)), expected_(expected) {}
-
-  SourceFile file_;
+  std::unique_ptr<Source> source_;
   std::string path_;
   Checksum expected_;
   Hasher hasher_{HashAlgorithm::kSha256};
 };
+
+/// The error for a source that is not what it was, "while it was sent" for instance.
+Error source_changed(std::string_view path, std::string_view when);
+Error source_vanished(std::string_view path, int os_code = 0);
+Error unlike_the_registry(std::string_view path, const Checksum& found, const Checksum& expected);
 
 }  // namespace ferry::transfer

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ferry/base/uuid.h"
+#include "transfer/source_opener.h"
 #include "transfer/transform/transform.h"
 
 namespace ferry::transfer {
@@ -81,7 +82,8 @@ std::optional<SpoolEntry> Spool::find(const std::string& key) const {
   metastore::FileRecord expected;
   expected.path = found->second;
   expected.checksum = *checksum;
-  const auto content = check_source(fd(), expected);
+  const auto source = open_local_source(fd(), found->second);
+  const auto content = source ? check_content(**source, expected) : source.error();
   if (content) return SpoolEntry{found->second, *content};
   remove(found->second);
   return std::nullopt;

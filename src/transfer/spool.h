@@ -20,6 +20,7 @@
 #include "ferry/base/result.h"
 #include "ferry/metastore/records.h"
 #include "ferry/transfer/routes.h"
+#include "transfer/landing_roots.h"
 #include "transfer/source.h"
 
 namespace ferry::transfer {
@@ -38,7 +39,8 @@ class Spool {
   /// Makes DIRECTORY where it is missing, and removes what writers left behind that were killed.
   static Result<Spool> open(const fs::path& directory, std::uint64_t limit_bytes);
 
-  int fd() const { return fd_.get(); }
+  /// To open entries below.
+  const LandingRoot& root() const { return root_; }
   const fs::path& directory() const { return directory_; }
   std::uint64_t limit_bytes() const { return limit_bytes_; }
 
@@ -56,11 +58,14 @@ class Spool {
 
  private:
   Spool(fs::path directory, UniqueFd fd, std::uint64_t limit_bytes)
-      : directory_(std::move(directory)), fd_(std::move(fd)), limit_bytes_(limit_bytes) {}
+      : directory_(std::move(directory)),
+        root_{.directory = std::move(fd), .location = nullptr},
+        limit_bytes_(limit_bytes) {}
+  int fd() const { return root_.directory.get(); }
   void remove_stale() const;
 
   fs::path directory_;
-  UniqueFd fd_;
+  LandingRoot root_;
   std::uint64_t limit_bytes_;
   std::map<std::string, std::string, std::less<>> found_;  // names of entries by key
 };

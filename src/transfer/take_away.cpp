@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <vector>
 
-#include "transfer/source.h"
+#include "transfer/source_opener.h"
 
 namespace ferry::transfer {
 namespace {
@@ -66,7 +66,8 @@ Result<FileIdentity> identity_of_version(int landing_fd, const Place& place,
   auto identity = identity_at(place, place.name);
   if (!identity || (file.identity && *identity == *file.identity)) return identity;
   if (file.identity) return make_error(ErrorKind::kAbnormal, "{}: another version", file.path);
-  const auto checked = check_source(landing_fd, file);
+  const auto source = open_local_source(landing_fd, file.path);
+  const auto checked = source ? check_content(**source, file) : source.error();
   if (!checked) return checked.error();
   return checked->identity;
 }

@@ -103,8 +103,10 @@ void TransformAhead::settle(Waiting waiting, const Result<SpoolEntry>& made) {
 
 Result<SpoolEntry> TransformAhead::make(const Job& job) {
   const Transformed& transformed = *job.transformed;
-  auto source = SourceStream::open(job.landing_fd, job.path, transformed.source);
-  if (!source) return source.error();
+  const std::uint64_t size = transformed.source.identity.size;
+  auto opened = sources_.open(job.landing, job.path, transformed.source.identity, {0, size});
+  if (!opened) return opened.error();
+  SourceStream source(std::move(*opened), job.path, transformed.source.sha256);
   auto writer = SpoolWriter::begin(spool_, transformed.key);
   if (!writer) return writer.error();
   auto chain = make_chain(transformed.route->transforms, {.path = job.path, .id = job.id}, abort_);
@@ -115,17 +117,16 @@ Result<SpoolEntry> TransformAhead::make(const Job& job) {
     return writer->write(data);
   };
   std::vector<std::byte> block(kBlockBytes);
-  const std::uint64_t size = transformed.source.identity.size;
   for (std::uint64_t offset = 0; offset < size;) {
     if (abort_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
     const auto data = std::span(block).first(
         static_cast<std::size_t>(std::min(size - offset, kBlockBytes + 0UL)));
-    if (auto filled = source->read(offset, data); !filled) return filled.error();
+    if (auto filled = source.read(offset, data); !filled) return filled.error();
     if (auto written = (*chain)->write(data, sink); !written) return written.error();
     offset += data.size();
   }
   if (auto finished = (*chain)->finish(sink); !finished) return finished.error();
-  if (auto verified = source->verify(); !verified) return verified.error();
+  if (auto verified = source.verify(); !verified) return verified.error();
   return writer->commit();
 }
 

@@ -15,6 +15,7 @@
 
 #include "transfer/job.h"
 #include "transfer/run_context.h"
+#include "transfer/source_opener.h"
 #include "transfer/spool.h"
 #include "transfer/work_queue.h"
 
@@ -24,7 +25,10 @@ class TransformAhead {
  public:
   /// All outlive this object.
   TransformAhead(const Spool& spool, const RunContext& context, WorkQueue& queue)
-      : spool_(spool), context_(context), queue_(queue) {}
+      : spool_(spool),
+        context_(context),
+        queue_(queue),
+        sources_(context.options.limits.stall_timeout, abort_) {}
   ~TransformAhead() { stop(); }
 
   /// Before start: the job's content has to be made.
@@ -59,6 +63,7 @@ class TransformAhead {
   const RunContext& context_;
   WorkQueue& queue_;
   StopToken abort_;
+  SourceOpener sources_;          // of the thread
   std::uint64_t used_bytes_ = 0;  // of the spool, as far as the thread knows
 
   std::mutex mutex_;

@@ -91,18 +91,20 @@ sftp::Task<Result<void>> Worker::send_whole(Job& job) {
     if (!renamed) co_return renamed.error();
     if (*renamed) co_return Result<void>();
   }
-  auto source = SourceStream::open(content_fd(job), content_path(job), job.source);
-  if (!source) co_return source.error();
+  auto opened =
+      sources_.open(content_root(job), content_path(job), job.source.identity, {0, target.size});
+  if (!opened) co_return opened.error();
+  SourceStream source(std::move(*opened), content_path(job), job.source.sha256);
   const auto directory = co_await session_.directories->ensure(remote_parent(job.remote_path));
   if (!directory) co_return directory;
   const Content content{
       .read = [&](std::uint64_t offset, std::span<std::byte> buffer) -> Result<void> {
         if (context_.stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
-        return source->read(offset, buffer);
+        return source.read(offset, buffer);
       },
       .on_acknowledged = [&](std::uint64_t, std::size_t size) { acknowledged(size); }};
   auto outcome = co_await upload_part(session_, target, content, context_.options);
-  if (outcome) outcome = source->verify();
+  if (outcome) outcome = source.verify();
   if (!outcome || context_.phase == Phase::kUpload) co_return outcome;
   co_return co_await rename(job, target);
 }
@@ -121,20 +123,22 @@ sftp::Task<Result<void>> Worker::send_chunk(const Work& chunk) {
 
 sftp::Task<Result<void>> Worker::write_chunk(const Work& chunk, const Target& target) {
   const Job& job = *chunk.job;
-  const auto source = SourceFile::open(content_fd(job), content_path(job), job.source.identity);
-  if (!source) co_return source.error();
+  const auto opened =
+      sources_.open(content_root(job), content_path(job), job.source.identity, chunk.range);
+  if (!opened) co_return opened.error();
+  Source& source = **opened;
   const auto handle = co_await handles_.borrow(target);
   if (!handle) co_return handle.error();
   const sftp::SourceReader read = [&](std::uint64_t offset,
                                       std::span<std::byte> buffer) -> Result<void> {
     if (context_.stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
-    return source->read(offset, buffer);
+    return source.read(offset, buffer);
   };
   const sftp::OnAcknowledged count = [&](std::uint64_t, std::size_t size) { acknowledged(size); };
   auto outcome =
       co_await session_.client->write(*handle, chunk.range.begin, chunk.range.end, read, count);
   if (target.size > kMaxCachedBytes) {
-    source->drop_from_cache(chunk.range.begin, chunk.range.size());
+    source.drop_from_cache(chunk.range.begin, chunk.range.size());
   }
   if (outcome) outcome = co_await sync_part(*session_.client, *handle, context_.options.fsync);
   const auto closed = co_await handles_.give_back(target.part_path);
@@ -152,8 +156,10 @@ sftp::Task<Result<void>> Worker::finish(Job& job) {
   const auto verified = co_await verify_part(session_, target, context_.options.verify);
   if (!verified) co_return verified;
   if (!job.transformed) {  // what is in the spool was read from an unchanged source
-    const auto source = SourceFile::open(job.landing_fd, job.path, job.source.identity);
+    const auto source =
+        sources_.open(job.landing, job.path, job.source.identity, {target.size, target.size});
     if (!source) co_return source.error();
+    if (auto unchanged = (*source)->verify_unchanged(); !unchanged) co_return unchanged;
   }
   if (context_.phase == Phase::kUpload) co_return Result<void>();
   co_return co_await rename(job, target);

@@ -12,6 +12,7 @@
 #include "transfer/publish.h"
 #include "transfer/run_context.h"
 #include "transfer/session.h"
+#include "transfer/source_opener.h"
 #include "transfer/work_queue.h"
 
 namespace ferry::transfer {
@@ -21,7 +22,11 @@ namespace ferry::transfer {
 class Worker {
  public:
   Worker(const RunContext& context, WorkQueue& queue, Session& session)
-      : context_(context), queue_(queue), session_(session), handles_(*session.client) {}
+      : context_(context),
+        queue_(queue),
+        session_(session),
+        handles_(*session.client),
+        sources_(context.options.limits.stall_timeout, context.stop) {}
 
   /// Returns when the queue has nothing more for us, or a stop was requested. An error is what
   /// ended the connection; what was in hand is back in the queue then, unless it was lost too
@@ -54,6 +59,7 @@ class Worker {
   WorkQueue& queue_;
   Session& session_;
   PartHandles handles_;
+  SourceOpener sources_;
   std::size_t chunks_in_hand_ = 0;
   std::set<const Job*> charged_;  // with the loss of this connection
   std::optional<Error> lost_;     // what made the connection unusable

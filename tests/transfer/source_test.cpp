@@ -1,4 +1,4 @@
-#include "transfer/source.h"
+#include "transfer/source_opener.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -17,7 +17,9 @@ constexpr std::string_view kMd5OfAbc = "900150983cd24fb0d6963f7d28e17f72";
 
 struct Fixture {
   testing::TemporaryDirectory landing;
-  UniqueFd root = std::move(*open_file(landing.path(), O_PATH | O_DIRECTORY));
+  LandingRoot root{std::move(*open_file(landing.path(), O_PATH | O_DIRECTORY))};
+  StopToken stop;
+  SourceOpener sources{std::chrono::seconds(10), stop};
   metastore::FileRecord record;
 
   Fixture() {
@@ -38,24 +40,24 @@ struct Fixture {
     hasher.update(as_bytes(read_file(path()).value()));
     record.checksum = hasher.finish();
   }
-  Result<CheckedSource> check() const { return check_source(root.get(), record); }
-  std::string complaint() const {
+  Result<CheckedSource> check() { return check_source(sources, &root, record); }
+  std::string complaint() {
     const auto result = check();
     REQUIRE_FALSE(result);
     CHECK(result.error().kind == ErrorKind::kAbnormal);
     return result.error().message;
   }
-  bool complains_of(std::string_view words) const {
-    return complaint().find(words) != std::string::npos;
-  }
+  bool complains_of(std::string_view words) { return complaint().find(words) != std::string::npos; }
 
-  Result<void> send(const CheckedSource& checked, const std::function<void()>& meanwhile) const {
-    auto stream = SourceStream::open(root.get(), "file", checked);
-    if (!stream) return stream.error();
+  Result<void> send(const CheckedSource& checked, const std::function<void()>& meanwhile) {
+    const std::uint64_t size = checked.identity.size;
+    auto source = sources.open(&root, "file", checked.identity, {0, size});
+    if (!source) return source.error();
+    SourceStream stream(std::move(*source), "file", checked.sha256);
     std::vector<std::byte> buffer(checked.identity.size);
     meanwhile();
-    if (auto read = stream->read(0, buffer); !read) return read;
-    return stream->verify();
+    if (auto read = stream.read(0, buffer); !read) return read;
+    return stream.verify();
   }
 };
 

@@ -21,6 +21,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
@@ -75,11 +76,17 @@ class Client {
   Task<Result<Handle>> open(std::string path, std::uint32_t flags, std::uint32_t permissions);
   Task<Result<void>> close(Handle handle);
   Task<Result<Attributes>> stat(std::string path);
+  Task<Result<Attributes>> lstat(std::string path);  // of a symbolic link itself
   Task<Result<Attributes>> fstat(const Handle& handle);
   Task<Result<void>> fsync(const Handle& handle);  // only where offers_fsync()
   Task<Result<void>> mkdir(std::string path);
   Task<Result<void>> remove(std::string path);
   Task<Result<std::string>> realpath(std::string path);
+  /// Gives FROM the name TO where nothing has it: kFailed, as a rule, where something does.
+  Task<Result<void>> rename(std::string from, std::string to);
+  /// All names in a directory; kFailed where there are more than kMaxListedNames.
+  Task<Result<std::vector<DirectoryEntry>>> list(std::string directory);
+  static constexpr std::size_t kMaxListedNames = 1'000'000;
   Task<Result<FileSystemSpace>> statvfs(std::string path);  // only where offers_statvfs()
 
   /// Gives FROM the name TO in one step where the server can (posix-rename). Elsewhere by a plain
@@ -108,6 +115,7 @@ class Client {
   Task<void> sleep_until(std::chrono::steady_clock::time_point time);
 
  private:
+  friend class ReadAhead;
   class Connection;
   template <typename T>
   class Pending;

@@ -60,6 +60,12 @@ struct ConnectOptions {
   std::string command = {};
 };
 
+/// A directory on a server, and how to get there.
+struct Location {
+  ConnectOptions connect;
+  std::string directory = ".";  // as Url::directory
+};
+
 /// Connects, checks the host key, logs in, starts the sftp subsystem or the command, by
 /// options.transport.
 /// Errors: kUnreachable (name, connection, time-out, dropped before the login: try again later),

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "ferry/base/file.h"
+
 namespace ferry::sftp {
 
 /// SSH_FXF_*.
@@ -22,6 +24,33 @@ struct Attributes {
   std::optional<std::uint32_t> permissions;  // st_mode, type bits included
   std::optional<std::uint32_t> modified;     // seconds since 1970
 };
+
+/// One name in a directory at the server: not empty, without '/' or NUL, and neither "." nor "..".
+struct DirectoryEntry {
+  std::string name;
+  Attributes attributes;  // of a symbolic link: its own
+};
+
+/// The bits of permissions that say what a file is (stat.st_mode's; POSIX has no numbers for them,
+/// the draft does).
+constexpr std::uint32_t kTypeMask = 0170000;
+constexpr std::uint32_t kTypeDirectory = 0040000;
+constexpr std::uint32_t kTypeRegular = 0100000;
+
+inline bool is_directory(const Attributes& attributes) {
+  return (attributes.permissions.value_or(0) & kTypeMask) == kTypeDirectory;
+}
+inline bool is_regular(const Attributes& attributes) {
+  return (attributes.permissions.value_or(0) & kTypeMask) == kTypeRegular;
+}
+
+/// Size and modification time as an identity; nothing where the server does not tell both.
+inline std::optional<FileIdentity> identity_of(const Attributes& attributes) {
+  constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+  if (!attributes.size || !attributes.modified) return std::nullopt;
+  return FileIdentity{.size = *attributes.size,
+                      .mtime_ns = *attributes.modified * kNanosecondsPerSecond};
+}
 
 /// An open file at the server; opaque, at most 256 bytes.
 struct Handle {

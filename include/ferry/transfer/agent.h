@@ -87,6 +87,8 @@ struct TransferOptions {
   Selection selection;
   /// Directories of the landing areas, by the registry's `landing` column.
   std::map<std::string, fs::path> landings;
+  /// The same for landing areas on servers.
+  std::map<std::string, sftp::Location> remote_landings;
   /// Null: the destination wants every file, as it is. Else it outlives the run.
   const Routes* routes = nullptr;
   std::int64_t max_attempts = 5;
