@@ -9,7 +9,7 @@ ALLOWED = {
     "base": set(),
     "sftp": {"base"},
     "metastore": {"base"},
-    "landing": {"metastore", "base"},
+    "landing": {"metastore", "sftp", "base"},
     "transfer": {"metastore", "sftp", "base"},
     "app": {"landing", "transfer", "metastore", "sftp", "base"},
 }

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ferry_harness import (SANITIZED, Process, command, environment, eventually, put, read_table,
+from ferry_harness import (FERRY, SANITIZED, Process, command, environment, eventually, put, read_table,
                            relative_files)
 
 BIG = os.urandom(1 << 20) * 3
@@ -265,3 +265,13 @@ def test_interrupted_it_leaves_nothing(folder, landing, metastore):
         ended = running.stop()
     assert ended.code == 130, ended.stderr
     assert nothing_there(landing, metastore)
+
+
+def test_a_program_may_link_the_api(landing, metastore):
+    example = FERRY.with_name("upload_example")
+    words = [str(example), str(landing), str(metastore), "d/from a program"]
+    ended = subprocess.run(words, input=b"content", capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    (row,) = records(metastore).values()
+    assert (row["id"], row["source"]) == (ended.stdout.decode().strip(), "upload")
+    assert (landing / "d/from a program").read_bytes() == b"content"

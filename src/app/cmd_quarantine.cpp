@@ -26,9 +26,11 @@ Outcome<Desk> open_desk(const Arguments& arguments, Access access) {
   const auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
   if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
+  auto areas = landing_areas(*settings);
+  if (!areas) return fail(areas.error());
   auto store = open_store(*settings, access);
   if (!store) return std::unexpected(store.error());
-  Desk desk{landing_areas(*settings), std::move(*store), {}};
+  Desk desk{std::move(*areas), std::move(*store), {}};
   auto held = landing::held_files(*desk.store, desk.areas);
   if (!held) return fail(held.error());
   desk.held = std::move(*held);
@@ -142,7 +144,7 @@ Outcome<ExitStatus> drop(const Invocation& invocation) {
   return for_each_chosen(
       invocation, *desk, "dropped",
       [&](const landing::LandingArea& area, const HeldFile& file) -> Result<ordered_json> {
-        if (auto dropped = landing::drop(*desk->store, area, file); !dropped) {
+        if (auto dropped = landing::drop(*desk->store, area, file, invocation.stop); !dropped) {
           return dropped.error();
         }
         return to_json(file);

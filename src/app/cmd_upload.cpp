@@ -54,7 +54,7 @@ Result<std::optional<Checksum>> expected_checksum(const Arguments& arguments) {
 }
 
 Result<landing::LandingArea> only_area(const Settings& settings) {
-  if (settings.landings.size() == 1) return landing_area(settings.landings.front());
+  if (settings.landings.size() == 1) return landing_area(settings.landings.front(), settings);
   std::string names;
   for (const LandingSettings& landing : settings.landings) {
     names += (names.empty() ? "" : ", ") + landing.name;
@@ -93,6 +93,13 @@ void print_records(const std::vector<FileRecord>& records, bool as_json) {
   }
 }
 
+/// A server's trouble is told by the kind of error; with a directory of ours it does not occur.
+Origin origin_of(const Error& error, const Settings& settings) {
+  const bool is_lookup = error.kind == ErrorKind::kInvalid || error.kind == ErrorKind::kNotFound;
+  return settings.landings.front().is_remote() && !is_lookup ? Origin::kDestination
+                                                             : Origin::kLocal;
+}
+
 Outcome<ExitStatus> run_upload(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const auto settings = effective_settings(arguments);
@@ -110,7 +117,7 @@ Outcome<ExitStatus> run_upload(const Invocation& invocation) {
                                  .journals = upload_journals(*settings),
                                  .no_clobber = arguments.has("no-clobber")};
   const auto records = upload_all(**store, std::move(options), *items, *expected, invocation.stop);
-  if (!records) return fail(records.error());
+  if (!records) return fail(records.error(), origin_of(records.error(), *settings));
   print_records(*records, arguments.has("json"));
   return ExitStatus::kDone;
 }
@@ -138,6 +145,8 @@ Command upload_command() {
                 {ExitStatus::kSomeFailed,
                  "a file is unreadable, refused or not what was expected: none is there"},
                 {ExitStatus::kUsage},
+                {ExitStatus::kDestination,
+                 "the landing area's server is unreachable or refused us"},
                 {ExitStatus::kMetastore},
                 {ExitStatus::kInterrupted}},
       .run = &run_upload};

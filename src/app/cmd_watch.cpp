@@ -13,9 +13,11 @@
 namespace ferry::app {
 namespace {
 
-landing::WatchOptions watch_options(const Settings& settings, bool once) {
+Result<landing::WatchOptions> watch_options(const Settings& settings, bool once) {
+  auto areas = landing_areas(settings);
+  if (!areas) return areas.error();
   landing::WatchOptions options;
-  options.areas = landing_areas(settings);
+  options.areas = std::move(*areas);
   options.rescan_interval = settings.watch.rescan_interval;
   options.poll_interval = settings.watch.poll_interval;
   options.hash_threads = settings.watch.hash_threads;
@@ -65,10 +67,11 @@ Outcome<Plan> make_plan(const Arguments& arguments) {
   const auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
   if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
+  auto options = watch_options(*settings, arguments.has("once"));
+  if (!options) return fail(options.error());
   auto store = open_store(*settings, Access::kWrite);
   if (!store) return std::unexpected(store.error());
-  return Plan{watch_options(*settings, arguments.has("once")), upload_journals(*settings),
-              std::move(*store)};
+  return Plan{std::move(*options), upload_journals(*settings), std::move(*store)};
 }
 
 /// Where the new configuration is of no use, the former one stays in effect.
@@ -96,6 +99,23 @@ Result<landing::WatchSummary> watch_until_stopped(const Invocation& invocation, 
   }
 }
 
+/// Whose trouble it is that ended the watcher.
+Origin origin_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kNotFound:
+    case ErrorKind::kDenied:
+    case ErrorKind::kInvalid:
+      return Origin::kLocal;
+    case ErrorKind::kUnreachable:
+    case ErrorKind::kRefused:
+    case ErrorKind::kConnectionLost:
+    case ErrorKind::kProtocol:
+      return Origin::kDestination;
+    default:
+      return Origin::kMetastore;
+  }
+}
+
 Outcome<ExitStatus> run_watch(const Invocation& invocation) {
   auto plan = make_plan(invocation.arguments);
   if (!plan) return std::unexpected(plan.error());
@@ -107,10 +127,7 @@ Outcome<ExitStatus> run_watch(const Invocation& invocation) {
   const auto watched = watch_until_stopped(invocation, *plan, **watcher);
   service_manager::tell_stopping();
   if (!watched) {
-    const ErrorKind kind = watched.error().kind;
-    const bool area =
-        kind == ErrorKind::kNotFound || kind == ErrorKind::kDenied || kind == ErrorKind::kInvalid;
-    return fail(watched.error(), area ? Origin::kLocal : Origin::kMetastore);
+    return fail(watched.error(), origin_of(watched.error().kind));
   }
   if (!plan->options.once) return ExitStatus::kDone;
   print_summary(*watched, invocation.arguments.has("json"));
@@ -136,6 +153,8 @@ Command watch_command() {
       .exits = {{ExitStatus::kDone, "stopped, or with --once: all is registered"},
                 {ExitStatus::kSomeFailed, "with --once: some files could not be read"},
                 {ExitStatus::kUsage},
+                {ExitStatus::kDestination,
+                 "with --once: a landing area's server is unreachable or refused us"},
                 {ExitStatus::kMetastore},
                 {ExitStatus::kInterrupted, "with --once: interrupted"}},
       .run = &run_watch};

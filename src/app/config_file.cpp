@@ -126,15 +126,28 @@ class Loader {
                       fmt::format("{}: expected a table, [{}.NAME]", where, to_string(section)));
     }
     if (name.empty()) return complain(node, fmt::format("{}: the name is empty", where));
-    const std::string_view required = required_key(section);
-    if (!required.empty() && !table->contains(required)) {
-      complain(node, fmt::format("{}: '{}' is missing", where, required));
-    }
+    check_keys(section, where, node, *table);
     places_[place_of(section, name, "")] = node.source().begin;
     for (const auto& [key, value] : *table) {
       places_[place_of(section, name, key.str())] = value.source().begin;
     }
     load_table(section, where, *table, add_entry(section, name));
+  }
+
+  void check_keys(Section section, std::string_view where, const toml::node& node,
+                  const toml::table& table) {
+    if (section == Section::kLanding) {
+      if (table.contains("path") != table.contains("url")) return;
+      const bool both = table.contains("path");
+      return complain(node,
+                      fmt::format("{}: {}", where,
+                                  both ? "it lies here ('path') or on a server ('url'), not both"
+                                       : "'path' is missing, or 'url' for one on a server"));
+    }
+    const std::string_view required = required_key(section);
+    if (!required.empty() && !table.contains(required)) {
+      complain(node, fmt::format("{}: '{}' is missing", where, required));
+    }
   }
 
   Scope add_entry(Section section, const std::string& name) {
@@ -237,6 +250,7 @@ std::string section_text(Section section, const Scope& scope) {
   std::string out;
   for (const Option& option : options()) {
     if (option.section != section) continue;
+    if (option.remote_only && !scope.landing->is_remote()) continue;
     const Value value = option.get(scope);
     if (!is_unset(value)) out += fmt::format("{} = {}\n", option.key, value_text(value));
   }

@@ -39,6 +39,7 @@ class Rules {
 
   std::vector<Contradiction> apply() {
     for (const TransformSettings& transform : settings_.transforms) check_transform(transform);
+    for (const LandingSettings& landing : settings_.landings) check_landing(landing);
     for (const RouteSettings& route : settings_.routes) check_route(route);
     check_pairs();
     if (routes_.empty()) check_places(settings_.configured_destinations);
@@ -81,6 +82,12 @@ class Rules {
     }
   }
 
+  void check_landing(const LandingSettings& landing) {
+    for (const LocalOnly& one : local_only_settings(landing)) {
+      complain(Section::kLanding, landing.name, one.key, "{}: {}", one.key, one.reason);
+    }
+  }
+
   void check_route(const RouteSettings& route) {
     if (route.to.empty()) complain(Section::kRoute, route.name, "to", "to: names no destination");
     check_names(route, "to", "destination", route.to, names_of(settings_.destinations));
@@ -90,6 +97,7 @@ class Rules {
     check_names(route, "transforms", "transform", route.transforms, transforms);
     check_places(route);
     check_archive(route);
+    check_remote_sources(route);
     check_fixed_name(route);
   }
 
@@ -155,12 +163,40 @@ class Rules {
                "archive is of no use without after = \"archive\"");
     }
     for (const LandingSettings& landing : settings_.landings) {
-      if (route.archive.empty() || !is_visible_inside(route.archive, landing.path)) continue;
+      if (route.archive.empty() || landing.is_remote()) continue;
+      if (!is_visible_inside(route.archive, landing.path)) continue;
       complain(
           Section::kRoute, route.name, "archive",
           "archive {} lies in the landing area '{}': what is archived would land again; put it "
           "elsewhere, or below a dot directory",
           route.archive.string(), landing.name);
+    }
+  }
+
+  /// An area on a server that ROUTE takes files from.
+  const LandingSettings* remote_area_of(const RouteSettings& route) const {
+    const auto found = std::ranges::find_if(settings_.landings, [&](const LandingSettings& one) {
+      return one.is_remote() && (route.landing.empty() ||
+                                 std::ranges::find(route.landing, one.name) != route.landing.end());
+    });
+    return found == settings_.landings.end() ? nullptr : &*found;
+  }
+
+  void check_remote_sources(const RouteSettings& route) {
+    const LandingSettings* remote = remote_area_of(route);
+    if (remote == nullptr) return;
+    if (route.after != transfer::AfterDelivery::kKeep) {
+      complain(
+          Section::kRoute, route.name, "after",
+          "after: sources on servers are kept, and the landing area '{}' lies on one: name the "
+          "others with 'landing', and give '{}' a route of its own",
+          remote->name, remote->name);
+    }
+    if (!route.validate.empty()) {
+      complain(Section::kRoute, route.name, "validate",
+               "validate: no command can look at files on servers, and the landing area '{}' lies "
+               "on one: name the others with 'landing', and give '{}' a route of its own",
+               remote->name, remote->name);
     }
   }
 

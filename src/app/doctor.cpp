@@ -164,7 +164,28 @@ void Examination::landing_areas(const Settings& settings) {
   if (const auto checked = check_landings(settings); !checked) {
     trouble("configuration", checked.error().message, "", ExitStatus::kUsage);
   }
-  for (const LandingSettings& landing : settings.landings) landing_area(landing);
+  for (const LandingSettings& landing : settings.landings) {
+    if (landing.is_remote()) {
+      remote_landing_area(landing, settings);
+    } else {
+      landing_area(landing);
+    }
+  }
+}
+
+void Examination::remote_landing_area(const LandingSettings& landing, const Settings& settings) {
+  subject_ = fmt::format("landing area {}", landing.connection.url.to_string());
+  const auto area = ::ferry::app::landing_area(landing, settings);
+  if (!area) return trouble("configuration", area.error().message, "", ExitStatus::kUsage);
+  const auto names = landing::count_names(*area->location, stop_);
+  if (names) return well("listing", fmt::format("we can list it: {} names", *names));
+  const Error& error = names.error();
+  const bool is_directory = error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kDenied;
+  trouble(is_directory ? "listing" : "connection", error.message,
+          is_directory ? "mend the directory in the URL, or its mode on the server"
+                       : "ferry reaches a landing area as it does a destination: see the "
+                         "operations manual, \"Landing areas on servers\"",
+          exit_status_for({Origin::kDestination, error}));
 }
 
 void Examination::landing_area(const LandingSettings& landing) {

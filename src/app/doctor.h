@@ -42,6 +42,7 @@ class Examination {
   void metastore_rows(const Settings& settings);
   void metastore_directory(const Settings& settings);
   void landing_area(const LandingSettings& landing);
+  void remote_landing_area(const LandingSettings& landing, const Settings& settings);
   void destination(const DestinationSettings& destination, const Settings& settings);
 
   StopToken& stop_;

@@ -1,6 +1,9 @@
 #include "app/options.h"
 
+#include <algorithm>
 #include <array>
+#include <deque>
+#include <iterator>
 
 #include "app/option_values.h"
 
@@ -37,6 +40,11 @@ TransformSettings& part(const Scope& scope, const TransformSettings*) {
   return *scope.transform;
 }
 
+ConnectionSettings& part(const Scope& scope, const ConnectionSettings*) {
+  if (scope.destination != nullptr) return *scope.destination;
+  return scope.landing->connection;
+}
+
 template <typename Class, typename T>
 Class class_of(T Class::*);
 template <typename Class, typename T>
@@ -70,9 +78,20 @@ Option option(Section section, std::string_view key, std::string_view flag,
               std::string_view metavar, std::string_view help, unsigned commands,
               Traits traits = {}) {
   const TypeOf<kMember>* tag = nullptr;
-  return {section,         key,           flag,          metavar,           help,
-          commands,        &set<kMember>, &get<kMember>, traits.repeatable, traits.selects,
-          traits.key_help, choices(tag),  type_name(tag)};
+  return {section,
+          key,
+          flag,
+          metavar,
+          help,
+          commands,
+          &set<kMember>,
+          &get<kMember>,
+          traits.repeatable,
+          traits.selects,
+          traits.key_help,
+          choices(tag),
+          type_name(tag),
+          false};
 }
 
 using General = GeneralSettings;
@@ -113,7 +132,7 @@ std::vector<Option> make_options() {
     option<&Log::format>(kLog, "format", "log-format", "FORMAT",
         "how log lines look: text, or json (an object a line)", kEveryCommand),
     option<&Landing::path>(kLanding, "path", "landing", "DIR",
-        "a landing area: a directory, or the name of a configured one",
+        "a landing area: a directory, an sftp:// URL, or the name of a configured one",
         kWatchBit | kUploadBit | kFlows | kVerifyBit | kQuarantineBit | kDoctorBit,
         selects("the directory")),
     option<&Landing::ignore>(kLanding, "ignore", "ignore", "GLOB",
@@ -147,7 +166,7 @@ std::vector<Option> make_options() {
     option<&Watch::rescan_interval>(kWatch, "rescan_interval", "rescan-interval", "TIME",
         "how often to compare the landing areas with the registry", kFinders),
     option<&Watch::poll_interval>(kWatch, "poll_interval", "poll-interval", "TIME",
-        "the same on file systems without events (NFS, SMB, FUSE)", kFinders),
+        "the same on file systems without events (NFS, SMB, FUSE), and on servers", kFinders),
     option<&Watch::hash_threads>(kWatch, "hash_threads", "hash-threads", "N",
         "threads that read and hash files; 0: one per processor, at most 8", kFinders),
     option<&Dest::url>(kDestination, "url", "to", "URL|NAME",
@@ -266,6 +285,36 @@ std::vector<Option> make_options() {
 }
 // clang-format on
 
+/// A row that says how to reach a destination, for a landing area on a server.
+Option for_landing_area(Option option) {
+  static std::deque<std::string> flags;  // the rows keep views of them
+  option.section = Section::kLanding;
+  option.remote_only = true;
+  if (option.selects) {
+    // On the command line --landing takes URLs.
+    option.selects = option.repeatable = false;
+    option.metavar = "URL";
+    option.help = "sftp://user@host:port/dir: a landing area on a server, instead of 'path'";
+    option.key_help = {};
+    option.flag = {};
+    option.commands = 0;
+    return option;
+  }
+  const bool negative = option.flag.starts_with("no-");
+  const std::string_view word = option.flag.substr(negative ? 3 : 0);
+  option.flag = flags.emplace_back(fmt::format("{}landing-{}", negative ? "no-" : "", word));
+  option.commands |= kWatchBit | kUploadBit | kQuarantineBit;
+  return option;
+}
+
+bool is_of_connection(const Option& option) {
+  static constexpr std::array<std::string_view, 8> kKeys{
+      "url",       "identity",      "known_hosts",     "accept_new_host_key",
+      "use_agent", "password_file", "passphrase_file", "transport"};
+  return option.section == Section::kDestination &&
+         std::ranges::find(kKeys, option.key) != kKeys.end();
+}
+
 }  // namespace
 
 std::string_view to_string(Section section) {
@@ -282,8 +331,6 @@ bool is_named(Section section) {
 
 std::string_view required_key(Section section) {
   switch (section) {
-    case Section::kLanding:
-      return "path";
     case Section::kDestination:
       return "url";
     case Section::kRoute:
@@ -294,7 +341,15 @@ std::string_view required_key(Section section) {
 }
 
 std::span<const Option> options() {
-  static const std::vector<Option> table = make_options();
+  static const std::vector<Option> table = [] {
+    std::vector<Option> all = make_options();
+    std::vector<Option> more;
+    for (const Option& option : all) {
+      if (is_of_connection(option)) more.push_back(for_landing_area(option));
+    }
+    std::ranges::move(more, std::back_inserter(all));
+    return all;
+  }();
   return table;
 }
 

@@ -77,6 +77,7 @@ struct Option {
   std::string_view key_help;              // where the key's meaning differs from the flag's
   std::vector<std::string_view> choices;  // the words that it may be; empty: anything
   std::string_view type;                  // a word for how a value is written: "duration"
+  bool remote_only = false;               // of a landing area: means nothing for a directory here
 };
 
 std::span<const Option> options();

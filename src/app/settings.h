@@ -62,9 +62,26 @@ struct AcceptanceSettings {
   std::chrono::milliseconds validate_timeout = AcceptancePolicy{}.validate_timeout;
 };
 
+/// How to get to a server.
+struct ConnectionSettings {
+  sftp::Url url;
+  std::vector<fs::path> identity;
+  std::vector<fs::path> known_hosts;
+  bool accept_new_host_key = false;
+  bool use_agent = true;
+  fs::path password_file;
+  fs::path passphrase_file;
+  std::string password;    // from the environment; never shown
+  std::string passphrase;  // likewise
+  Transport transport = Transport::kLibssh2;
+};
+
 struct LandingSettings : AcceptanceSettings {
   std::string name;
   fs::path path;
+  ConnectionSettings connection;  // where it lies on a server, instead of PATH
+
+  bool is_remote() const { return !connection.url.host.empty(); }
   std::vector<std::string> ignore;
   std::chrono::milliseconds min_age = AcceptancePolicy{}.min_age;
   std::chrono::milliseconds settle = landing::LandingArea{}.settle;
@@ -78,22 +95,12 @@ struct WatchSettings {
   std::uint64_t hash_threads = landing::WatchOptions{}.hash_threads;
 };
 
-struct DestinationSettings {
+struct DestinationSettings : ConnectionSettings {
   std::string name;
-  sftp::Url url;
-  std::vector<fs::path> identity;
-  std::vector<fs::path> known_hosts;
-  bool accept_new_host_key = false;
-  bool use_agent = true;
-  fs::path password_file;
-  fs::path passphrase_file;
-  std::string password;    // from the environment; never shown
-  std::string passphrase;  // likewise
   std::string control_dir;
   ControlFileNames control_name;
   transfer::BandwidthLimit bandwidth_limit;
   Count connections{transfer::Destination{}.connections};
-  Transport transport = Transport::kLibssh2;
 };
 
 struct RouteSettings : AcceptanceSettings {

@@ -33,19 +33,35 @@ Error option_error(const Option& option, const Error& error) {
   return error.with_context(fmt::format("--{}", option.flag));
 }
 
+/// A directory's path, or a URL.
+std::string place_of(const LandingSettings& landing) {
+  return landing.is_remote() ? landing.connection.url.to_string() : landing.path.string();
+}
+
+Result<void> store_place(const Option& option, const std::string& word, LandingSettings& landing) {
+  if (word.find("://") == word.npos) {
+    Settings unused;
+    return option.set({&unused, &landing, nullptr, working_directory()}, word);
+  }
+  auto url = sftp::Url::parse(word);
+  if (!url) return url.error();
+  landing.connection.url = std::move(*url);
+  return {};
+}
+
 Result<void> select_landings(Settings& settings, const std::vector<std::string>& words) {
   const Option& option = selecting_option(Section::kLanding);
   std::vector<LandingSettings> selected;
   for (const std::string& word : words) {
     LandingSettings given;
-    Settings unused;
-    const auto stored = option.set({&unused, &given, nullptr, working_directory()}, word);
-    if (!stored) return option_error(option, stored.error());
+    if (const auto stored = store_place(option, word, given); !stored) {
+      return option_error(option, stored.error());
+    }
     const auto known = std::ranges::find_if(settings.landings, [&](const LandingSettings& landing) {
-      return landing.name == word || landing.path == given.path;
+      return landing.name == word || place_of(landing) == place_of(given);
     });
     if (known != settings.landings.end()) given = *known;
-    if (given.name.empty()) given.name = given.path.string();
+    if (given.name.empty()) given.name = place_of(given);
     selected.push_back(std::move(given));
   }
   settings.landings = std::move(selected);
@@ -191,22 +207,42 @@ bool is_visible_inside(const fs::path& inner, const fs::path& outer) {
 
 namespace {
 
+bool lies_in(const LandingSettings& inner, const LandingSettings& outer) {
+  if (inner.is_remote() != outer.is_remote()) return false;
+  if (!inner.is_remote()) return is_visible_inside(inner.path, outer.path);
+  const sftp::Url& one = inner.connection.url;
+  const sftp::Url& other = outer.connection.url;
+  if (one.host != other.host || one.port != other.port) return false;
+  return one.directory == other.directory || one.directory.starts_with(other.directory + "/");
+}
+
 Result<void> check_apart(const std::vector<LandingSettings>& landings) {
   for (auto one = landings.begin(); one != landings.end(); ++one) {
     for (auto other = std::next(one); other != landings.end(); ++other) {
-      if (!is_visible_inside(one->path, other->path) &&
-          !is_visible_inside(other->path, one->path)) {
-        continue;
-      }
+      if (!lies_in(*one, *other) && !lies_in(*other, *one)) continue;
       return make_error(ErrorKind::kInvalid,
                         "landing areas {} and {} overlap: their files would be delivered twice",
-                        one->path.string(), other->path.string());
+                        place_of(*one), place_of(*other));
     }
   }
   return {};
 }
 
 }  // namespace
+
+std::vector<LocalOnly> local_only_settings(const LandingSettings& landing) {
+  std::vector<LocalOnly> found;
+  if (!landing.is_remote()) return found;
+  if (!landing.validate.empty()) {
+    found.push_back({"validate", "no command can look at files of a landing area on a server"});
+  }
+  if (!landing.quarantine.empty()) {
+    found.push_back({"quarantine",
+                     "nothing is moved in a landing area on a server: what is quarantined there is "
+                     "not delivered, and stays where it is"});
+  }
+  return found;
+}
 
 Result<void> check_landings(const Settings& settings) {
   if (settings.landings.empty()) {
@@ -215,6 +251,11 @@ Result<void> check_landings(const Settings& settings) {
                       "file");
   }
   for (const LandingSettings& landing : settings.landings) {
+    if (const auto found = local_only_settings(landing); !found.empty()) {
+      return make_error(ErrorKind::kInvalid, "landing area {}: {}: {}", landing.name,
+                        found.front().key, found.front().reason);
+    }
+    if (landing.is_remote()) continue;
     boost::system::error_code error;
     if (!fs::is_directory(landing.path, error)) {
       return make_error(ErrorKind::kInvalid, "landing area {}: {}", landing.path.string(),
@@ -256,21 +297,40 @@ AcceptancePolicy acceptance_policy(const AcceptanceSettings& settings) {
           .validate_timeout = settings.validate_timeout};
 }
 
-landing::LandingArea landing_area(const LandingSettings& landing) {
-  AcceptancePolicy acceptance = acceptance_policy(landing);
-  acceptance.min_age = landing.min_age;
-  return {.name = landing.name,
-          .path = landing.path,
-          .ignore = landing.ignore,
-          .settle = landing.settle,
-          .acceptance = std::move(acceptance),
-          .quarantine = landing.quarantine,
-          .unsettled_after = landing.unsettled_after};
+namespace {
+
+Result<sftp::Location> location_of(const LandingSettings& landing, const Settings& settings) {
+  auto connect = resolve_connection(landing.connection, settings.transfer);
+  if (!connect) return connect.error().with_context(fmt::format("landing area {}", landing.name));
+  return sftp::Location{std::move(*connect), landing.connection.url.directory};
 }
 
-std::vector<landing::LandingArea> landing_areas(const Settings& settings) {
+}  // namespace
+
+Result<landing::LandingArea> landing_area(const LandingSettings& landing,
+                                          const Settings& settings) {
+  landing::LandingArea area{.name = landing.name,
+                            .path = landing.path,
+                            .ignore = landing.ignore,
+                            .settle = landing.settle,
+                            .acceptance = acceptance_policy(landing),
+                            .quarantine = landing.quarantine,
+                            .unsettled_after = landing.unsettled_after};
+  area.acceptance.min_age = landing.min_age;
+  if (!landing.is_remote()) return area;
+  auto location = location_of(landing, settings);
+  if (!location) return location.error();
+  area.location = std::move(*location);
+  return area;
+}
+
+Result<std::vector<landing::LandingArea>> landing_areas(const Settings& settings) {
   std::vector<landing::LandingArea> areas;
-  for (const LandingSettings& landing : settings.landings) areas.push_back(landing_area(landing));
+  for (const LandingSettings& landing : settings.landings) {
+    auto area = landing_area(landing, settings);
+    if (!area) return area.error();
+    areas.push_back(std::move(*area));
+  }
   return areas;
 }
 
@@ -281,57 +341,81 @@ fs::path upload_journals(const Settings& settings) {
 std::map<std::string, fs::path> landing_directories(const Settings& settings) {
   std::map<std::string, fs::path> directories;
   for (const LandingSettings& landing : settings.landings) {
+    if (landing.is_remote()) continue;
     directories.emplace(landing.name, landing.path);
     directories.emplace(landing.path.string(), landing.path);
     directories.emplace(resolved(landing.path).string(), landing.path);
+    if (settings.landings.size() == 1) directories.emplace("", landing.path);
   }
-  if (settings.landings.size() == 1) directories.emplace("", settings.landings.front().path);
   return directories;
 }
 
-Result<transfer::Destination> resolve_destination(const DestinationSettings& destination,
-                                                  const TransferSettings& transfer) {
-  transfer::Destination resolved{
-      .name = destination.name,
-      .connect = {},
-      .directory = destination.url.directory,
-      .control_directory = destination.control_dir,
-      .control_name = destination.control_name.pattern,
-      .connections = static_cast<unsigned>(destination.connections.value),
-      .bandwidth = destination.bandwidth_limit.is_off() ? transfer.bandwidth_limit
-                                                        : destination.bandwidth_limit};
-  sftp::ConnectOptions& connect = resolved.connect;
-  connect.host = destination.url.host;
-  connect.port = destination.url.port;
-  connect.transport = destination.transport;
-  connect.user = destination.url.user;
+Result<std::map<std::string, sftp::Location>> landing_locations(const Settings& settings) {
+  std::map<std::string, sftp::Location> locations;
+  for (const LandingSettings& landing : settings.landings) {
+    if (!landing.is_remote()) continue;
+    auto location = location_of(landing, settings);
+    if (!location) return location.error();
+    locations.emplace(landing.name, *location);
+    locations.emplace(place_of(landing), *location);
+    if (settings.landings.size() == 1) locations.emplace("", *location);
+  }
+  return locations;
+}
+
+Result<sftp::ConnectOptions> resolve_connection(const ConnectionSettings& connection,
+                                                const TransferSettings& transfer) {
+  sftp::ConnectOptions connect;
+  connect.host = connection.url.host;
+  connect.port = connection.url.port;
+  connect.transport = connection.transport;
+  connect.user = connection.url.user;
   // ssh has its own idea: ssh_config(5), User.
   if (connect.user.empty() && connect.transport != sftp::Transport::kOpenSsh) {
     connect.user = own_user();
   }
-  connect.identities = destination.identity;
-  connect.use_agent = destination.use_agent;
-  connect.known_hosts = destination.known_hosts;
-  connect.accept_new_host_key = destination.accept_new_host_key;
+  connect.identities = connection.identity;
+  connect.use_agent = connection.use_agent;
+  connect.known_hosts = connection.known_hosts;
+  connect.accept_new_host_key = connection.accept_new_host_key;
   connect.timeout = transfer.connect_timeout;
-  connect.password = destination.password;
-  connect.passphrase = destination.passphrase;
-  if (!destination.password_file.empty()) {
-    auto secret = read_secret(destination.password_file);
+  connect.password = connection.password;
+  connect.passphrase = connection.passphrase;
+  if (!connection.password_file.empty()) {
+    auto secret = read_secret(connection.password_file);
     if (!secret) return secret.error().with_context("password_file");
     connect.password = std::move(*secret);
   }
-  if (!destination.passphrase_file.empty()) {
-    auto secret = read_secret(destination.passphrase_file);
+  if (!connection.passphrase_file.empty()) {
+    auto secret = read_secret(connection.passphrase_file);
     if (!secret) return secret.error().with_context("passphrase_file");
     connect.passphrase = std::move(*secret);
   }
-  return resolved;
+  return connect;
+}
+
+Result<transfer::Destination> resolve_destination(const DestinationSettings& destination,
+                                                  const TransferSettings& transfer) {
+  auto connect = resolve_connection(destination, transfer);
+  if (!connect) return connect.error();
+  return transfer::Destination{.name = destination.name,
+                               .connect = std::move(*connect),
+                               .directory = destination.url.directory,
+                               .control_directory = destination.control_dir,
+                               .control_name = destination.control_name.pattern,
+                               .connections = static_cast<unsigned>(destination.connections.value),
+                               .bandwidth = destination.bandwidth_limit.is_off()
+                                                ? transfer.bandwidth_limit
+                                                : destination.bandwidth_limit};
 }
 
 std::map<std::string, std::string> landing_aliases(const Settings& settings) {
   std::map<std::string, std::string> aliases;
   for (const LandingSettings& landing : settings.landings) {
+    if (landing.is_remote()) {
+      if (landing.name != place_of(landing)) aliases.emplace(place_of(landing), landing.name);
+      continue;
+    }
     for (const fs::path& path : {landing.path, resolved(landing.path)}) {
       if (path.string() != landing.name) aliases.emplace(path.string(), landing.name);
     }

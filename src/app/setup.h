@@ -27,22 +27,35 @@ Result<void> check_landings(const Settings& settings);
 /// not below a dot directory.
 bool is_visible_inside(const fs::path& inner, const fs::path& outer);
 
+/// Something that is set for a landing area on a server, and cannot be had there.
+struct LocalOnly {
+  std::string_view key;
+  std::string reason;
+};
+std::vector<LocalOnly> local_only_settings(const LandingSettings& landing);
+
 /// A landing area as watchers and uploads want it.
-AcceptancePolicy acceptance_policy(const AcceptanceSettings& settings);
+Result<landing::LandingArea> landing_area(const LandingSettings& landing, const Settings& settings);
+Result<std::vector<landing::LandingArea>> landing_areas(const Settings& settings);
+
 /// But for the age, which is a landing area's alone.
 AcceptancePolicy acceptance_policy(const AcceptanceSettings& settings);
-landing::LandingArea landing_area(const LandingSettings& landing);
-std::vector<landing::LandingArea> landing_areas(const Settings& settings);
 
 /// Where uploads note what they do.
 fs::path upload_journals(const Settings& settings);
 
+/// Those of this host, by every label that the registry may have for them.
 std::map<std::string, fs::path> landing_directories(const Settings& settings);
+
+/// Likewise those on servers.
+Result<std::map<std::string, sftp::Location>> landing_locations(const Settings& settings);
 
 /// The labels that files of an area have where it was watched by its path before it got a name.
 std::map<std::string, std::string> landing_aliases(const Settings& settings);
 
 /// Reads the secrets' files.
+Result<sftp::ConnectOptions> resolve_connection(const ConnectionSettings& connection,
+                                                const TransferSettings& transfer);
 Result<transfer::Destination> resolve_destination(const DestinationSettings& destination,
                                                   const TransferSettings& transfer);
 

@@ -20,6 +20,9 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
   options.selection.names = arguments.positional;
   options.selection.updated = *dates;
   options.landings = landing_directories(settings);
+  auto locations = landing_locations(settings);
+  if (!locations) return locations.error();
+  options.remote_landings = std::move(*locations);
   options.max_attempts = given.max_attempts.value;
   if (arguments.has("follow")) options.rest_after_failure = given.retry_after;
   options.verify = given.verify;

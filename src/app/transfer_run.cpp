@@ -54,9 +54,11 @@ bool was_cut_short(const std::vector<TransferEnding>& endings, std::size_t desti
 
 TransferEnding deliver_to(const transfer::Destination& destination, metastore::Metastore& store,
                           const TransferPlan& plan, StopToken& stop) {
+  auto areas = landing_areas(plan.settings);
+  if (!areas) return {destination.name, {}, areas.error()};
   const auto observer = make_observer(plan.settings, destination.name);
   transfer::TransferOptions options = plan.options_for(destination.name);
-  options.on_abnormal = quarantine_abnormal_sources(store, landing_areas(plan.settings));
+  options.on_abnormal = quarantine_abnormal_sources(store, std::move(*areas));
   auto summary = transfer::deliver(store, destination, options, *observer, stop);
   if (!summary) return {destination.name, {}, summary.error()};
   return {destination.name, std::move(*summary), std::nullopt};

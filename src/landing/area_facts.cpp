@@ -4,9 +4,22 @@
 #include <boost/filesystem/operations.hpp>
 #include <charconv>
 
+#include "ferry/sftp/client.h"
 #include "landing/root.h"
 
 namespace ferry::landing {
+namespace {
+
+sftp::Task<void> list(sftp::Client& client, std::string directory, Result<std::uint64_t>& count) {
+  const auto names = co_await client.list(std::move(directory));
+  if (names) {
+    count = names->size();
+  } else {
+    count = names.error();
+  }
+}
+
+}  // namespace
 
 Result<bool> is_on_network(const fs::path& path) {
   const auto root = Root::find(path);
@@ -27,6 +40,19 @@ Result<std::uint64_t> count_directories(const fs::path& area) {
     count += *below;
   }
   if (code) return errno_error(code.value(), fmt::format("look into {}", area.string()));
+  return count;
+}
+
+Result<std::uint64_t> count_names(const sftp::Location& location, StopToken& stop) {
+  auto channel = sftp::connect(location.connect, stop);
+  if (!channel) return channel.error();
+  auto client = sftp::Client::start(std::move(*channel), {}, stop);
+  if (!client) return client.error().with_context(location.connect.host);
+  Result<std::uint64_t> count = 0;
+  (*client)->spawn(list(**client, location.directory, count));
+  // An error of the connection is the listing's, too.
+  [[maybe_unused]] const auto ran = (*client)->run();
+  if (!count) return count.error().with_context("list " + location.directory);
   return count;
 }
 

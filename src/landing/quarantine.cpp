@@ -9,6 +9,7 @@
 #include "landing/inspect.h"
 #include "landing/quarantine_folder.h"
 #include "landing/root.h"
+#include "landing/upload_place.h"
 
 namespace ferry::landing {
 namespace {
@@ -74,6 +75,22 @@ Result<void> check_name(const LandingArea& area, const HeldFile& held, const std
                     path);
 }
 
+/// Where HELD is in an area on a server: what is held there lies where it landed.
+fs::path location_in(const LandingArea& area, const HeldFile& held) {
+  return place_name(area) + "/" + held.path;
+}
+
+/// The row of a held file.
+Result<FileRecord> row_of(Metastore& metastore, const HeldFile& held) {
+  std::optional<FileRecord> found;
+  auto visited = metastore.visit([&](const FileRecord& file, auto) {
+    if (file.id == held.id) found = file;
+  });
+  if (!visited) return visited.error();
+  if (found) return std::move(*found);
+  return make_error(ErrorKind::kNotFound, "{}: the registry does not know it", held.id);
+}
+
 /// Enters the file; the row without an identity stands for it until it is in its place.
 Result<FileRecord> register_released(Metastore& metastore, FileRecord record) {
   const auto registrations = metastore.register_files({record});
@@ -86,6 +103,7 @@ Result<FileRecord> register_released(Metastore& metastore, FileRecord record) {
 
 Result<bool> quarantine(Metastore& metastore, const LandingArea& area, const FileRecord& file,
                         std::string_view reason) {
+  if (area.location) return false;
   const auto status = look(area, file.path);
   if (!status) {
     const ErrorKind kind = status.error().kind;
@@ -113,6 +131,7 @@ Result<std::vector<HeldFile>> held_files(Metastore& metastore, std::span<const L
   if (!visited) return visited.error();
   std::vector<HeldFile> held;
   for (const LandingArea& area : areas) {
+    if (area.location) continue;
     const auto folder = QuarantineFolder::find(area);
     if (!folder) return folder.error();
     if (!*folder) continue;
@@ -131,15 +150,69 @@ Result<std::vector<HeldFile>> held_files(Metastore& metastore, std::span<const L
   }
   for (auto& [id, file] : registered) {
     const auto area = std::ranges::find(areas, file.landing, &LandingArea::name);
-    if (area != areas.end() && look(*area, file.path)) file.location = area->path / file.path;
+    if (area != areas.end() && area->location) {
+      file.location = location_in(*area, file);
+    } else if (area != areas.end() && look(*area, file.path)) {
+      file.location = area->path / file.path;
+    }
     held.push_back(std::move(file));
   }
   std::ranges::stable_sort(held, {}, &HeldFile::since);
   return held;
 }
 
+namespace {
+
+/// On a server the file is in its place already; the agent proves its content when it is sent.
+Result<FileRecord> release_in_place(Metastore& metastore, const HeldFile& held,
+                                    const std::string& path) {
+  if (path != held.path) {
+    return make_error(ErrorKind::kInvalid,
+                      "what is held on a server is released under its own name only");
+  }
+  auto row = row_of(metastore, held);
+  if (!row) return row.error();
+  FileRecord record;
+  record.path = path;
+  record.landing = row->landing;
+  record.checksum = row->checksum;
+  record.source = row->source;
+  record.reason = fmt::format("released from quarantine: {}", held.reason);
+  auto released = register_released(metastore, std::move(record));
+  if (!released) return released;
+  auto stated = set_state(metastore, held.id, FileState::kSuperseded,
+                          fmt::format("released as version {}", released->id));
+  if (!stated) return stated.error();
+  released->identity = row->identity;
+  return register_released(metastore, std::move(*released));
+}
+
+/// Only the version that is held: what has taken its place since stays.
+Result<void> drop_in_place(Metastore& metastore, const LandingArea& area, const HeldFile& held,
+                           StopToken& stop) {
+  const auto row = row_of(metastore, held);
+  if (!row) return row.error();
+  auto place = open_place(area, stop);
+  if (!place) return place.error();
+  const StagedFile file{.path = held.path,
+                        .temporary = {},
+                        .identity = row->identity.value_or(FileIdentity{}),
+                        .sha256 = row->checksum};
+  const auto there = (*place)->identities(std::span(&file, 1));
+  if (!there) return there.error();
+  if (there->front()) {
+    const auto removed = (*place)->discard(std::span(&held.path, 1));
+    if (!removed) return removed.error();
+  }
+  return set_state(metastore, held.id, FileState::kMissing,
+                   fmt::format("dropped from quarantine: {}", held.reason));
+}
+
+}  // namespace
+
 Result<FileRecord> release(Metastore& metastore, const LandingArea& area, const HeldFile& held,
                            const std::string& path, const StopToken& stop) {
+  if (area.location) return release_in_place(metastore, held, path);
   auto folder = QuarantineFolder::find(area);
   if (!folder) return folder.error();
   const auto fd = open_held(area, held, *folder);
@@ -177,7 +250,9 @@ Result<FileRecord> release(Metastore& metastore, const LandingArea& area, const 
   return register_released(metastore, std::move(*released));
 }
 
-Result<void> drop(Metastore& metastore, const LandingArea& area, const HeldFile& held) {
+Result<void> drop(Metastore& metastore, const LandingArea& area, const HeldFile& held,
+                  StopToken& stop) {
+  if (area.location) return drop_in_place(metastore, area, held, stop);
   auto folder = QuarantineFolder::find(area);
   if (!folder) return folder.error();
   const bool in_place = held.location == area.path / held.path;

@@ -157,12 +157,22 @@ void Registrar::move_aside(const Finished& finished) {
   const bool refused = inspection.outcome == Outcome::kRefused;
   if (!refused && inspection.outcome != Outcome::kAbnormal) return;
   if (refused && finished.id.empty()) return;  // it could not be registered
+  if (areas_[finished.area].location) return held_in_place(finished);
   hold(areas_[finished.area],
        {.id = refused ? finished.id : id_of_unregistered(inspection.identity),
         .path = finished.path,
         .reason = inspection.reason,
         .registered = refused},
        inspection.identity);
+}
+
+/// On a server, where nothing is moved.
+void Registrar::held_in_place(const Finished& finished) {
+  ++quarantined_;
+  log::warning("quarantined", {{"landing", areas_[finished.area].name},
+                               {"path", finished.path},
+                               {"id", finished.id},
+                               {"reason", finished.inspection.reason}});
 }
 
 void Registrar::hold(const LandingArea& area, const HeldFile& file, const FileIdentity& identity) {

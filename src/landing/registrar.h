@@ -60,6 +60,7 @@ class Registrar {
   Result<void> mark_missing(const std::string& landing, const std::vector<std::string>& paths,
                             std::string_view reason);
   void move_aside(const Finished& finished);
+  void held_in_place(const Finished& finished);
   void hold(const LandingArea& area, const HeldFile& file, const FileIdentity& identity);
   Result<void> finish_moves(const SweepRequest& request);
   void sweep_now(const SweepRequest& request);

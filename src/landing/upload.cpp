@@ -14,6 +14,8 @@ namespace {
 
 using metastore::FileRecord;
 
+constexpr std::chrono::milliseconds kFirstPause{500};
+constexpr std::chrono::milliseconds kLongestPause{8'000};
 constexpr std::size_t kMaxNameBytes = 255;  // NAME_MAX of the usual file systems
 
 Error unfit(std::string_view path, std::string_view why) {
@@ -67,10 +69,6 @@ Result<std::vector<std::optional<FileRecord>>> register_published(
   return records;
 }
 
-std::string place_name(const LandingArea& area) {
-  return area.path.string();
-}
-
 class RunningUpload final : public Upload {
  public:
   RunningUpload(metastore::Metastore& metastore, UploadOptions options, StopToken& stop,
@@ -89,6 +87,8 @@ class RunningUpload final : public Upload {
   Result<std::vector<FileRecord>> commit() override;
 
  private:
+  Result<void> publish();
+
   metastore::Metastore& metastore_;
   UploadOptions options_;
   StopToken& stop_;
@@ -180,12 +180,30 @@ Result<void> RunningUpload::add(std::string path, const UploadSource& source,
   return {};
 }
 
+/// A connection that is lost while names are given leaves open which were: it is made anew, and
+/// what is missing is done.
+Result<void> RunningUpload::publish() {
+  const auto was_lost = [](const Result<void>& published) {
+    return !published && published.error().kind == ErrorKind::kConnectionLost;
+  };
+  auto published = place_->publish(staged_, options_.no_clobber);
+  for (auto pause = kFirstPause; was_lost(published) && pause <= kLongestPause; pause *= 2) {
+    if (!sleep_unless_stopped(pause, stop_)) break;
+    auto place = open_place(options_.area, stop_);
+    if (!place) continue;
+    place_ = std::move(*place);
+    published = place_->publish(staged_, options_.no_clobber);
+  }
+  if (!was_lost(published)) return published;
+  settled_ = true;  // by whoever comes next
+  return published.error().with_context(
+      "the connection was lost while names were given: the next upload or watcher finishes that");
+}
+
 Result<std::vector<FileRecord>> RunningUpload::commit() {
   if (stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
   if (auto noted = journal_.note_commit(staged_, options_.no_clobber); !noted) return noted.error();
-  if (auto published = place_->publish(staged_, options_.no_clobber); !published) {
-    return published.error();
-  }
+  if (auto published = publish(); !published) return published.error();
   settled_ = true;
   auto records = register_published(metastore_, *place_, options_.area.name, staged_);
   if (!records) return records.error();

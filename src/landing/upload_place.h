@@ -57,7 +57,11 @@ class UploadPlace {
   virtual Result<std::size_t> discard(std::span<const std::string> temporaries) = 0;
 };
 
-/// Errors: kNotFound, kDenied or kInvalid for the area's directory; those of sftp::connect.
+/// AREA's directory, or its URL.
+std::string place_name(const LandingArea& area);
+
+/// AREA and STOP must outlive the place. Errors: kNotFound, kDenied or kInvalid for the area's
+/// directory; those of sftp::connect.
 Result<std::unique_ptr<UploadPlace>> open_place(const LandingArea& area, StopToken& stop);
 
 }  // namespace ferry::landing

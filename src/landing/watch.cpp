@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <memory>
 #include <optional>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "landing/area.h"
 #include "landing/mailbox.h"
 #include "landing/registrar.h"
+#include "landing/remote_area.h"
 #include "landing/workers.h"
 #include "landing/writers.h"
 
@@ -34,6 +36,13 @@ AreaTiming timing_of(const WatchOptions& options) {
           .once = options.once};
 }
 
+/// Moves the areas that lie on servers to the end: the others are numbered by their AreaWatchers.
+std::size_t put_remote_areas_last(WatchOptions& options) {
+  const auto remote = std::ranges::stable_partition(
+      options.areas, [](const LandingArea& area) { return !area.location; });
+  return options.areas.size() - remote.size();
+}
+
 /// The event loop: takes events off the kernel's queue, hands out work, collects results.
 class Loop {
  public:
@@ -46,7 +55,13 @@ class Loop {
         areas_(areas),
         registrar_(metastore, options.areas, !options.once, mailbox_),
         workers_(thread_count(options.hash_threads), options.areas, metastore, registrar_,
-                 mailbox_) {}
+                 mailbox_) {
+    for (std::size_t i = areas_.size(); i < options.areas.size(); ++i) {
+      remote_areas_.push_back(std::make_unique<RemoteArea>(
+          options.areas[i], i, RemoteTiming{options.poll_interval, options.once}, metastore,
+          registrar_, mailbox_));
+    }
+  }
 
   Result<WatchSummary> run() {
     for (const auto& area : areas_) area->resume(Clock::now());
@@ -58,6 +73,7 @@ class Loop {
       collect();
     }
     workers_.stop();
+    for (const auto& area : remote_areas_) area->stop();
     registrar_.finish();
     collect();
     if (error_) return *error_;
@@ -75,7 +91,8 @@ class Loop {
         return true;
       }
     }
-    return std::ranges::all_of(areas_, [](const auto& area) { return area->idle(); });
+    return std::ranges::all_of(areas_, [](const auto& area) { return area->idle(); }) &&
+           std::ranges::all_of(remote_areas_, [](const auto& area) { return area->done(); });
   }
 
   void hand_out() {
@@ -126,9 +143,15 @@ class Loop {
     Mail mail = mailbox_.take();
     const TimePoint now = Clock::now();
     for (const Finished& finished : mail.finished) {
-      areas_[finished.area]->inspected(finished.path, finished.inspection, now);
+      if (finished.area < areas_.size()) {
+        areas_[finished.area]->inspected(finished.path, finished.inspection, now);
+      } else {
+        remote_areas_[finished.area - areas_.size()]->recorded(finished.path);
+      }
     }
-    for (const std::size_t area : mail.swept) areas_[area]->sweep_done();
+    for (const std::size_t area : mail.swept) {
+      if (area < areas_.size()) areas_[area]->sweep_done();
+    }
     if (mail.error && !error_) error_ = std::move(mail.error);
   }
 
@@ -137,6 +160,10 @@ class Loop {
                          .bytes = registrar_.bytes(),
                          .quarantined = registrar_.quarantined()};
     for (const auto& area : areas_) {
+      summary.unsettled += area->unsettled();
+      summary.failed += area->failed();
+    }
+    for (const auto& area : remote_areas_) {
       summary.unsettled += area->unsettled();
       summary.failed += area->failed();
     }
@@ -151,6 +178,7 @@ class Loop {
   Mailbox mailbox_;
   Registrar registrar_;
   Workers workers_;
+  std::vector<std::unique_ptr<RemoteArea>> remote_areas_;
   bool ready_ = false;
   bool reload_waits_ = false;
   TimePoint next_alive_;
@@ -160,8 +188,10 @@ class Loop {
 class AreasWatcher final : public Watcher {
  public:
   Result<void> change(WatchOptions options) override {
+    const std::size_t local_count = put_remote_areas_last(options);
+    const auto local = std::span(options.areas).first(local_count);
     Areas opened;
-    for (const LandingArea& area : options.areas) {
+    for (const LandingArea& area : local) {
       if (find(area, timing_of(options)) != areas_.end()) continue;
       auto watcher = AreaWatcher::open(area, timing_of(options), Clock::now());
       if (!watcher) return watcher.error();
@@ -169,7 +199,7 @@ class AreasWatcher final : public Watcher {
     }
     Areas areas;
     auto next_opened = opened.begin();
-    for (const LandingArea& area : options.areas) {
+    for (const LandingArea& area : local) {
       const auto kept = find(area, timing_of(options));
       areas.push_back(std::move(kept != areas_.end() ? *kept : *next_opened++));
     }

@@ -16,22 +16,10 @@ bool continues_utf8_character(char byte) {
 
 }  // namespace
 
-std::string join_remote(std::string_view directory, std::string_view relative) {
-  if (directory.empty()) return std::string(relative);
-  const bool has_slash = directory.ends_with('/');
-  return fmt::format("{}{}{}", directory, has_slash ? "" : "/", relative);
-}
-
 std::string_view below(std::string_view directory, std::string_view path) {
   if (!directory.empty() && path.starts_with(directory)) path.remove_prefix(directory.size());
   if (!directory.empty() && path.starts_with('/')) path.remove_prefix(1);
   return path;
-}
-
-std::string remote_parent(std::string_view path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string_view::npos) return ".";
-  return std::string(slash == 0 ? "/" : path.substr(0, slash));
 }
 
 std::string part_path(std::string_view final_path, std::string_view id) {

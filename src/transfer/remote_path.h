@@ -4,16 +4,15 @@
 #include <string>
 #include <string_view>
 
+#include "ferry/sftp/remote_path.h"
+
 namespace ferry::transfer {
 
-/// DIRECTORY and RELATIVE with one '/' between them.
-std::string join_remote(std::string_view directory, std::string_view relative);
+using sftp::join_remote;
+using sftp::remote_parent;
 
 /// What join_remote made PATH of, with this DIRECTORY.
 std::string_view below(std::string_view directory, std::string_view path);
-
-/// All before the last '/'; "." for a bare name, "/" for a name at the root.
-std::string remote_parent(std::string_view path);
 
 /// The name under which FINAL_PATH grows: ".<name>.<id>.part" beside it, the name cut where the
 /// whole would be longer than the 255 bytes that file systems allow.

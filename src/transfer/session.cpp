@@ -65,7 +65,7 @@ Result<Session> open_session(const Destination& destination, const TransferOptio
                   .checksums = nullptr,
                   .directory = std::move(known.directory),
                   .control_directory = std::move(known.control_directory)};
-  session.directories = std::make_unique<RemoteDirectories>(*session.client);
+  session.directories = std::make_unique<sftp::RemoteDirectories>(*session.client);
   session.checksums = std::make_unique<RemoteChecksums>(
       *session.client, destination.connect, options.verify_command, options.limits.stall_timeout);
   return session;

@@ -7,16 +7,16 @@
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/sftp/client.h"
+#include "ferry/sftp/remote_directories.h"
 #include "ferry/transfer/agent.h"
 #include "ferry/transfer/bandwidth.h"
 #include "transfer/remote_checksums.h"
-#include "transfer/remote_directories.h"
 
 namespace ferry::transfer {
 
 struct Session {
   std::unique_ptr<sftp::Client> client;
-  std::unique_ptr<RemoteDirectories> directories;
+  std::unique_ptr<sftp::RemoteDirectories> directories;
   std::unique_ptr<RemoteChecksums> checksums;
   std::string directory;          // absolute, as the server spells it
   std::string control_directory;  // likewise

@@ -179,6 +179,7 @@ void Worker::acknowledged(std::size_t bytes) {
 
 sftp::Task<void> Worker::settle(Work work, Result<void> outcome) {
   Job& job = *work.job;
+  if (outcome) outages_.erase(job.landing);
   if (outcome && work.kind != Work::Kind::kChunk) {
     co_await end(job);
     co_return;
@@ -208,11 +209,21 @@ std::optional<Clock::time_point> Worker::retry_time(Job& job, const Error& error
     if (is_new && queue_.count_loss(job) > kMaxLosses) return std::nullopt;
     return Clock::now();
   }
+  if (error.kind == ErrorKind::kUnreachable) return retry_time_of(job.landing);
   const Retries& retries = context_.options.retries;
   if (!is_retryable(error.kind)) return std::nullopt;
   const unsigned tries = queue_.count_try(job);
   if (tries > retries.limit) return std::nullopt;
   return Clock::now() + backoff(retries, tries - 1);
+}
+
+std::optional<Clock::time_point> Worker::retry_time_of(const LandingRoot* landing) {
+  Outage& outage = outages_[landing];
+  if (Clock::now() < outage.retry_at) return outage.retry_at;
+  const Retries& retries = context_.options.retries;
+  if (outage.failures >= retries.limit) return std::nullopt;
+  outage.retry_at = Clock::now() + backoff(retries, outage.failures++);
+  return outage.retry_at;
 }
 
 sftp::Task<void> Worker::follow_up(Work work, After after) {

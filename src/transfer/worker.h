@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -49,6 +50,7 @@ class Worker {
 
   /// When to try again what failed; nothing where that is of no use.
   std::optional<WorkQueue::Time> retry_time(Job& job, const Error& error);
+  std::optional<WorkQueue::Time> retry_time_of(const LandingRoot* landing);
   sftp::Task<void> settle(Work work, Result<void> outcome);
   sftp::Task<void> follow_up(Work work, WorkQueue::After after);
   sftp::Task<void> end(Job& job);
@@ -61,8 +63,14 @@ class Worker {
   PartHandles handles_;
   SourceOpener sources_;
   std::size_t chunks_in_hand_ = 0;
-  std::set<const Job*> charged_;  // with the loss of this connection
-  std::optional<Error> lost_;     // what made the connection unusable
+  /// A landing area's server that does not answer fails all its files at once: that counts as one.
+  struct Outage {
+    unsigned failures = 0;
+    WorkQueue::Time retry_at;
+  };
+  std::map<const LandingRoot*, Outage> outages_;  // since something of it got through
+  std::set<const Job*> charged_;                  // with the loss of this connection
+  std::optional<Error> lost_;                     // what made the connection unusable
   bool made_progress_ = false;
 };
 

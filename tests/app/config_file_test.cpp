@@ -93,7 +93,8 @@ unsettled_after = "10m"
 quarantine = ".held"
 )");
   REQUIRE(loaded.problems.empty());
-  const landing::LandingArea area = landing_area(loaded.settings.landings.at(0));
+  const landing::LandingArea area =
+      landing_area(loaded.settings.landings.at(0), loaded.settings).value();
   CHECK(area.acceptance.empty == EmptyFiles::kQuarantine);
   CHECK(area.acceptance.min_size == 10);
   CHECK(area.acceptance.max_size == 2ULL << 30);
@@ -171,6 +172,7 @@ TEST_CASE("a value that makes no sense is reported") {
 
 TEST_CASE("what a landing area and a destination need is asked for") {
   CHECK(says(only_problem("[landing.in]\nsettle = \"1s\"\n"), "'path' is missing"));
+  CHECK(says(only_problem("[landing.in]\npath = \"/x\"\nurl = \"sftp://a/x\"\n"), "not both"));
   CHECK(says(only_problem("[destination.b]\nconnections = 1\n"), "'url' is missing"));
 }
 

@@ -149,6 +149,42 @@ TEST_CASE_FIXTURE(Sandbox, "a metastore among the files that land is refused") {
   CHECK_FALSE(is_visible_inside("/elsewhere", root));
 }
 
+TEST_CASE_FIXTURE(Sandbox, "a landing area may lie on a server, with keys of its own") {
+  const std::string file = write("ferry.toml",
+                                 "metastore = \"/m\"\n[landing.in]\nurl = \"sftp://u@a:2222/in\"\n"
+                                 "identity = \"key\"\n[destination.b]\nurl = \"sftp://b/\"\n");
+  const auto settings = settings_of("transfer", {"--config", file, "--identity", "/keys/b"});
+  REQUIRE(settings);
+  CHECK(check_landings(*settings));
+  CHECK(landing_directories(*settings).empty());
+  const auto locations = landing_locations(*settings);
+  REQUIRE(locations);
+  for (const char* label : {"in", "sftp://u@a:2222/in", ""}) {
+    CAPTURE(label);
+    REQUIRE(locations->contains(label));
+    const sftp::Location& location = locations->at(label);
+    CHECK(location.directory == "/in");
+    CHECK(location.connect.user == "u");
+    CHECK(location.connect.port == 2222);
+    CHECK(location.connect.identities == std::vector<fs::path>{root / "key"});
+  }
+  CHECK(landing_aliases(*settings).at("sftp://u@a:2222/in") == "in");
+}
+
+TEST_CASE_FIXTURE(Sandbox, "--landing takes a URL, and finds the configured area that has it") {
+  const auto alone = settings_of(
+      "watch", {"--landing", "sftp://u@a/in", "--landing-identity", "/k", "--no-landing-agent"});
+  REQUIRE(alone);
+  CHECK(alone->landings[0].is_remote());
+  CHECK(alone->landings[0].name == "sftp://u@a/in");
+  CHECK(alone->landings[0].connection.identity == std::vector<fs::path>{"/k"});
+  CHECK_FALSE(alone->landings[0].connection.use_agent);
+  const std::string file =
+      write("ferry.toml", "metastore = \"/m\"\n[landing.in]\nurl = \"sftp://u@a/in\"\n");
+  CHECK(settings_of("watch", {"--config", file, "--landing", "sftp://u@a/in"})->landings[0].name ==
+        "in");
+}
+
 TEST_CASE_FIXTURE(Sandbox, "a landing area that is not there is named") {
   const auto settings = settings_of("watch", {"--landing", (root / "absent").string()});
   REQUIRE(settings);

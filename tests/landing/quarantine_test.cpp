@@ -116,7 +116,7 @@ TEST_CASE_FIXTURE(Quarantining, "what no file can be is not released") {
 TEST_CASE_FIXTURE(Quarantining, "what is dropped is gone, and its row says so") {
   const FileRecord file = registered("a", "x");
   REQUIRE(quarantine(store, area, file, "no"));
-  REQUIRE(drop(store, area, held().at(0)));
+  REQUIRE(drop(store, area, held().at(0), stop));
   CHECK(held().empty());
   CHECK(state_of(file.id) == FileState::kMissing);
   CHECK(fs::is_empty(at(".quarantine")));

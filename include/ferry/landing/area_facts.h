@@ -5,6 +5,8 @@
 
 #include "ferry/base/file.h"
 #include "ferry/base/result.h"
+#include "ferry/base/stop.h"
+#include "ferry/sftp/connect.h"
 
 namespace ferry::landing {
 
@@ -13,6 +15,10 @@ Result<bool> is_on_network(const fs::path& path);
 
 /// How many directories a watcher watches in this area, itself included.
 Result<std::uint64_t> count_directories(const fs::path& area);
+
+/// How many names a landing area on a server has at its top: whoever can tell can list it. Errors:
+/// those of sftp::connect; kNotFound or kDenied for the directory.
+Result<std::uint64_t> count_names(const sftp::Location& location, StopToken& stop);
 
 /// How many directories inotify(7) lets this user watch (max_user_watches).
 Result<std::uint64_t> watch_limit();

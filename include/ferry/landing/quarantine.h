@@ -8,6 +8,9 @@
 // file is in one place, whole, and the next rescan goes on. What the registry cannot know (a
 // symbolic link, a name that is not UTF-8) has its note alone.
 //
+// In an area on a server nothing is moved: a held file stays where it landed, its row says
+// quarantined, and it is released under its own name.
+//
 // Nothing is followed: all paths are resolved below the landing area without symbolic links
 // (openat2(2)), and renamed between opened directories (renameat2(2)).
 #pragma once
@@ -42,7 +45,7 @@ struct HeldFile {
 /// Keeps a registered file that turned out abnormal out of the stream: registers it as quarantined
 /// and moves it aside. False, and nothing done, where another file or none is there by now than the
 /// one that FILE tells of: then the watcher will say what has become of it. An error of the move
-/// leaves the file where it is, registered as quarantined.
+/// leaves the file where it is, registered as quarantined. False for areas on servers, too.
 Result<bool> quarantine(metastore::Metastore& metastore, const LandingArea& area,
                         const metastore::FileRecord& file, std::string_view reason);
 
@@ -57,7 +60,8 @@ Result<metastore::FileRecord> release(metastore::Metastore& metastore, const Lan
                                       const HeldFile& held, const std::string& path,
                                       const StopToken& stop);
 
-/// Deletes HELD for good; its row says so.
-Result<void> drop(metastore::Metastore& metastore, const LandingArea& area, const HeldFile& held);
+/// Deletes HELD for good; its row says so. Of an area on a server also the errors of sftp::connect.
+Result<void> drop(metastore::Metastore& metastore, const LandingArea& area, const HeldFile& held,
+                  StopToken& stop);
 
 }  // namespace ferry::landing

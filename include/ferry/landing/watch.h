@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/metastore/metastore.h"
+#include "ferry/sftp/connect.h"
 
 namespace ferry::landing {
 
@@ -37,6 +39,10 @@ struct LandingArea {
   fs::path quarantine = {};
   /// A file that is still being written after this long is complained of.
   std::chrono::milliseconds unsettled_after = std::chrono::hours(1);
+  /// Where it lies on a server, instead of PATH: it is looked at every poll_interval, and a file is
+  /// settled when it was the same at two looks that are SETTLE apart. No command can validate files
+  /// there, and nothing is moved aside: what is refused is registered as quarantined in its place.
+  std::optional<sftp::Location> location = std::nullopt;
 
   bool operator==(const LandingArea&) const = default;
 };

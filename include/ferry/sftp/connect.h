@@ -58,12 +58,16 @@ struct ConnectOptions {
   /// writes is what the channel reads. The channel ends with kFailed when the command has ended by
   /// itself; the message has its exit status and the last line of its stderr.
   std::string command = {};
+
+  bool operator==(const ConnectOptions&) const = default;
 };
 
 /// A directory on a server, and how to get there.
 struct Location {
   ConnectOptions connect;
   std::string directory = ".";  // as Url::directory
+
+  bool operator==(const Location&) const = default;
 };
 
 /// Connects, checks the host key, logs in, starts the sftp subsystem or the command, by

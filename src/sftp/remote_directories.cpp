@@ -1,12 +1,12 @@
-#include "transfer/remote_directories.h"
+#include "ferry/sftp/remote_directories.h"
 
-#include "transfer/remote_path.h"
+#include "ferry/sftp/remote_path.h"
 
-namespace ferry::transfer {
+namespace ferry::sftp {
 
-sftp::Task<Result<void>> RemoteDirectories::ensure(std::string directory) {
+Task<Result<void>> RemoteDirectories::ensure(std::string directory) {
   const auto [found, is_new] = outcomes_.try_emplace(directory);
-  sftp::SharedResult<Result<void>>& shared = found->second;
+  SharedResult<Result<void>>& shared = found->second;
   if (is_new) {
     const auto outcome = co_await make(std::move(directory));
     shared.set(outcome);
@@ -14,7 +14,7 @@ sftp::Task<Result<void>> RemoteDirectories::ensure(std::string directory) {
   co_return co_await shared;
 }
 
-sftp::Task<Result<void>> RemoteDirectories::make(std::string directory) {
+Task<Result<void>> RemoteDirectories::make(std::string directory) {
   const auto there = co_await is_directory(directory);
   if (!there) co_return there.error();
   if (*there) co_return Result<void>();
@@ -31,20 +31,17 @@ sftp::Task<Result<void>> RemoteDirectories::make(std::string directory) {
   co_return made.error().with_context("create remote directory " + directory);
 }
 
-sftp::Task<Result<bool>> RemoteDirectories::is_directory(std::string path) {
+Task<Result<bool>> RemoteDirectories::is_directory(std::string path) {
   const auto attributes = co_await client_.stat(path);
   if (!attributes) {
     if (attributes.error().kind == ErrorKind::kNotFound) co_return false;
     co_return attributes.error().with_context("look at remote directory " + path);
   }
-  constexpr std::uint32_t kTypeMask = 0170000;
-  constexpr std::uint32_t kDirectory = 0040000;
-  const auto permissions = attributes->permissions;
-  if (permissions && (*permissions & kTypeMask) != kDirectory) {
+  if (attributes->permissions && !sftp::is_directory(*attributes)) {
     co_return make_error(ErrorKind::kDenied, "remote directory {}: there is a file of that name",
                          path);
   }
   co_return true;
 }
 
-}  // namespace ferry::transfer
+}  // namespace ferry::sftp

@@ -1,0 +1,328 @@
+#include "landing/remote_area.h"
+
+#include <algorithm>
+#include <span>
+
+#include "ferry/base/log.h"
+#include "ferry/sftp/read_ahead.h"
+#include "ferry/sftp/remote_path.h"
+#include "landing/missing.h"
+
+namespace ferry::landing {
+namespace {
+
+using std::chrono::milliseconds;
+using Outcome = Inspection::Outcome;
+
+constexpr milliseconds kFirstPause{1'000};
+constexpr milliseconds kLongestPause{60'000};
+/// Servers tell times in whole seconds.
+constexpr milliseconds kShortestSettle{1'100};
+/// Files that are read at once: while one waits for an answer the others fill the line.
+constexpr std::size_t kLanes = 16;
+constexpr std::size_t kReadBudget = 8 << 20;
+
+bool ends_connection(ErrorKind kind) {
+  return kind == ErrorKind::kConnectionLost || kind == ErrorKind::kProtocol ||
+         kind == ErrorKind::kCancelled;
+}
+
+Error not_settled(const std::string& path) {
+  return make_error(ErrorKind::kBusy, "{}: it changed while it was read", path);
+}
+
+/// By the server's time of the last change and our clock.
+bool is_too_young(const AcceptancePolicy& policy, const FileIdentity& identity) {
+  const Timestamp changed{
+      std::chrono::duration_cast<Timestamp::duration>(std::chrono::nanoseconds(identity.mtime_ns))};
+  return remaining_wait(policy, changed, now()) > milliseconds::zero();
+}
+
+}  // namespace
+
+RemoteArea::RemoteArea(LandingArea area, std::size_t index, RemoteTiming timing,
+                       metastore::Metastore& metastore, Registrar& registrar, Mailbox& mailbox)
+    : area_(std::move(area)),
+      index_(index),
+      timing_(timing),
+      settle_(std::max(area_.settle, kShortestSettle)),
+      ignore_(area_.ignore),
+      metastore_(metastore),
+      registrar_(registrar),
+      mailbox_(mailbox),
+      thread_([this] { run(); }) {}
+
+void RemoteArea::stop() {
+  stop_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void RemoteArea::recorded(const std::string& path) {
+  const std::scoped_lock lock(mutex_);
+  handed_over_.erase(path);
+}
+
+bool RemoteArea::is_handed_over(const std::string& path) {
+  const std::scoped_lock lock(mutex_);
+  return handed_over_.contains(path);
+}
+
+void RemoteArea::hand_over(std::string path, Inspection inspection) {
+  {
+    const std::scoped_lock lock(mutex_);
+    handed_over_.insert(path);
+  }
+  registrar_.record({.area = index_, .path = std::move(path), .inspection = std::move(inspection)});
+}
+
+void RemoteArea::run() {
+  if (timing_.once) {
+    if (auto looked = look_once(); !looked && !stop_.stop_requested()) {
+      mailbox_.post_error(looked.error().with_context("landing area " + area_.name));
+    }
+    done_ = true;
+    return mailbox_.post_swept(index_);
+  }
+  milliseconds pause = kFirstPause;
+  for (bool was_reached = true; !stop_.stop_requested();) {
+    const auto looked = look();
+    if (looked && !was_reached) log::info("landing area is back", {{"landing", area_.name}});
+    if (!looked && !stop_.stop_requested() && was_reached) {
+      log::error("landing area lost", {{"landing", area_.name},
+                                       {"reason", looked.error().message},
+                                       {"next", "tried again until it is there"}});
+    }
+    was_reached = looked.has_value();
+    if (!looked) client_.reset();
+    pause = looked ? kFirstPause : std::min(pause * 2, kLongestPause);
+    sleep_unless_stopped(looked ? timing_.poll_interval : pause, stop_);
+  }
+}
+
+Result<void> RemoteArea::look_once() {
+  if (auto looked = look(); !looked) return looked;
+  if (unsettled_files_.empty()) return {};
+  const auto settle = std::chrono::duration_cast<milliseconds>(settle_);
+  if (!sleep_unless_stopped(settle, stop_)) return {};
+  if (auto looked = look(); !looked) return looked;
+  unsettled_ = unsettled_files_.size();
+  for (const auto& [path, file] : unsettled_files_) {
+    log::warning(file.too_young ? "too young" : "still being written",
+                 {{"landing", area_.name},
+                  {"path", path},
+                  {"next", file.too_young ? "a later run registers it once it is old enough"
+                                          : "the next run registers it once it rests"}});
+  }
+  return {};
+}
+
+Result<void> RemoteArea::connect() {
+  if (client_) return {};
+  auto channel = sftp::connect(area_.location->connect, stop_);
+  if (!channel) return channel.error();
+  auto client = sftp::Client::start(std::move(*channel), {}, stop_);
+  if (!client) return client.error().with_context(area_.location->connect.host);
+  client_ = std::move(*client);
+  return {};
+}
+
+Result<void> RemoteArea::look() {
+  if (auto connected = connect(); !connected) return connected;
+  const Timestamp started = now();
+  const auto listing = list_remote(*client_, area_.location->directory, ignore_);
+  if (!listing) return listing.error();
+  log::debug("looked", {{"landing", area_.name},
+                        {"directories", listing->directories},
+                        {"files", listing->files.size()}});
+  complain(*listing);
+  if (auto hashed = hash(settled_files(*listing)); !hashed) return hashed;
+  return sweep(*listing, started);
+}
+
+void RemoteArea::complain(const RemoteListing& listing) {
+  const auto say = [&](std::string_view event, const RemoteListing::Skipped& what) {
+    if (!complaints_.is_new(what.path, what.reason)) return false;
+    log::warning(
+        event, {{"landing", area_.name}, {"path", printable(what.path)}, {"reason", what.reason}});
+    return true;
+  };
+  for (const auto& skipped : listing.skipped) say("skipped", skipped);
+  for (const auto& directory : listing.unreadable) failed_ += say("unreadable", directory) ? 1 : 0;
+}
+
+std::vector<RemoteListing::File> RemoteArea::settled_files(const RemoteListing& listing) {
+  std::vector<RemoteListing::File> settled;
+  std::map<std::string, Unsettled> unsettled;
+  const TimePoint now = Clock::now();
+  for (const RemoteListing::File& file : listing.files) {
+    if (metastore_.is_registered(area_.name, file.path, file.identity)) continue;
+    if (is_handed_over(file.path)) continue;
+    Unsettled seen{.sighting = {file.identity, now}, .first_seen = now};
+    if (const auto before = unsettled_files_.find(file.path); before != unsettled_files_.end()) {
+      const Sighting& sighting = before->second.sighting;
+      seen.first_seen = before->second.first_seen;
+      if (sighting.identity == file.identity) seen.sighting.since = sighting.since;
+    }
+    const bool rests = now - seen.sighting.since >= settle_;
+    seen.too_young = rests && is_too_young(area_.acceptance, file.identity);
+    if (rests && !seen.too_young) {
+      settled.push_back(file);
+    } else {
+      if (!rests) complain_of_long_writing(file.path, now - seen.first_seen);
+      unsettled.emplace(file.path, seen);
+    }
+  }
+  unsettled_files_ = std::move(unsettled);
+  return settled;
+}
+
+void RemoteArea::complain_of_long_writing(const std::string& path, Duration time) {
+  if (time < area_.unsettled_after) return;
+  const auto reason =
+      fmt::format("it has not come to rest for {} s",
+                  std::chrono::floor<std::chrono::seconds>(area_.unsettled_after).count());
+  if (!complaints_.is_new(path, reason)) return;
+  log::warning("still being written",
+               {{"landing", area_.name}, {"path", path}, {"reason", reason}});
+}
+
+Result<void> RemoteArea::hash(std::vector<RemoteListing::File> files) {
+  if (files.empty()) return {};
+  std::ranges::reverse(files);  // they are taken from the end
+  for (std::size_t i = 0; i < std::min(kLanes, files.size()); ++i) {
+    client_->spawn(hash_lane(files));
+  }
+  return client_->run();
+}
+
+sftp::Task<void> RemoteArea::hash_lane(std::vector<RemoteListing::File>& files) {
+  while (!files.empty() && !stop_.stop_requested()) {
+    const RemoteListing::File file = std::move(files.back());
+    files.pop_back();
+    const auto content = co_await hash_one(file);
+    if (!content && ends_connection(content.error().kind)) co_return;
+    take_hash(file, content);
+  }
+}
+
+/// What the registry has as accepted was released: it is not held again.
+Inspection RemoteArea::judge(const RemoteListing::File& file, const Content& content) const {
+  Inspection inspection{
+      .outcome = Outcome::kHashed, .identity = file.identity, .checksum = content.checksum};
+  auto reason = refusal_reason(
+      area_.acceptance, {.path = file.path, .size = file.identity.size, .head = content.head});
+  if (reason && !metastore_.is_accepted(area_.name, file.path, content.checksum)) {
+    inspection.outcome = Outcome::kRefused;
+    inspection.reason = std::move(*reason);
+  }
+  return inspection;
+}
+
+void RemoteArea::take_hash(const RemoteListing::File& file, const Result<Content>& content) {
+  if (content) {
+    complaints_.settle(file.path);
+    return hand_over(file.path, judge(file, *content));
+  }
+  const Error& error = content.error();
+  if (error.kind == ErrorKind::kNotFound) return;
+  if (error.kind == ErrorKind::kBusy) {
+    const TimePoint now = Clock::now();
+    unsettled_files_.insert_or_assign(
+        file.path, Unsettled{.sighting = {file.identity, now}, .first_seen = now});
+  } else if (complaints_.is_new(file.path, error.message)) {
+    ++failed_;
+    log::warning("unreadable", {{"landing", area_.name},
+                                {"path", file.path},
+                                {"reason", error.message},
+                                {"next", "it is tried again at the next look"}});
+  }
+}
+
+/// By its name, and not through a link.
+sftp::Task<Result<void>> RemoteArea::check(const RemoteListing::File& file) {
+  const auto found =
+      co_await client_->lstat(sftp::join_remote(area_.location->directory, file.path));
+  if (!found) co_return found.error();
+  if (!sftp::is_regular(*found) || sftp::identity_of(*found) != file.identity) {
+    co_return not_settled(file.path);
+  }
+  co_return Result<void>();
+}
+
+sftp::Task<Result<RemoteArea::Content>> RemoteArea::hash_one(const RemoteListing::File& file) {
+  const auto before = co_await check(file);
+  if (!before) co_return before.error();
+  const std::string path = sftp::join_remote(area_.location->directory, file.path);
+  const auto handle = co_await client_->open(path, sftp::kOpenRead, 0);
+  if (!handle) co_return handle.error();
+  Result<void> outcome;
+  Hasher hasher(HashAlgorithm::kSha256);
+  Content content{};
+  const std::size_t head_size = magic_length(area_.acceptance);
+  {
+    // One byte more than it should have: a file that grew shows itself.
+    sftp::ReadBudget budget{.limit = kReadBudget / kLanes};
+    sftp::ReadAhead data(*client_, *handle, 0, file.identity.size + 1, budget);
+    std::uint64_t size = 0;
+    for (bool at_end = false; outcome && !at_end;) {
+      const auto block = co_await data.next();
+      if (!block) {
+        outcome = block.error();
+      } else {
+        hasher.update(*block);
+        const std::size_t wanted = std::min(head_size - content.head.size(), block->size());
+        const auto head = std::span(*block).first(wanted);
+        content.head.insert(content.head.end(), head.begin(), head.end());
+        size += block->size();
+        at_end = block->empty() || size > file.identity.size;
+      }
+    }
+    if (outcome && size != file.identity.size) outcome = not_settled(file.path);
+  }
+  const auto opened = co_await client_->fstat(*handle);
+  if (outcome && (!opened || sftp::identity_of(*opened) != file.identity)) {
+    outcome = opened ? not_settled(file.path) : opened.error();
+  }
+  const auto closed = co_await client_->close(*handle);
+  if (outcome && !closed) outcome = closed.error();
+  if (outcome) outcome = co_await check(file);
+  if (!outcome) co_return outcome.error();
+  content.checksum = hasher.finish();
+  co_return content;
+}
+
+Result<void> RemoteArea::sweep(const RemoteListing& listing, Timestamp started) {
+  std::set<std::string_view> present;
+  for (const RemoteListing::File& file : listing.files) present.insert(file.path);
+  std::vector<std::string> unknown;
+  for (const auto& directory : listing.unreadable) unknown.push_back(directory.path);
+  const Subtrees unreadable(std::move(unknown));
+  std::set<std::string> missing;
+  // Oldest first: the latest version of a path has the last word.
+  auto visited = metastore_.visit([&](const metastore::FileRecord& file, auto) {
+    if (file.landing != area_.name) return;
+    // What was registered since we began to look may have come after it.
+    const bool is_missing = file.state == metastore::FileState::kReady &&
+                            file.updated_date < started && !present.contains(file.path) &&
+                            !unreadable.cover(file.path);
+    if (is_missing) {
+      missing.insert(file.path);
+    } else {
+      missing.erase(file.path);
+    }
+  });
+  if (!visited) return visited;
+  for (const std::string& path : missing) {
+    if (!is_handed_over(path)) client_->spawn(confirm_gone(path));
+  }
+  return client_->run();
+}
+
+sftp::Task<void> RemoteArea::confirm_gone(std::string path) {
+  const auto found = co_await client_->lstat(sftp::join_remote(area_.location->directory, path));
+  if (!found && found.error().kind == ErrorKind::kNotFound) {
+    hand_over(std::move(path), {.outcome = Outcome::kGone});
+  }
+}
+
+}  // namespace ferry::landing

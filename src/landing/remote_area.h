@@ -1,0 +1,110 @@
+// A landing area on a server, looked at from time to time.
+//
+//   list → compare with the registry → settled? → read and hash → registrar
+//
+// A file is settled when its size and modification time were the same at two looks, far enough from
+// one another that a change in between would show in a time of whole seconds. What the area's
+// policy refuses is registered as quarantined, and left where it is.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ferry/base/stop.h"
+#include "ferry/landing/watch.h"
+#include "ferry/metastore/metastore.h"
+#include "ferry/sftp/client.h"
+#include "landing/complaints.h"
+#include "landing/mailbox.h"
+#include "landing/registrar.h"
+#include "landing/remote_listing.h"
+#include "landing/settle.h"
+
+namespace ferry::landing {
+
+struct RemoteTiming {
+  std::chrono::milliseconds poll_interval{};
+  bool once = false;  // register what is there and settled, then end
+};
+
+/// Runs on a thread of its own for as long as it lives. Its other members are thread-safe.
+class RemoteArea {
+ public:
+  /// What it finds goes to REGISTRAR under the area's INDEX; with once it says through MAILBOX when
+  /// it is done (post_swept) or cannot go on.
+  RemoteArea(LandingArea area, std::size_t index, RemoteTiming timing,
+             metastore::Metastore& metastore, Registrar& registrar, Mailbox& mailbox);
+  ~RemoteArea() { stop(); }
+
+  /// Breaks off what goes on, and waits for it. Does nothing the second time.
+  void stop();
+
+  /// The registrar is done with this path.
+  void recorded(const std::string& path);
+
+  bool done() const { return done_.load(); }
+  std::uint64_t unsettled() const { return unsettled_.load(); }
+  std::uint64_t failed() const { return failed_.load(); }
+
+ private:
+  /// A file that has to wait.
+  struct Unsettled {
+    Sighting sighting;
+    TimePoint first_seen;    // under this name, whatever was in it
+    bool too_young = false;  // it rests, and the policy wants it older
+  };
+  struct Content {
+    Checksum checksum;
+    std::vector<std::byte> head;  // as much as the policy looks at
+  };
+
+  void run();
+  Result<void> connect();
+  Result<void> look_once();
+  Result<void> look();
+  void complain(const RemoteListing& listing);
+  std::vector<RemoteListing::File> settled_files(const RemoteListing& listing);
+  void complain_of_long_writing(const std::string& path, Duration time);
+  Result<void> hash(std::vector<RemoteListing::File> files);
+  sftp::Task<void> hash_lane(std::vector<RemoteListing::File>& files);
+  sftp::Task<Result<Content>> hash_one(const RemoteListing::File& file);
+  sftp::Task<Result<void>> check(const RemoteListing::File& file);
+  void take_hash(const RemoteListing::File& file, const Result<Content>& content);
+  Inspection judge(const RemoteListing::File& file, const Content& content) const;
+  Result<void> sweep(const RemoteListing& listing, Timestamp started);
+  sftp::Task<void> confirm_gone(std::string path);
+  bool is_handed_over(const std::string& path);
+  void hand_over(std::string path, Inspection inspection);
+
+  const LandingArea area_;
+  const std::size_t index_;
+  const RemoteTiming timing_;
+  const Duration settle_;
+  const IgnoreRules ignore_;
+  metastore::Metastore& metastore_;
+  Registrar& registrar_;
+  Mailbox& mailbox_;
+
+  std::unique_ptr<sftp::Client> client_;
+  std::map<std::string, Unsettled> unsettled_files_;  // that the registry does not know
+  Complaints complaints_;
+
+  std::mutex mutex_;
+  std::set<std::string> handed_over_;  // with the registrar
+
+  std::atomic<bool> done_{false};
+  std::atomic<std::uint64_t> unsettled_{0};
+  std::atomic<std::uint64_t> failed_{0};
+  StopToken stop_;
+  std::thread thread_;  // the last to come, the first to go
+};
+
+}  // namespace ferry::landing

@@ -1,0 +1,54 @@
+// Uploads to a directory on a server.
+#pragma once
+
+#include "ferry/sftp/client.h"
+#include "ferry/sftp/connect.h"
+#include "ferry/sftp/remote_directories.h"
+#include "landing/upload_place.h"
+
+namespace ferry::landing {
+
+/// What a file replaces there cannot be put back. Of several files whose names were to be given,
+/// those that had nothing of that name before are taken back where one fails.
+class RemotePlace final : public UploadPlace {
+ public:
+  /// LOCATION and STOP must outlive the place.
+  static Result<std::unique_ptr<UploadPlace>> open(const sftp::Location& location, StopToken& stop);
+
+  Result<FileIdentity> stage(const std::string& temporary, const UploadSource& source) override;
+  /// Without the validating command: it reads local files.
+  Result<std::optional<std::string>> judge(const StagedFile& file, const AcceptancePolicy& policy,
+                                           const std::string& landing,
+                                           const StopToken& stop) override;
+  Result<void> publish(std::span<const StagedFile> files, bool no_clobber) override;
+  Result<std::vector<std::optional<FileIdentity>>> identities(
+      std::span<const StagedFile> files) override;
+  Result<std::size_t> discard(std::span<const std::string> temporaries) override;
+
+ private:
+  class Content;
+  enum class Published : std::uint8_t { kNew, kReplaced, kAlready };
+
+  RemotePlace(std::unique_ptr<sftp::Client> client, std::string directory);
+
+  /// Moves bytes until TASK has its result.
+  template <typename T>
+  Result<T> wait_for(sftp::Task<Result<T>> task);
+
+  sftp::Task<Result<FileIdentity>> stage_at(std::string path, const UploadSource& source);
+  sftp::Task<Result<void>> fill(const sftp::Handle& handle, const UploadSource& source);
+  sftp::Task<void> lane(const sftp::Handle& handle, Content& content);
+  sftp::Task<Result<std::vector<std::byte>>> head_of(std::string path, std::size_t size);
+  sftp::Task<Result<Published>> publish_one(const StagedFile& file, bool no_clobber);
+  sftp::Task<Result<void>> take_back(const StagedFile& file);
+  sftp::Task<Result<std::optional<FileIdentity>>> identity(const StagedFile& file);
+  sftp::Task<Result<std::size_t>> remove(std::span<const std::string> temporaries);
+
+  std::string at(const std::string& path) const;
+
+  std::unique_ptr<sftp::Client> client_;
+  std::string directory_;
+  sftp::RemoteDirectories directories_;
+};
+
+}  // namespace ferry::landing
