@@ -111,6 +111,17 @@ def test_files_on_a_are_registered_and_delivered_to_b(remote):
     assert remote.transfer().summary["selected"] == 0
 
 
+def test_what_came_from_a_is_verified_at_b(remote):
+    put(remote.area / "file", b"content")
+    remote.register()
+    assert remote.transfer().code == 0
+    verify = ("verify", "--destination", "b", "--since", "2020-01-01")
+    assert remote.ferry(*verify).code == 0
+    (remote.b.root / "file").unlink()
+    ended = remote.ferry(*verify)
+    assert ended.code == 1 and "file" in ended.stdout, ended.stderr
+
+
 def test_the_command_line_alone_will_do(remote, ferry):
     put(remote.area / "file", b"content")
     area = ["--landing", remote.a.url(), "--metastore", remote.metastore, "--no-landing-agent",

@@ -179,13 +179,12 @@ Outcome<DeliveredBatches> select_batches(const Settings& settings, const Argumen
   }
   const auto dates = registration_dates(arguments);
   if (!dates) return fail(dates.error());
-  DeliveryQuery query{
-      .destination = settings.destinations.front().name,
-      .registered = *dates,
-      .recorded_since = {},
-      .has_landing = [labels = landing_directories(settings)](std::string_view one) {
-        return labels.empty() || labels.contains(std::string(one));
-      }};
+  DeliveryQuery query{.destination = settings.destinations.front().name,
+                      .registered = *dates,
+                      .recorded_since = {},
+                      .has_landing = [labels = landing_labels(settings)](std::string_view one) {
+                        return labels.empty() || labels.contains(std::string(one));
+                      }};
   if (const auto text = arguments.last("delivered-since")) {
     const auto time = parse_timestamp(*text);
     if (!time) return fail(time.error().with_context("--delivered-since"));

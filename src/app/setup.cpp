@@ -409,6 +409,17 @@ Result<transfer::Destination> resolve_destination(const DestinationSettings& des
                                                 : destination.bandwidth_limit};
 }
 
+std::set<std::string> landing_labels(const Settings& settings) {
+  std::set<std::string> labels;
+  for (const auto& [label, directory] : landing_directories(settings)) labels.insert(label);
+  for (const LandingSettings& landing : settings.landings) {
+    if (!landing.is_remote()) continue;
+    labels.insert({landing.name, place_of(landing)});
+    if (settings.landings.size() == 1) labels.insert("");
+  }
+  return labels;
+}
+
 std::map<std::string, std::string> landing_aliases(const Settings& settings) {
   std::map<std::string, std::string> aliases;
   for (const LandingSettings& landing : settings.landings) {

@@ -3,6 +3,9 @@
 
 #include <map>
 #include <memory>
+#include <set>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/command.h"
@@ -49,6 +52,9 @@ std::map<std::string, fs::path> landing_directories(const Settings& settings);
 
 /// Likewise those on servers.
 Result<std::map<std::string, sftp::Location>> landing_locations(const Settings& settings);
+
+/// The labels of both.
+std::set<std::string> landing_labels(const Settings& settings);
 
 /// The labels that files of an area have where it was watched by its path before it got a name.
 std::map<std::string, std::string> landing_aliases(const Settings& settings);
