@@ -2,6 +2,7 @@
 
 import collections
 import json
+import os
 import shutil
 import subprocess
 
@@ -73,6 +74,17 @@ def test_history_finds_what_is_archived(worn, ferry, landing, metastore, compact
 def test_recent_files_stay_where_nobody_says_otherwise(worn, ferry, metastore):
     assert ferry("compact", "--metastore", metastore).code == 0
     assert len(read_table(metastore, "file_registry")) == 60
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_as_root_it_leaves_the_store_to_its_owner(worn, landing, metastore, compact, transfer):
+    somebody = 65534
+    for path in (metastore, *metastore.rglob("*")):
+        os.chown(path, somebody, somebody)
+    compact()
+    put(landing / "another", b"bytes")
+    transfer()
+    assert {path.stat().st_uid for path in metastore.rglob("*")} == {somebody}
 
 
 @pytest.mark.parametrize("replaced, rows_left", [(200_000, 1), (90_000, 90_001)])

@@ -25,6 +25,25 @@ std::string action(std::string_view verb, const fs::path& path) {
   return fmt::format("{} {}", verb, path.string());
 }
 
+fs::path parent_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+void give_to_owner_of_directory(int fd, const fs::path& directory) {
+  struct stat status{};
+  if (::stat(directory.c_str(), &status) != 0 || status.st_uid == 0) return;
+  // Where root may not give files away (NFS), they are root's.
+  [[maybe_unused]] const int given = ::fchown(fd, status.st_uid, status.st_gid);
+}
+
+Result<UniqueFd> open_retrying(const fs::path& path, int flags, mode_t mode) {
+  for (;;) {
+    const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+    if (fd >= 0) return UniqueFd(fd);
+    if (errno != EINTR) return errno_error(errno, action("open", path));
+  }
+}
+
 }  // namespace
 
 FileIdentity identity_of(const struct stat& status) {
@@ -42,11 +61,16 @@ Result<struct stat> stat_fd(int fd, const fs::path& path_for_messages) {
 }
 
 Result<UniqueFd> open_file(const fs::path& path, int flags, mode_t mode) {
-  for (;;) {
-    const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
-    if (fd >= 0) return UniqueFd(fd);
-    if (errno != EINTR) return errno_error(errno, action("open", path));
+  if ((flags & O_CREAT) == 0 || ::geteuid() != 0) return open_retrying(path, flags, mode);
+  // Only what is ours for certain is given away, and not what a link leads to.
+  auto created = open_retrying(path, flags | O_EXCL, mode);
+  if (created) {
+    give_to_owner_of_directory(created->get(), parent_of(path));
+    return created;
   }
+  const bool is_there = created.error().os_code == EEXIST && (flags & O_EXCL) == 0;
+  if (is_there) return open_retrying(path, flags, mode);
+  return created;
 }
 
 Result<UniqueFd> open_beneath(int root_fd, const std::string& relative, int flags) {
@@ -169,8 +193,14 @@ Result<void> sync_directory(const fs::path& directory) {
 
 Result<void> make_directories(const fs::path& directory) {
   boost::system::error_code code;
-  fs::create_directories(directory, code);
+  if (directory.empty() || fs::is_directory(directory, code)) return {};
+  const fs::path parent = parent_of(directory);
+  if (auto made = make_directories(parent); !made) return made;
+  const bool is_new = fs::create_directory(directory, code);
   if (code) return errno_error(code.value(), action("create directory", directory));
+  if (!is_new || ::geteuid() != 0) return {};
+  const auto fd = open_retrying(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+  if (fd) give_to_owner_of_directory(fd->get(), parent);
   return {};
 }
 

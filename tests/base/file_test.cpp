@@ -76,6 +76,32 @@ TEST_CASE_FIXTURE(Fixture, "open_beneath keeps to what lies below its root") {
   CHECK(open_below("/etc/passwd").error().kind == ErrorKind::kAbnormal);
 }
 
+TEST_CASE_FIXTURE(Fixture, "what root creates belongs to whom its directory belongs" *
+                               doctest::skip(::geteuid() != 0)) {
+  constexpr uid_t kSomebody = 65534;
+  const auto owner = [&](const fs::path& name) {
+    struct stat status{};
+    REQUIRE(::stat((directory.path() / name).c_str(), &status) == 0);
+    return status.st_uid;
+  };
+  const fs::path theirs = directory.path() / "theirs";
+  const fs::path ours = directory.path() / "ours";
+  REQUIRE(make_directories(theirs));
+  REQUIRE(::chown(theirs.c_str(), kSomebody, kSomebody) == 0);
+  REQUIRE(make_directories(theirs / "a" / "b"));
+  REQUIRE(open_file(theirs / "a" / "b" / "file", O_WRONLY | O_CREAT));
+  CHECK(owner("theirs/a") == kSomebody);
+  CHECK(owner("theirs/a/b/file") == kSomebody);
+  REQUIRE(replace_file(theirs / "a" / "b" / "file", "new"));
+  CHECK(owner("theirs/a/b/file") == kSomebody);
+
+  INFO("but not what is there already, by whatever name");
+  REQUIRE(replace_file(ours, "secret"));
+  REQUIRE(::symlink(ours.c_str(), (theirs / "link").c_str()) == 0);
+  REQUIRE(open_file(theirs / "link", O_WRONLY | O_CREAT));
+  CHECK(owner("ours") == 0);
+}
+
 TEST_CASE_FIXTURE(Fixture, "identity follows a change of the bytes and of the inode") {
   const auto identity = [&] {
     struct stat status{};

@@ -36,7 +36,8 @@ FileIdentity identity_of(const struct stat& status);
 
 Result<struct stat> stat_fd(int fd, const fs::path& path_for_messages);
 
-/// open(2) with O_CLOEXEC added.
+/// open(2) with O_CLOEXEC added. What root creates belongs to whom its directory belongs: that
+/// account could not go on with it otherwise.
 Result<UniqueFd> open_file(const fs::path& path, int flags, mode_t mode = 0644);
 
 /// Opens RELATIVE below ROOT_FD; no component may be a symbolic link or lead out of it
@@ -77,7 +78,7 @@ Result<void> replace_file(const fs::path& path, std::string_view content, mode_t
 /// Makes renames and new names in DIRECTORY durable.
 Result<void> sync_directory(const fs::path& directory);
 
-/// Creates DIRECTORY and its parents where they are missing.
+/// Creates DIRECTORY and its parents where they are missing; for root as open_file does.
 Result<void> make_directories(const fs::path& directory);
 
 inline std::span<const std::byte> as_bytes(std::string_view text) {
