@@ -19,7 +19,7 @@ namespace ferry::sftp {
 
 /// Data asked for and not yet taken, over all that share it: bounds the memory.
 struct ReadBudget {
-  std::size_t limit = 4 << 20;
+  std::size_t limit = 2 << 20;
   std::size_t used = 0;
 };
 
