@@ -141,12 +141,16 @@ def test_everything_wrong_at_once_in_the_lists_order(on_b, delivered):
     assert ended.json["right"] == 3
 
 
-def test_extra_files_count_only_when_asked_for(on_b, delivered):
+def test_extra_files_count_only_when_asked_for(on_b, from_a, delivered):
     put(delivered.root / "new" / "uninvited.csv", b"x")
     put(delivered.root / ".hidden", b"x")
     put(delivered.root / "other.control.json", b"{}")
     assert on_b().code == 0
     ended = on_b("--strict", "--json")
+    assert ended.code == 1
+    assert findings(ended) == {("new/uninvited.csv", "extra")}
+    assert from_a().code == 0
+    ended = from_a("--strict", "--json")
     assert ended.code == 1
     assert findings(ended) == {("new/uninvited.csv", "extra")}
 
@@ -265,7 +269,7 @@ def test_the_shell_example_refuses_what_it_cannot_use(shell, delivered, folder):
 
 @pytest.mark.parametrize("arguments", [
     (), ("--root", "/", "--to", "sftp://h/"), ("--root", "/", "--readback"),
-    ("--to", "sftp://h/", "--strict"), ("--destination", "x")])
+    ("--destination", "x")])
 def test_wrong_usage(ferry, folder, arguments):
     path = folder / "x.control.json"
     path.write_text("{}")

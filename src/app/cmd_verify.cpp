@@ -46,9 +46,6 @@ Result<Arguments> with_one_destination(Arguments arguments) {
     return make_error(ErrorKind::kInvalid,
                       "--readback is for destinations: files below --root are always read");
   }
-  if (!arguments.has("root") && arguments.has("strict")) {
-    return make_error(ErrorKind::kInvalid, "--strict needs --root DIR");
-  }
   return arguments;
 }
 
@@ -214,6 +211,9 @@ void print_undelivered(const std::vector<DeliveredBatches::Undelivered>& files, 
 }
 
 Outcome<DeliveredBatches> batches_of(const Settings& settings, const Arguments& arguments) {
+  if (arguments.positional.empty() && arguments.has("strict")) {
+    return fail(make_error(ErrorKind::kInvalid, "--strict needs a control file or a batch's id"));
+  }
   if (arguments.positional.empty()) return select_batches(settings, arguments);
   return DeliveredBatches{.ids = arguments.positional, .undelivered = {}};
 }
@@ -280,7 +280,8 @@ Command verify_command() {
       .flags = {{"root", "DIR", "the directory that the listed paths start at"},
                 {"destination", "NAME", "a configured destination"},
                 {"readback", "", "read the files at the destination and compare checksums"},
-                {"strict", "", "files below --root that are not listed are wrong too"},
+                {"strict", "",
+                 "files there that are not listed are wrong too; needs a control file or a batch"},
                 {"date", "DAY", "batches with files of this UTC day"},
                 {"since", "TIME", "batches with files updated at or after this time"},
                 {"until", "TIME", "batches with files updated before this time"},

@@ -2,6 +2,7 @@
 #include <sstream>
 
 #include "ferry/transfer/verify.h"
+#include "transfer/extra_files.h"
 #include "transfer/remote_path.h"
 #include "transfer/session.h"
 #include "transfer/verdict.h"
@@ -156,7 +157,12 @@ Result<Verification> verify_destination(const ReceivedControlFile& control,
   (*client)->spawn(find_directory(**client, destination.directory, directory));
   if (auto ran = (*client)->run(); !ran) return ran.error();
   if (!directory) return directory.error().with_context(destination.directory);
-  return DestinationCheck(control, *directory, options, **client, stop).run();
+  auto verification = DestinationCheck(control, *directory, options, **client, stop).run();
+  if (!verification || !options.strict) return verification;
+  auto extra = find_extra_files(control, *directory, **client, stop);
+  if (!extra) return extra.error();
+  std::ranges::move(*extra, std::back_inserter(verification->findings));
+  return verification;
 }
 
 Result<ReceivedControlFile> fetch_control_file(const Destination& destination,

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "ferry/transfer/verify.h"
+#include "transfer/extra_files.h"
 #include "transfer/verdict.h"
 
 namespace ferry::transfer {
@@ -128,7 +129,7 @@ void ExtraFiles::look_into(const fs::path& directory, const std::string& prefix)
 
 void ExtraFiles::look_at(const fs::directory_entry& entry, const std::string& prefix) {
   const std::string name = entry.path().filename().string();
-  if (name.starts_with('.') || name.ends_with(kControlFileSuffix)) return;
+  if (!is_payload_name(name)) return;
   const std::string path = prefix + name;
   boost::system::error_code error;
   if (entry.symlink_status(error).type() == fs::directory_file) {

@@ -1,0 +1,24 @@
+// What lies at a destination that no control file lists.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ferry/base/result.h"
+#include "ferry/sftp/client.h"
+#include "ferry/transfer/verify.h"
+
+namespace ferry::transfer {
+
+/// Pure: whether a file or directory of this name is one of those that somebody put there, and is
+/// neither hidden nor a control file.
+bool is_payload_name(std::string_view name);
+
+/// The extra files below DIRECTORY, by path; directories that cannot be listed are findings too.
+/// Symbolic links are not followed. Errors: those of the connection.
+Result<std::vector<Finding>> find_extra_files(const ReceivedControlFile& control,
+                                              const std::string& directory, sftp::Client& client,
+                                              const StopToken& stop);
+
+}  // namespace ferry::transfer
