@@ -209,7 +209,10 @@ std::optional<Clock::time_point> Worker::retry_time(Job& job, const Error& error
     if (is_new && queue_.count_loss(job) > kMaxLosses) return std::nullopt;
     return Clock::now();
   }
-  if (error.kind == ErrorKind::kUnreachable) return retry_time_of(job.landing);
+  const bool comes_from_a_server = job.landing != nullptr && job.landing->is_remote();
+  if (error.kind == ErrorKind::kUnreachable && comes_from_a_server) {
+    return retry_time_of(job.landing);
+  }
   const Retries& retries = context_.options.retries;
   if (!is_retryable(error.kind)) return std::nullopt;
   const unsigned tries = queue_.count_try(job);
