@@ -93,8 +93,10 @@ RemoteChecksums::Results RemoteChecksums::run(const std::vector<Request*>& group
   const auto end = sftp::run_remote_command(account_, sftp::shell_quoted(words), limit, stop);
   if (!end) {
     Error error = end.error().with_context("verify by " + command_.front());
-    // It was not the connection that the files went over.
-    if (error.kind == ErrorKind::kConnectionLost) error.kind = ErrorKind::kUnreachable;
+    // It was not the connection that the files go over.
+    const bool was_its_own =
+        error.kind == ErrorKind::kConnectionLost || error.kind == ErrorKind::kProtocol;
+    if (was_its_own) error.kind = ErrorKind::kUnreachable;
     return Results(group.size(), error);
   }
   const auto checksums = checksums_in(end->output);
