@@ -17,6 +17,7 @@ constexpr milliseconds kMeasuringTime{150};
 /// more: it takes as much again.
 constexpr milliseconds kWorthDialling{500};
 /// What a connection is taken to move until there is something to go by: what it does at its best.
+/// That may be all that the line or the processors have to give: it speaks for a second one only.
 constexpr double kAssumedBytesPerMs = 400.0 * 1024 * 1024 / 1000;
 
 }  // namespace
@@ -24,6 +25,7 @@ constexpr double kAssumedBytesPerMs = 400.0 * 1024 * 1024 / 1000;
 bool is_worth_dialling(const WorkQueue::Progress& progress, milliseconds elapsed,
                        unsigned connections) {
   if (progress.done >= progress.total) return false;
+  if (connections > 1 && elapsed < kMeasuringTime) return false;
   const double elapsed_ms = static_cast<double>(elapsed.count());
   const double left = static_cast<double>(progress.total - progress.done);
   const double expected_ms = elapsed < kMeasuringTime || progress.done == 0

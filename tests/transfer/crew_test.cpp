@@ -20,6 +20,8 @@ TEST_CASE("another connection is dialled only while it would pay for itself") {
   CHECK_FALSE(worth(1, 100, 100));
   CHECK_FALSE(worth(0, 100, 200));
   CHECK(worth(0, 1ULL << 30, 0));
+  INFO("and only for the second one");
+  CHECK_FALSE(worth(0, 1ULL << 30, 0, 2));
   INFO("or where nothing comes of it");
   CHECK(worth(0, 100, 2000));
 }
