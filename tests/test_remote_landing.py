@@ -369,6 +369,22 @@ def test_what_changed_on_a_since_it_was_registered_is_not_delivered(remote):
     assert same_tree(remote.area, remote.b.root)
 
 
+def test_pieces_of_two_versions_never_become_a_file(remote):
+    path = remote.area / "large"
+    put(path, b"1" * (16 << 20))
+    remote.register()
+    before = path.stat()
+    running = remote.start("transfer", "--json", "--bandwidth-limit", "4M", "--connections", "1")
+    eventually(remote.b.leftovers, what="the first bytes at B")
+    with open(path, "r+b") as file:
+        file.write(b"2" * (16 << 20))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    ended = running.wait()
+    assert ended.code == 1, ended.stderr
+    assert "gives back" in ended.stderr
+    assert (remote.b.files(), remote.b.leftovers()) == ([], [])
+
+
 def test_a_file_that_vanished_from_a_fails_alone(remote):
     make_files(remote.area, 10, 100)
     remote.register()

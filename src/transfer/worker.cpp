@@ -27,6 +27,10 @@ constexpr std::uint64_t kMaxCachedBytes = 1ULL << 30;
 /// through, is taken for the cause.
 constexpr unsigned kMaxLosses = 20;
 
+bool comes_from_a_server(const Job& job) {
+  return job.landing != nullptr && job.landing->is_remote();
+}
+
 bool ends_connection(ErrorKind kind) {
   return kind == ErrorKind::kConnectionLost || kind == ErrorKind::kProtocol;
 }
@@ -153,7 +157,7 @@ sftp::Task<Result<void>> Worker::finish(Job& job) {
     if (!renamed) co_return renamed.error();
     if (*renamed) co_return Result<void>();
   }
-  const auto verified = co_await verify_part(session_, target, context_.options.verify);
+  const auto verified = co_await verify_part(session_, target, depth_for(job));
   if (!verified) co_return verified;
   if (!job.transformed) {  // what is in the spool was read from an unchanged source
     const auto source =
@@ -163,6 +167,14 @@ sftp::Task<Result<void>> Worker::finish(Job& job) {
   }
   if (context_.phase == Phase::kUpload) co_return Result<void>();
   co_return co_await rename(job, target);
+}
+
+/// Size and time, which is all that a server tells, do not prove that pieces are of one version:
+/// what B has of them does.
+Verify Worker::depth_for(const Job& job) const {
+  const Verify depth = context_.options.verify;
+  const bool is_proven_by_identity = job.transformed || !comes_from_a_server(job);
+  return depth == Verify::kSize && !is_proven_by_identity ? Verify::kReadback : depth;
 }
 
 sftp::Task<Result<void>> Worker::rename(Job& job, const Target& target) {
@@ -209,8 +221,7 @@ std::optional<Clock::time_point> Worker::retry_time(Job& job, const Error& error
     if (is_new && queue_.count_loss(job) > kMaxLosses) return std::nullopt;
     return Clock::now();
   }
-  const bool comes_from_a_server = job.landing != nullptr && job.landing->is_remote();
-  if (error.kind == ErrorKind::kUnreachable && comes_from_a_server) {
+  if (error.kind == ErrorKind::kUnreachable && comes_from_a_server(job)) {
     return retry_time_of(job.landing);
   }
   const Retries& retries = context_.options.retries;

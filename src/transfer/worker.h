@@ -46,6 +46,7 @@ class Worker {
   sftp::Task<Result<void>> send_chunk(const Work& chunk);
   sftp::Task<Result<void>> write_chunk(const Work& chunk, const Target& target);
   sftp::Task<Result<void>> finish(Job& job);
+  Verify depth_for(const Job& job) const;
   sftp::Task<Result<void>> rename(Job& job, const Target& target);
 
   /// When to try again what failed; nothing where that is of no use.
