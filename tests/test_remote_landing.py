@@ -288,11 +288,13 @@ def test_names_that_lead_outside_are_not_followed(remote, folder, name):
     """A server that answers each request for a name in a directory with one that lies elsewhere."""
     put(folder / "outside", b"not to be had")
     liar = Server(folder / "liar", sftp=f"{sys.executable} {LIAR} 'honest' '{name}'")
-    put(liar.root / "honest", b"content")
-    remote.a, remote.area = liar, liar.root
-    remote.reach_a_by(liar)
-    ended = remote.ferry("watch", "--once", "--json")
-    liar.stop()
+    try:
+        put(liar.root / "honest", b"content")
+        remote.a, remote.area = liar, liar.root
+        remote.reach_a_by(liar)
+        ended = remote.ferry("watch", "--once", "--json")
+    finally:
+        liar.stop()
     assert [row["path"] for row in remote.rows()] == [], ended.stderr
     assert (folder / "outside").read_bytes() == b"not to be had"
     if name != "..":
