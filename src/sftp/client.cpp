@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <deque>
 #include <iterator>
+#include <limits>
 #include <vector>
 
+#include "ferry/sftp/read_ahead.h"
 #include "sftp/connection.h"
 #include "sftp/wire.h"
 
@@ -15,9 +17,6 @@ namespace {
 constexpr std::size_t kDefaultWriteBytes = 32 * 1024;
 /// More saves little and makes progress coarse.
 constexpr std::size_t kMaxWriteBytes = 255 * 1024;
-/// Every server answers reads of this much; it may give less.
-constexpr std::uint32_t kReadBytes = 32 * 1024;
-constexpr std::size_t kReadsInFlight = 64;
 
 }  // namespace
 
@@ -90,14 +89,6 @@ using Names = std::optional<std::vector<DirectoryEntry>>;
 Result<Names> parse_names(const Result<wire::Packet>& reply) {
   if (!reply) return reply.error();
   return wire::parse_names(*reply);
-}
-
-/// No bytes: the end of the file.
-Result<std::vector<std::byte>> parse_bytes(const Result<wire::Packet>& reply) {
-  if (!reply) return reply.error();
-  const auto data = wire::parse_data(*reply);
-  if (!data) return data.error();
-  return std::vector<std::byte>(data->begin(), data->end());
 }
 
 }  // namespace
@@ -205,26 +196,6 @@ class Client::WriteBatch final : public ReplySink {
   std::deque<InFlight> in_flight_;
   std::optional<Error> error_;
   std::coroutine_handle<> awaiting_;
-};
-
-/// The bytes [offset, offset + size) on their way to us.
-struct Client::PendingRead {
-  PendingRead(Connection& connection, const Handle& handle, std::uint64_t begin,
-              std::uint32_t wanted)
-      : offset(begin),
-        size(wanted),
-        bytes(connection, ask(connection, handle, begin, wanted), &parse_bytes) {}
-
-  static std::uint32_t ask(Connection& connection, const Handle& handle, std::uint64_t offset,
-                           std::uint32_t size) {
-    const std::uint32_t id = connection.next_id();
-    wire::append_read(connection.out(), id, handle.bytes, offset, size);
-    return id;
-  }
-
-  const std::uint64_t offset;
-  const std::uint32_t size;
-  Pending<std::vector<std::byte>> bytes;
 };
 
 Client::Client(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
@@ -462,37 +433,14 @@ Task<Result<Attributes>> Client::write_and_close(Handle handle, std::uint64_t si
 }
 
 Task<Result<void>> Client::read(const Handle& handle, const DataSink& sink) {
-  std::deque<std::unique_ptr<PendingRead>> reads;
-  std::uint64_t next = 0;
-  std::optional<Result<void>> outcome;
-  while (!outcome || !reads.empty()) {
-    while (!outcome && reads.size() < kReadsInFlight) {
-      reads.push_back(std::make_unique<PendingRead>(*connection_, handle, next, kReadBytes));
-      next += kReadBytes;
-    }
-    // Every read that was asked for is awaited, also after the end: its answer will come.
-    PendingRead& oldest = *reads.front();
-    const auto data = co_await oldest.bytes;
-    if (outcome) {
-      reads.pop_front();
-    } else if (!data) {
-      outcome = data.error();
-    } else if (data->empty()) {
-      outcome = Result<void>();
-    } else if (data->size() > oldest.size) {
-      outcome = make_error(ErrorKind::kProtocol, "the server sent {} bytes where {} were asked for",
-                           data->size(), oldest.size);
-    } else {
-      sink(*data);
-      const auto missing = static_cast<std::uint32_t>(oldest.size - data->size());
-      const std::uint64_t offset = oldest.offset + data->size();
-      reads.pop_front();
-      if (missing > 0) {
-        reads.push_front(std::make_unique<PendingRead>(*connection_, handle, offset, missing));
-      }
-    }
+  ReadBudget budget;
+  ReadAhead data(*this, handle, 0, std::numeric_limits<std::uint64_t>::max(), budget);
+  for (;;) {
+    const auto block = co_await data.next();
+    if (!block) co_return block.error();
+    if (block->empty()) co_return Result<void>();
+    sink(*block);
   }
-  co_return *outcome;
 }
 
 Task<void> Client::sleep_until(std::chrono::steady_clock::time_point time) {

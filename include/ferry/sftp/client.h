@@ -119,7 +119,6 @@ class Client {
   class Connection;
   template <typename T>
   class Pending;
-  struct PendingRead;
   class WriteBatch;
   class Room;
   class Sleep;
