@@ -22,9 +22,9 @@ constexpr milliseconds kShortestSettle{1'100};
 constexpr std::size_t kLanes = 16;
 constexpr std::size_t kReadBudget = 8 << 20;
 
-bool ends_connection(ErrorKind kind) {
-  return kind == ErrorKind::kConnectionLost || kind == ErrorKind::kProtocol ||
-         kind == ErrorKind::kCancelled;
+/// Nothing more can be asked for.
+bool ends_look(ErrorKind kind) {
+  return sftp::ends_connection(kind) || kind == ErrorKind::kCancelled;
 }
 
 Error not_settled(const std::string& path) {
@@ -200,7 +200,7 @@ sftp::Task<void> RemoteArea::hash_lane(std::vector<RemoteListing::File>& files) 
     const RemoteListing::File file = std::move(files.back());
     files.pop_back();
     const auto content = co_await hash_one(file);
-    if (!content && ends_connection(content.error().kind)) co_return;
+    if (!content && ends_look(content.error().kind)) co_return;
     take_hash(file, content);
   }
 }

@@ -21,8 +21,6 @@ using sftp::Task;
 constexpr std::size_t kProbeBytes = 64 * 1024;
 constexpr std::chrono::seconds kToleratedSkew{60};
 constexpr std::uint32_t kPermissions = 0600;
-constexpr std::uint32_t kTypeMask = 0170000;
-constexpr std::uint32_t kDirectoryType = 0040000;
 
 class Probe {
  public:
@@ -167,9 +165,7 @@ Task<Result<std::string>> Probe::nearest_directory(std::string path) {
   for (;;) {
     const auto attributes = co_await client_->stat(path);
     if (attributes) {
-      if ((attributes->permissions.value_or(kDirectoryType) & kTypeMask) == kDirectoryType) {
-        co_return path;
-      }
+      if (!attributes->permissions || sftp::is_directory(*attributes)) co_return path;
       co_return make_error(ErrorKind::kDenied, "{} is no directory", path);
     }
     if (attributes.error().kind != ErrorKind::kNotFound) {

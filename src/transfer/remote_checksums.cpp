@@ -94,9 +94,7 @@ RemoteChecksums::Results RemoteChecksums::run(const std::vector<Request*>& group
   if (!end) {
     Error error = end.error().with_context("verify by " + command_.front());
     // It was not the connection that the files go over.
-    const bool was_its_own =
-        error.kind == ErrorKind::kConnectionLost || error.kind == ErrorKind::kProtocol;
-    if (was_its_own) error.kind = ErrorKind::kUnreachable;
+    if (sftp::ends_connection(error.kind)) error.kind = ErrorKind::kUnreachable;
     return Results(group.size(), error);
   }
   const auto checksums = checksums_in(end->output);

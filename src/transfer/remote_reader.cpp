@@ -20,9 +20,7 @@ constexpr std::chrono::seconds kConnectPause{1};
 
 /// The destination's connection is another one: it is not to be given up for this.
 Error as_source_error(Error error, const sftp::Location& location) {
-  if (error.kind == ErrorKind::kConnectionLost || error.kind == ErrorKind::kProtocol) {
-    error.kind = ErrorKind::kUnreachable;
-  }
+  if (sftp::ends_connection(error.kind)) error.kind = ErrorKind::kUnreachable;
   return error.with_context(fmt::format("landing area on {}", location.connect.host));
 }
 

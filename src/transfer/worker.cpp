@@ -31,10 +31,6 @@ bool comes_from_a_server(const Job& job) {
   return job.landing != nullptr && job.landing->is_remote();
 }
 
-bool ends_connection(ErrorKind kind) {
-  return kind == ErrorKind::kConnectionLost || kind == ErrorKind::kProtocol;
-}
-
 }  // namespace
 
 /// As many files as both sides may have open at once.
@@ -208,13 +204,13 @@ sftp::Task<void> Worker::settle(Work work, Result<void> outcome) {
   // An entry that vanished from the spool is made again by the next run.
   if (job.transformed && error.kind == ErrorKind::kAbnormal) error.kind = ErrorKind::kIo;
   if (error.kind == ErrorKind::kCancelled) co_return;  // not its fault: it stays pending
-  if (ends_connection(error.kind) && !lost_) lost_ = error;
+  if (sftp::ends_connection(error.kind) && !lost_) lost_ = error;
   const auto again = retry_time(job, error);
   co_await follow_up(work, again ? queue_.put_back(work, *again) : queue_.abandon(work, error));
 }
 
 std::optional<Clock::time_point> Worker::retry_time(Job& job, const Error& error) {
-  if (ends_connection(error.kind)) {
+  if (sftp::ends_connection(error.kind)) {
     // However many pieces of a file were in hand, the connection ended under it once. The next
     // connection has its own patience.
     const bool is_new = charged_.insert(&job).second;
@@ -261,8 +257,8 @@ sftp::Task<void> Worker::end(Job& job) {
   }
   // What an error that may pass left of a large file is what the next run goes on from. The journal
   // of a delivered one is needed until the delivery is recorded.
-  const bool resumable =
-      failed && job.spread && (is_retryable(job.error->kind) || ends_connection(job.error->kind));
+  const bool resumable = failed && job.spread &&
+                         (is_retryable(job.error->kind) || sftp::ends_connection(job.error->kind));
   job.spread.reset();
   if (failed && !resumable) {
     Journal::remove(context_.options.journals, job.id, context_.destination.name);

@@ -31,6 +31,11 @@
 
 namespace ferry::sftp {
 
+/// Whether an error is that of the connection, which is of no use any more, and not the request's.
+inline bool ends_connection(ErrorKind kind) {
+  return kind == ErrorKind::kConnectionLost || kind == ErrorKind::kProtocol;
+}
+
 struct ClientOptions {
   /// Data written and not yet acknowledged. Bounds the memory for data; a long line wants at least
   /// bandwidth × round trip.
