@@ -29,8 +29,7 @@ struct RemoteListing {
   std::uint64_t directories = 0;
 };
 
-/// Walks through DIRECTORY without following symbolic links. Errors: those of the connection;
-/// kNotFound or kDenied for DIRECTORY itself; kFailed where there is more than anybody could want.
+/// Errors: those of walk_tree.
 Result<RemoteListing> list_remote(sftp::Client& client, const std::string& directory,
                                   const IgnoreRules& ignore);
 

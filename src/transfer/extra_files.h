@@ -16,9 +16,8 @@ namespace ferry::transfer {
 bool is_payload_name(std::string_view name);
 
 /// The extra files below DIRECTORY, by path; directories that cannot be listed are findings too.
-/// Symbolic links are not followed. Errors: those of the connection.
+/// Errors: those of walk_tree.
 Result<std::vector<Finding>> find_extra_files(const ReceivedControlFile& control,
-                                              const std::string& directory, sftp::Client& client,
-                                              const StopToken& stop);
+                                              const std::string& directory, sftp::Client& client);
 
 }  // namespace ferry::transfer

@@ -17,9 +17,6 @@ constexpr std::size_t kLanes = 64;         // questions on their way at once
 constexpr std::size_t kReadbackLanes = 8;  // each has a few MiB on their way
 constexpr std::uint64_t kLongestControlFile = 1 << 30;
 
-constexpr std::uint32_t kTypeMask = 0170000;
-constexpr std::uint32_t kRegular = 0100000;
-
 Result<std::unique_ptr<Client>> connect_to(const Destination& destination, const Limits& limits,
                                            StopToken& stop) {
   sftp::ClientOptions options;
@@ -30,8 +27,7 @@ Result<std::unique_ptr<Client>> connect_to(const Destination& destination, const
 
 /// Errors that say nothing about the file that was asked for.
 bool is_of_connection(const Error& error) {
-  return error.kind == ErrorKind::kConnectionLost || error.kind == ErrorKind::kProtocol ||
-         error.kind == ErrorKind::kCancelled;
+  return sftp::ends_connection(error.kind) || error.kind == ErrorKind::kCancelled;
 }
 
 /// Runs on one connection, many files at once.
@@ -92,7 +88,7 @@ Task<void> DestinationCheck::lane() {
 Task<DestinationCheck::Judgement> DestinationCheck::check(const ListedFile& file) {
   const auto attributes = co_await client_.stat(join_remote(directory_, file.path));
   if (!attributes) co_return attributes.error();
-  if ((attributes->permissions.value_or(kRegular) & kTypeMask) != kRegular) {
+  if (attributes->permissions && !sftp::is_regular(*attributes)) {
     co_return finding(file, Verdict::kChanged, "it is not a regular file");
   }
   if (!attributes->size) {
@@ -159,7 +155,7 @@ Result<Verification> verify_destination(const ReceivedControlFile& control,
   if (!directory) return directory.error().with_context(destination.directory);
   auto verification = DestinationCheck(control, *directory, options, **client, stop).run();
   if (!verification || !options.strict) return verification;
-  auto extra = find_extra_files(control, *directory, **client, stop);
+  auto extra = find_extra_files(control, *directory, **client);
   if (!extra) return extra.error();
   std::ranges::move(*extra, std::back_inserter(verification->findings));
   return verification;

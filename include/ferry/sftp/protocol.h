@@ -36,6 +36,7 @@ struct DirectoryEntry {
 constexpr std::uint32_t kTypeMask = 0170000;
 constexpr std::uint32_t kTypeDirectory = 0040000;
 constexpr std::uint32_t kTypeRegular = 0100000;
+constexpr std::uint32_t kTypeSymbolicLink = 0120000;
 
 inline bool is_directory(const Attributes& attributes) {
   return (attributes.permissions.value_or(0) & kTypeMask) == kTypeDirectory;
