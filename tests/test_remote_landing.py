@@ -151,6 +151,20 @@ def test_what_is_not_to_be_registered_is_not(remote, folder):
         assert f"path={name}" in ended.stderr or name in ended.stderr
 
 
+def test_a_tree_deeper_than_anybody_wants_is_not_followed(remote):
+    put(remote.area / "good", b"x")
+    level = os.open(remote.area, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=level)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=level)
+        os.close(level)
+        level = below
+    os.close(level)
+    ended = remote.ferry("watch", "--once", "--json")
+    assert ended.json["registered"] == 1
+    assert "its path is too long" in ended.stderr
+
+
 def test_a_growing_file_is_registered_when_it_rests(remote, watcher):
     with open(remote.area / "growing", "wb") as out:
         for _ in range(15):

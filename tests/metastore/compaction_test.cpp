@@ -1,7 +1,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <future>
+#include <thread>
 
+#include "ferry/base/lock.h"
 #include "metastore/compaction.h"
 #include "metastore/store_fixture.h"
 
@@ -192,6 +195,40 @@ TEST_CASE_FIXTURE(ArchiveFixture, "a survey is extended by what was appended sin
   CHECK(survey.files()[1].key == view.find("2"));
   CHECK(survey.files()[2].key == survey.files()[0].key);
   CHECK(survey.files()[1].offset == survey.files()[0].size);
+}
+
+/// How often this process has FILE open: a table once for its store, and once for a survey.
+std::size_t openings_of(const fs::path& file) {
+  std::size_t count = 0;
+  boost::system::error_code none;
+  for (fs::directory_iterator fd("/proc/self/fd", none), end; !none && fd != end;
+       fd.increment(none)) {
+    boost::system::error_code gone;
+    if (fs::read_symlink(fd->path(), gone) == file && !gone) ++count;
+  }
+  return count;
+}
+
+TEST_CASE_FIXTURE(ArchiveFixture, "a table replaced since it was surveyed is surveyed anew") {
+  tables(file_row("0", "before", "2026-01-01") + file_row("1", "a", "2026-01-01") +
+             file_row("1", "a", "2026-01-02"),
+         "");
+  const auto store = open();
+  auto lock = must(FileLock::acquire(file("lock"), std::chrono::seconds(5)));
+  auto compacting = std::async(std::launch::async, [&] { return store->compact(kEnd); });
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const fs::path table = fs::canonical(file("file_registry.jsonl"));
+  while (openings_of(table) < 2 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  REQUIRE(openings_of(table) == 2);
+  const std::string left = file_row("1", "a", "2026-01-03");
+  must(replace_file(file("file_registry.jsonl"), file_row("1", "a", "2026-01-02") + left));
+  {
+    const auto released = std::move(lock);
+  }
+  must(compacting.get());
+  CHECK(registry() == left);
 }
 
 TEST_CASE_FIXTURE(ArchiveFixture, "a second compaction has nothing to do and adds to the archive") {
