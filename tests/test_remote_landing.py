@@ -401,6 +401,17 @@ def test_pieces_of_two_versions_never_become_a_file(remote):
     assert (remote.b.files(), remote.b.leftovers()) == ([], [])
 
 
+def test_one_area_under_several_names_is_one_connection(remote, folder):
+    put(remote.area / "file", b"x")
+    with Line(folder, remote.a.port) as line:
+        remote.reach_a_by(line)
+        remote.register()
+        before = line.counts()["connections"]
+        assert remote.transfer().code == 0
+        # The run's own, and its only worker's.
+        assert line.counts()["connections"] - before == 2
+
+
 def test_a_file_that_vanished_from_a_fails_alone(remote):
     make_files(remote.area, 10, 100)
     remote.register()

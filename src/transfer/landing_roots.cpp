@@ -2,6 +2,9 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace ferry::transfer {
 
 Result<LandingRoots> LandingRoots::open(const Directories& directories,
@@ -12,8 +15,13 @@ Result<LandingRoots> LandingRoots::open(const Directories& directories,
     if (!fd) return fd.error().with_context("landing area");
     result.roots_.emplace(landing, LandingRoot{std::move(*fd), nullptr});
   }
+  // One area under several names is one place.
+  std::vector<const sftp::Location*> known;
   for (const auto& [landing, location] : locations) {
-    result.roots_.emplace(landing, LandingRoot{UniqueFd(), &location});
+    const auto same =
+        std::ranges::find_if(known, [&](const auto* other) { return *other == location; });
+    const auto* place = same == known.end() ? known.emplace_back(&location) : *same;
+    result.roots_.emplace(landing, LandingRoot{UniqueFd(), place});
   }
   return result;
 }

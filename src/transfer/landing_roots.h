@@ -15,7 +15,7 @@ namespace ferry::transfer {
 /// A directory of this host, opened once, or one on a server.
 struct LandingRoot {
   UniqueFd directory;
-  const sftp::Location* location = nullptr;
+  const sftp::Location* location = nullptr;  // the same for all names of one area
 
   bool is_remote() const { return location != nullptr; }
 };

@@ -57,7 +57,7 @@ Error unknown_landing(const std::string& path) {
 }  // namespace
 
 RemoteReader& SourceOpener::reader(const LandingRoot& landing) {
-  auto& reader = readers_[&landing];
+  auto& reader = readers_[landing.location];
   if (!reader) reader = std::make_unique<RemoteReader>(*landing.location, stall_timeout_, stop_);
   return *reader;
 }

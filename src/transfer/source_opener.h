@@ -40,7 +40,7 @@ class SourceOpener {
 
   const std::chrono::milliseconds stall_timeout_;
   StopToken& stop_;
-  std::map<const LandingRoot*, std::unique_ptr<RemoteReader>> readers_;
+  std::map<const sftp::Location*, std::unique_ptr<RemoteReader>> readers_;
 };
 
 /// Holds an open file against its record, by content unless its identity vouches for it.
