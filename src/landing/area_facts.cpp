@@ -44,10 +44,8 @@ Result<std::uint64_t> count_directories(const fs::path& area) {
 }
 
 Result<std::uint64_t> count_names(const sftp::Location& location, StopToken& stop) {
-  auto channel = sftp::connect(location.connect, stop);
-  if (!channel) return channel.error();
-  auto client = sftp::Client::start(std::move(*channel), {}, stop);
-  if (!client) return client.error().with_context(location.connect.host);
+  const auto client = sftp::Client::connect(location.connect, {}, stop);
+  if (!client) return client.error();
   Result<std::uint64_t> count = 0;
   (*client)->spawn(list(**client, location.directory, count));
   // An error of the connection is the listing's, too.

@@ -118,10 +118,8 @@ Result<void> RemoteArea::look_once() {
 
 Result<void> RemoteArea::connect() {
   if (client_) return {};
-  auto channel = sftp::connect(area_.location->connect, stop_);
-  if (!channel) return channel.error();
-  auto client = sftp::Client::start(std::move(*channel), {}, stop_);
-  if (!client) return client.error().with_context(area_.location->connect.host);
+  auto client = sftp::Client::connect(area_.location->connect, {}, stop_);
+  if (!client) return client.error();
   client_ = std::move(*client);
   return {};
 }

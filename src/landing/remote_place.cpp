@@ -74,10 +74,8 @@ RemotePlace::RemotePlace(std::unique_ptr<sftp::Client> client, std::string direc
 
 Result<std::unique_ptr<UploadPlace>> RemotePlace::open(const sftp::Location& location,
                                                        StopToken& stop) {
-  auto channel = sftp::connect(location.connect, stop);
-  if (!channel) return channel.error();
-  auto client = sftp::Client::start(std::move(*channel), {}, stop);
-  if (!client) return client.error().with_context(location.connect.host);
+  auto client = sftp::Client::connect(location.connect, {}, stop);
+  if (!client) return client.error();
   std::unique_ptr<RemotePlace> place(new RemotePlace(std::move(*client), location.directory));
   const auto there = place->wait_for(place->client_->stat(location.directory));
   if (!there) return there.error().with_context("landing area " + location.directory);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "ferry/sftp/connect.h"
 #include "ferry/sftp/read_ahead.h"
 #include "sftp/connection.h"
 #include "sftp/wire.h"
@@ -209,6 +210,15 @@ Result<std::unique_ptr<Client>> Client::start(std::unique_ptr<Channel> channel,
   client->spawn(client->negotiate(negotiated));
   if (auto ran = client->run(); !ran) return ran.error();
   if (!negotiated) return negotiated.error();
+  return client;
+}
+
+Result<std::unique_ptr<Client>> Client::connect(const ConnectOptions& where,
+                                                const ClientOptions& options, StopToken& stop) {
+  auto channel = sftp::connect(where, stop);
+  if (!channel) return channel.error();
+  auto client = start(std::move(*channel), options, stop);
+  if (!client) return client.error().with_context(where.host);
   return client;
 }
 

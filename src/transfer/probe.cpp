@@ -95,7 +95,7 @@ bool Probe::connect() {
   sftp::ClientOptions options;
   options.window_bytes = limits_.window_bytes;
   options.stall_timeout = limits_.stall_timeout;
-  auto client = start_client(destination_, options, stop_);
+  auto client = Client::connect(destination_.connect, options, stop_);
   if (client) {
     client_ = std::move(*client);
     well("connect", fmt::format("host key known, login accepted at {}:{}",

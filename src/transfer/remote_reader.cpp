@@ -226,11 +226,9 @@ Result<std::shared_ptr<RemoteReader::Line>> RemoteReader::line() {
     failed_at_ = Clock::now();
     return *failure_;
   };
-  auto channel = sftp::connect(location_.connect, stop_);
-  if (!channel) return fail(channel.error());
   sftp::ClientOptions options;
   options.stall_timeout = stall_timeout_;
-  auto client = sftp::Client::start(std::move(*channel), options, stop_);
+  auto client = sftp::Client::connect(location_.connect, options, stop_);
   if (!client) return fail(client.error());
   failure_.reset();
   line_ = std::make_shared<Line>(std::move(*client), location_);

@@ -40,16 +40,6 @@ Error as_refusal(Error error) {
 
 }  // namespace
 
-Result<std::unique_ptr<sftp::Client>> start_client(const Destination& destination,
-                                                   const sftp::ClientOptions& options,
-                                                   StopToken& stop) {
-  auto channel = sftp::connect(destination.connect, stop);
-  if (!channel) return channel.error();
-  auto client = sftp::Client::start(std::move(*channel), options, stop);
-  if (!client) return client.error().with_context(destination.connect.host);
-  return client;
-}
-
 Result<Session> open_session(const Destination& destination, const TransferOptions& options,
                              RateLimiter& limiter, StopToken& stop, KnownDirectories known) {
   sftp::ClientOptions client_options;
@@ -58,7 +48,7 @@ Result<Session> open_session(const Destination& destination, const TransferOptio
   if (!destination.bandwidth.is_off()) {
     client_options.pace = [&limiter](std::size_t bytes) { return limiter.reserve(bytes); };
   }
-  auto client = start_client(destination, client_options, stop);
+  auto client = sftp::Client::connect(destination.connect, client_options, stop);
   if (!client) return client.error();
   Session session{.client = std::move(*client),
                   .directories = nullptr,

@@ -22,11 +22,6 @@ struct Session {
   std::string control_directory;  // likewise
 };
 
-/// Connects as DESTINATION says; looks at none of its directories.
-Result<std::unique_ptr<sftp::Client>> start_client(const Destination& destination,
-                                                   const sftp::ClientOptions& options,
-                                                   StopToken& stop);
-
 /// Errors: those of connect_libssh2; kRefused where a directory cannot be had.
 /// LIMITER paces what is written, and must outlive the session.
 Result<Session> open_session(const Destination& destination, const TransferOptions& options,

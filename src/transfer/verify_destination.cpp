@@ -22,7 +22,7 @@ Result<std::unique_ptr<Client>> connect_to(const Destination& destination, const
   sftp::ClientOptions options;
   options.window_bytes = limits.window_bytes;
   options.stall_timeout = limits.stall_timeout;
-  return start_client(destination, options, stop);
+  return Client::connect(destination.connect, options, stop);
 }
 
 /// Errors that say nothing about the file that was asked for.

@@ -56,12 +56,17 @@ using OnAcknowledged = std::function<void(std::uint64_t offset, std::size_t size
 /// Takes the bytes of a file, in order.
 using DataSink = std::function<void(std::span<const std::byte> data)>;
 
+struct ConnectOptions;
+
 class Client {
  public:
   /// Agrees on the protocol's version and asks for the server's extensions and limits. STOP must
   /// outlive the client.
   static Result<std::unique_ptr<Client>> start(std::unique_ptr<Channel> channel,
                                                const ClientOptions& options, StopToken& stop);
+  /// The same on a new connection; errors also those of sftp::connect.
+  static Result<std::unique_ptr<Client>> connect(const ConnectOptions& where,
+                                                 const ClientOptions& options, StopToken& stop);
   ~Client();
 
   /// Starts TASK; the client owns it.
