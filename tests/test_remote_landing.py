@@ -387,14 +387,14 @@ def test_what_changed_on_a_since_it_was_registered_is_not_delivered(remote):
 
 def test_pieces_of_two_versions_never_become_a_file(remote):
     path = remote.area / "large"
-    put(path, b"1" * (16 << 20))
+    put(path, b"1" * (96 << 20))
     remote.register()
-    before = path.stat()
-    running = remote.start("transfer", "--json", "--bandwidth-limit", "4M", "--connections", "1")
+    another = remote.folder / "another"
+    put(another, b"2" * (96 << 20))
+    os.utime(another, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    running = remote.start("transfer", "--json", "--bandwidth-limit", "24M", "--connections", "1")
     eventually(remote.b.leftovers, what="the first bytes at B")
-    with open(path, "r+b") as file:
-        file.write(b"2" * (16 << 20))
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    another.rename(path)
     ended = running.wait()
     assert ended.code == 1, ended.stderr
     assert "gives back" in ended.stderr
