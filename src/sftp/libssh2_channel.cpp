@@ -72,6 +72,7 @@ class Session {
       const int code = call();
       stream_.flush();
       if (code != LIBSSH2_ERROR_EAGAIN) return code;
+      stream_.acknowledge_at_once();
       const short events = static_cast<short>(stream_.has_output() ? POLLIN | POLLOUT : POLLIN);
       const auto waited = wait_for(stream_.fd(), events, deadline, *stop_);
       const std::string what = fmt::format("{}: {}", peer_, step);

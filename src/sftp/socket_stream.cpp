@@ -1,5 +1,7 @@
 #include "sftp/socket_stream.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,6 +18,11 @@ constexpr std::size_t kTurnBytes = 1024 * 1024;
 
 void SocketStream::begin_turn() {
   turn_left_ = kTurnBytes;
+}
+
+void SocketStream::acknowledge_at_once() {
+  const int on = 1;
+  ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
 ssize_t SocketStream::receive(void* buffer, std::size_t size) {
