@@ -261,7 +261,8 @@ std::vector<Option> make_options() {
     option<&Transfer::bandwidth_limit>(kTransfer, "bandwidth_limit", "bandwidth-limit", "LIMIT",
         "bytes a second over all connections, such as 10M or '08:00-18:00=10M'", kFlows),
     option<&Transfer::window>(kTransfer, "window", "window", "SIZE",
-        "bytes on the way and not yet acknowledged, per connection", kDialers),
+        "the most bytes on the way and not yet acknowledged, per connection; where the round trip is "
+        "short, less is used", kDialers),
     option<&Transfer::files_in_flight>(kTransfer, "files_in_flight", "files-in-flight", "N",
         "files on the way at once, per connection", kFlows),
     option<&Transfer::stall_timeout>(kTransfer, "stall_timeout", "stall-timeout", "TIME",

@@ -275,6 +275,10 @@ const ServerLimits& Client::limits() const {
   return limits_;
 }
 
+std::chrono::nanoseconds Client::round_trip() const {
+  return connection_->round_trip();
+}
+
 std::size_t Client::max_write_bytes() const {
   if (limits_.max_write_bytes == 0) return kDefaultWriteBytes;
   return static_cast<std::size_t>(std::min<std::uint64_t>(limits_.max_write_bytes, kMaxWriteBytes));

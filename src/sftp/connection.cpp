@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "sftp/window.h"
+
 namespace ferry::sftp {
 namespace {
 
@@ -24,7 +26,7 @@ Client::Connection::Connection(std::unique_ptr<Channel> channel, const ClientOpt
     : channel_(std::move(channel)), options_(options), stop_(stop), last_progress_(Clock::now()) {}
 
 void Client::Connection::expect(std::uint32_t id, ReplySink& sink, std::size_t window_bytes) {
-  expected_.push_back({id, &sink, window_bytes});
+  expected_.push_back({id, &sink, window_bytes, Clock::now()});
   window_used_ += window_bytes;
 }
 
@@ -61,7 +63,8 @@ void Client::Connection::forget(std::uint32_t id) {
 
 bool Client::Connection::has_room(std::size_t bytes) const {
   if (out_.size() >= kMaxQueuedBytes) return false;
-  return window_used_ == 0 || window_used_ + bytes <= options_.window_bytes;
+  return window_used_ == 0 ||
+         window_used_ + bytes <= useful_window(round_trip_, options_.window_bytes);
 }
 
 Client::Connection::Detached Client::Connection::detach(Task<void> task, std::size_t& active) {
@@ -145,6 +148,7 @@ Result<void> Client::Connection::dispatch(std::span<const std::byte> bytes) {
                       "the server sent a packet of type {} with id {}, which answers no request",
                       static_cast<int>(packet->type), id);
   }
+  round_trip_ = std::min<std::chrono::nanoseconds>(round_trip_, Clock::now() - expected->asked);
   expected->sink->on_reply(id, *packet);
   if (error_) return *error_;
   if (expected->window_bytes > 0) give_room();

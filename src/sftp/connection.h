@@ -67,6 +67,8 @@ class Client::Connection {
   void forget(std::uint32_t id);
 
   bool has_room(std::size_t bytes) const;
+  /// The shortest time that an answer took so far; the longest of times before the first.
+  std::chrono::nanoseconds round_trip() const { return round_trip_; }
   /// Room goes to the lowest TICKET first. Each waits for one thing at a time.
   void wait_for_room(std::uint64_t ticket, std::size_t bytes, RoomSink& sink) {
     room_waiters_.emplace(ticket, RoomWaiter{bytes, &sink});
@@ -93,6 +95,7 @@ class Client::Connection {
     std::uint32_t id;
     ReplySink* sink;  // null: answered already, out of turn
     std::size_t window_bytes;
+    std::chrono::steady_clock::time_point asked;
   };
   struct RoomWaiter {
     std::size_t bytes;
@@ -130,6 +133,7 @@ class Client::Connection {
   std::uint32_t last_id_ = 0;
   std::deque<Expected> expected_;  // with consecutive ids; the first is not answered
   std::size_t window_used_ = 0;
+  std::chrono::nanoseconds round_trip_ = std::chrono::nanoseconds::max();
   std::map<std::uint64_t, RoomWaiter> room_waiters_;
   std::uint64_t last_ticket_ = 0;
   std::multimap<std::chrono::steady_clock::time_point, std::coroutine_handle<>> timers_;

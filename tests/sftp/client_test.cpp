@@ -177,6 +177,19 @@ TEST_CASE_FIXTURE(Fixture, "no more than the window is ever unacknowledged") {
   CHECK(most == 8);
 }
 
+TEST_CASE_FIXTURE(Fixture, "where answers come at once, no more is on the way than they need") {
+  options.window_bytes = 4 << 20;
+  REQUIRE(start());
+  CHECK(run(client->mkdir("met in no time")));
+  std::vector<std::uint32_t> held;
+  on[PacketType::kWrite] = [&](const Request& request) {
+    held.push_back(request.id);
+    return std::string();
+  };
+  CHECK_FALSE(run(client->write(kHandle, 0, 8 << 20, kZeros, kIgnore)));  // never answered
+  CHECK(held.size() == 32);                                               // 32 KiB each: 1 MiB
+}
+
 TEST_CASE_FIXTURE(Fixture, "after a refused write no more are sent, and the error says where") {
   options.window_bytes = 32 * 1024;
   REQUIRE(start());

@@ -37,8 +37,8 @@ inline bool ends_connection(ErrorKind kind) {
 }
 
 struct ClientOptions {
-  /// Data written and not yet acknowledged. Bounds the memory for data; a long line wants at least
-  /// bandwidth × round trip.
+  /// The most data written and not yet acknowledged. Bounds the memory for data; a long line wants
+  /// at least bandwidth × round trip. Where the round trip is short, less is used.
   std::size_t window_bytes = 4 << 20;
   /// No byte in either direction for this long while an answer is due: the connection is lost.
   std::chrono::milliseconds stall_timeout = std::chrono::seconds(60);
@@ -79,6 +79,8 @@ class Client {
   bool offers_posix_rename() const;
   bool offers_statvfs() const;
   const ServerLimits& limits() const;
+  /// The line's, near enough: the shortest time in which any request was answered so far.
+  std::chrono::nanoseconds round_trip() const;
   /// The most data that goes into one write: what the server says, else the 32 KiB that every
   /// server takes.
   std::size_t max_write_bytes() const;
