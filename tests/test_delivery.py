@@ -79,6 +79,17 @@ def test_a_new_version_replaces_the_old_one(server, landing, register, transfer)
     assert (server.root / "a").read_bytes() == b"two"
 
 
+def test_directories_of_the_destination_are_made(server, landing, metastore, ferry, register):
+    put(landing / "a.csv", b"a")
+    register()
+    inbox, control = server.root / "made" / "for" / "us", server.root / "lists" / "of" / "them"
+    ended = ferry("transfer", "--landing", landing, "--metastore", metastore,
+                  *server.options(inbox), "--control-dir", control)
+    assert ended.code == 0, ended.stderr
+    assert relative_files(inbox) == ["a.csv"]
+    assert len(list(control.iterdir())) == 1
+
+
 def test_a_day_selects_its_files(server, landing, metastore, ferry, register, transfer):
     rows = []
     for day in ("2026-03-01", "2026-03-02"):

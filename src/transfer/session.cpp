@@ -1,32 +1,47 @@
 #include "transfer/session.h"
 
+#include <span>
+#include <vector>
+
 namespace ferry::transfer {
 namespace {
 
 using sftp::Task;
 
-Task<Result<std::string>> find_or_make(Session& session, std::string directory) {
-  const auto there = co_await session.directories->ensure(directory);
-  if (!there) co_return there.error();
-  co_return co_await session.client->realpath(directory);
+/// A directory of the destination's, and what became of looking for it.
+struct Lookup {
+  std::string name;
+  Result<void> made;
+  Result<std::string> path;  // as the server spells it
+};
+
+Task<void> make(Session& session, Lookup& lookup) {
+  lookup.made = co_await session.directories->ensure(lookup.name);
 }
 
-Task<void> find_directories(Session& session, const Destination& destination,
-                            Result<void>& outcome) {
-  const auto directory = co_await find_or_make(session, destination.directory);
-  if (!directory) {
-    outcome = directory.error();
-    co_return;
+Task<void> resolve(Session& session, Lookup& lookup) {
+  lookup.path = co_await session.client->realpath(lookup.name);
+}
+
+/// All questions at once, in the hope that the directories are there. Servers that resolve only the
+/// names of what is there are asked again where it had to be made.
+Result<void> look_up(Session& session, std::span<Lookup> lookups) {
+  for (Lookup& lookup : lookups) {
+    session.client->spawn(make(session, lookup));
+    session.client->spawn(resolve(session, lookup));
   }
-  session.directory = *directory;
-  session.control_directory = *directory;
-  if (destination.control_directory.empty()) co_return;
-  const auto control = co_await find_or_make(session, destination.control_directory);
-  if (!control) {
-    outcome = control.error();
-    co_return;
+  if (auto ran = session.client->run(); !ran) return ran;
+  for (const Lookup& lookup : lookups) {
+    if (!lookup.made) return lookup.made;
   }
-  session.control_directory = *control;
+  for (Lookup& lookup : lookups) {
+    if (!lookup.path) session.client->spawn(resolve(session, lookup));
+  }
+  if (auto ran = session.client->run(); !ran) return ran;
+  for (const Lookup& lookup : lookups) {
+    if (!lookup.path) return lookup.path.error();
+  }
+  return {};
 }
 
 /// Without its directories a destination is as good as closed to us.
@@ -65,10 +80,13 @@ Result<Session> open_session(const Destination& destination, const TransferOptio
                              RateLimiter& limiter, StopToken& stop) {
   auto session = open_session(destination, options, limiter, stop, {});
   if (!session) return session;
-  Result<void> outcome;
-  session->client->spawn(find_directories(*session, destination, outcome));
-  if (auto ran = session->client->run(); !ran) return ran.error();
-  if (!outcome) return as_refusal(outcome.error());
+  std::vector<Lookup> lookups{{.name = destination.directory, .made = {}, .path = {}}};
+  if (!destination.control_directory.empty()) {
+    lookups.push_back({.name = destination.control_directory, .made = {}, .path = {}});
+  }
+  if (auto found = look_up(*session, lookups); !found) return as_refusal(found.error());
+  session->directory = *lookups.front().path;
+  session->control_directory = *lookups.back().path;
   return session;
 }
 
