@@ -43,7 +43,7 @@ def measure(command, folder, environment, time_limit):
             if code is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-            orphans = reap(others)
+            orphans = reap(others, process.pid)
         output.seek(0)
         text = output.read().decode(errors="replace")
     if code is None:
@@ -63,16 +63,18 @@ def children():
             for pid in (task / "children").read_text().split()}
 
 
-def reap(others, patience=2.0):
-    """Ends all our children but OTHERS; the CPU seconds that they took."""
+def reap(others, session, patience=2.0):
+    """Ends all our children but OTHERS; the CPU seconds that those of SESSION took. The rest are
+    the server's: sshd leaves them to us as well."""
     seconds = 0.0
     give_up = time.monotonic() + patience
     while orphans := children() - others:
         for pid in orphans:
             if time.monotonic() > give_up:
                 os.kill(pid, signal.SIGKILL)
+            is_ours = os.getsid(pid) == session
             ended, _, usage = os.wait4(pid, os.WNOHANG)
-            if ended:
+            if ended and is_ours:
                 seconds += usage.ru_utime + usage.ru_stime
         time.sleep(0.01)
     return seconds
