@@ -51,7 +51,7 @@ class Run {
 
  private:
   Result<SelectedFiles> select_within_reach();
-  void dial_second(const SelectedFiles& selected);
+  void dial_ahead(const SelectedFiles& selected);
   Result<void> join();
   Result<void> claim(std::vector<std::string> ids);  // what is claimed becomes a job
   void add_job(metastore::Claim claim);
@@ -92,7 +92,7 @@ class Run {
   SourceOpener sources_;        // of this thread
   std::optional<Spool> spool_;  // where some route has transforms
   std::optional<Session> session_;
-  std::future<Result<Session>> second_;  // where it was worth dialling ahead
+  DialledAhead ahead_;
   std::unique_ptr<metastore::AgentPresence> presence_;
   Batch batch_;
   TransferSummary summary_;
@@ -115,7 +115,7 @@ Result<TransferSummary> Run::execute() {
   auto session = open_session(destination_, options_, limiter_, stop_);
   if (!session) return session.error();
   session_ = std::move(*session);
-  dial_second(*selected);
+  dial_ahead(*selected);
   if (auto opened = open_spool(); !opened) return opened.error();
   if (auto joined = join(); !joined) return joined.error();
   if (auto claimed = claim(std::move(selected->ids)); !claimed) return claimed.error();
@@ -173,15 +173,19 @@ Result<SelectedFiles> Run::select_within_reach() {
   return selected;
 }
 
-/// While the files are claimed and looked at, where there is enough for two.
-void Run::dial_second(const SelectedFiles& selected) {
+/// While the files are claimed and looked at.
+void Run::dial_ahead(const SelectedFiles& selected) {
   const WorkQueue::Progress work{.total = selected.bytes + selected.ids.size() * kFileCost};
-  if (destination_.connections < 2 || !is_worth_dialling(work, {}, 1)) return;
-  second_ = std::async(
-      std::launch::async,
-      [this, known = KnownDirectories{session_->directory, session_->control_directory}] {
-        return open_session(destination_, options_, limiter_, stop_, known);
-      });
+  const auto dial = [this,
+                     known = KnownDirectories{session_->directory, session_->control_directory}] {
+    return open_session(destination_, options_, limiter_, stop_, known);
+  };
+  Ramp ramp;
+  while (ramp.may_dial(destination_.connections) &&
+         is_worth_dialling(work, {}, ramp.asked_for(), session_->client->round_trip())) {
+    ahead_.push_back(std::async(std::launch::async, dial));
+    ++ramp.dialling;
+  }
 }
 
 Result<void> Run::join() {
@@ -369,7 +373,7 @@ void Run::name_together() {
 
 void Run::work_off(WorkQueue& queue, const RunContext& context, TransformAhead* ahead) {
   Crew crew(context, queue);
-  session_ = crew.run(std::move(*session_), std::move(second_));
+  session_ = crew.run(std::move(*session_), std::move(ahead_));
   if (ahead != nullptr) ahead->stop();
   if (crew.give_up_reason() && !stop_.stop_requested()) end_open(*crew.give_up_reason());
 }

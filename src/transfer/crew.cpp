@@ -17,36 +17,50 @@ constexpr milliseconds kMeasuringTime{150};
 /// more: it takes as much again.
 constexpr milliseconds kWorthDialling{500};
 /// What a connection is taken to move until there is something to go by: what it does at its best.
-/// That may be all that the line or the processors have to give: it speaks for a second one only.
-constexpr double kAssumedBytesPerMs = 400.0 * 1024 * 1024 / 1000;
+/// That may be all that the processors have to give: it speaks for a second one only.
+constexpr double kBestBytesPerMs = 400.0 * 1024 * 1024 / 1000;
+/// What OpenSSH's servers let be on the way in a channel (RFC 4254 §5.2): over a long line it is
+/// what a connection moves in one round trip, whatever the processors could do, and further
+/// connections move as much again.
+constexpr double kChannelWindow = 2.0 * 1024 * 1024;
+
+double assumed_bytes_per_ms(std::chrono::nanoseconds round_trip) {
+  const double round_trip_ms = std::chrono::duration<double, std::milli>(round_trip).count();
+  return std::min(kBestBytesPerMs, kChannelWindow / round_trip_ms);
+}
 
 }  // namespace
 
 bool is_worth_dialling(const WorkQueue::Progress& progress, milliseconds elapsed,
-                       unsigned connections) {
+                       unsigned connections, std::chrono::nanoseconds round_trip) {
   if (progress.done >= progress.total) return false;
-  if (connections > 1 && elapsed < kMeasuringTime) return false;
   const double elapsed_ms = static_cast<double>(elapsed.count());
   const double left = static_cast<double>(progress.total - progress.done);
-  const double expected_ms = elapsed < kMeasuringTime || progress.done == 0
-                                 ? std::max(elapsed_ms, left / kAssumedBytesPerMs)
-                                 : elapsed_ms * left / static_cast<double>(progress.done);
+  double expected_ms = 0;
+  if (elapsed >= kMeasuringTime && progress.done > 0) {
+    expected_ms = elapsed_ms * left / static_cast<double>(progress.done);
+  } else {
+    const double assumed = connections * assumed_bytes_per_ms(round_trip);
+    if (connections > 1 && assumed >= kBestBytesPerMs && elapsed < kMeasuringTime) return false;
+    expected_ms = std::max(elapsed_ms, left / std::min(assumed, kBestBytesPerMs));
+  }
   return expected_ms > static_cast<double>((kWorthDialling * connections).count());
 }
 
-std::optional<Session> Crew::run(Session session, std::future<Result<Session>> second) {
+std::optional<Session> Crew::run(Session session, DialledAhead ahead) {
   known_ = {session.directory, session.control_directory};
+  round_trip_ = session.client->round_trip();
   ++working_;
   threads_.emplace_back(
       [this, session = std::move(session)]() mutable { work(std::move(session)); });
-  supervise(std::move(second));
+  supervise(std::move(ahead));
   threads_.clear();  // joins
   return std::move(idle_session_);
 }
 
-void Crew::supervise(std::future<Result<Session>> second) {
+void Crew::supervise(DialledAhead ahead) {
   std::unique_lock lock(mutex_);
-  if (second.valid()) start(std::move(second));
+  for (auto& dialled : ahead) start(std::move(dialled));
   while (working_ > 0) {
     if (wants_another()) {
       start(std::async(std::launch::deferred, [this] { return dial(); }));
@@ -69,7 +83,7 @@ bool Crew::wants_another() {
   progress.total -= done_before_;
   progress.done -= done_before_;
   const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - measured_from_);
-  return is_worth_dialling(progress, elapsed, ramp_.asked_for());
+  return is_worth_dialling(progress, elapsed, ramp_.asked_for(), round_trip_);
 }
 
 /// A thread that works once its connection is there.

@@ -16,9 +16,10 @@
 
 namespace ferry::transfer {
 
-/// Pure: whether one more than CONNECTIONS would pay for itself, ELAPSED after the first began.
+/// Pure: whether one more than CONNECTIONS would pay for itself, ELAPSED after the first began,
+/// over a line with this ROUND_TRIP.
 bool is_worth_dialling(const WorkQueue::Progress& progress, std::chrono::milliseconds elapsed,
-                       unsigned connections);
+                       unsigned connections, std::chrono::nanoseconds round_trip);
 
 /// How connections come up: as with the packets of TCP, what the server has granted allows more.
 /// Servers drop bursts of new connections (sshd_config(5), MaxStartups); one after another, each
@@ -30,26 +31,28 @@ struct Ramp {
 
   unsigned asked_for() const { return granted + dialling; }
   bool may_dial(unsigned at_most) const {
-    return !refused && dialling <= granted && asked_for() < at_most;
+    return !refused && dialling <= 2 * granted && asked_for() < at_most;
   }
 };
+
+/// Connections that are being made while there is other work to do.
+using DialledAhead = std::vector<std::future<Result<Session>>>;
 
 class Crew {
  public:
   Crew(const RunContext& context, WorkQueue& queue) : context_(context), queue_(queue) {}
 
-  /// Works off the queue, beginning with SESSION, on which the caller waits no more; SECOND is one
-  /// that is being dialled already, where that is so. Returns a session that still works, if there
-  /// is one; what is left in the queue then failed with give_up_reason(), or was left because of a
-  /// stop.
-  std::optional<Session> run(Session session, std::future<Result<Session>> second);
+  /// Works off the queue, beginning with SESSION, on which the caller waits no more. Returns a
+  /// session that still works, if there is one; what is left in the queue then failed with
+  /// give_up_reason(), or was left because of a stop.
+  std::optional<Session> run(Session session, DialledAhead ahead);
 
   const std::optional<Error>& give_up_reason() const { return give_up_reason_; }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  void supervise(std::future<Result<Session>> second);
+  void supervise(DialledAhead ahead);
   bool wants_another();
   void start(std::future<Result<Session>> dialled);
   std::optional<Session> arrival(Result<Session> dialled);
@@ -61,6 +64,7 @@ class Crew {
   const RunContext& context_;
   WorkQueue& queue_;
   KnownDirectories known_;
+  std::chrono::nanoseconds round_trip_{};
   std::vector<std::jthread> threads_;
 
   std::mutex mutex_;
