@@ -134,6 +134,30 @@ def test_a_destination_that_is_down_gets_its_files_later(configured, landing, se
     assert not configured.is_pending()
 
 
+def test_a_route_may_let_files_wait(configured, landing, server):
+    def write(wait):
+        configured.write('[route.now]\nmatch = ["now*"]\nto = ["b"]\n'
+                         f'[route.later]\nto = ["b"]\n{wait}\n')
+
+    write('settle = "1h"')
+    put(landing / "now", b"1")
+    put(landing / "a", b"first")
+    configured.register()
+    assert configured.transfer().code == 0
+    assert server.files() == ["now"]
+    assert configured.is_pending()
+    put(landing / "a", b"second")
+    configured.register()
+    write('min_age = "1h"')
+    assert configured.transfer("--idle-exit-code", "99").code == 99
+    assert "have to wait" in configured.transfer("a").stderr
+    write('min_age = "1ms"')
+    ended = configured.transfer()
+    assert ended.code == 0, ended.stderr  # and what "a" was before is no failure
+    assert (server.root / "a").read_bytes() == b"second"
+    assert not configured.is_pending()
+
+
 def test_another_destination_on_the_command_line_gets_every_file(
         configured, landing, server, folder):
     configured.write(REST_TO_C)

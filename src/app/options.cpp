@@ -156,7 +156,7 @@ std::vector<Option> make_options() {
     option<&Acceptance::magic>(kLanding, "magic", "magic", "HEX",
         "quarantine files that do not begin with one of these bytes, such as 504b0304",
         kJudges, kRepeatable),
-    option<&Landing::min_age>(kLanding, "min_age", "min-age", "TIME",
+    option<&Acceptance::min_age>(kLanding, "min_age", "min-age", "TIME",
         "register files only when they are this old", kFinders),
     option<&Acceptance::validate>(kLanding, "validate", "", "COMMAND",
         "quarantine files that this program, given as a list with its arguments, refuses: it reads "
@@ -213,6 +213,11 @@ std::vector<Option> make_options() {
     option<&Acceptance::magic>(kRoute, "magic", "", "HEX",
         "do not deliver files that do not begin with one of these bytes, such as 504b0304",
         kFileOnly, kRepeatable),
+    option<&Acceptance::min_age>(kRoute, "min_age", "", "TIME",
+        "deliver files only when their last change is this old", kFileOnly),
+    option<&Route::settle>(kRoute, "settle", "", "TIME",
+        "deliver files only when they have been registered for this long: what is replaced before "
+        "that is not delivered", kFileOnly),
     option<&Acceptance::validate>(kRoute, "validate", "", "COMMAND",
         "do not deliver files that this program, given as a list with its arguments, refuses: it reads "
         "the file from its standard input and ends with 0 to accept it", kFileOnly),

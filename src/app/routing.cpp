@@ -68,6 +68,7 @@ transfer::Route make_route(const RouteSettings& settings, const Settings& all) {
   }
   route.rename = settings.rename.pattern;
   route.acceptance = acceptance_policy(settings);
+  route.settle = settings.settle;
   route.after = settings.after;
   route.archive = settings.archive;
   return route;

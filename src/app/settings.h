@@ -58,6 +58,7 @@ struct AcceptanceSettings {
   std::optional<Bytes> max_size;
   std::vector<std::string> extensions;
   std::vector<MagicBytes> magic;
+  std::chrono::milliseconds min_age = AcceptancePolicy{}.min_age;
   std::vector<std::string> validate;
   std::chrono::milliseconds validate_timeout = AcceptancePolicy{}.validate_timeout;
 };
@@ -83,7 +84,6 @@ struct LandingSettings : AcceptanceSettings {
 
   bool is_remote() const { return !connection.url.host.empty(); }
   std::vector<std::string> ignore;
-  std::chrono::milliseconds min_age = AcceptancePolicy{}.min_age;
   std::chrono::milliseconds settle = landing::LandingArea{}.settle;
   fs::path quarantine;  // empty: below the area
   std::chrono::milliseconds unsettled_after = landing::LandingArea{}.unsettled_after;
@@ -110,6 +110,7 @@ struct RouteSettings : AcceptanceSettings {
   std::vector<std::string> to;
   std::vector<std::string> transforms;
   FileNames rename;
+  std::chrono::milliseconds settle = transfer::Route{}.settle;
   transfer::AfterDelivery after = transfer::AfterDelivery::kKeep;
   fs::path archive;
 };

@@ -293,6 +293,7 @@ AcceptancePolicy acceptance_policy(const AcceptanceSettings& settings) {
           .max_size = settings.max_size.value_or(Bytes{}).value,
           .extensions = settings.extensions,
           .magic = settings.magic,
+          .min_age = settings.min_age,
           .validate = settings.validate,
           .validate_timeout = settings.validate_timeout};
 }
@@ -316,7 +317,6 @@ Result<landing::LandingArea> landing_area(const LandingSettings& landing,
                             .acceptance = acceptance_policy(landing),
                             .quarantine = landing.quarantine,
                             .unsettled_after = landing.unsettled_after};
-  area.acceptance.min_age = landing.min_age;
   if (!landing.is_remote()) return area;
   auto location = location_of(landing, settings);
   if (!location) return location.error();

@@ -41,7 +41,6 @@ std::vector<LocalOnly> local_only_settings(const LandingSettings& landing);
 Result<landing::LandingArea> landing_area(const LandingSettings& landing, const Settings& settings);
 Result<std::vector<landing::LandingArea>> landing_areas(const Settings& settings);
 
-/// But for the age, which is a landing area's alone.
 AcceptancePolicy acceptance_policy(const AcceptanceSettings& settings);
 
 /// Where uploads note what they do.

@@ -147,11 +147,11 @@ std::vector<std::string> judged_environment(const std::string& landing, const st
           "FERRY_CHECKSUM=" + checksum.to_string()};
 }
 
-std::chrono::milliseconds remaining_wait(const AcceptancePolicy& policy, Timestamp changed,
+std::chrono::milliseconds remaining_wait(std::chrono::milliseconds min_age, Timestamp changed,
                                          Timestamp now) {
   using std::chrono::milliseconds;
   // A time in the future would make the file wait longer than for its whole age.
-  return std::clamp(policy.min_age - (now - changed), milliseconds(0), policy.min_age);
+  return std::clamp(min_age - (now - changed), milliseconds(0), min_age);
 }
 
 }  // namespace ferry

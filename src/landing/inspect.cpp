@@ -55,7 +55,7 @@ Duration since_last_change(const FileIdentity& identity) {
 std::optional<Inspection> age_check(const AcceptancePolicy& policy, const FileIdentity& identity) {
   using std::chrono::milliseconds;
   const auto age = std::chrono::floor<milliseconds>(since_last_change(identity));
-  const auto wait = remaining_wait(policy, Timestamp{} - age, Timestamp{});
+  const auto wait = remaining_wait(policy.min_age, Timestamp{} - age, Timestamp{});
   if (wait <= milliseconds::zero()) return std::nullopt;
   Inspection inspection = unsettled(identity, wait);
   inspection.reason = "it is younger than min_age";

@@ -35,7 +35,7 @@ Error not_settled(const std::string& path) {
 bool is_too_young(const AcceptancePolicy& policy, const FileIdentity& identity) {
   const Timestamp changed{
       std::chrono::duration_cast<Timestamp::duration>(std::chrono::nanoseconds(identity.mtime_ns))};
-  return remaining_wait(policy, changed, now()) > milliseconds::zero();
+  return remaining_wait(policy.min_age, changed, now()) > milliseconds::zero();
 }
 
 }  // namespace

@@ -65,6 +65,27 @@ const Route* Routes::route_after_delivery(std::string_view landing, const std::s
   return most_careful;
 }
 
+namespace {
+
+Timestamp last_change(const metastore::FileRecord& file, Timestamp now) {
+  if (!file.identity) return file.updated_date;
+  const auto time_of = [](std::int64_t ns) {
+    return Timestamp(std::chrono::floor<Timestamp::duration>(std::chrono::nanoseconds(ns)));
+  };
+  // Anybody can set mtime, to the future too; nobody sets ctime, and servers do not tell it.
+  const Timestamp changed = time_of(file.identity->ctime_ns);
+  const Timestamp modified = time_of(file.identity->mtime_ns);
+  return modified > now ? changed : std::max(changed, modified);
+}
+
+}  // namespace
+
+std::chrono::milliseconds remaining_wait(const Route& route, const metastore::FileRecord& file,
+                                         Timestamp now) {
+  return std::max(ferry::remaining_wait(route.acceptance.min_age, last_change(file, now), now),
+                  ferry::remaining_wait(route.settle, file.updated_date, now));
+}
+
 std::string suffix_of(const Route& route) {
   std::string suffix;
   for (const TransformSpec& transform : route.transforms) suffix += transform.suffix;

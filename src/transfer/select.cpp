@@ -51,9 +51,15 @@ bool is_resting(const metastore::Delivery* delivery, const TransferOptions& opti
          since_failure < rest_after(delivery->attempt, options.rest_after_failure);
 }
 
-bool is_wanted(const metastore::FileRecord& file, std::string_view destination,
-               const Routes* routes) {
-  return routes == nullptr || routes->find(file.landing, file.path, destination) != nullptr;
+enum class Way { kNone, kClosedYet, kOpen };
+
+Way way_of(const metastore::FileRecord& file, std::string_view destination, const Routes* routes,
+           Timestamp time) {
+  if (routes == nullptr) return Way::kOpen;
+  const Route* route = routes->find(file.landing, file.path, destination);
+  if (route == nullptr) return Way::kNone;
+  const bool may_go = remaining_wait(*route, file, time) == std::chrono::milliseconds::zero();
+  return may_go ? Way::kOpen : Way::kClosedYet;
 }
 
 }  // namespace
@@ -85,6 +91,7 @@ Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view
                                const TransferOptions& options, const Taker& take) {
   std::map<std::string, std::uint64_t> elsewhere;
   std::uint64_t unrouted = 0;
+  std::uint64_t too_young = 0;
   const Timestamp time = now();
   UnmatchedNames unmatched(options.selection.names);
   auto visited = metastore.visit(
@@ -92,8 +99,11 @@ Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view
         unmatched.see(file);
         const auto* delivery = metastore::find_delivery(deliveries, destination);
         if (!is_selected(file, delivery, options, time)) return;
-        if (!is_wanted(file, destination, options.routes)) {
+        const Way way = way_of(file, destination, options.routes, time);
+        if (way == Way::kNone) {
           ++unrouted;
+        } else if (way == Way::kClosedYet) {
+          ++too_young;
         } else if (is_readable(file.landing, options)) {
           take(file, delivery);
         } else {
@@ -102,9 +112,14 @@ Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view
       });
   if (!visited) return visited;
   if (auto matched = unmatched.none_left(); !matched) return matched;
-  if (unrouted > 0 && !options.selection.names.empty()) {
+  const bool asked = !options.selection.names.empty();
+  if (unrouted > 0 && asked) {
     log::warning("no route leads files that were asked for to this destination",
                  {{"destination", destination}, {"files", unrouted}});
+  }
+  if (too_young > 0 && asked) {
+    log::warning("files that were asked for have to wait: min_age or settle of their route",
+                 {{"destination", destination}, {"files", too_young}});
   }
   for (const auto& [landing, files] : elsewhere) {
     log::warning("files of another landing area left out",

@@ -78,10 +78,10 @@ TEST_CASE("magic bytes are read from hexadecimal digits") {
 TEST_CASE("a file waits until it is old enough") {
   AcceptancePolicy policy;
   const Timestamp now{milliseconds(1'000'000)};
-  CHECK(remaining_wait(policy, now, now) == milliseconds(0));
+  CHECK(remaining_wait(policy.min_age, now, now) == milliseconds(0));
   policy.min_age = milliseconds(500);
-  CHECK(remaining_wait(policy, now, now) == milliseconds(500));
-  CHECK(remaining_wait(policy, now - milliseconds(200), now) == milliseconds(300));
-  CHECK(remaining_wait(policy, now - milliseconds(900), now) == milliseconds(0));
-  CHECK(remaining_wait(policy, now + milliseconds(900), now) == milliseconds(500));
+  CHECK(remaining_wait(policy.min_age, now, now) == milliseconds(500));
+  CHECK(remaining_wait(policy.min_age, now - milliseconds(200), now) == milliseconds(300));
+  CHECK(remaining_wait(policy.min_age, now - milliseconds(900), now) == milliseconds(0));
+  CHECK(remaining_wait(policy.min_age, now + milliseconds(900), now) == milliseconds(500));
 }

@@ -88,3 +88,33 @@ TEST_CASE("the date in a name is that of the registration, whatever happens to t
   record.id = "0199b0a2-7c00-7000-8000-000000000000";
   CHECK(remote_name(&dated, record).value() == "2025-10-04");
 }
+
+TEST_CASE("a route lets a file wait for its age, and a version for the time that it stood") {
+  using namespace std::chrono_literals;
+  auto waiting = file("a.csv");
+  const Timestamp now = waiting.updated_date + 10min;
+  const auto ns = [](Timestamp time) {
+    return std::chrono::nanoseconds(time.time_since_epoch()).count();
+  };
+  waiting.identity = FileIdentity{};
+  waiting.identity->mtime_ns = ns(now - 1h);
+  waiting.identity->ctime_ns = ns(now - 30min);
+  Route by;
+  CHECK(remaining_wait(by, waiting, now) == 0ms);
+  by.settle = 15min;
+  CHECK(remaining_wait(by, waiting, now) == 5min);
+  by.acceptance.min_age = 40min;  // its times were set when it came, half an hour ago
+  CHECK(remaining_wait(by, waiting, now) == 10min);
+  waiting.identity->mtime_ns = ns(now - 20min);
+  CHECK(remaining_wait(by, waiting, now) == 20min);
+  INFO("a time in the future is not its own");
+  waiting.identity->mtime_ns = ns(now + 1h);
+  CHECK(remaining_wait(by, waiting, now) == 10min);
+  INFO("a server tells no ctime");
+  waiting.identity->mtime_ns = ns(now - 35min);
+  waiting.identity->ctime_ns = 0;
+  CHECK(remaining_wait(by, waiting, now) == 5min);
+  INFO("a row may say nothing of either");
+  waiting.identity.reset();
+  CHECK(remaining_wait(by, waiting, now) == 30min);
+}

@@ -83,8 +83,8 @@ Result<std::optional<std::string>> judge(const AcceptancePolicy& policy, int fd,
 std::vector<std::string> judged_environment(const std::string& landing, const std::string& path,
                                             std::uint64_t size, const Checksum& checksum);
 
-/// How long a file that was last changed at CHANGED has to wait yet; zero: it is old enough.
-std::chrono::milliseconds remaining_wait(const AcceptancePolicy& policy, Timestamp changed,
+/// How long what happened at CHANGED has to wait yet to be as old as MIN_AGE; zero: it is.
+std::chrono::milliseconds remaining_wait(std::chrono::milliseconds min_age, Timestamp changed,
                                          Timestamp now);
 
 }  // namespace ferry

@@ -6,6 +6,7 @@
 // is not delivered yet. Pure, immutable, thread-safe.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -31,7 +32,8 @@ struct Route {
   std::vector<std::string> destinations;  // names
   std::vector<TransformSpec> transforms;  // in this order
   std::optional<NameTemplate> rename;     // without: the file's own path
-  AcceptancePolicy acceptance;            // min_age is of no account: it is the landing area's
+  AcceptancePolicy acceptance;
+  std::chrono::milliseconds settle{0};  // how long a version stands before it goes; see below
   AfterDelivery after = AfterDelivery::kKeep;
   fs::path archive;  // with kArchive: a local directory
 
@@ -72,6 +74,12 @@ class Routes {
   Routing routing_;
   std::vector<Route> routes_;
 };
+
+/// How long FILE has to wait yet before it goes by ROUTE; zero: it may go. Its last change has to
+/// be as old as acceptance.min_age, and its registration as old as settle: a version that is
+/// replaced before that never goes. A row without the file's times counts from its own date.
+std::chrono::milliseconds remaining_wait(const Route& route, const metastore::FileRecord& file,
+                                         Timestamp now);
 
 /// All suffixes of the route's transforms, such as ".csv.gz".
 std::string suffix_of(const Route& route);
