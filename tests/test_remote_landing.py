@@ -1,6 +1,7 @@
 """A landing area on a server A: polled, uploaded to, and delivered from to B."""
 
 import filecmp
+import hashlib
 import os
 import pathlib
 import random
@@ -265,7 +266,6 @@ quarantine = "/held"
     with open(remote.config, "a", encoding="utf-8") as config:
         config.write("""[route.all]
 to = "b"
-after = "delete"
 validate = ["false"]
 """)
     lines = remote.config.read_text().splitlines()
@@ -273,10 +273,100 @@ validate = ["false"]
         ended = remote.ferry(name, *(["check"] if name == "config" else ["--once"]))
         assert ended.code == 2
         numbers = [i for i, line in enumerate(lines, 1)
-                   if line.startswith(("validate", "quarantine", "after"))]
-        assert len(numbers) == 4
+                   if line.startswith(("validate", "quarantine"))]
+        assert len(numbers) == 3
         for number in numbers:
             assert f"{remote.config}:{number}:" in ended.stderr + ended.stdout, (name, number)
+
+
+def then(remote, after):
+    remote.reach_a_by(remote.a)
+    with open(remote.config, "a", encoding="utf-8") as config:
+        config.write(f'[route.all]\nto = "b"\nafter = {after}\n')
+
+
+def hidden_name(file_id):
+    return f".{hashlib.md5(file_id.encode()).hexdigest()}.delivered"
+
+
+def test_what_b_has_may_be_deleted_at_a(remote):
+    then(remote, '"delete"')
+    make_files(remote.area, 150, 100)
+    make_files(remote.area / "sub", 3, 100, prefix="deep")
+    assert remote.register() == 153
+    ended = remote.transfer()
+    assert ended.code == 0, ended.stderr
+    assert len(remote.b.files()) == 153
+    assert relative_files(remote.area) == []
+    assert {(row["state"], row["reason"]) for row in remote.rows()} == \
+        {("missing", "delivered, and deleted")}
+
+
+def test_or_archived_there(remote):
+    archive = remote.a.folder / "archive"
+    then(remote, f'"archive"\narchive = "{archive}"')
+    for content in (b"first", b"and second"):
+        put(remote.area / "sub" / "a.csv", content)
+        assert remote.register() == 1
+        assert remote.transfer().code == 0
+        assert relative_files(remote.area) == []
+    first, second = sorted((archive / "sub").iterdir())
+    assert (first.name, first.read_bytes()) == ("a.csv", b"first")
+    (row,) = [row for row in remote.rows() if row["size"] == len(b"and second")]
+    assert (second.name, second.read_bytes()) == (f"a.csv.{row['id']}", b"and second")
+
+
+def test_what_replaced_a_delivered_file_at_a_stays(remote):
+    put(remote.area / "a", b"delivered")
+    remote.register()
+    assert remote.transfer().code == 0
+    put(remote.area / "a", b"not delivered")
+    then(remote, '"delete"')
+    assert remote.transfer().code == 0
+    assert (remote.area / "a").read_bytes() == b"not delivered"
+    assert remote.states("a") == ["ready"]
+
+
+def test_what_a_crash_left_half_taken_away_at_a_is_taken_away(remote):
+    put(remote.area / "a", b"delivered")
+    remote.register()
+    assert remote.transfer().code == 0
+    (row,) = remote.rows()
+    hidden = remote.area / hidden_name(row["id"])
+    (remote.area / "a").rename(hidden)
+    put(remote.area / "a", b"another")
+    then(remote, '"delete"')
+    assert remote.transfer().code == 0
+    assert not hidden.exists()
+    assert (remote.area / "a").read_bytes() == b"another"
+
+
+def test_what_cannot_be_archived_at_a_keeps_its_name(remote):
+    obstacle = remote.a.folder / "file"
+    obstacle.write_bytes(b"")
+    then(remote, f'"archive"\narchive = "{obstacle}/archive"')
+    put(remote.area / "a", b"content")
+    remote.register()
+    ended = remote.transfer()
+    assert ended.code == 0
+    assert "delivered file not archived" in ended.stderr
+    assert relative_files(remote.area) == ["a"]
+    port = remote.a.port
+    remote.a.stop()
+    assert "delivered files not archived or deleted" in remote.transfer().stderr
+    remote.a.start(port)
+    obstacle.unlink()
+    assert remote.transfer().code == 0
+    assert relative_files(obstacle / "archive") == ["a"]
+
+
+def test_an_archive_where_it_would_land_again_at_a_is_refused(remote):
+    then(remote, f'"archive"\narchive = "{remote.area}/done"')
+    ended = remote.ferry("config", "check")
+    assert ended.code == 2
+    assert "would land again" in ended.stderr + ended.stdout
+    then(remote, f'"archive"\narchive = "{remote.area}/.done"')
+    assert remote.ferry("config", "check").code == 0
 
 
 def test_another_host_key_of_a_is_refused(remote):

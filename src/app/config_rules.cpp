@@ -162,9 +162,16 @@ class Rules {
       complain(Section::kRoute, route.name, "archive",
                "archive is of no use without after = \"archive\"");
     }
+    const bool archives_here =
+        std::ranges::any_of(settings_.landings, [&](const LandingSettings& landing) {
+          return !landing.is_remote() && takes_from(route, landing);
+        });
     for (const LandingSettings& landing : settings_.landings) {
-      if (route.archive.empty() || landing.is_remote()) continue;
-      if (!is_visible_inside(route.archive, landing.path)) continue;
+      const bool is_its_host = landing.is_remote() ? takes_from(route, landing) : archives_here;
+      const fs::path place =
+          landing.is_remote() ? fs::path(landing.connection.url.directory) : landing.path;
+      if (route.archive.empty() || !is_its_host || !place.is_absolute()) continue;
+      if (!is_visible_inside(route.archive, place)) continue;
       complain(
           Section::kRoute, route.name, "archive",
           "archive {} lies in the landing area '{}': what is archived would land again; put it "
@@ -173,11 +180,15 @@ class Rules {
     }
   }
 
+  static bool takes_from(const RouteSettings& route, const LandingSettings& landing) {
+    return route.landing.empty() ||
+           std::ranges::find(route.landing, landing.name) != route.landing.end();
+  }
+
   /// An area on a server that ROUTE takes files from.
   const LandingSettings* remote_area_of(const RouteSettings& route) const {
     const auto found = std::ranges::find_if(settings_.landings, [&](const LandingSettings& one) {
-      return one.is_remote() && (route.landing.empty() ||
-                                 std::ranges::find(route.landing, one.name) != route.landing.end());
+      return one.is_remote() && takes_from(route, one);
     });
     return found == settings_.landings.end() ? nullptr : &*found;
   }
@@ -185,13 +196,6 @@ class Rules {
   void check_remote_sources(const RouteSettings& route) {
     const LandingSettings* remote = remote_area_of(route);
     if (remote == nullptr) return;
-    if (route.after != transfer::AfterDelivery::kKeep) {
-      complain(
-          Section::kRoute, route.name, "after",
-          "after: sources on servers are kept, and the landing area '{}' lies on one: name the "
-          "others with 'landing', and give '{}' a route of its own",
-          remote->name, remote->name);
-    }
     if (!route.validate.empty()) {
       complain(Section::kRoute, route.name, "validate",
                "validate: no command can look at files on servers, and the landing area '{}' lies "

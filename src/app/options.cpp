@@ -232,7 +232,8 @@ std::vector<Option> make_options() {
     option<&Route::after>(kRoute, "after", "", "WHAT",
         "what becomes of a source that all destinations have: keep, archive or delete", kFileOnly),
     option<&Route::archive>(kRoute, "archive", "", "DIR",
-        "where after = \"archive\" moves sources", kFileOnly),
+        "where after = \"archive\" moves sources: a directory of the host that the landing area is on",
+        kFileOnly),
     option<&Transform::type>(kTransform, "type", "", "TYPE",
         "command, gzip, zstd, line-endings or charset; without: what the transform is called, else "
         "command", kFileOnly),

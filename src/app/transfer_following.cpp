@@ -54,7 +54,7 @@ class FollowingTransfer {
     const TransferEnding ending = deliver_to(destination, *store_, plan_, invocation_.stop);
     if (ending.error) return *ending.error;
     unreachable_.erase(destination.name);
-    settle_sources(*store_, plan_);
+    settle_sources(*store_, plan_, invocation_.stop);
     if (ending.summary.selected == 0) return 0;
     last_runs_[destination.name] = status_of(ending);
     print_endings({ending}, invocation_.arguments.has("json"));

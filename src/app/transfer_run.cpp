@@ -64,9 +64,10 @@ TransferEnding deliver_to(const transfer::Destination& destination, metastore::M
   return {destination.name, std::move(*summary), std::nullopt};
 }
 
-void settle_sources(metastore::Metastore& store, const TransferPlan& plan) {
+void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopToken& stop) {
   if (!plan.routes) return;
-  const auto settled = transfer::settle_sources(store, *plan.routes, plan.options.landings);
+  const auto settled = transfer::settle_sources(store, *plan.routes, plan.options.landings,
+                                                plan.options.remote_landings, stop);
   if (!settled) {
     log::warning("delivered files not archived or deleted", {{"error", settled.error().message}});
   }
@@ -76,7 +77,7 @@ Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore&
                                  const Invocation& invocation, ExitStatus idle) {
   const RunDeadline deadline(plan.settings.transfer.deadline, invocation.stop);
   const auto endings = run_all(store, plan, invocation.stop);
-  settle_sources(store, plan);
+  settle_sources(store, plan, invocation.stop);
   print_endings(endings, invocation.arguments.has("json"));
   if (deadline.has_passed() && was_cut_short(endings, plan.destinations.size())) {
     log::error("the deadline has passed, what is not delivered stays pending",

@@ -13,7 +13,7 @@ TransferEnding deliver_to(const transfer::Destination& destination, metastore::M
 
 /// What the routes say about sources that everybody has by now. The files are delivered, whatever
 /// comes of it.
-void settle_sources(metastore::Metastore& store, const TransferPlan& plan);
+void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopToken& stop);
 
 /// To all destinations of PLAN. Ends with IDLE where there was nothing to do.
 Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore& store,

@@ -1,12 +1,15 @@
 #include "ferry/transfer/after_delivery.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "ferry/base/log.h"
 #include "transfer/landing_roots.h"
 #include "transfer/take_away.h"
+#include "transfer/take_away_at_server.h"
 
 namespace ferry::transfer {
 namespace {
@@ -21,7 +24,18 @@ constexpr std::size_t kGroupSize = 1024;
 struct Candidate {
   FileRecord file;
   const Route* route = nullptr;
+  const LandingRoot* landing = nullptr;
 };
+
+bool deletes(const Candidate& candidate) {
+  return candidate.route->after == AfterDelivery::kDelete;
+}
+
+std::string reason_for(const Candidate& candidate, Taken taken) {
+  if (taken == Taken::kGone) return "delivered, and gone from the landing area";
+  if (deletes(candidate)) return "delivered, and deleted";
+  return fmt::format("delivered, and archived in {}", candidate.route->archive.string());
+}
 
 bool everybody_has(std::span<const Delivery> deliveries,
                    const std::vector<std::string_view>& destinations) {
@@ -33,8 +47,7 @@ bool everybody_has(std::span<const Delivery> deliveries,
 
 /// Of each path the last version only: what an older one was has been replaced.
 Result<std::vector<Candidate>> find_candidates(metastore::Metastore& metastore,
-                                               const Routes& routes,
-                                               const std::map<std::string, fs::path>& landings) {
+                                               const Routes& routes, const LandingRoots& roots) {
   std::vector<Candidate> candidates;
   std::unordered_map<std::string, std::size_t> by_path;  // as they stand in CANDIDATES
   auto visited = metastore.visit([&](const FileRecord& file, std::span<const Delivery> deliveries) {
@@ -43,64 +56,111 @@ Result<std::vector<Candidate>> find_candidates(metastore::Metastore& metastore,
       candidates[older->second].route = nullptr;
       by_path.erase(older);
     }
-    if (file.state != FileState::kReady || !landings.contains(file.landing)) return;
+    const LandingRoot* landing = roots.find(file.landing);
+    if (file.state != FileState::kReady || landing == nullptr) return;
     const Route* route = routes.route_after_delivery(file.landing, file.path);
     if (route == nullptr || route->after == AfterDelivery::kKeep) return;
     if (!everybody_has(deliveries, routes.wanted_by(file.landing, file.path))) return;
     by_path.emplace(key, candidates.size());
-    candidates.push_back({file, route});
+    candidates.push_back({file, route, landing});
   });
   if (!visited) return visited.error();
   std::erase_if(candidates, [](const Candidate& candidate) { return candidate.route == nullptr; });
   return candidates;
 }
 
-std::string reason_for(const Candidate& candidate, Taken taken) {
-  if (taken == Taken::kGone) return "delivered, and gone from the landing area";
-  if (candidate.route->after == AfterDelivery::kDelete) return "delivered, and deleted";
-  return fmt::format("delivered, and archived in {}", candidate.route->archive.string());
+Result<Taken> take_here(const Candidate& candidate) {
+  const int root = candidate.landing->directory.get();
+  if (deletes(candidate)) return delete_source(root, candidate.file);
+  return archive_source(root, candidate.file, candidate.route->archive);
 }
+
+/// Takes files away, wherever they are, and tells of each.
+class Settling {
+ public:
+  Settling(metastore::Metastore& metastore, StopToken& stop) : metastore_(metastore), stop_(stop) {}
+
+  Result<void> settle(std::span<const Candidate> group) {
+    std::map<const sftp::Location*, std::vector<const Candidate*>> at_servers;
+    for (const Candidate& candidate : group) {
+      if (candidate.landing->is_remote()) {
+        at_servers[candidate.landing->location].push_back(&candidate);
+      } else {
+        note(candidate, take_here(candidate));
+      }
+    }
+    for (const auto& [location, candidates] : at_servers) take_there(*location, candidates);
+    const auto changed = metastore_.change_states(std::exchange(changes_, {}));
+    return changed ? Result<void>() : changed.error();
+  }
+
+  const Settled& settled() const { return settled_; }
+
+ private:
+  void take_there(const sftp::Location& location, std::span<const Candidate* const> candidates) {
+    if (stop_.stop_requested()) return;
+    const auto [known, is_new] = takers_.try_emplace(&location);
+    if (is_new) known->second = ServerTaker::connect(location, stop_);
+    auto& taker = *known->second;
+    if (!taker) {
+      settled_.failed += candidates.size();
+      if (is_new) {
+        log::warning("delivered files not archived or deleted", {{"error", taker.error().message}});
+      }
+      return;
+    }
+    std::vector<TakeAway> files;
+    for (const Candidate* one : candidates) {
+      files.push_back({.file = &one->file, .archive = one->route->archive.string()});
+    }
+    taker->take(files);
+    for (std::size_t i = 0; i < files.size(); ++i) note(*candidates[i], files[i].outcome);
+  }
+
+  void note(const Candidate& candidate, const Result<Taken>& taken) {
+    const FileRecord& file = candidate.file;
+    if (!taken) {
+      ++settled_.failed;
+      log::warning(
+          deletes(candidate) ? "delivered file not deleted" : "delivered file not archived",
+          {{"path", file.path}, {"id", file.id}, {"error", taken.error().message}});
+      return;
+    }
+    if (*taken == Taken::kNewer) return;  // the watcher will find and register it
+    changes_.push_back({file.id, FileState::kMissing, reason_for(candidate, *taken)});
+    if (*taken == Taken::kGone) return;
+    ++(deletes(candidate) ? settled_.deleted : settled_.archived);
+    log::info(deletes(candidate) ? "deleted after delivery" : "archived after delivery",
+              {{"path", file.path}, {"id", file.id}});
+  }
+
+  metastore::Metastore& metastore_;
+  StopToken& stop_;
+  Settled settled_;
+  std::vector<metastore::StateChange> changes_;
+  std::map<const sftp::Location*, std::optional<Result<ServerTaker>>> takers_;
+};
 
 }  // namespace
 
 Result<Settled> settle_sources(metastore::Metastore& metastore, const Routes& routes,
-                               const std::map<std::string, fs::path>& landings) {
+                               const std::map<std::string, fs::path>& landings,
+                               const std::map<std::string, sftp::Location>& remote_landings,
+                               StopToken& stop) {
   const bool keeps_all = std::ranges::all_of(
       routes.all(), [](const Route& route) { return route.after == AfterDelivery::kKeep; });
   if (keeps_all) return Settled{};
-  auto candidates = find_candidates(metastore, routes, landings);
-  if (!candidates) return candidates.error();
-  const LandingRoots::Locations none;  // what lies on servers is kept
-  const auto roots = LandingRoots::open(landings, none);
+  const auto roots = LandingRoots::open(landings, remote_landings);
   if (!roots) return roots.error();
-  Settled settled;
-  std::vector<metastore::StateChange> changes;
-  for (const Candidate& candidate : *candidates) {
-    const FileRecord& file = candidate.file;
-    const bool deletes = candidate.route->after == AfterDelivery::kDelete;
-    const LandingRoot* landing = roots->find(file.landing);
-    const int root = landing != nullptr ? landing->directory.get() : -1;
-    const auto taken =
-        deletes ? delete_source(root, file) : archive_source(root, file, candidate.route->archive);
-    if (!taken) {
-      ++settled.failed;
-      log::warning(deletes ? "delivered file not deleted" : "delivered file not archived",
-                   {{"path", file.path}, {"id", file.id}, {"error", taken.error().message}});
-      continue;
-    }
-    if (*taken == Taken::kNewer) continue;  // the watcher will find and register it
-    changes.push_back({file.id, FileState::kMissing, reason_for(candidate, *taken)});
-    if (changes.size() == kGroupSize) {
-      if (auto changed = metastore.change_states(changes); !changed) return changed.error();
-      changes.clear();
-    }
-    if (*taken == Taken::kGone) continue;
-    ++(deletes ? settled.deleted : settled.archived);
-    log::info(deletes ? "deleted after delivery" : "archived after delivery",
-              {{"path", file.path}, {"id", file.id}});
+  const auto candidates = find_candidates(metastore, routes, *roots);
+  if (!candidates) return candidates.error();
+  Settling settling(metastore, stop);
+  for (std::span<const Candidate> left = *candidates; !left.empty();) {
+    const auto group = left.first(std::min(kGroupSize, left.size()));
+    if (auto settled = settling.settle(group); !settled) return settled.error();
+    left = left.subspan(group.size());
   }
-  if (auto changed = metastore.change_states(changes); !changed) return changed.error();
-  return settled;
+  return settling.settled();
 }
 
 }  // namespace ferry::transfer

@@ -31,10 +31,7 @@ Result<Place> place_of(int landing_fd, const metastore::FileRecord& file) {
   const std::string parent = slash == std::string::npos ? "." : file.path.substr(0, slash);
   auto directory = open_beneath(landing_fd, parent, O_RDONLY | O_DIRECTORY);
   if (!directory) return directory.error();
-  Hasher hasher(HashAlgorithm::kMd5);  // for a short name, not for secrecy
-  hasher.update(as_bytes(file.id));
-  return Place{std::move(*directory), file.path.substr(slash + 1),
-               "." + hasher.finish().to_string().substr(4) + ".delivered"};
+  return Place{std::move(*directory), file.path.substr(slash + 1), hidden_name(file)};
 }
 
 Result<FileIdentity> identity_at(const Place& place, const std::string& name) {
@@ -134,15 +131,22 @@ Result<void> move_to(const Place& place, const fs::path& target) {
   return copy_to(place, target);
 }
 
-/// IDs of foreign rows may have any character.
-std::string as_suffix(std::string id) {
-  for (char& letter : id) {
-    if (letter == '/' || static_cast<unsigned char>(letter) < 0x20) letter = '_';
-  }
-  return "." + id;
+}  // namespace
+
+std::string hidden_name(const metastore::FileRecord& file) {
+  Hasher hasher(HashAlgorithm::kMd5);  // for a short name, not for secrecy
+  hasher.update(as_bytes(file.id));
+  return "." + hasher.finish().to_string().substr(4) + ".delivered";
 }
 
-}  // namespace
+/// IDs of foreign rows may have any character.
+std::string archive_suffix(const metastore::FileRecord& file) {
+  std::string suffix = "." + file.id;
+  for (char& letter : suffix) {
+    if (letter == '/' || static_cast<unsigned char>(letter) < 0x20) letter = '_';
+  }
+  return suffix;
+}
 
 Result<Taken> delete_source(int landing_fd, const metastore::FileRecord& file) {
   const auto place = place_of(landing_fd, file);
@@ -171,7 +175,7 @@ Result<Taken> archive_source(int landing_fd, const metastore::FileRecord& file,
   if (!hidden || *hidden != Taken::kAway) return hidden;
   auto moved = move_to(*place, target);
   if (!moved && moved.error().os_code == EEXIST) {
-    moved = move_to(*place, target.string() + as_suffix(file.id));
+    moved = move_to(*place, target.string() + archive_suffix(file));
   }
   if (!moved) return moved.error();
   return Taken::kAway;

@@ -1,4 +1,4 @@
-// Takes a file out of a landing area, if it is still the one that was meant.
+// Takes files out of a landing area, if they are still the ones that were meant.
 #pragma once
 
 #include <string>
@@ -15,8 +15,9 @@ enum class Taken : std::uint8_t {
   kAway,   // done
 };
 
-/// Both first give the file a hidden name beside its own and look at it again there: whatever takes
-/// the name meanwhile is never touched. After a crash in between the next call goes on.
+/// All of these first give the file a hidden name beside its own and look at it again there:
+/// whatever takes the name meanwhile is never touched. After a crash in between the next call goes
+/// on.
 
 Result<Taken> delete_source(int landing_fd, const metastore::FileRecord& file);
 
@@ -24,5 +25,11 @@ Result<Taken> delete_source(int landing_fd, const metastore::FileRecord& file);
 /// ".<id>" is added.
 Result<Taken> archive_source(int landing_fd, const metastore::FileRecord& file,
                              const fs::path& archive);
+
+/// The hidden name, in the file's own directory.
+std::string hidden_name(const metastore::FileRecord& file);
+
+/// What is added where a name is taken.
+std::string archive_suffix(const metastore::FileRecord& file);
 
 }  // namespace ferry::transfer

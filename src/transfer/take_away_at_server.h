@@ -1,0 +1,51 @@
+// The same for landing areas on servers, many files at once over one connection.
+//
+// A file is known by its size and the second of its last change, which is all that a server tells.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "ferry/base/stop.h"
+#include "ferry/sftp/client.h"
+#include "ferry/sftp/connect.h"
+#include "ferry/sftp/remote_directories.h"
+#include "transfer/take_away.h"
+
+namespace ferry::transfer {
+
+struct TakeAway {
+  const metastore::FileRecord* file = nullptr;
+  std::string archive;  // a directory on the same server; empty: delete the file
+  Result<Taken> outcome = Taken::kGone;
+};
+
+class ServerTaker {
+ public:
+  /// Errors: those of sftp::connect. STOP must outlive the taker.
+  static Result<ServerTaker> connect(const sftp::Location& location, StopToken& stop);
+
+  /// Sets each one's outcome. A file that cannot be archived, on another file system for example,
+  /// has its name back afterwards.
+  void take(std::span<TakeAway> files);
+
+ private:
+  struct Place {
+    std::string name;
+    std::string hidden;
+  };
+
+  ServerTaker(std::unique_ptr<sftp::Client> client, std::string directory);
+
+  sftp::Task<void> lane(std::span<TakeAway> files, std::size_t& next);
+  sftp::Task<Result<Taken>> take_one(const TakeAway& what);
+  sftp::Task<Result<Taken>> hide(const metastore::FileRecord& file, const Place& place);
+  sftp::Task<Result<void>> move_to_archive(const TakeAway& what, const Place& place);
+
+  std::unique_ptr<sftp::Client> client_;
+  std::unique_ptr<sftp::RemoteDirectories> directories_;
+  std::string directory_;
+};
+
+}  // namespace ferry::transfer
