@@ -279,8 +279,8 @@ validate = ["false"]
             assert f"{remote.config}:{number}:" in ended.stderr + ended.stdout, (name, number)
 
 
-def then(remote, after):
-    remote.reach_a_by(remote.a)
+def then(remote, after, line=None):
+    remote.reach_a_by(line or remote.a)
     with open(remote.config, "a", encoding="utf-8") as config:
         config.write(f'[route.all]\nto = "b"\nafter = {after}\n')
 
@@ -358,6 +358,24 @@ def test_what_cannot_be_archived_at_a_keeps_its_name(remote):
     obstacle.unlink()
     assert remote.transfer().code == 0
     assert relative_files(obstacle / "archive") == ["a"]
+
+
+def test_a_line_that_is_lost_while_files_are_deleted_at_a_is_told_of_once(remote, folder):
+    make_files(remote.area, 150, 100)
+    remote.register()
+    assert remote.transfer().code == 0
+    # Some of them go, and then the line.
+    with Line(folder, remote.a.port, "--cut-after-bytes", 30_000) as line:
+        then(remote, '"delete"', line)
+        ended = remote.transfer()
+    assert ended.code == 0, ended.stderr
+    assert ended.stderr.count("delivered file") == 1
+    assert "delivered files not archived or deleted" in ended.stderr
+    assert 0 < len(relative_files(remote.area)) <= 150
+    then(remote, '"delete"')
+    assert remote.transfer().code == 0
+    assert relative_files(remote.area) == []
+    assert {row["state"] for row in remote.rows()} == {"missing"}
 
 
 def test_an_archive_where_it_would_land_again_at_a_is_refused(remote):

@@ -101,20 +101,32 @@ class Settling {
     if (stop_.stop_requested()) return;
     const auto [known, is_new] = takers_.try_emplace(&location);
     if (is_new) known->second = ServerTaker::connect(location, stop_);
-    auto& taker = *known->second;
+    Result<ServerTaker>& taker = *known->second;
     if (!taker) {
       settled_.failed += candidates.size();
-      if (is_new) {
-        log::warning("delivered files not archived or deleted", {{"error", taker.error().message}});
-      }
+      if (is_new) tell_of_loss(taker.error());
       return;
     }
     std::vector<TakeAway> files;
     for (const Candidate* one : candidates) {
       files.push_back({.file = &one->file, .archive = one->route->archive.string()});
     }
-    taker->take(files);
-    for (std::size_t i = 0; i < files.size(); ++i) note(*candidates[i], files[i].outcome);
+    const auto survived = taker->take(files);
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      if (survived || files[i].outcome) {
+        note(*candidates[i], files[i].outcome);
+      } else {
+        ++settled_.failed;
+      }
+    }
+    if (survived) return;
+    tell_of_loss(survived.error());
+    taker = survived.error();
+  }
+
+  /// Once for all the files at a server.
+  static void tell_of_loss(const Error& error) {
+    log::warning("delivered files not archived or deleted", {{"error", error.message}});
   }
 
   void note(const Candidate& candidate, const Result<Taken>& taken) {

@@ -30,13 +30,12 @@ Result<ServerTaker> ServerTaker::connect(const sftp::Location& location, StopTok
   return ServerTaker(std::move(*client), location.directory);
 }
 
-void ServerTaker::take(std::span<TakeAway> files) {
+Result<void> ServerTaker::take(std::span<TakeAway> files) {
   std::size_t next = 0;
   for (std::size_t i = 0; i < std::min(kLanes, files.size()); ++i) {
     client_->spawn(lane(files, next));
   }
-  // An error of the connection is that of each file that was not done.
-  [[maybe_unused]] const auto ran = client_->run();
+  return client_->run();
 }
 
 Task<void> ServerTaker::lane(std::span<TakeAway> files, std::size_t& next) {

@@ -27,8 +27,9 @@ class ServerTaker {
   static Result<ServerTaker> connect(const sftp::Location& location, StopToken& stop);
 
   /// Sets each one's outcome. A file that cannot be archived, on another file system for example,
-  /// has its name back afterwards.
-  void take(std::span<TakeAway> files);
+  /// has its name back afterwards. An error where the connection did not survive it, which is then
+  /// the outcome of what was not done.
+  Result<void> take(std::span<TakeAway> files);
 
  private:
   struct Place {
