@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ferry_harness import put
+from ferry_harness import SANITIZED, put
 from landing_site import Meddler
 
 
@@ -33,6 +33,7 @@ def swap_directory_for_link(area, canary):
     return work
 
 
+@pytest.mark.skipif(SANITIZED, reason="sanitizers and ptrace do not go together")
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_nothing_outside_of_the_landing_area_is_read_whatever_an_uploader_swaps(site, folder,
                                                                                 server):
