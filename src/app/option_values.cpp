@@ -102,6 +102,7 @@ std::string choice_name(T value, const std::array<Choice<T>, kSize>& choices) {
 template <typename T, std::size_t kSize>
 std::vector<std::string_view> names_of(const std::array<Choice<T>, kSize>& choices) {
   std::vector<std::string_view> names;
+  names.reserve(kSize);
   for (const Choice<T>& choice : choices) names.push_back(choice.name);
   return names;
 }

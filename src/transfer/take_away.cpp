@@ -154,7 +154,7 @@ Result<Taken> delete_source(int landing_fd, const metastore::FileRecord& file) {
     if (place.error().kind == ErrorKind::kNotFound) return Taken::kGone;
     return place.error();
   }
-  const auto hidden = hide(landing_fd, *place, file);
+  auto hidden = hide(landing_fd, *place, file);
   if (!hidden || *hidden != Taken::kAway) return hidden;
   if (::unlinkat(place->directory.get(), place->hidden.c_str(), 0) != 0) {
     return errno_error(errno, "remove " + file.path);
@@ -171,7 +171,7 @@ Result<Taken> archive_source(int landing_fd, const metastore::FileRecord& file,
   }
   const fs::path target = archive / file.path;
   if (auto made = make_directories(target.parent_path()); !made) return made.error();
-  const auto hidden = hide(landing_fd, *place, file);
+  auto hidden = hide(landing_fd, *place, file);
   if (!hidden || *hidden != Taken::kAway) return hidden;
   auto moved = move_to(*place, target);
   if (!moved && moved.error().os_code == EEXIST) {
