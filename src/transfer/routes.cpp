@@ -72,9 +72,11 @@ Timestamp last_change(const metastore::FileRecord& file, Timestamp now) {
   const auto time_of = [](std::int64_t ns) {
     return Timestamp(std::chrono::floor<Timestamp::duration>(std::chrono::nanoseconds(ns)));
   };
-  // Anybody can set mtime, to the future too; nobody sets ctime, and servers do not tell it.
-  const Timestamp changed = time_of(file.identity->ctime_ns);
   const Timestamp modified = time_of(file.identity->mtime_ns);
+  // Of a server, whose clock may be ahead of ours.
+  if (file.identity->ctime_ns == 0) return modified;
+  // Anybody can set mtime, to the future too; nobody sets ctime.
+  const Timestamp changed = time_of(file.identity->ctime_ns);
   return modified > now ? changed : std::max(changed, modified);
 }
 

@@ -114,6 +114,9 @@ TEST_CASE("a route lets a file wait for its age, and a version for the time that
   waiting.identity->mtime_ns = ns(now - 35min);
   waiting.identity->ctime_ns = 0;
   CHECK(remaining_wait(by, waiting, now) == 5min);
+  INFO("and its clock may be ahead of ours");
+  waiting.identity->mtime_ns = ns(now + 2s);
+  CHECK(remaining_wait(by, waiting, now) == 40min);
   INFO("a row may say nothing of either");
   waiting.identity.reset();
   CHECK(remaining_wait(by, waiting, now) == 30min);

@@ -35,7 +35,7 @@ struct Route {
   AcceptancePolicy acceptance;
   std::chrono::milliseconds settle{0};  // how long a version stands before it goes; see below
   AfterDelivery after = AfterDelivery::kKeep;
-  fs::path archive;  // with kArchive: a local directory
+  fs::path archive;  // with kArchive: on the landing area's host
 
   /// A file whose landing area is not known (it is empty) may have come from any.
   bool takes(std::string_view landing, const std::string& path) const;
