@@ -195,13 +195,11 @@ class Rules {
 
   void check_remote_sources(const RouteSettings& route) {
     const LandingSettings* remote = remote_area_of(route);
-    if (remote == nullptr) return;
-    if (!route.validate.empty()) {
-      complain(Section::kRoute, route.name, "validate",
-               "validate: no command can look at files on servers, and the landing area '{}' lies "
-               "on one: name the others with 'landing', and give '{}' a route of its own",
-               remote->name, remote->name);
-    }
+    if (remote == nullptr || route.validate.empty()) return;
+    complain(Section::kRoute, route.name, "validate",
+             "validate: no command can look at files on servers, and the landing area '{}' lies "
+             "on one: name the others with 'landing', and give '{}' a route of its own",
+             remote->name, remote->name);
   }
 
   void check_fixed_name(const RouteSettings& route) {

@@ -51,7 +51,7 @@ bool is_resting(const metastore::Delivery* delivery, const TransferOptions& opti
          since_failure < rest_after(delivery->attempt, options.rest_after_failure);
 }
 
-enum class Way { kNone, kClosedYet, kOpen };
+enum class Way { kNone, kNotYet, kOpen };
 
 Way way_of(const metastore::FileRecord& file, std::string_view destination, const Routes* routes,
            Timestamp time) {
@@ -59,7 +59,7 @@ Way way_of(const metastore::FileRecord& file, std::string_view destination, cons
   const Route* route = routes->find(file.landing, file.path, destination);
   if (route == nullptr) return Way::kNone;
   const bool may_go = remaining_wait(*route, file, time) == std::chrono::milliseconds::zero();
-  return may_go ? Way::kOpen : Way::kClosedYet;
+  return may_go ? Way::kOpen : Way::kNotYet;
 }
 
 }  // namespace
@@ -102,7 +102,7 @@ Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view
         const Way way = way_of(file, destination, options.routes, time);
         if (way == Way::kNone) {
           ++unrouted;
-        } else if (way == Way::kClosedYet) {
+        } else if (way == Way::kNotYet) {
           ++too_young;
         } else if (is_readable(file.landing, options)) {
           take(file, delivery);

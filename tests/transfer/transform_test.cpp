@@ -115,7 +115,8 @@ std::vector<Case> cases() {
 
 std::string big_input() {
   std::string input;
-  for (std::uint64_t i = 0; input.size() < (5U << 20); ++i) input += std::to_string(i * 7919) + "\r\n";
+  for (std::uint64_t i = 0; input.size() < (5U << 20); ++i)
+    input += std::to_string(i * 7919) + "\r\n";
   return input;
 }
 
