@@ -15,6 +15,7 @@ LINT_PACKAGES := clang-format-19 clang-tidy-19
 PREFIX ?= /usr/local
 PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider
 CACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+export CCACHE_SLOPPINESS := pch_defines,time_macros
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
 .PHONY: all deps build demo test test-asan test-tsan asan tsan lint bench docs install deb \

@@ -1,4 +1,4 @@
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "app/command.h"
 #include "app/output.h"

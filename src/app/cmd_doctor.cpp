@@ -1,5 +1,5 @@
 #include <array>
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "app/command.h"
 #include "app/doctor.h"
@@ -9,8 +9,6 @@
 
 namespace ferry::app {
 namespace {
-
-using nlohmann::ordered_json;
 
 std::string_view to_string(Health health) {
   static constexpr std::array<std::string_view, 3> kNames{"well", "note", "trouble"};
@@ -30,7 +28,7 @@ void print_text(const Examination& examination) {
 }
 
 void print_as_json(const Examination& examination) {
-  ordered_json findings = ordered_json::array();
+  Json findings = Json::array();
   for (const Diagnosis& one : examination.diagnoses()) {
     findings.push_back({{"subject", one.subject},
                         {"check", one.check},

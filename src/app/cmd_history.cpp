@@ -1,4 +1,4 @@
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "app/command.h"
 #include "app/output.h"
@@ -11,12 +11,11 @@ namespace {
 
 using metastore::FileRecord;
 using metastore::TransferRecord;
-using nlohmann::ordered_json;
 using History = metastore::Metastore::History;
 
-ordered_json rows_to_json(const auto& rows) {
-  ordered_json json = ordered_json::array();
-  for (const auto& row : rows) json.push_back(ordered_json::parse(to_line(row), nullptr, false));
+Json rows_to_json(const auto& rows) {
+  Json json = Json::array();
+  for (const auto& row : rows) json.push_back(Json::parse(to_line(row), nullptr, false));
   return json;
 }
 

@@ -1,6 +1,6 @@
 #include <iostream>
 #include <iterator>
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "app/command.h"
 #include "app/import.h"

@@ -1,4 +1,4 @@
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "app/command.h"
 #include "app/output.h"
@@ -11,7 +11,6 @@ namespace ferry::app {
 namespace {
 
 using metastore::Standing;
-using nlohmann::ordered_json;
 
 const std::vector<std::string_view>& standing_names() {
   using enum Standing;
@@ -22,23 +21,23 @@ const std::vector<std::string_view>& standing_names() {
   return names;
 }
 
-ordered_json text_or_null(std::string_view text) {
-  return text.empty() ? ordered_json() : ordered_json(text);
+Json text_or_null(std::string_view text) {
+  return text.empty() ? Json() : Json(text);
 }
 
-ordered_json to_json(const StandingRow& row) {
+Json to_json(const StandingRow& row) {
   const metastore::FileRecord& file = row.file;
-  ordered_json json{{"id", file.id},
-                    {"path", file.path},
-                    {"status", to_string(row.standing)},
-                    {"landing", file.landing},
-                    {"size", nullptr},
-                    {"checksum", file.checksum.to_string()},
-                    {"updated_date", format_timestamp(file.updated_date)},
-                    {"destination", text_or_null(row.destination)},
-                    {"transfer_date", nullptr},
-                    {"attempt", 0},
-                    {"error", nullptr}};
+  Json json{{"id", file.id},
+            {"path", file.path},
+            {"status", to_string(row.standing)},
+            {"landing", file.landing},
+            {"size", nullptr},
+            {"checksum", file.checksum.to_string()},
+            {"updated_date", format_timestamp(file.updated_date)},
+            {"destination", text_or_null(row.destination)},
+            {"transfer_date", nullptr},
+            {"attempt", 0},
+            {"error", nullptr}};
   if (file.identity) json["size"] = file.identity->size;
   if (row.delivery != nullptr) {
     json["transfer_date"] = format_timestamp(row.delivery->date);

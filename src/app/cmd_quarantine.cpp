@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "app/command.h"
 #include "app/output.h"
@@ -13,7 +13,6 @@ namespace ferry::app {
 namespace {
 
 using landing::HeldFile;
-using nlohmann::ordered_json;
 
 /// What the subcommands work with.
 struct Desk {
@@ -37,7 +36,7 @@ Outcome<Desk> open_desk(const Arguments& arguments, Access access) {
   return desk;
 }
 
-ordered_json to_json(const HeldFile& file) {
+Json to_json(const HeldFile& file) {
   return {{"id", file.id},
           {"landing", file.landing},
           {"path", escape_controls(file.path)},
@@ -103,7 +102,7 @@ Outcome<ExitStatus> for_each_chosen(const Invocation& invocation, Desk& desk, st
   ExitStatus status = ExitStatus::kDone;
   for (const HeldFile& file : *files) {
     const auto area = std::ranges::find(desk.areas, file.landing, &landing::LandingArea::name);
-    const Result<ordered_json> done =
+    const Result<Json> done =
         area != desk.areas.end()
             ? act(*area, file)
             : make_error(ErrorKind::kInvalid, "landing area {} is not configured", file.landing);
@@ -130,11 +129,11 @@ Outcome<ExitStatus> release(const Invocation& invocation) {
   }
   return for_each_chosen(
       invocation, *desk, "released",
-      [&](const landing::LandingArea& area, const HeldFile& file) -> Result<ordered_json> {
+      [&](const landing::LandingArea& area, const HeldFile& file) -> Result<Json> {
         const auto record =
             landing::release(*desk->store, area, file, as.value_or(file.path), invocation.stop);
         if (!record) return record.error();
-        return ordered_json::parse(metastore::to_line(*record), nullptr, false);
+        return Json::parse(metastore::to_line(*record), nullptr, false);
       });
 }
 
@@ -143,7 +142,7 @@ Outcome<ExitStatus> drop(const Invocation& invocation) {
   if (!desk) return std::unexpected(desk.error());
   return for_each_chosen(
       invocation, *desk, "dropped",
-      [&](const landing::LandingArea& area, const HeldFile& file) -> Result<ordered_json> {
+      [&](const landing::LandingArea& area, const HeldFile& file) -> Result<Json> {
         if (auto dropped = landing::drop(*desk->store, area, file, invocation.stop); !dropped) {
           return dropped.error();
         }

@@ -1,5 +1,5 @@
-#include <nlohmann/json.hpp>
 #include <set>
+#include "ferry/base/json.h"
 
 #include "app/command.h"
 #include "app/output.h"
@@ -11,7 +11,6 @@ namespace ferry::app {
 namespace {
 
 using metastore::Standing;
-using nlohmann::ordered_json;
 
 struct Named {
   std::string path;
@@ -59,7 +58,7 @@ class Choice {
 void print_result(const Choice& choice, const std::vector<metastore::Release>& released,
                   bool as_json) {
   if (as_json) {
-    ordered_json files = ordered_json::array();
+    Json files = Json::array();
     for (const metastore::Release& one : released) {
       files.push_back(
           {{"id", one.id}, {"path", choice.path(one.id)}, {"destination", one.destination}});

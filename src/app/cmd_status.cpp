@@ -1,6 +1,6 @@
 #include <array>
 #include <map>
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "app/command.h"
 #include "app/metrics.h"
@@ -14,7 +14,6 @@ namespace ferry::app {
 namespace {
 
 using metastore::Standing;
-using nlohmann::ordered_json;
 
 constexpr std::array kShown{Standing::kPending, Standing::kInProgress,  Standing::kSuccessful,
                             Standing::kFailed,  Standing::kQuarantined, Standing::kSuperseded,
@@ -47,23 +46,22 @@ struct Report {
   Timestamp time = now();
 };
 
-ordered_json to_json(const Counts& counts, Timestamp time) {
-  ordered_json json;
+Json to_json(const Counts& counts, Timestamp time) {
+  Json json;
   for (std::size_t i = 0; i < kShown.size(); ++i) {
     json[std::string(to_string(kShown[i]))] = counts.by_standing[i];
   }
-  json["oldest_pending_age_ms"] = counts.oldest_pending
-                                      ? ordered_json((time - counts.oldest_pending->since).count())
-                                      : ordered_json();
+  json["oldest_pending_age_ms"] =
+      counts.oldest_pending ? Json((time - counts.oldest_pending->since).count()) : Json();
   return json;
 }
 
-ordered_json to_json(const Report& report) {
-  ordered_json json = to_json(report.all, report.time);
+Json to_json(const Report& report) {
+  Json json = to_json(report.all, report.time);
   json["damaged_rows"] = report.damaged_rows;
-  json["destinations"] = ordered_json::array();
+  json["destinations"] = Json::array();
   for (const auto& [destination, counts] : report.by_destination) {
-    ordered_json entry{{"destination", destination}};
+    Json entry{{"destination", destination}};
     entry.update(to_json(counts, report.time));
     json["destinations"].push_back(std::move(entry));
   }

@@ -2,7 +2,7 @@
 #include <boost/filesystem/operations.hpp>
 #include <fstream>
 #include <iostream>
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "app/command.h"
 #include "app/delivered_batches.h"
@@ -16,7 +16,6 @@
 namespace ferry::app {
 namespace {
 
-using nlohmann::ordered_json;
 using transfer::Finding;
 using transfer::ReceivedControlFile;
 using transfer::Verdict;
@@ -138,7 +137,7 @@ void print_result(const ReceivedControlFile& control, const Place& place,
 
 void print_as_json(const ReceivedControlFile& control, const Place& place,
                    const Verification& verification) {
-  ordered_json json{{"batch_id", control.batch_id}};
+  Json json{{"batch_id", control.batch_id}};
   if (place.root) {
     json["root"] = place.root->string();
   } else {
@@ -151,7 +150,7 @@ void print_as_json(const ReceivedControlFile& control, const Place& place,
     json[std::string(transfer::to_string(verdict))] = count(verification, verdict);
   }
   json["bytes_read"] = verification.bytes;
-  json["findings"] = ordered_json::array();
+  json["findings"] = Json::array();
   for (const Finding& finding : verification.findings) {
     json["findings"].push_back({{"path", finding.path},
                                 {"verdict", transfer::to_string(finding.verdict)},

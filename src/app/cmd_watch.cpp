@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "app/command.h"
 #include "app/output.h"

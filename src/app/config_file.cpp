@@ -209,7 +209,7 @@ class Loader {
   std::map<Place, toml::source_position> places_;
 };
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char letter : text) {
     const auto byte = static_cast<unsigned char>(letter);
@@ -226,16 +226,16 @@ std::string quoted(std::string_view text) {
 
 std::string key_text(std::string_view name) {
   const bool bare = !name.empty() && name.find_first_not_of(kKeyCharacters) == name.npos;
-  return bare ? std::string(name) : quoted(name);
+  return bare ? std::string(name) : in_quotes(name);
 }
 
 std::string value_text(const Value& value) {
   if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
-  if (const auto* text = std::get_if<std::string>(&value)) return quoted(*text);
+  if (const auto* text = std::get_if<std::string>(&value)) return in_quotes(*text);
   std::string out;
   for (const std::string& text : std::get<std::vector<std::string>>(value)) {
-    out += (out.empty() ? "" : ", ") + quoted(text);
+    out += (out.empty() ? "" : ", ") + in_quotes(text);
   }
   return fmt::format("[{}]", out);
 }

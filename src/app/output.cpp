@@ -1,7 +1,7 @@
 #include "app/output.h"
 
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 namespace ferry::app {
 
@@ -9,8 +9,8 @@ void print(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-void print_json(const nlohmann::ordered_json& json) {
-  print(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+void print_json(const Json& json) {
+  print(to_text(json) + "\n");
 }
 
 bool flush_output() {

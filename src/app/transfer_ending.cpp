@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "app/output.h"
 #include "app/text.h"
@@ -11,18 +11,16 @@
 namespace ferry::app {
 namespace {
 
-using nlohmann::ordered_json;
-
-ordered_json to_json(const TransferEnding& ending) {
+Json to_json(const TransferEnding& ending) {
   const transfer::TransferSummary& summary = ending.summary;
-  ordered_json json{{"destination", ending.destination},
-                    {"batch_id", summary.batch_id},
-                    {"control_file", summary.control_file},
-                    {"selected", summary.selected},
-                    {"successful", summary.successful},
-                    {"failed", summary.failed},
-                    {"bytes", summary.bytes},
-                    {"duration_ms", summary.duration.count()}};
+  Json json{{"destination", ending.destination},
+            {"batch_id", summary.batch_id},
+            {"control_file", summary.control_file},
+            {"selected", summary.selected},
+            {"successful", summary.successful},
+            {"failed", summary.failed},
+            {"bytes", summary.bytes},
+            {"duration_ms", summary.duration.count()}};
   if (ending.error) {
     json["error"] = {{"kind", to_string(ending.error->kind)}, {"message", ending.error->message}};
   }
@@ -64,7 +62,7 @@ ExitStatus status_of(const std::vector<TransferEnding>& endings, ExitStatus idle
 
 void print_endings(const std::vector<TransferEnding>& endings, bool as_json) {
   if (as_json) {
-    ordered_json all = ordered_json::array();
+    Json all = Json::array();
     for (const TransferEnding& ending : endings) all.push_back(to_json(ending));
     print_json({{"destinations", std::move(all)}});
     return;

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "app/output.h"
 #include "app/setup.h"
@@ -10,8 +10,6 @@
 
 namespace ferry::app {
 namespace {
-
-using nlohmann::ordered_json;
 
 /// The name that the file is to get at the destination; its own path where none can be made.
 std::string name_at(const std::string& destination, const metastore::FileRecord& file,
@@ -34,7 +32,7 @@ Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, bool as_json, Exi
     for (const metastore::FileRecord& file : *files) {
       any = true;
       const std::string name = name_at(destination.name, file, options.routes);
-      const ordered_json size = file.identity ? ordered_json(file.identity->size) : ordered_json();
+      const Json size = file.identity ? Json(file.identity->size) : Json();
       if (as_json) {
         print_json({{"destination", destination.name},
                     {"id", file.id},

@@ -3,7 +3,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "ferry/base/time.h"
 
@@ -50,10 +50,6 @@ std::string_view name_of(Level level) {
   return kNames[static_cast<std::size_t>(level)];
 }
 
-std::string to_json_text(const nlohmann::ordered_json& json) {
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 /// A value that a person and logfmt readers take as one word; anything else is quoted as in JSON.
 std::string quoted_where_needed(std::string_view text) {
   constexpr std::string_view kPlain =
@@ -61,7 +57,7 @@ std::string quoted_where_needed(std::string_view text) {
   if (!text.empty() && text.find_first_not_of(kPlain) == std::string_view::npos) {
     return std::string(text);
   }
-  return to_json_text(nlohmann::ordered_json(text));
+  return to_text(Json(text));
 }
 
 std::string text_message(std::string_view event, Fields fields) {
@@ -78,12 +74,11 @@ std::string text_message(std::string_view event, Fields fields) {
 }
 
 std::string json_message(Level level, std::string_view event, Fields fields) {
-  nlohmann::ordered_json json{
-      {"time", format_timestamp(now())}, {"level", name_of(level)}, {"event", event}};
+  Json json{{"time", format_timestamp(now())}, {"level", name_of(level)}, {"event", event}};
   for (const Field& field : fields) {
     std::visit([&](auto value) { json[std::string(field.key)] = value; }, field.value);
   }
-  return to_json_text(json);
+  return to_text(json);
 }
 
 void write(Level level, std::string_view event, Fields fields) {

@@ -1,14 +1,12 @@
 #include "landing/quarantine_note.h"
 
 #include <charconv>
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "landing/ignore.h"
 
 namespace ferry::landing {
 namespace {
-
-using nlohmann::ordered_json;
 
 std::string to_hex(std::string_view bytes) {
   std::string text;
@@ -28,7 +26,7 @@ std::optional<std::string> from_hex(std::string_view text) {
   return bytes;
 }
 
-std::string text_of(const ordered_json& json, const char* key) {
+std::string text_of(const Json& json, const char* key) {
   const auto found = json.find(key);
   return found != json.end() && found->is_string() ? found->get<std::string>() : "";
 }
@@ -37,18 +35,18 @@ std::string text_of(const ordered_json& json, const char* key) {
 
 std::string to_note(const HeldFile& file) {
   const std::string readable = printable(file.path);
-  ordered_json json{{"id", file.id}, {"landing", file.landing}, {"path", readable}};
+  Json json{{"id", file.id}, {"landing", file.landing}, {"path", readable}};
   if (readable != file.path) json["path_bytes"] = to_hex(file.path);
   json["reason"] = file.reason;
   json["kind"] = file.kind;
   json["since"] = format_timestamp(file.since);
   json["size"] = file.size;
   json["registered"] = file.registered;
-  return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::optional<HeldFile> parse_note(std::string_view text) {
-  const auto json = ordered_json::parse(text, nullptr, false);
+  const auto json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return std::nullopt;
   HeldFile file;
   file.id = text_of(json, "id");

@@ -4,7 +4,7 @@
 
 #include <boost/filesystem/directory.hpp>
 #include <cerrno>
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "ferry/base/time.h"
 #include "ferry/base/uuid.h"
@@ -12,14 +12,12 @@
 namespace ferry::landing {
 namespace {
 
-using nlohmann::json;
-
 constexpr std::string_view kSuffix = ".jsonl";
 constexpr std::chrono::seconds kLockTimeout{5};
 /// Between its creation and its first line a journal is empty and perhaps not yet locked.
 constexpr std::chrono::minutes kCreationTime{1};
 
-json to_json(const StagedFile& file) {
+Json to_json(const StagedFile& file) {
   return {{"path", file.path},
           {"temporary", file.temporary},
           {"checksum", file.sha256.to_string()},
@@ -31,7 +29,7 @@ json to_json(const StagedFile& file) {
 }
 
 /// Throws where a member is missing or of another type.
-StagedFile staged_from(const json& row) {
+StagedFile staged_from(const Json& row) {
   const auto checksum = Checksum::parse(row.at("checksum").get<std::string>());
   if (!checksum) throw std::invalid_argument(checksum.error().message);
   return {.path = row.at("path"),
@@ -45,7 +43,7 @@ StagedFile staged_from(const json& row) {
 }
 
 void read_line(std::string_view line, UploadPlan& plan) {
-  const json row = json::parse(line);
+  const Json row = Json::parse(line);
   if (row.contains("landing")) {
     plan.landing = row.at("landing");
     plan.place = row.at("place");
@@ -53,7 +51,7 @@ void read_line(std::string_view line, UploadPlan& plan) {
     plan.temporaries.push_back(row.at("temporary"));
   } else {
     std::vector<StagedFile> files;
-    for (const json& file : row.at("commit")) files.push_back(staged_from(file));
+    for (const Json& file : row.at("commit")) files.push_back(staged_from(file));
     plan.no_clobber = row.at("no_clobber");
     plan.committed = std::move(files);
   }
@@ -102,20 +100,20 @@ Result<UploadJournal> UploadJournal::create(const fs::path& directory, const std
   auto fd = open_file(path, O_WRONLY | O_APPEND);
   if (!fd) return fd.error();
   UploadJournal journal(std::move(path), std::move(*lock), std::move(*fd));
-  const json header{{"landing", landing}, {"place", place}};
-  if (auto written = journal.append(header.dump()); !written) return written.error();
+  const Json header{{"landing", landing}, {"place", place}};
+  if (auto written = journal.append(to_text(header)); !written) return written.error();
   if (auto synced = sync_directory(directory); !synced) return synced.error();
   return journal;
 }
 
 Result<void> UploadJournal::note_temporary(const std::string& temporary) {
-  return append(json{{"temporary", temporary}}.dump());
+  return append(to_text(Json{{"temporary", temporary}}));
 }
 
 Result<void> UploadJournal::note_commit(std::span<const StagedFile> files, bool no_clobber) {
-  json rows = json::array();
+  Json rows = Json::array();
   for (const StagedFile& file : files) rows.push_back(to_json(file));
-  return append(json{{"no_clobber", no_clobber}, {"commit", std::move(rows)}}.dump());
+  return append(to_text(Json{{"no_clobber", no_clobber}, {"commit", std::move(rows)}}));
 }
 
 Result<void> UploadJournal::append(const std::string& line) {

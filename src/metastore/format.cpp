@@ -2,8 +2,8 @@
 
 #include <boost/filesystem/directory.hpp>
 #include <boost/filesystem/operations.hpp>
-#include <nlohmann/json.hpp>
 #include <optional>
+#include "ferry/base/json.h"
 
 namespace ferry::metastore {
 namespace {
@@ -11,7 +11,7 @@ namespace {
 constexpr const char* kVersionKey = "format_version";
 
 Result<Format> check_version(const fs::path& file, std::string_view content) {
-  const auto json = nlohmann::json::parse(content, nullptr, false);
+  const auto json = Json::parse(content, nullptr, false);
   if (!json.is_object() || !json.contains(kVersionKey) || !json[kVersionKey].is_number_unsigned() ||
       json[kVersionKey] == 0) {
     return make_error(ErrorKind::kCorrupt,

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 #include "metastore/path_rules.h"
 #include "metastore/row_cells.h"
 
 namespace ferry::metastore {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr std::array<std::string_view, 4> kStateNames = {"ready", "superseded", "missing",
                                                          "quarantined"};

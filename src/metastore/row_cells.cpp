@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 namespace ferry::metastore {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 /// Receives the parser's events. Only the members of the outermost object matter; what lies deeper
 /// is skipped here and read again by the few who need it.
@@ -51,7 +49,7 @@ class CellFiller {
     return true;
   }
 
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) {
+  bool parse_error(std::size_t position, const std::string&, const Json::exception&) {
     error_position_ = position;
     return false;
   }
@@ -170,7 +168,7 @@ std::string other_columns(std::string_view line, std::span<const std::string_vie
 
 void append_json_string(std::string& out, std::string_view text) {
   if (!std::all_of(text.begin(), text.end(), is_plain)) {
-    out += Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+    out += to_text(Json(text));
     return;
   }
   out += '"';

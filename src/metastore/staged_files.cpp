@@ -4,8 +4,8 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <set>
+#include "ferry/base/json.h"
 
 #include "ferry/base/uuid.h"
 #include "metastore/path_rules.h"
@@ -96,17 +96,17 @@ Result<void> StagedFiles::commit() {
 }
 
 Result<void> StagedFiles::write_note() const {
-  nlohmann::ordered_json names = nlohmann::ordered_json::array();
+  Json names = Json::array();
   for (const StagedFile& file : files_) {
     names.push_back({{"from", file.temporary_}, {"to", file.name_}});
   }
-  return replace_file(note_, nlohmann::ordered_json{{"renames", std::move(names)}}.dump() + "\n");
+  return replace_file(note_, to_text(Json{{"renames", std::move(names)}}) + "\n");
 }
 
 Result<void> finish_staged_files(const fs::path& directory, const fs::path& note) {
   const auto text = read_file(note);
   if (!text) return text.error().kind == ErrorKind::kNotFound ? Result<void>() : text.error();
-  const auto json = nlohmann::json::parse(*text, nullptr, false);
+  const auto json = Json::parse(*text, nullptr, false);
   if (!json.is_object() || !json.contains("renames") || !json["renames"].is_array()) {
     return damaged(note);
   }

@@ -2,18 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 namespace ferry::transfer {
 namespace {
 
 constexpr std::size_t kPieceBytes = 64 * 1024;
-
-using Json = nlohmann::ordered_json;
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 std::string entry_line(const ControlEntry& entry) {
   Json json{{"id", entry.id},
@@ -21,7 +15,7 @@ std::string entry_line(const ControlEntry& entry) {
             {"size", entry.size},
             {"checksum", entry.checksum->to_string()}};
   if (entry.source_checksum) json["source_checksum"] = entry.source_checksum->to_string();
-  return dump(json);
+  return to_text(json);
 }
 
 }  // namespace
@@ -35,13 +29,13 @@ Result<void> write_json(const ControlFile& control,
   std::uint64_t total = 0;
   for (const ControlEntry& entry : control.files) total += entry.size;
   // Not one Json value for all: a batch may have very many files.
-  std::string text = dump(Json{{"version", kControlFileVersion},
-                               {"batch_id", control.batch_id},
-                               {"created", format_timestamp(control.created)},
-                               {"agent", control.agent},
-                               {"destination", control.destination},
-                               {"count", control.files.size()},
-                               {"total_bytes", total}});
+  std::string text = to_text(Json{{"version", kControlFileVersion},
+                                  {"batch_id", control.batch_id},
+                                  {"created", format_timestamp(control.created)},
+                                  {"agent", control.agent},
+                                  {"destination", control.destination},
+                                  {"count", control.files.size()},
+                                  {"total_bytes", total}});
   text.pop_back();
   text += ",\"files\":[";
   std::string_view separator = "\n";

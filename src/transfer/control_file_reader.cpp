@@ -188,7 +188,7 @@ bool ControlFileReader::key(std::string& name) {
 }
 
 bool ControlFileReader::parse_error(std::size_t position, const std::string&,
-                                    const nlohmann::json::exception&) {
+                                    const Json::exception&) {
   place_ = Place::kOutside;
   return fail("no valid JSON at byte {}: it was cut short, or is no control file", position);
 }
@@ -237,7 +237,7 @@ Result<ReceivedControlFile> ControlFileReader::finish() {
 Result<ReceivedControlFile> read_control_file(std::istream& text) {
   ControlFileReader reader;
   try {
-    nlohmann::json::sax_parse(text, &reader);
+    Json::sax_parse(text, &reader);
   } catch (const std::ios_base::failure& failure) {  // where TEXT is a directory, say
     return make_error(ErrorKind::kInvalid, "cannot be read: {}", failure.code().message());
   }

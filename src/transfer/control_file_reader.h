@@ -3,10 +3,10 @@
 
 #include <array>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
+#include "ferry/base/json.h"
 
 #include "ferry/base/result.h"
 #include "ferry/transfer/control_file.h"
@@ -24,14 +24,14 @@ class ControlFileReader {
   bool number_integer(std::int64_t) { return refuse("a negative number"); }
   bool number_unsigned(std::uint64_t number);
   bool number_float(double, const std::string&) { return refuse("no whole 64-bit number"); }
-  bool binary(nlohmann::json::binary_t&) { return refuse("binary"); }
+  bool binary(Json::binary_t&) { return refuse("binary"); }
   bool string(std::string& text);
   bool start_object(std::size_t);
   bool end_object();
   bool start_array(std::size_t);
   bool end_array();
   bool key(std::string& name);
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&);
+  bool parse_error(std::size_t position, const std::string&, const Json::exception&);
 
  private:
   enum Member : std::uint8_t {

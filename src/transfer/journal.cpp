@@ -2,13 +2,11 @@
 
 #include <fcntl.h>
 
-#include <nlohmann/json.hpp>
 #include <optional>
+#include "ferry/base/json.h"
 
 namespace ferry::transfer {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr int kJournalVersion = 1;
 
@@ -20,21 +18,17 @@ fs::path journal_path(const fs::path& directory, const std::string& id,
   return directory / fmt::format("{}@{}.jsonl", id, digest);
 }
 
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 std::string header_line(const JournalKey& key) {
-  return dump(Json{{"version", kJournalVersion},
-                   {"id", key.id},
-                   {"destination", key.destination},
-                   {"part", key.part_path},
-                   {"size", key.source.size},
-                   {"mtime_ns", key.source.mtime_ns},
-                   {"ctime_ns", key.source.ctime_ns},
-                   {"inode", key.source.inode},
-                   {"device", key.source.device},
-                   {"checksum", key.checksum.to_string()}});
+  return to_text(Json{{"version", kJournalVersion},
+                      {"id", key.id},
+                      {"destination", key.destination},
+                      {"part", key.part_path},
+                      {"size", key.source.size},
+                      {"mtime_ns", key.source.mtime_ns},
+                      {"ctime_ns", key.source.ctime_ns},
+                      {"inode", key.source.inode},
+                      {"device", key.source.device},
+                      {"checksum", key.checksum.to_string()}});
 }
 
 /// Applies one line to PAST; false where it says nothing that we know.

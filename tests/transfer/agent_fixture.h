@@ -6,10 +6,10 @@
 
 #include <boost/filesystem/directory.hpp>
 #include <boost/filesystem/operations.hpp>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
 #include <utility>
+#include "ferry/base/json.h"
 
 #include "ferry/transfer/agent.h"
 #include "sftp/openssh_server.h"

@@ -38,7 +38,7 @@ TEST_CASE_FIXTURE(Fixture, "files arrive whole, the control file names them, the
   CHECK(read_file(remote("größe.txt")).value() == large);
   CHECK(read_file(remote("empty")).value().empty());
 
-  const auto control = nlohmann::json::parse(read_file(summary->control_file).value());
+  const auto control = Json::parse(read_file(summary->control_file).value());
   CHECK(control["batch_id"] == summary->batch_id);
   CHECK(control["count"] == 3);
   CHECK(control["files"][0]["id"] == id);
@@ -97,7 +97,7 @@ TEST_CASE_FIXTURE(Fixture, "what is not the registered bytes fails alone") {
                                                             {"gone", TransferStatus::kFailed},
                                                             {"good", TransferStatus::kSuccessful}});
   CHECK_FALSE(fs::exists(remote("bad")));
-  CHECK(nlohmann::json::parse(read_file(summary->control_file).value())["count"] == 1);
+  CHECK(Json::parse(read_file(summary->control_file).value())["count"] == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a file that changes while it is sent is not published") {

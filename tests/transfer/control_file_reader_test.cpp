@@ -1,13 +1,12 @@
 #include <doctest/doctest.h>
 
-#include <nlohmann/json.hpp>
 #include <sstream>
+#include "ferry/base/json.h"
 
 #include "ferry/transfer/control_file.h"
 
 using namespace ferry;
 using namespace ferry::transfer;
-using Json = nlohmann::ordered_json;
 
 namespace {
 

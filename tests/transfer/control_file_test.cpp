@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <nlohmann/json.hpp>
+#include "ferry/base/json.h"
 
 using namespace ferry;
 using namespace ferry::transfer;
@@ -33,7 +33,7 @@ std::string to_json(const ControlFile& control) {
 }  // namespace
 
 TEST_CASE("a control file is one JSON object that names every file as it was sent") {
-  const auto json = nlohmann::json::parse(to_json(two_files()));
+  const auto json = Json::parse(to_json(two_files()));
   CHECK(json["version"] == 1);
   CHECK(json["batch_id"] == "b1");
   CHECK(json["created"] == "2026-11-22T00:00:00.000Z");
@@ -41,10 +41,10 @@ TEST_CASE("a control file is one JSON object that names every file as it was sen
   CHECK(json["destination"] == "b");
   CHECK(json["count"] == 2);
   CHECK(json["total_bytes"] == 12);
-  CHECK(json["files"][0] == nlohmann::json{{"id", "1"},
-                                           {"path", "in/a \"b\".csv"},
-                                           {"size", 5},
-                                           {"checksum", "sha256:" + std::string(64, 'a')}});
+  CHECK(json["files"][0] == Json{{"id", "1"},
+                                 {"path", "in/a \"b\".csv"},
+                                 {"size", 5},
+                                 {"checksum", "sha256:" + std::string(64, 'a')}});
   CHECK(json["files"][1]["source_checksum"] == "sha256:" + std::string(64, 'b'));
 }
 
@@ -55,7 +55,7 @@ TEST_CASE("a control file can be read line by line") {
 }
 
 TEST_CASE("a control file of nothing is valid too") {
-  CHECK(nlohmann::json::parse(to_json(ControlFile{}))["files"].empty());
+  CHECK(Json::parse(to_json(ControlFile{}))["files"].empty());
 }
 
 TEST_CASE("its name comes from the batch") {

@@ -94,7 +94,7 @@ max_attempts = 5
 bandwidth_limit = "08:00-18:00=10M"
 )";
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return fmt::format("\"{}\"", text);
 }
 
@@ -103,7 +103,7 @@ std::string value_word(const Option& option) {
   std::string words;
   for (std::size_t i = 0; i < option.choices.size(); ++i) {
     if (i > 0) words += i + 1 == option.choices.size() ? " or " : ", ";
-    words += quoted(option.choices[i]);
+    words += in_quotes(option.choices[i]);
   }
   return words;
 }
@@ -113,7 +113,7 @@ std::string default_word(const Option& option) {
   if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
   const auto* text = std::get_if<std::string>(&value);
-  return text == nullptr || text->empty() ? "" : quoted(*text);
+  return text == nullptr || text->empty() ? "" : in_quotes(*text);
 }
 
 /// A switch's help tells what happens where it is given: "no-…" sets the key to false.
