@@ -64,7 +64,7 @@ def put_abnormal_files(area, secret):
                "directory-link": "it is a symbolic link",
                "fifo.csv": "it is a FIFO",
                "socket.csv": "it is a socket",
-               "latin-\ufffd.csv": "its name is not valid UTF-8",
+               "latin-\\xe9.csv": "its name is not valid UTF-8",
                "two\\x0alines.csv": "control characters in its name"}
     try:
         os.mknod(area / "device.csv", 0o600 | 0o020000, os.makedev(1, 3))

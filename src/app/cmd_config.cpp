@@ -3,6 +3,7 @@
 #include "app/output.h"
 #include "app/setup.h"
 #include "app/text.h"
+#include "ferry/base/text.h"
 
 namespace ferry::app {
 namespace {

@@ -1,9 +1,9 @@
 #include "ferry/base/json.h"
+#include "ferry/base/text.h"
 
 #include "app/command.h"
 #include "app/output.h"
 #include "app/setup.h"
-#include "app/text.h"
 #include "app/units.h"
 
 namespace ferry::app {

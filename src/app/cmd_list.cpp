@@ -1,4 +1,5 @@
 #include "ferry/base/json.h"
+#include "ferry/base/text.h"
 
 #include "app/command.h"
 #include "app/output.h"

@@ -7,6 +7,7 @@
 #include "app/text.h"
 #include "app/units.h"
 #include "ferry/base/log.h"
+#include "ferry/base/text.h"
 #include "ferry/landing/quarantine.h"
 
 namespace ferry::app {

@@ -1,11 +1,11 @@
 #include <set>
 #include "ferry/base/json.h"
+#include "ferry/base/text.h"
 
 #include "app/command.h"
 #include "app/output.h"
 #include "app/setup.h"
 #include "app/standings.h"
-#include "app/text.h"
 
 namespace ferry::app {
 namespace {

@@ -1,13 +1,13 @@
 #include <array>
 #include <map>
 #include "ferry/base/json.h"
+#include "ferry/base/text.h"
 
 #include "app/command.h"
 #include "app/metrics.h"
 #include "app/output.h"
 #include "app/setup.h"
 #include "app/standings.h"
-#include "app/text.h"
 #include "app/units.h"
 
 namespace ferry::app {

@@ -3,8 +3,8 @@
 #include "app/command.h"
 #include "app/output.h"
 #include "app/setup.h"
-#include "app/text.h"
 #include "app/upload_input.h"
+#include "ferry/base/text.h"
 #include "ferry/landing/upload.h"
 
 namespace ferry::app {

@@ -9,8 +9,8 @@
 #include "app/output.h"
 #include "app/selection.h"
 #include "app/setup.h"
-#include "app/text.h"
 #include "app/units.h"
+#include "ferry/base/text.h"
 #include "ferry/transfer/verify.h"
 
 namespace ferry::app {

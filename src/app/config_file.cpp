@@ -11,6 +11,7 @@
 #include "app/options.h"
 #include "app/routing.h"
 #include "app/text.h"
+#include "ferry/base/text.h"
 
 namespace ferry::app {
 namespace {
@@ -215,13 +216,13 @@ std::string in_quotes(std::string_view text) {
     const auto byte = static_cast<unsigned char>(letter);
     if (letter == '"' || letter == '\\') {
       out.append("\\").push_back(letter);
-    } else if (byte < 0x20 || byte == 0x7f) {
+    } else if (byte < 0x20) {
       out += fmt::format("\\u{:04X}", byte);
     } else {
       out.push_back(letter);
     }
   }
-  return out + "\"";
+  return escape_controls_in_json(out + "\"");  // TOML has the same escapes
 }
 
 std::string key_text(std::string_view name) {

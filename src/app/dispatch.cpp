@@ -8,6 +8,7 @@
 #include "app/output.h"
 #include "app/text.h"
 #include "ferry/base/log.h"
+#include "ferry/base/text.h"
 
 namespace ferry::app {
 namespace {

@@ -1,10 +1,9 @@
 #include "app/prometheus.h"
+#include "ferry/base/text.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-
-#include "app/text.h"
 
 namespace ferry::app::prometheus {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <ctime>
 
-#include "app/text.h"
 #include "ferry/base/result.h"
+#include "ferry/base/text.h"
 
 namespace ferry::app::service_manager {
 

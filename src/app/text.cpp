@@ -10,10 +10,6 @@
 namespace ferry::app {
 namespace {
 
-bool is_control(unsigned char byte) {
-  return byte < 0x20 || byte == 0x7f;
-}
-
 /// Levenshtein's: insertions, deletions and substitutions.
 std::size_t edit_distance(std::string_view one, std::string_view other) {
   std::vector<std::size_t> row(other.size() + 1);
@@ -30,24 +26,6 @@ std::size_t edit_distance(std::string_view one, std::string_view other) {
 }
 
 }  // namespace
-
-std::string escape_controls(std::string_view text) {
-  std::string safe;
-  safe.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
-    if (is_control(byte)) {
-      safe += fmt::format("\\x{:02x}", byte);
-    } else if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) {
-      safe += fmt::format("\\x{:02x}", next);
-      ++i;
-    } else {
-      safe += text[i];
-    }
-  }
-  return safe;
-}
 
 std::optional<std::string_view> closest(std::string_view word,
                                         std::span<const std::string_view> known) {

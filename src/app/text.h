@@ -1,4 +1,4 @@
-// Text for a terminal.
+// Words that people type.
 #pragma once
 
 #include <optional>
@@ -7,10 +7,6 @@
 #include <string_view>
 
 namespace ferry::app {
-
-/// Names come from strangers: control characters (C0, DEL, and C1 in UTF-8) become \xNN, so that
-/// no name can move the cursor or forge a line.
-std::string escape_controls(std::string_view text);
 
 /// The known word that WORD most probably was meant to be, if any is near enough.
 std::optional<std::string_view> closest(std::string_view word,

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "ferry/base/json.h"
+#include "ferry/base/text.h"
 
 #include "app/output.h"
-#include "app/text.h"
 #include "app/units.h"
 
 namespace ferry::app {

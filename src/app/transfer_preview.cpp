@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include "ferry/base/json.h"
+#include "ferry/base/text.h"
 
 #include "app/output.h"
 #include "app/setup.h"
-#include "app/text.h"
 
 namespace ferry::app {
 namespace {

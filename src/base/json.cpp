@@ -1,5 +1,7 @@
 #include "ferry/base/json.h"
 
+#include "ferry/base/text.h"
+
 template class nlohmann::basic_json<nlohmann::ordered_map>;
 namespace nlohmann::detail {
 template class serializer<ordered_json>;
@@ -12,7 +14,7 @@ template class parser<ordered_json, iterator_input_adapter<const char*>>;
 namespace ferry {
 
 std::string to_text(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return escape_controls_in_json(json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 }  // namespace ferry

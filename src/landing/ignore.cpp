@@ -1,10 +1,9 @@
 #include "landing/ignore.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
-#include <cstdint>
+
+#include "ferry/base/text.h"
 
 namespace ferry::landing {
 namespace {
@@ -17,38 +16,6 @@ bool has_hidden_component(std::string_view path) {
 
 bool is_control(unsigned char byte) {
   return byte < 0x20 || byte == 0x7F;
-}
-
-bool is_continuation(unsigned char byte) {
-  return (byte & 0xC0) == 0x80;
-}
-
-struct Lead {
-  std::size_t length;   // of the whole sequence; 0: no lead byte
-  std::uint32_t bits;   // those that the lead byte carries
-  std::uint32_t least;  // smaller code points are overlong
-};
-
-Lead lead_of(unsigned char byte) {
-  if (byte < 0x80) return {1, byte, 0};
-  if ((byte & 0xE0) == 0xC0) return {2, byte & 0x1FU, 0x80};
-  if ((byte & 0xF0) == 0xE0) return {3, byte & 0x0FU, 0x800};
-  if ((byte & 0xF8) == 0xF0) return {4, byte & 0x07U, 0x10000};
-  return {0, 0, 0};
-}
-
-/// The length of the well-formed UTF-8 sequence (RFC 3629) that TEXT starts with; 0: it has none.
-std::size_t utf8_sequence(std::string_view text) {
-  const Lead lead = lead_of(static_cast<unsigned char>(text[0]));
-  if (lead.length == 0 || lead.length > text.size()) return 0;
-  std::uint32_t point = lead.bits;
-  for (std::size_t i = 1; i < lead.length; ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (!is_continuation(byte)) return 0;
-    point = (point << 6) | (byte & 0x3FU);
-  }
-  const bool surrogate = point >= 0xD800 && point <= 0xDFFF;
-  return point < lead.least || point > 0x10FFFF || surrogate ? 0 : lead.length;
 }
 
 }  // namespace
@@ -78,19 +45,7 @@ std::optional<std::string_view> name_problem(std::string_view name) {
 }
 
 std::string printable(std::string_view name) {
-  std::string text;
-  while (!name.empty()) {
-    const std::size_t length = utf8_sequence(name);
-    const auto byte = static_cast<unsigned char>(name[0]);
-    if (length == 0 || is_control(byte)) {
-      text += fmt::format("\\x{:02x}", byte);
-      name.remove_prefix(1);
-    } else {
-      text += name.substr(0, length);
-      name.remove_prefix(length);
-    }
-  }
-  return text;
+  return escape_controls(name);
 }
 
 }  // namespace ferry::landing

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "sftp/printable.h"
+#include "ferry/base/text.h"
 
 namespace ferry::sftp {
 
@@ -17,7 +17,7 @@ inline std::string_view last_line(std::string_view text) {
 }
 
 inline std::string how_command_ended(int status, std::string_view stderr_text) {
-  const auto last = printable(last_line(stderr_text));
+  const auto last = excerpt(last_line(stderr_text));
   return fmt::format("the command ended with status {}{}{}", status, last.empty() ? "" : ": ",
                      last);
 }

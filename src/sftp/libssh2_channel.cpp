@@ -10,6 +10,7 @@
 #include <cstring>
 #include <optional>
 
+#include "ferry/base/text.h"
 #include "ferry/sftp/connect.h"
 #include "sftp/agent_socket.h"
 #include "sftp/algorithms.h"
@@ -19,7 +20,6 @@
 #include "sftp/host_key.h"
 #include "sftp/local_user.h"
 #include "sftp/login.h"
-#include "sftp/printable.h"
 #include "sftp/socket_stream.h"
 
 namespace ferry::sftp {
@@ -117,7 +117,7 @@ class Session {
     int size = 0;
     const int code = libssh2_session_last_error(raw_, &message, &size, 0);
     if (message == nullptr || size <= 0) return fmt::format("libssh2 error {}", code);
-    return printable(std::string_view(message, static_cast<std::size_t>(size)));
+    return excerpt(std::string_view(message, static_cast<std::size_t>(size)));
   }
 
  private:
@@ -147,7 +147,7 @@ class Session {
     self.farewell_ =
         message == nullptr || message_len <= 0
             ? fmt::format("reason {}", reason)
-            : printable(std::string_view(message, static_cast<std::size_t>(message_len)));
+            : excerpt(std::string_view(message, static_cast<std::size_t>(message_len)));
   }
 
  public:

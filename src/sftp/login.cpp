@@ -4,9 +4,9 @@
 
 #include <cstdlib>
 
+#include "ferry/base/text.h"
 #include "sftp/known_hosts.h"
 #include "sftp/local_user.h"
-#include "sftp/printable.h"
 #include "sftp/private_key.h"
 
 namespace ferry::sftp {
@@ -42,7 +42,7 @@ class Login {
   Error refusal() const {
     constexpr std::string_view kNothing = "nothing, for want of a key or password that it takes";
     Error error = make_error(ErrorKind::kRefused, "login to {} refused: tried {}; server offers {}",
-                             account_, tried_.empty() ? kNothing : tried_, printable(methods_));
+                             account_, tried_.empty() ? kNothing : tried_, excerpt(methods_));
     if (rsa_refused_) {
       error.message +=
           ". libssh2 before 1.11 signs with RSA keys by SHA-1 only, which OpenSSH 8.8 and later "
@@ -97,7 +97,7 @@ class Login {
     for (std::size_t index = 0; index < keys->size(); ++index) {
       const AgentKey& key = (*keys)[index];
       const std::string what =
-          fmt::format("agent key {} {}", fingerprint(key.blob), printable(key.comment));
+          fmt::format("agent key {} {}", fingerprint(key.blob), excerpt(key.comment));
       auto done = conclude_key(what, key_type_of(key.blob) == "ssh-rsa",
                                authenticator_.offer_agent_key(index));
       if (!done || *done) return done;

@@ -1,4 +1,5 @@
 #include "ferry/sftp/remote_command.h"
+#include "ferry/base/text.h"
 
 #include <algorithm>
 #include <array>
@@ -6,7 +7,6 @@
 
 #include "sftp/channel_end.h"
 #include "sftp/dial.h"
-#include "sftp/printable.h"
 
 namespace ferry::sftp {
 namespace {
@@ -54,7 +54,7 @@ Result<CommandEnd> run_remote_command(ConnectOptions account, std::string comman
     if (!count) {
       if (count.error().kind != ErrorKind::kFailed) return count.error();
       const auto last = last_line(end.output);
-      end.how = count.error().message + (last.empty() ? "" : ": ") + printable(last);
+      end.how = count.error().message + (last.empty() ? "" : ": ") + excerpt(last);
       return end;
     }
     if (*count > 0) {

@@ -4,10 +4,10 @@
 #include <array>
 #include <vector>
 
+#include "ferry/base/text.h"
 #include "sftp/channel_end.h"
 #include "sftp/dial.h"
 #include "sftp/known_hosts.h"
-#include "sftp/printable.h"
 
 namespace ferry::sftp {
 namespace {
@@ -67,11 +67,11 @@ std::vector<std::string_view> telling_lines(std::string_view text) {
 std::string line_with(const std::vector<std::string_view>& lines, std::string_view words) {
   const auto found = std::find_if(lines.rbegin(), lines.rend(),
                                   [&](std::string_view line) { return line.contains(words); });
-  return found == lines.rend() ? std::string() : printable(*found);
+  return found == lines.rend() ? std::string() : excerpt(*found);
 }
 
 std::string last_words(const std::vector<std::string_view>& lines, std::optional<int> status) {
-  if (!lines.empty()) return printable(lines.back());
+  if (!lines.empty()) return excerpt(lines.back());
   if (!status) return "ssh closed the connection";
   if (*status > 128 && *status < 255)
     return fmt::format("ssh was killed by signal {}", *status - 128);
@@ -101,7 +101,7 @@ std::string refused_login(const std::vector<std::string_view>& lines, const std:
   for (const std::string_view line : lines) {
     const bool is_about_a_key = line.starts_with("no such identity: ") ||
                                 line.starts_with("Load key ") || line.contains("UNPROTECTED");
-    if (is_about_a_key) text += "; " + printable(line);
+    if (is_about_a_key) text += "; " + excerpt(line);
   }
   return text;
 }

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "ferry/base/file.h"
+#include "ferry/base/text.h"
 
 namespace ferry::sftp::wire {
 namespace {
@@ -100,14 +101,6 @@ Result<void> expect(const Packet& packet, PacketType type, std::string_view name
   if (packet.type == type) return {};
   return make_error(ErrorKind::kProtocol, "the server answered with packet type {} instead of {}",
                     static_cast<int>(packet.type), name);
-}
-
-/// Text from a server, for people: printable, and not endless.
-std::string printable(std::string_view text) {
-  constexpr std::size_t kMaxMessageBytes = 200;
-  std::string result(text.substr(0, kMaxMessageBytes));
-  std::ranges::replace_if(result, [](unsigned char c) { return c < 0x20 || c >= 0x7F; }, '?');
-  return result;
 }
 
 std::string_view name_of(StatusCode code) {
@@ -259,7 +252,7 @@ Result<Status> parse_status(const Packet& packet) {
   Status status{.code = static_cast<StatusCode>(decoder.u32()), .message = {}};
   if (!decoder.good()) return malformed("STATUS");
   // Some servers leave out the message and its language.
-  if (!decoder.at_end()) status.message = printable(decoder.string());
+  if (!decoder.at_end()) status.message = excerpt(decoder.string());
   return status;
 }
 

@@ -115,7 +115,7 @@ TEST_CASE("STATUS") {
   SUBCASE("what a terminal would obey is taken out of the message") {
     const auto status =
         wire::parse_status(Reply("65 00000001 00000004 00000003 1b5b41 00000000").packet).value();
-    CHECK(status.message == "?[A");
+    CHECK(status.message == "\\x1b[A");
   }
   SUBCASE("a message longer than the packet") {
     CHECK(wire::parse_status(Reply("65 00000001 00000004 7fffffff 41").packet).value().message ==

@@ -12,6 +12,7 @@ namespace ferry {
 using Json = nlohmann::ordered_json;
 
 /// In one line. Bytes that are not UTF-8 become U+FFFD: a message must not fail because of them.
+/// Controls are escaped (text.h): tables and logs are looked at on terminals.
 std::string to_text(const Json& json);
 
 }  // namespace ferry
