@@ -9,6 +9,7 @@ TEST_PACKAGES := openssh-server openssh-client openssh-sftp-server jq time strac
 DEB_PACKAGES := dpkg-dev lintian
 SYSTEMD_TEST_PACKAGES := debootstrap util-linux iproute2
 AIRFLOW_PACKAGES := python3-venv
+SERVERS_TEST_PACKAGES := util-linux openssl
 BENCH_PACKAGES := rclone lftp
 LINT_PACKAGES := clang-format-19 clang-tidy-19
 
@@ -19,7 +20,7 @@ export CCACHE_SLOPPINESS := pch_defines,time_macros
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
 .PHONY: all deps build demo test test-asan test-tsan asan tsan lint bench docs install deb \
-  test-systemd test-airflow test-airflow-quick test-all clean
+  test-systemd test-airflow test-airflow-quick test-servers test-all clean
 
 all: build
 
@@ -98,6 +99,14 @@ test-airflow: build
 # Are the DAGs imported, and do they deliver, with the newest Airflow?
 test-airflow-quick:
 	$(MAKE) test-airflow AIRFLOW_VERSIONS=3 AIRFLOW_TESTS='-k "imported or of_the_time_zone"'
+
+# Against SFTP servers of every kind, fetched and built below build/servers/; needs root, and Go.
+# SERVERS="openssh sftpgo" and CASES="cut large_file" choose, SERVERS_OPTIONS=--quick does less of all.
+test-servers: build
+	@scripts/install_packages.sh $(SERVERS_TEST_PACKAGES)
+	/usr/bin/python3 tests/servers/programs.py
+	FERRY=build/ferry $(PYTEST) tests/servers --tb=short --servers "$(SERVERS)" --cases "$(CASES)" \
+	  $(SERVERS_OPTIONS)
 
 test-all: test test-systemd test-airflow
 

@@ -6,8 +6,8 @@ import pytest
 import ferry_harness as harness
 import landing_site
 
-# They need a system, or an Airflow, of their own: make test-systemd, make test-airflow.
-collect_ignore = ["systemd", "airflow"]
+# They need a system, an Airflow or servers of their own: make test-systemd, test-airflow, test-servers.
+collect_ignore = ["systemd", "airflow", "servers"]
 
 
 @pytest.fixture

@@ -50,6 +50,6 @@ def test_the_policies_of_abnormal_files_are_right(ferry, folder):
 def test_the_readme_lists_what_targets_install_beside_the_build():
     makefile = (REPOSITORY / "Makefile").read_text()
     development = README.partition("\n## Development\n")[2]
-    for kind in ("DEB", "SYSTEMD_TEST", "AIRFLOW", "BENCH", "LINT"):
+    for kind in ("DEB", "SYSTEMD_TEST", "AIRFLOW", "SERVERS_TEST", "BENCH", "LINT"):
         for package in re.search(rf"^{kind}_PACKAGES := (.*)$", makefile, re.M)[1].split():
             assert package in development, package
