@@ -1,13 +1,17 @@
 """Every kind of server that the suite knows, in the order of the table."""
 
-import kinds_go
+import kinds_debian as debian
+import kinds_go as go
 import kinds_openssh
+import kinds_scripted as scripted
 
 KINDS = [
-    kinds_openssh.OpenSsh,
-    kinds_go.PkgSftp,
-    kinds_go.Sftpgo, kinds_go.SftpgoAtomic, kinds_go.SftpgoAtomicResume,
-    kinds_go.Rclone, kinds_go.RcloneWrites, kinds_go.OldRclone, kinds_go.OldRcloneWrites,
+    kinds_openssh.OpenSsh, debian.Dropbear,
+    debian.Proftpd, debian.ProftpdNoOverwrite, debian.ProftpdHiddenStores,
+    go.Sftpgo, go.SftpgoAtomic, go.SftpgoAtomicResume, go.PkgSftp,
+    go.Rclone, go.RcloneWrites, go.OldRclone, go.OldRcloneWrites,
+    scripted.AsyncSsh, scripted.Paramiko, scripted.Ssh2, scripted.Ssh2Concurrent, scripted.Mina,
+    debian.Gesftpserver, debian.MySecureShell, debian.Lsh,
 ]
 BY_NAME = {kind.name: kind for kind in KINDS}
 TRANSPORTS = ("libssh2", "openssh")

@@ -10,17 +10,24 @@ from ferry_harness import (Process, Run, check_exit_code, command, environment, 
                            make_big_file, relative_files, tables)
 from limits import Refused
 from observer import Observer, has_final_name, version_of
-from sftp_server import PASSWORD
+from sftp_server import UID
 
 MIB = 1 << 20
 HANG = 100  # seconds: no run of a case takes that long
+
+
+def give_to_account(top):
+    for folder, _, names in os.walk(top):
+        for path in (folder, *(os.path.join(folder, name) for name in names)):
+            os.chown(path, UID, UID)
 
 
 class Cell:
     def __init__(self, folder, server, transport, scale):
         self.folder, self.server, self.transport, self.scale = folder, server, transport, scale
         self.landing = folder / "landing"
-        self.landing.mkdir(exist_ok=True)
+        self.landing.mkdir()
+        self.area = f'path = "{self.landing}"'
         self.metastore = folder / "metastore"
         self.root = self.top = server.make_directory(f"b-{folder.name}")
         self.known_hosts = folder / "known_hosts"
@@ -42,15 +49,20 @@ class Cell:
         self.root, self.observer = directory, Observer(directory)
         self.configure()
 
-    def configure(self, port=None, area=None, **tables_of_keys):
-        """Writes it; `port`: of a way to the server; `area`: the landing area's table; the other
-        keywords: more lines for a table."""
+    def land_at_server(self, *keys):
+        """The landing area is a directory there, from now on; KEYS: more for its table."""
+        self.landing = self.server.make_directory(f"a-{self.folder.name}")
+        self.area = "\n".join([f'url = "{self.server.url(self.landing)}"', *self._login(),
+                               'settle = "1s"', *keys])
+        self.configure()
+
+    def configure(self, port=None, **tables_of_keys):
+        """Writes it; `port`: of a way to the server; the other keywords: lines for more tables."""
         port = port or self.server.port
         self.known_hosts.write_text(self.server.host_key_line(port))
         lines = [f'metastore = "{self.metastore}"']
-        lines += ["[landing.in]", area or f'path = "{self.landing}"', "[destination.b]",
-                  f'url = "{self.server.url(self.root, port)}"', *self._login(),
-                  tables_of_keys.pop("destination", "")]
+        lines += ["[landing.in]", self.area, "[destination.b]",
+                  f'url = "{self.server.url(self.root, port)}"', *self._login()]
         for name, keys in tables_of_keys.items():
             lines += [f"[{name}]", keys]
         self.config.write_text("\n".join(lines) + "\n")
@@ -58,10 +70,6 @@ class Cell:
     @property
     def config(self):
         return self.folder / "ferry.toml"
-
-    def area_at(self, path, *keys):
-        """The table of a landing area on the server."""
-        return "\n".join([f'url = "{self.server.url(path)}"', *self._login(), 'settle = "1s"', *keys])
 
     def _login(self):
         return [self.authentication, f'known_hosts = "{self.known_hosts}"', "use_agent = false",
@@ -97,6 +105,8 @@ class Cell:
 
     def register(self):
         """Registers what landed; whatever is there from now on may show at B."""
+        if self.server.tree in self.landing.parents:
+            give_to_account(self.landing)
         for path in relative_files(self.landing):
             self.observer.allow(path, version_of(self.landing / path))
         return self.ferry("watch", "--once", "--json").json["registered"]
@@ -163,7 +173,8 @@ class Cell:
             assert self.observer.wrong == [], "seen at B under a final name"
         if not self.is_tampered_with:
             self.check_records()
-        shutil.rmtree(self.top, ignore_errors=True)
+        for path in (self.top, self.landing):
+            shutil.rmtree(path, ignore_errors=True)
 
     def _differences(self):
         here, there = relative_files(self.landing), self.files_at_b()

@@ -96,6 +96,7 @@ class Sftpgo(SftpServer):
     name = "sftpgo"
     title = "SFTPGo"
     virtual_root = True
+    limits_logins = True
     upload_mode = 0
 
     @classmethod

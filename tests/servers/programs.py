@@ -129,7 +129,48 @@ def sftpgo():
                       "nogcs,nos3,noazblob,nobolt,nomysql,nopgsql,nosqlite,nometrics", beside=("templates",))
 
 
-MAKERS = {"debian": debian, "plain": go_program, "rclone": rclone, "sftpgo": sftpgo}
+def python():
+    """The interpreter of an environment with the Python servers' packages."""
+    requirements = HERE / "python" / "requirements.txt"
+
+    def install(folder):
+        run("/usr/bin/python3", "-m", "venv", folder)
+        run(folder / "bin/pip", "install", "--quiet", "--requirement", requirements)
+
+    return made("python", [requirements], install) / "bin/python3"
+
+
+def node():
+    """The folder whose node_modules has ssh2."""
+    pinned = [HERE / "node" / name for name in ("package.json", "package-lock.json")]
+
+    def install(folder):
+        for path in pinned:
+            shutil.copy(path, folder)
+        tool("node", "install Node.js 18 or later")
+        run(tool("npm", "install npm"), "ci", "--ignore-scripts", "--omit=optional", "--no-audit",
+            "--no-fund", cwd=folder)
+
+    return made("node", pinned, install)
+
+
+def java():
+    """The folder with MINA SSHD's jars, and a small server on it."""
+    def build(folder):
+        source = folder / "source"
+        shutil.copytree(HERE / "java", source)
+        run(tool("mvn", "install Maven"), "--batch-mode", "--quiet", "package",
+            "dependency:copy-dependencies", f"-DoutputDirectory={folder}",
+            cwd=source)
+        for jar in (source / "target").glob("*.jar"):
+            jar.rename(folder / jar.name)
+        shutil.rmtree(source)
+
+    return made("java", files_of("java"), build)
+
+
+MAKERS = {"debian": debian, "plain": go_program, "rclone": rclone, "sftpgo": sftpgo,
+          "python": python, "node": node, "java": java}
 
 
 def main():

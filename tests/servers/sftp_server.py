@@ -1,13 +1,15 @@
 """What every kind of server has in common: keys, an account, a tree of files, and a process."""
 
 import abc
+import contextlib
 import os
 import pathlib
 import shutil
 import socket
 import subprocess
 
-from ferry_harness import eventually, free_port, make_key
+from ferry_harness import eventually, free_port
+from gate import Gate
 
 HERE = pathlib.Path(__file__).resolve().parent
 USER, UID = "partner", 61234
@@ -22,15 +24,18 @@ class SftpServer(abc.ABC):
     name: str
     title: str  # of the table's row
     virtual_root = False  # are paths relative to the tree?
-    takes_passwords = True
+    host_key_type = user_key_type = "ed25519"
+    ssh_options = ()  # what a person would have to write into ssh_config(5) to reach it
+    limits_logins = False  # has it such a setting? prepare() heeds login_limit then
     writes_behind = False  # do files reach the disk later, and there by and by?
     banner = b"SSH-2.0-"
 
-    def __init__(self, folder, login_limit=None):
+    def __init__(self, folder):
         self.folder = folder
-        self.login_limit = login_limit  # simultaneous logins of the account, where it has such
+        self.login_limit = None  # simultaneous logins of the account, if limits_logins
         self.tree = folder / "tree"
         self.home = folder / "home"
+        self.layer = folder / "layer"  # what it sees over the machine's own files
         self.identity = folder / "user_key"
         self.known_hosts = folder / "known_hosts"
         self.authorized_keys = folder / "authorized_keys"
@@ -63,15 +68,23 @@ class SftpServer(abc.ABC):
         """Brings the programs here; what it needs beside the suite may be missing."""
 
     def client_environment(self):
-        """What a person's account would need to reach it with ssh(1)."""
-        return {}
+        """With an ssh(1) that has ssh_options."""
+        if not self.ssh_options:
+            return {}
+        script = self.folder / "client" / "ssh"
+        if not script.exists():
+            script.parent.mkdir()
+            script.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} '
+                              f'{" ".join("-o" + option for option in self.ssh_options)} "$@"\n')
+            script.chmod(0o755)
+        return {"PATH": f"{script.parent}:{os.environ['PATH']}"}
 
     # Its life.
 
     def start(self):
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
-                [HERE / "own_view.sh", self.folder / "etc", self.tree / "read-only",
+                [HERE / "own_view.sh", self.layer, self.tree / "read-only",
                  *map(str, self.command())], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 cwd=self.folder,
                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.home),
@@ -93,6 +106,23 @@ class SftpServer(abc.ABC):
     def restart(self):
         self.stop()
         self.start()
+
+    @contextlib.contextmanager
+    def allowing(self, logins):
+        """Lets the account log in so often at a time, in the block; gives the port to use."""
+        if not self.limits_logins:
+            with Gate(self.port, limit=logins) as gate:
+                yield gate.port
+            return
+        self.login_limit = logins
+        self.prepare()
+        self.restart()
+        try:
+            yield self.port
+        finally:
+            self.login_limit = None
+            self.prepare()
+            self.restart()
 
     def log(self):
         path = self.folder / "log"
@@ -124,6 +154,11 @@ class SftpServer(abc.ABC):
         """COMMAND, run by the account itself, for servers that do not change to it."""
         return ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--", *command]
 
+    @staticmethod
+    def make_key(path, kind):
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "ferry-test", "-m",
+                        "PEM" if kind == "rsa" else "RFC4716", "-f", path], check=True)
+
     def _make_folders(self):
         self.folder.mkdir(parents=True)
         for path in (self.tree, self.home, self.tree / "read-only"):
@@ -133,8 +168,8 @@ class SftpServer(abc.ABC):
         os.chown(self.home / ".ssh", UID, UID)
 
     def _make_keys(self):
-        for name in ("host_key", "user_key"):
-            make_key(self.folder / name)
+        for name, kind in (("host_key", self.host_key_type), ("user_key", self.user_key_type)):
+            self.make_key(self.folder / name, kind)
         os.chown(self.folder / "host_key", UID, UID)
         shutil.copy(self.folder / "user_key.pub", self.authorized_keys)
         shutil.copy(self.folder / "user_key.pub", self.home / ".ssh" / "authorized_keys")
@@ -142,8 +177,9 @@ class SftpServer(abc.ABC):
         self.known_hosts.write_text(self.host_key_line())
 
     def _make_etc(self):
-        etc = self.folder / "etc"
-        etc.mkdir()
+        etc = self.layer / "etc"
+        etc.mkdir(parents=True)
+        (self.layer / "usr" / "sbin").mkdir(parents=True)
         crypted = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=PASSWORD, text=True,
                                  capture_output=True, check=True).stdout.strip()
         for name, line in (("passwd", f"{USER}:x:{UID}:{UID}::{self.home}:{self.shell()}"),
@@ -153,7 +189,7 @@ class SftpServer(abc.ABC):
             present = pathlib.Path("/etc", name)
             text = present.read_text() if present.exists() else ""
             (etc / name).write_text(f"{text}{line}\n")
-            shutil.copystat(present, etc / name) if present.exists() else None
+        os.chmod(etc / "shadow", 0o600)
 
     def shell(self):
         return "/bin/sh"

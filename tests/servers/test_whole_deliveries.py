@@ -3,7 +3,7 @@
 import os
 
 from cell import MIB
-from ferry_harness import make_files
+from ferry_harness import make_files, tables
 
 KIB = 1 << 10
 
@@ -79,4 +79,18 @@ def test_all_or_nothing(cell):
     assert cell.files_at_b() == []
     assert cell.register() == 1
     cell.transfer("--batch", "all-or-nothing")
+    cell.check_delivered()
+
+
+def test_three_agents(cell):
+    """At once, on 1,000 files: each is delivered once."""
+    make_files(cell.landing, 1000, 500)
+    cell.register()
+    runs = [cell.start("transfer", "--json") for _ in range(3)]
+    ended = [run.wait() for run in runs]
+    assert [run.code for run in ended] == [0, 0, 0], [run.stderr[-1000:] for run in ended]
+    assert sum(run.summary["successful"] for run in ended) == 1000
+    _, logs = tables(cell.metastore)
+    successes = [row["id"] for row in logs if row["transfer_status"] == "successful"]
+    assert len(successes) == len(set(successes)) == 1000
     cell.check_delivered()
