@@ -9,7 +9,7 @@ TEST_PACKAGES := openssh-server openssh-client openssh-sftp-server jq time strac
 DEB_PACKAGES := dpkg-dev lintian
 SYSTEMD_TEST_PACKAGES := debootstrap util-linux iproute2
 AIRFLOW_PACKAGES := python3-venv
-SERVERS_TEST_PACKAGES := util-linux openssl
+SERVERS_TEST_PACKAGES := util-linux openssl python3-venv
 BENCH_PACKAGES := rclone lftp
 LINT_PACKAGES := clang-format-19 clang-tidy-19
 
@@ -100,10 +100,13 @@ test-airflow: build
 test-airflow-quick:
 	$(MAKE) test-airflow AIRFLOW_VERSIONS=3 AIRFLOW_TESTS='-k "imported or of_the_time_zone"'
 
-# Against SFTP servers of every kind, fetched and built below build/servers/; needs root, and Go.
+# Against SFTP servers of every kind, fetched and built below build/servers/; needs root, and Go. Another
+# Node.js, Maven or Java than Debian's will do.
+SERVERS_TOOLCHAINS = $(if $(shell command -v npm),,nodejs npm) \
+  $(if $(shell command -v mvn),,maven default-jdk-headless)
 # SERVERS="openssh sftpgo" and CASES="cut large_file" choose, SERVERS_OPTIONS=--quick does less of all.
 test-servers: build
-	@scripts/install_packages.sh $(SERVERS_TEST_PACKAGES)
+	@scripts/install_packages.sh $(SERVERS_TEST_PACKAGES) $(SERVERS_TOOLCHAINS)
 	/usr/bin/python3 tests/servers/programs.py
 	FERRY=build/ferry $(PYTEST) tests/servers --tb=short --servers "$(SERVERS)" --cases "$(CASES)" \
 	  $(SERVERS_OPTIONS)

@@ -9,6 +9,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent),
                 str(pathlib.Path(__file__).resolve().parents[1])]
 
 import ferry_harness  # noqa: E402  (these need the path)
+import page  # noqa: E402
 from catalogue import BY_NAME, KINDS, TRANSPORTS  # noqa: E402
 from cell import Cell  # noqa: E402
 from limits import Refused, limit_of  # noqa: E402
@@ -26,6 +27,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "kinds(*names): the only servers that a case is for")
     if os.geteuid() != 0:
         pytest.exit("only root may give a server an account and a file system of its own",
                     returncode=1)
@@ -46,9 +48,8 @@ def pytest_generate_tests(metafunc):
         return
     chosen = metafunc.config.getoption("servers").split() or list(BY_NAME)
     kinds = [kind for kind in KINDS if kind.name in chosen]
-    only = getattr(metafunc.function, "servers", None)
-    if only:
-        kinds = [kind for kind in kinds if kind.name in only]
+    for marker in metafunc.definition.iter_markers("kinds"):
+        kinds = [kind for kind in kinds if kind.name in marker.args]
     transports = metafunc.config.getoption("transports").split()
     cells = [(kind, transport) for kind in kinds for transport in transports]
     metafunc.parametrize("server,transport", cells, indirect=["server"], scope="session",
@@ -56,15 +57,12 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
+    order = list(BY_NAME)
+    items[:] = [item for item in items if isinstance(item.callspec.params["server"], type)]
     wanted = config.getoption("cases").split()
     if wanted:
         items[:] = [item for item in items if case_of(item).split()[0] in wanted]
-    order = list(BY_NAME)
     items.sort(key=lambda item: order.index(item.callspec.params["server"].name))
-
-
-def pytest_sessionstart(session):
-    RESULTS.is_quick = session.config.getoption("quick")
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +80,7 @@ def server(request, workplace):
     kind.fetch()
     running = kind(workplace / kind.name)
     RESULTS.versions[kind.name] = kind.version()
+    running.findings = RESULTS.findings.setdefault(kind.name, [])
     yield running
     running.stop()
     shutil.rmtree(running.folder, ignore_errors=True)
@@ -112,7 +111,8 @@ def pytest_pyfunc_call(pyfuncitem):
         return
     if not limit.fits(error):
         pytest.fail(f"limits.toml expects {limit}; but {error}")
-    pyfuncitem.user_properties.append(("unsupported", (limit.exit_code, limit.message_of(error))))
+    pyfuncitem.user_properties.append(
+        ("unsupported", (limit.exit_code, limit.message_of(error), limit.why)))
     outcome.force_result(True)
 
 
@@ -135,5 +135,8 @@ def pytest_report_teststatus(report):
     return None
 
 
-def pytest_terminal_summary(terminalreporter):
-    terminalreporter.write(RESULTS.table())
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    terminalreporter.write(RESULTS.summary())
+    is_whole = not any(config.getoption(name) for name in ("servers", "cases", "quick", "keyword"))
+    if exitstatus == 0 and is_whole and config.getoption("transports").split() == list(TRANSPORTS):
+        page.write(ferry_harness.REPOSITORY / "docs" / "servers.md", KINDS, RESULTS)

@@ -30,7 +30,8 @@ class PkgSftp(SftpServer):
 
 
 class Rclone(SftpServer):
-    """As `rclone serve sftp` is without options, but for where and who."""
+    """As it is without options, but for where and who, and that it sees at once what the cases put
+    into its directory."""
 
     name = "rclone"
     title = "rclone serve sftp"
@@ -56,7 +57,7 @@ class Rclone(SftpServer):
         return self.as_account(self.program(), "serve", "sftp", self.tree, "--addr",
                                f"127.0.0.1:{self.port}", "--key", self.folder / "host_key",
                                "--authorized-keys", self.authorized_keys,
-                               "--config", "/dev/null", "--cache-dir", self.home / "cache",
+                               "--dir-cache-time", "0s", "--config", "/dev/null", "--cache-dir", self.home / "cache",
                                *self.options)
 
 

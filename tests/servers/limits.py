@@ -32,7 +32,7 @@ class Limit:
         self.why, self.exit_code = row["why"], row["exit_code"]
 
     def holds_for(self, server, transport, case):
-        return (server in self._row["servers"] and case in self._row["cases"]
+        return (server in self._row.get("servers", [server]) and case in self._row["cases"]
                 and transport in self._row.get("transports", [transport]))
 
     def fits(self, refused):

@@ -4,7 +4,7 @@
 # all that it started end, too.
 set -e
 [ -n "$FERRY_OWN_VIEW" ] || FERRY_OWN_VIEW=1 exec \
-  unshare --mount --propagation private --pid --fork --kill-child --mount-proc "$0" "$@"
+  unshare --mount --propagation private --ipc --pid --fork --kill-child --mount-proc "$0" "$@"
 unset FERRY_OWN_VIEW
 layer=$1 read_only=$2
 shift 2

@@ -2,7 +2,7 @@
 
 import pytest
 from cell import MIB
-from ferry_harness import make_files, make_key
+from ferry_harness import make_files
 from sftp_server import PASSWORD
 
 
@@ -18,7 +18,7 @@ def three(cell):
 
 
 def test_wrong_host_key(cell, three):
-    make_key(cell.folder / "other")
+    cell.server.make_key(cell.folder / "other", cell.server.host_key_type)
     key = (cell.folder / "other.pub").read_text().split()
     cell.known_hosts.write_text(f"[127.0.0.1]:{cell.server.port} {key[0]} {key[1]}\n")
     ended = cell.transfer(wanted=3)
@@ -30,7 +30,7 @@ def test_wrong_host_key(cell, three):
 
 
 def test_wrong_user_key(cell, three):
-    make_key(cell.folder / "other")
+    cell.server.make_key(cell.folder / "other", cell.server.user_key_type)
     cell.authentication = f'identity = "{cell.folder}/other"'
     cell.configure()
     cell.transfer(wanted=3)

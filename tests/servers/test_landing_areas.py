@@ -34,8 +34,8 @@ def test_after_delivery(cell, after):
     assert cell.register() == 41
     cell.transfer()
     assert relative_files(cell.landing) == []
-    assert contents(archive) == (before if after == "archive" else {})
-    assert {path: (cell.root / path).read_bytes() for path in cell.files_at_b()} == before
+    cell.on_disk(lambda: contents(archive), before if after == "archive" else {})
+    cell.on_disk(lambda: {path: (cell.root / path).read_bytes() for path in cell.files_at_b()}, before)
 
 
 def test_upload(cell):
@@ -44,13 +44,14 @@ def test_upload(cell):
     for content in (b"first", b"second version, and longer"):
         source.write_bytes(content)
         cell.ferry("upload", "--as", "reports/today.csv", str(source))
-        assert contents(cell.landing) == {"reports/today.csv": content}
+        cell.on_disk(lambda: contents(cell.landing), {"reports/today.csv": content})
     source.write_bytes(b"third")
     assert cell.run("upload", "--no-clobber", "--as", "reports/today.csv", str(source)).code == 1
-    assert contents(cell.landing) == {"reports/today.csv": b"second version, and longer"}
+    cell.on_disk(lambda: contents(cell.landing), {"reports/today.csv": content})
     cell.put_big("large.bin", 20 * MIB)
     (cell.landing / "large.bin").rename(cell.folder / "large.bin")
     cell.ferry("upload", str(cell.folder / "large.bin"))
+    cell.on_disk(lambda: relative_files(cell.landing), ["large.bin", "reports/today.csv"])
     assert cell.register() == 0
     cell.transfer()
     cell.check_delivered()
