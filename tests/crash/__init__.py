@@ -1,0 +1,1 @@
+"""The crash campaign: run, promises.py, scenarios.py."""
