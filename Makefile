@@ -20,7 +20,7 @@ export CCACHE_SLOPPINESS := pch_defines,time_macros
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
 .PHONY: all deps build demo test test-asan test-tsan asan tsan lint bench docs install deb \
-  test-systemd test-airflow test-airflow-quick test-servers test-all clean
+  test-crash test-systemd test-airflow test-airflow-quick test-servers test-all clean
 
 all: build
 
@@ -45,6 +45,12 @@ test: build $(PROMTOOL)
 	scripts/check_layers.py
 	ctest --test-dir build --output-on-failure
 	FERRY=build/ferry $(PYTEST) tests
+
+# Strikes at every call that changes something, with every kind of fault, and then at random.
+CRASH_STORMS ?= 200
+test-crash: build
+	FERRY=build/ferry tests/crash/run --report build/crash.txt $(CRASH_OPTIONS)
+	FERRY=build/ferry tests/crash/run --report build/storms.txt --storms $(CRASH_STORMS) $(STORM_OPTIONS)
 
 asan tsan: deps
 	cmake --preset $@ $(CACHE) -Wno-dev
@@ -111,7 +117,7 @@ test-servers: build
 	FERRY=build/ferry $(PYTEST) tests/servers --tb=short --servers "$(SERVERS)" --cases "$(CASES)" \
 	  $(SERVERS_OPTIONS)
 
-test-all: test test-systemd test-airflow
+test-all: test test-crash test-systemd test-airflow
 
 clean:
 	rm -rf build build-debug build-asan build-tsan
