@@ -9,7 +9,6 @@
 #include "plan.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -31,16 +30,14 @@
 #include <cstring>
 #include <type_traits>
 
+#include "next.h"
+#include "subject.h"
+#include "unsynced.h"
+
 namespace ferry::crash {
 namespace {
 
 Plan* plan = nullptr;
-
-/// The function of that name that this library stands in front of.
-template <typename Function>
-Function* next(const char* name) {
-  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
-}
 
 __attribute__((constructor)) void map_plan() {
   const char* path = std::getenv("FERRY_CRASH_PLAN");
@@ -56,54 +53,10 @@ __attribute__((constructor)) void map_plan() {
   ::unsetenv("LD_PRELOAD");
 }
 
-// What a call is about.
-
-struct Subject {
-  char text[PATH_MAX] = "";
-};
-
-void read_link(int fd, Subject& subject) {
-  char link[64];
-  std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  const ssize_t size = ::readlink(link, subject.text, sizeof subject.text - 1);
-  subject.text[size < 0 ? 0 : size] = '\0';
-}
-
-Subject of_descriptor(int fd) {
-  Subject subject;
-  read_link(fd, subject);
-  return subject;
-}
-
-Subject of_path(int directory, const char* path) {
-  Subject subject;
-  if (path == nullptr) return subject;
-  if (path[0] != '/' && directory == AT_FDCWD) {
-    if (::getcwd(subject.text, sizeof subject.text) == nullptr) subject.text[0] = '\0';
-  } else if (path[0] != '/') {
-    read_link(directory, subject);
-  }
-  const std::size_t used = std::strlen(subject.text);
-  std::snprintf(subject.text + used, sizeof subject.text - used, "%s%s", used > 0 ? "/" : "", path);
-  return subject;
-}
-
-Subject of_path(const char* path) {
-  return of_path(AT_FDCWD, path);
-}
-
-bool is_internet_socket(int fd) {
-  int domain = 0;
-  socklen_t size = sizeof domain;
-  if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0) return false;
-  return domain == AF_INET || domain == AF_INET6;
-}
-
 // What happens.
 
 void send_to_self(int signal) {
-  static auto* const real = next<long(long, ...)>("syscall");
-  real(SYS_tgkill, ::getpid(), real(SYS_gettid), signal);
+  next_syscall()(SYS_tgkill, ::getpid(), next_syscall()(SYS_gettid), signal);
 }
 
 void note(std::uint64_t number, std::uint32_t calls, const char* name, const char* subject) {
@@ -134,6 +87,10 @@ Action arrive(std::uint32_t calls, const char* name, const char* subject) {
   const auto action = static_cast<Action>(plan->action);
   if (action == Action::kKill) send_to_self(SIGKILL);
   if (action == Action::kStop) send_to_self(SIGSTOP);
+  if (action == Action::kPowerLoss) {
+    lose_unsynced();
+    send_to_self(SIGKILL);
+  }
   return action;
 }
 
@@ -166,11 +123,20 @@ auto carry_out(Action action, Real real) {
   return outcome;
 }
 
-/// HALF does the first half.
+bool power_may_fail() {
+  return plan != nullptr && plan->action == static_cast<std::uint32_t>(Action::kPowerLoss);
+}
+
+/// OFFSET: -1 where the file has its own. HALF does the first half.
 template <typename Real, typename Half>
-ssize_t carry_out_write(Action action, Real real, Half half) {
+ssize_t carry_out_write(Action action, int fd, off64_t offset, Real real, Half half) {
   if (action == Action::kTear) half();
-  return carry_out(action, real);
+  const ssize_t written = carry_out(action, real);
+  if (written > 0 && power_may_fail()) {
+    const off64_t end = offset < 0 ? ::lseek64(fd, 0, SEEK_CUR) : offset + written;
+    if (end >= written) note_written(fd, static_cast<std::uint64_t>(end), written);
+  }
+  return written;
 }
 
 std::uint32_t calls_of_open(int flags) {
@@ -345,16 +311,16 @@ INTERPOSE_DESCRIPTOR(timerfd_create, (int clock, int flags), (clock, flags))
 INTERPOSED ssize_t write(int fd, const void* data, std::size_t size) {
   NEXT(write);
   return carry_out_write(
-      arrive_at_write(fd, "write"), [&] { return real(fd, data, size); },
+      arrive_at_write(fd, "write"), fd, -1, [&] { return real(fd, data, size); },
       [&] { return real(fd, data, size / 2); });
 }
 
-#define INTERPOSE_PWRITE(name, offset_type)                                                 \
-  INTERPOSED ssize_t name(int fd, const void* data, std::size_t size, offset_type offset) { \
-    NEXT(name);                                                                             \
-    return carry_out_write(                                                                 \
-        arrive_at_write(fd, #name), [&] { return real(fd, data, size, offset); },           \
-        [&] { return real(fd, data, size / 2, offset); });                                  \
+#define INTERPOSE_PWRITE(name, offset_type)                                                   \
+  INTERPOSED ssize_t name(int fd, const void* data, std::size_t size, offset_type offset) {   \
+    NEXT(name);                                                                               \
+    return carry_out_write(                                                                   \
+        arrive_at_write(fd, #name), fd, offset, [&] { return real(fd, data, size, offset); }, \
+        [&] { return real(fd, data, size / 2, offset); });                                    \
   }
 INTERPOSE_PWRITE(pwrite, off_t)
 INTERPOSE_PWRITE(pwrite64, off64_t)
@@ -362,7 +328,7 @@ INTERPOSE_PWRITE(pwrite64, off64_t)
 INTERPOSED ssize_t writev(int fd, const struct iovec* pieces, int count) {
   NEXT(writev);
   return carry_out_write(
-      arrive_at_write(fd, "writev"), [&] { return real(fd, pieces, count); },
+      arrive_at_write(fd, "writev"), fd, -1, [&] { return real(fd, pieces, count); },
       [&] { return ::write(fd, pieces[0].iov_base, pieces[0].iov_len / 2); });
 }
 
@@ -407,8 +373,16 @@ INTERPOSE(int, mkdirat, (int directory, const char* path, mode_t mode), (directo
 
 // Syncing, attributes, locks.
 
-INTERPOSE(int, fsync, (int fd), (fd), kSync, of_descriptor(fd))
-INTERPOSE(int, fdatasync, (int fd), (fd), kSync, of_descriptor(fd))
+#define INTERPOSE_SYNC(name)                                                                     \
+  INTERPOSED int name(int fd) {                                                                  \
+    NEXT(name);                                                                                  \
+    const auto find = [&] { return of_descriptor(fd); };                                         \
+    const int outcome = carry_out(arrive_at_file(kSync, #name, find), [&] { return real(fd); }); \
+    if (outcome == 0 && power_may_fail()) note_synced(fd);                                       \
+    return outcome;                                                                              \
+  }
+INTERPOSE_SYNC(fsync)
+INTERPOSE_SYNC(fdatasync)
 INTERPOSE(int, syncfs, (int fd), (fd), kSync, of_descriptor(fd))
 INTERPOSE(int, sync_file_range, (int fd, off64_t offset, off64_t size, unsigned int flags),
           (fd, offset, size, flags), kSync, of_descriptor(fd))

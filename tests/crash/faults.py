@@ -16,7 +16,7 @@ BELOW = "/crash-round/"
 
 (CREATE, WRITE, RENAME, REMOVE, SYNC, ATTRIBUTE, LOCK, WATCH, SEND, DESCRIPTOR, OPEN,
  LOOK) = (1 << bit for bit in range(12))
-NONE, KILL, KILL_AFTER, STOP, FAIL, TEAR = range(6)
+NONE, KILL, KILL_AFTER, STOP, FAIL, TEAR, POWER_LOSS = range(7)
 
 EVERYTHING = (1 << 12) - 1
 CHANGES = CREATE | WRITE | RENAME | REMOVE | SYNC | ATTRIBUTE | LOCK | WATCH
@@ -40,6 +40,8 @@ KINDS = {kind.name: kind for kind in (
     Kind("kill", CHANGES, KILL, tells="killed before the call"),
     Kind("kill-sending", SEND, KILL, tells="killed before it connects or sends"),
     Kind("tear", WRITE, TEAR, tells="killed when half of the write is done"),
+    Kind("power-loss", CHANGES, POWER_LOSS,
+         tells="killed before the call; what it had written and not synced is zeros"),
     Kind("halt", CHANGES, STOP, tells="halted, while others go on; then continued"),
     Kind("EIO", CHANGES & ~LOCK, FAIL, errno.EIO),
     Kind("ENOLCK", LOCK, FAIL, errno.ENOLCK),
@@ -53,6 +55,8 @@ KINDS = {kind.name: kind for kind in (
     Kind("server-killed", CHANGES, KILL, at="server", tells="killed before the call"),
     Kind("server-killed-after", CHANGES, KILL_AFTER, at="server",
          tells="killed after the call: done, and the answer lost"),
+    Kind("server-power-loss", CHANGES, POWER_LOSS, at="server",
+         tells="killed before the call; what it had written and not synced is zeros"),
     Kind("server-halted", CHANGES, STOP, at="server",
          tells="halted until it was given up, then continued"),
     Kind("server-EIO", CHANGES & ~LOCK, FAIL, errno.EIO, at="server"),

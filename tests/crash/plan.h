@@ -29,6 +29,7 @@ enum class Action : std::uint32_t {
   kStop,       // SIGSTOP before the call
   kFail,       // do nothing and fail with `error`
   kTear,       // of a write the first half, then SIGKILL
+  kPowerLoss,  // SIGKILL before the call, and what was not synced is zeros (unsynced.h)
 };
 
 struct Plan {

@@ -79,6 +79,20 @@ def test_torn(room, plan, run):
     assert (room / "file").stat().st_size == 12
 
 
+@pytest.mark.parametrize("synced", [0, 1, 2])
+def test_what_was_not_synced_is_lost(room, plan, run, synced):
+    plan.arm(KINDS["power-loss"], 4 + synced)
+    assert run(f"""
+fd = os.open("file", os.O_CREAT | os.O_WRONLY)
+os.write(fd, b"1234")
+if {synced} > 0: os.fsync(fd)
+os.pwrite(fd, b"5678", 4)
+if {synced} > 1: os.fdatasync(fd)
+os.rename("file", "other")
+""").wait() == -signal.SIGKILL
+    assert (room / "file").read_bytes() == [b"\0" * 8, b"1234" + b"\0" * 4, b"12345678"][synced]
+
+
 def test_halted_and_continued(room, plan, run):
     plan.arm(KINDS["halt"], 3)
     running = run(THREE_WRITES)
