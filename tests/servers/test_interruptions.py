@@ -60,7 +60,7 @@ def test_server_goes_away(cell):
     with Gate(cell.server.port) as gate:
         cell.configure(gate.port)
         gate.cut_after(MIB, limit=0)
-        ended = cell.run("transfer", "--json")
+        ended = cell.run("transfer", "--json", "--retries", "2")
         assert ended.code in (1, 3), ended.stderr
     cell.configure()
     cell.transfer()

@@ -8,7 +8,8 @@ from cell import MIB
 from ferry_harness import eventually
 from gate import Gate
 
-SIZE = 32 * MIB  # enough for several connections
+TWO_CONNECTIONS = 32 * MIB  # take a file of this size
+SEVERAL_CONNECTIONS = 160 * MIB
 
 
 def rounds(cell, count):
@@ -19,7 +20,8 @@ def check(cell, name):
     """The bytes, and what is recorded."""
     if cell.server.writes_behind:
         eventually(lambda: (cell.root / name).exists()
-                   and (cell.root / name).stat().st_size == SIZE, what=f"{name} on the disk")
+                   and (cell.root / name).stat().st_size == (cell.landing / name).stat().st_size,
+                   what=f"{name} on the disk")
     assert filecmp.cmp(cell.landing / name, cell.root / name, shallow=False), f"{name} is corrupt"
     assert cell.is_recorded(name)
     (cell.landing / name).unlink()
@@ -36,10 +38,10 @@ def test_resume_rounds(cell):
         cell.configure(gate.port)
         for number in rounds(cell, 50):
             name = f"{number}.bin"
-            cell.put_big(name, SIZE)
+            cell.put_big(name, TWO_CONNECTIONS)
             cell.register()
             if number % 2:
-                limit = gate.bytes_up + chance.randrange(SIZE)
+                limit = gate.bytes_up + chance.randrange(TWO_CONNECTIONS)
                 run = cell.start("transfer", "--json")
                 eventually(lambda: gate.bytes_up >= limit or run.popen.poll() is not None,
                            what="a part of it")
@@ -57,9 +59,9 @@ def test_cut_rounds(cell):
         cell.configure(gate.port)
         for number in rounds(cell, 100):
             name = f"{number}.bin"
-            cell.put_big(name, SIZE)
+            cell.put_big(name, SEVERAL_CONNECTIONS)
             cell.register()
             gate.limit = None
-            gate.cut_after(chance.randrange(SIZE), limit=chance.choice([None, 1, 2, 3, 5]))
+            gate.cut_after(chance.randrange(SEVERAL_CONNECTIONS), limit=chance.choice([None, 1, 2, 3, 5]))
             cell.transfer()
             check(cell, name)
