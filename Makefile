@@ -9,7 +9,7 @@ TEST_PACKAGES := openssh-server openssh-client openssh-sftp-server jq time strac
 DEB_PACKAGES := dpkg-dev lintian
 SYSTEMD_TEST_PACKAGES := debootstrap util-linux iproute2
 AIRFLOW_PACKAGES := python3-venv
-SERVERS_TEST_PACKAGES := util-linux openssl python3-venv
+SERVERS_TEST_PACKAGES := util-linux openssl python3-venv python3-pytest-xdist
 BENCH_PACKAGES := rclone lftp
 LINT_PACKAGES := clang-format-19 clang-tidy-19
 
@@ -113,8 +113,8 @@ SERVERS_TOOLCHAINS = $(if $(shell command -v npm),,nodejs npm) \
 # SERVERS="openssh sftpgo" and CASES="cut large_file" choose, SERVERS_OPTIONS=--quick does less of all.
 test-servers: build
 	@scripts/install_packages.sh $(SERVERS_TEST_PACKAGES) $(SERVERS_TOOLCHAINS)
-	/usr/bin/python3 tests/servers/programs.py
-	FERRY=build/ferry $(PYTEST) tests/servers --tb=short --servers "$(SERVERS)" --cases "$(CASES)" \
+	PYTHONPATH=tests /usr/bin/python3 tests/servers/catalogue.py $(SERVERS)
+	FERRY=build/ferry $(PYTEST) -n 2 --dist loadgroup tests/servers --tb=short --servers "$(SERVERS)" --cases "$(CASES)" \
 	  $(SERVERS_OPTIONS)
 
 test-all: test test-crash test-systemd test-airflow

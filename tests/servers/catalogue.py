@@ -1,4 +1,9 @@
-"""Every kind of server that the suite knows, in the order of the table."""
+"""Every kind of server that the suite knows, in the order of the table.
+
+As a program, `catalogue.py NAME…` fetches and builds what these kinds need, or all of them.
+"""
+
+import sys
 
 import kinds_debian as debian
 import kinds_go as go
@@ -15,3 +20,12 @@ KINDS = [
 ]
 BY_NAME = {kind.name: kind for kind in KINDS}
 TRANSPORTS = ("libssh2", "openssh")
+
+
+def main():
+    for name in sys.argv[1:] or BY_NAME:
+        BY_NAME[name].fetch()
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -79,6 +80,7 @@ class Cell:
 
     def environment(self, extra=None):
         """With what a person would have in ~/.ssh/config."""
+        self.server.look_again()
         return environment({"FERRY_CONFIG": str(self.config), **self.server.client_environment(),
                             **(extra or {})})
 
@@ -133,7 +135,10 @@ class Cell:
         return [path for path in relative_files(self.root) if has_final_name(os.path.basename(path))]
 
     def leftovers(self):
-        return [path for path in relative_files(self.root) if os.path.basename(path)[0] == "."]
+        """What nobody will take up any more, and is not the server's own."""
+        names = [(path, os.path.basename(path)) for path in relative_files(self.root)]
+        return [path for path, name in names
+                if name[0] == "." and not re.fullmatch(self.server.own_files, name)]
 
     def on_disk(self, look, wanted):
         """Asserts that look(), at the server's files, sees this; some servers take their time."""

@@ -57,12 +57,17 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
+    """One kind after the other; each kind's cases stay in one process."""
     order = list(BY_NAME)
     items[:] = [item for item in items if isinstance(item.callspec.params["server"], type)]
     wanted = config.getoption("cases").split()
     if wanted:
         items[:] = [item for item in items if case_of(item).split()[0] in wanted]
     items.sort(key=lambda item: order.index(item.callspec.params["server"].name))
+    for item in items:
+        name = item.callspec.params["server"].name
+        item.add_marker(pytest.mark.xdist_group(name))
+        item.user_properties.append(("cell", [name, item.callspec.params["transport"], case_of(item)]))
 
 
 @pytest.fixture(scope="session")
@@ -79,8 +84,6 @@ def server(request, workplace):
     kind = request.param
     kind.fetch()
     running = kind(workplace / kind.name)
-    RESULTS.versions[kind.name] = kind.version()
-    running.findings = RESULTS.findings.setdefault(kind.name, [])
     yield running
     running.stop()
     shutil.rmtree(running.folder, ignore_errors=True)
@@ -112,21 +115,22 @@ def pytest_pyfunc_call(pyfuncitem):
     if not limit.fits(error):
         pytest.fail(f"limits.toml expects {limit}; but {error}")
     pyfuncitem.user_properties.append(
-        ("unsupported", (limit.exit_code, limit.message_of(error), limit.why)))
+        ("unsupported", [limit.exit_code, limit.message_of(error), limit.why]))
     outcome.force_result(True)
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
-    """Notes how the cell ended; a failure shows what the server said last."""
+    """A failure shows what the server said last."""
     outcome = yield
     report = outcome.get_result()
     server = item.funcargs.get("server")
-    if "cell" in item.fixturenames:
-        RESULTS.add(item.callspec.params["server"].name, item.callspec.params["transport"],
-                    case_of(item), report)
     if report.failed and server:
         report.sections.append((f"the log of {server.name}", server.log()[-3000:]))
+
+
+def pytest_runtest_logreport(report):
+    RESULTS.add(report)
 
 
 def pytest_report_teststatus(report):

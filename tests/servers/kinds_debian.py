@@ -95,6 +95,7 @@ class ProftpdNoOverwrite(Proftpd):
 class ProftpdHiddenStores(Proftpd):
     name = "proftpd-hidden-stores"
     title = "ProFTPD, mod_sftp, HiddenStores on"
+    own_files = r"\.in\..*\."
     more = ("HiddenStores on",)
 
 

@@ -1,7 +1,9 @@
 """Servers that are written in Go, on golang.org/x/crypto/ssh and github.com/pkg/sftp."""
 
 import json
+import os
 import re
+import signal
 
 import programs
 from sftp_server import PASSWORD, USER, SftpServer
@@ -30,8 +32,7 @@ class PkgSftp(SftpServer):
 
 
 class Rclone(SftpServer):
-    """As it is without options, but for where and who, and that it sees at once what the cases put
-    into its directory."""
+    """As it is without options, but for where and who."""
 
     name = "rclone"
     title = "rclone serve sftp"
@@ -50,6 +51,10 @@ class Rclone(SftpServer):
     def version(cls):
         return go_module_version("programs", "github.com/rclone/rclone")
 
+    def look_again(self):
+        """It remembers directories for five minutes."""
+        os.kill(self.last_process(), signal.SIGHUP)
+
     def environment(self):
         return {"RCLONE_USER": USER, "RCLONE_PASS": PASSWORD}
 
@@ -57,7 +62,7 @@ class Rclone(SftpServer):
         return self.as_account(self.program(), "serve", "sftp", self.tree, "--addr",
                                f"127.0.0.1:{self.port}", "--key", self.folder / "host_key",
                                "--authorized-keys", self.authorized_keys,
-                               "--dir-cache-time", "0s", "--config", "/dev/null", "--cache-dir", self.home / "cache",
+                               "--config", "/dev/null", "--cache-dir", self.home / "cache",
                                *self.options)
 
 
@@ -69,9 +74,13 @@ class RcloneWrites(Rclone):
 
 
 class OldRclone(Rclone):
-    """Debian's."""
+    """Debian's. No signal makes it look again."""
 
     name = "rclone-1.60"
+    options = ("--dir-cache-time", "0s")
+
+    def look_again(self):
+        pass
 
     @classmethod
     def fetch(cls):
@@ -89,7 +98,7 @@ class OldRclone(Rclone):
 class OldRcloneWrites(OldRclone):
     name = "rclone-1.60-writes"
     title = "rclone serve sftp --vfs-cache-mode writes"
-    options = ("--vfs-cache-mode", "writes")
+    options = (*OldRclone.options, "--vfs-cache-mode", "writes")
     writes_behind = True
 
 
@@ -132,10 +141,11 @@ class Sftpgo(SftpServer):
 class SftpgoAtomic(Sftpgo):
     name = "sftpgo-atomic"
     title = "SFTPGo, upload_mode 1 (atomic)"
+    own_files = r"\.sftpgo-upload\..*"
     upload_mode = 1
 
 
-class SftpgoAtomicResume(Sftpgo):
+class SftpgoAtomicResume(SftpgoAtomic):
     name = "sftpgo-atomic-resume"
     title = "SFTPGo, upload_mode 2 (atomic, with resume)"
     upload_mode = 2

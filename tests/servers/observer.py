@@ -1,5 +1,6 @@
 """Who looks at B's directory all the time, as a consumer does who takes what has its name."""
 
+import functools
 import hashlib
 import os
 import threading
@@ -16,8 +17,15 @@ def digest_of(stream):
 
 def version_of(path):
     """What tells one version of a file from another: its size and its SHA-256."""
+    status = os.stat(path)
+    return status.st_size, _digest(path, status.st_ino, status.st_size, status.st_mtime_ns,
+                                   status.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _digest(path, *_):
     with open(path, "rb") as stream:
-        return os.fstat(stream.fileno()).st_size, digest_of(stream)
+        return digest_of(stream)
 
 
 def has_final_name(name):

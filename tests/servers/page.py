@@ -25,7 +25,7 @@ def servers(kinds, results):
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for kind in kinds:
         shares = [share(results, kind.name, transport) for transport in ("libssh2", "openssh")]
-        yield "| " + " | ".join([kind.title, results.versions[kind.name], *shares,
+        yield "| " + " | ".join([kind.title, kind.version(), *shares,
                                  *abilities(results.findings[kind.name])]) + " |"
 
 

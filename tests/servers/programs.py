@@ -1,7 +1,6 @@
 """The servers' programs: each fetched and built once, below build/servers/.
 
-What is pinned beside this file decides: when it changes, what is made of it is made anew. By hand,
-`programs.py KIND…` makes some of them, or all.
+What is pinned beside this file decides: when it changes, what is made of it is made anew.
 """
 
 import contextlib
@@ -168,15 +167,3 @@ def java():
 
     return made("java", files_of("java"), build)
 
-
-MAKERS = {"debian": debian, "plain": go_program, "rclone": rclone, "sftpgo": sftpgo,
-          "python": python, "node": node, "java": java}
-
-
-def main():
-    for name in sys.argv[1:] or MAKERS:
-        print(name, MAKERS[name]())
-
-
-if __name__ == "__main__":
-    main()

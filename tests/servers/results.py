@@ -7,19 +7,22 @@ ORDER = ("ok", "unsupported", "skipped", "failed")
 
 class Results:
     def __init__(self):
-        self.versions = {}  # by server
         self.findings = {}  # by server: what doctor found
         self.cells = {}  # (server, transport, case): (how it ended, what ferry said and why)
 
-    def add(self, server, transport, case, report):
-        key = (server, transport, case)
+    def add(self, report):
+        """One of the three reports of each cell."""
+        known = dict(report.user_properties)
+        key = tuple(known["cell"])
         if report.failed:
             self.cells[key] = ("failed", None)
         elif report.skipped:
             self.cells[key] = ("skipped", None)
         elif report.when == "call":
-            limit = dict(report.user_properties).get("unsupported")
-            self.cells[key] = ("unsupported", limit) if limit else ("ok", None)
+            limit = known.get("unsupported")
+            self.cells[key] = ("unsupported", tuple(limit)) if limit else ("ok", None)
+        if "findings" in known:
+            self.findings[key[0]] = known["findings"]
 
     def count(self, server, transport, ended):
         return sum(1 for key, cell in self.cells.items()

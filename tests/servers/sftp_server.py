@@ -28,6 +28,7 @@ class SftpServer(abc.ABC):
     ssh_options = ()  # what a person would have to write into ssh_config(5) to reach it
     limits_logins = False  # has it such a setting? prepare() heeds login_limit then
     writes_behind = False  # do files reach the disk later, and there by and by?
+    own_files = r"(?!)"  # names of what it may leave of its own when it is killed
     banner = b"SSH-2.0-"
 
     def __init__(self, folder):
@@ -66,6 +67,9 @@ class SftpServer(abc.ABC):
     @classmethod
     def fetch(cls):
         """Brings the programs here; what it needs beside the suite may be missing."""
+
+    def look_again(self):
+        """Called before each run of ferry: a case may have changed what is on the disk."""
 
     def client_environment(self):
         """With an ssh(1) that has ssh_options."""
@@ -149,6 +153,13 @@ class SftpServer(abc.ABC):
         return f"[127.0.0.1]:{port or self.port} {key[0]} {key[1]}\n"
 
     # Inside.
+
+    def last_process(self):
+        """The server itself, at the end of those that prepare its view."""
+        pid = self._process.pid
+        while children := pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            pid = int(children[0])
+        return pid
 
     def as_account(self, *command):
         """COMMAND, run by the account itself, for servers that do not change to it."""
