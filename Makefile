@@ -4,7 +4,7 @@
 BUILD_PACKAGES := g++ cmake ninja-build pkg-config libssh2-1-dev libssl-dev nlohmann-json3-dev \
   libboost-filesystem-dev libboost-program-options-dev libspdlog-dev libtomlplusplus-dev \
   libsystemd-dev zlib1g-dev libzstd-dev doctest-dev
-TEST_PACKAGES := openssh-server openssh-client openssh-sftp-server jq time strace \
+TEST_PACKAGES := openssh-client openssh-sftp-server libwrap0 libnss-wrapper jq time strace binutils \
   python3-pytest python3-jsonschema zsh mandoc man-db
 DEB_PACKAGES := dpkg-dev lintian
 SYSTEMD_TEST_PACKAGES := debootstrap util-linux iproute2
@@ -19,7 +19,7 @@ CACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 export CCACHE_SLOPPINESS := pch_defines,time_macros
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
-.PHONY: all deps build demo test test-asan test-tsan asan tsan lint bench docs install deb \
+.PHONY: all deps build tools demo test test-asan test-tsan asan tsan lint bench docs install deb \
   test-crash test-systemd test-airflow test-airflow-quick test-servers test-all clean
 
 all: build
@@ -33,15 +33,18 @@ build: deps
 	@cmake --preset release $(CACHE) -Wno-dev > build/configure.log || { cat build/configure.log; exit 1; }
 	cmake --build --preset release
 
-demo: build
+demo: build tools
 	scripts/demo.sh
 
-# It checks our metrics; its package would start a service.
-PROMTOOL := build/tools/promtool
-$(PROMTOOL): | deps
+# What demo and tests need of packages that would start a service: an SSH server to deliver to, and
+# what checks our metrics.
+tools: build/tools/sshd build/tools/promtool
+build/tools/sshd: | deps
+	scripts/extract_program.sh openssh-server /usr/sbin/sshd $@
+build/tools/promtool: | deps
 	scripts/extract_program.sh prometheus /usr/bin/promtool $@
 
-test: build $(PROMTOOL)
+test: build tools
 	scripts/check_layers.py
 	ctest --test-dir build --output-on-failure
 	FERRY=build/ferry $(PYTEST) tests
@@ -56,12 +59,12 @@ asan tsan: deps
 	cmake --preset $@ $(CACHE) -Wno-dev
 	cmake --build --preset $@
 
-test-asan: asan $(PROMTOOL)
+test-asan: asan tools
 	ctest --test-dir build-asan --output-on-failure
 	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
 	  FERRY=build-asan/ferry FERRY_SANITIZED=1 $(PYTEST) tests
 
-test-tsan: tsan
+test-tsan: tsan tools
 	ctest --test-dir build-tsan --output-on-failure
 
 lint: build
@@ -70,7 +73,7 @@ lint: build
 	clang-format-19 --dry-run -Werror $(SOURCES)
 	run-clang-tidy-19 -quiet -p build '$(CURDIR)/(src|bench)/.*'
 
-bench: build
+bench: build tools
 	@scripts/install_packages.sh $(BENCH_PACKAGES)
 	bench/run $(BENCH_OPTIONS)
 
@@ -95,7 +98,7 @@ test-systemd: deb
 
 # Once with each; the environments stay in build/ until what they are to hold changes.
 AIRFLOW_VERSIONS ?= 2.10 3
-test-airflow: build
+test-airflow: build tools
 	@scripts/install_packages.sh $(AIRFLOW_PACKAGES)
 	set -e; for version in $(AIRFLOW_VERSIONS); do \
 	  venv=$$(scripts/airflow_environment.sh $$version); \
@@ -111,7 +114,7 @@ test-airflow-quick:
 SERVERS_TOOLCHAINS = $(if $(shell command -v npm),,nodejs npm) \
   $(if $(shell command -v mvn),,maven default-jdk-headless)
 # SERVERS="openssh sftpgo" and CASES="cut large_file" choose, SERVERS_OPTIONS=--quick does less of all.
-test-servers: build
+test-servers: build tools
 	@scripts/install_packages.sh $(SERVERS_TEST_PACKAGES) $(SERVERS_TOOLCHAINS)
 	PYTHONPATH=tests /usr/bin/python3 tests/servers/catalogue.py $(SERVERS)
 	FERRY=build/ferry $(PYTEST) -n 2 --dist loadgroup tests/servers --tb=short --servers "$(SERVERS)" --cases "$(CASES)" \

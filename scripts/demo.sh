@@ -71,10 +71,8 @@ KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 Subsystem sftp internal-sftp
 CONFIG
-# Where root's sshd separates its privileges.
-[ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
 show "sshd -f $work/ssh/sshd_config   # port $port"
-/usr/sbin/sshd -D -e -f "$work/ssh/sshd_config" 2> "$work/ssh/log" &
+scripts/run_sshd.sh -D -e -f "$work/ssh/sshd_config" 2> "$work/ssh/log" &
 sshd_pid=$!
 wait_until 20 "the server's greeting" answers
 read -r key_type key _ < "$work/ssh/host_key.pub"

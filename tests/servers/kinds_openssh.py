@@ -1,13 +1,13 @@
 """OpenSSH's sshd, which separates privileges and becomes the account."""
 
-import os
+import pathlib
 import re
 import shutil
 import subprocess
 
 from sftp_server import SftpServer
 
-SSHD = "/usr/sbin/sshd"
+SSHD = pathlib.Path(__file__).parents[2] / "scripts/run_sshd.sh"
 
 
 def openssh_version():
@@ -21,7 +21,6 @@ class OpenSsh(SftpServer):
     subsystem = "internal-sftp"
 
     def prepare(self):
-        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
         shutil.chown(self.folder / "host_key", "root", "root")
         (self.folder / "sshd_config").write_text("\n".join([
             f"ListenAddress 127.0.0.1:{self.port}", f"HostKey {self.folder}/host_key",

@@ -248,7 +248,6 @@ class OpenSshServer {
   }
 
   void start() {
-    if (::geteuid() == 0) ::mkdir("/run/sshd", 0755);
     const bool keep_port = port_ != 0;
     for (int attempt = 0; attempt < 10; ++attempt) {
       if (!keep_port) port_ = unused_port();
@@ -315,6 +314,9 @@ class OpenSshServer {
     const UniqueFd output(
         ::open(log_file().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     const pid_t parent = ::getpid();
+    // Tests are built one folder below the project's.
+    const std::string sshd =
+        (fs::read_symlink("/proc/self/exe").parent_path() / "../scripts/run_sshd.sh").string();
     pid_ = ::fork();
     if (pid_ < 0) throw std::runtime_error("fork");
     if (pid_ > 0) return;
@@ -331,7 +333,7 @@ class OpenSshServer {
     ::dup2(nothing, 0);
     ::dup2(nothing, 1);
     ::dup2(output.get(), 2);
-    ::execl("/usr/sbin/sshd", "/usr/sbin/sshd", "-D", "-e", "-f", config.c_str(), nullptr);
+    ::execl(sshd.c_str(), sshd.c_str(), "-D", "-e", "-f", config.c_str(), nullptr);
     ::_exit(127);
   }
 
