@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CALLS = ("make_error", "errno_error", "log::warning", "log::error", "complain", "wrong_type")
 NAMES_AN_ACTION = ("errno_error", "log::warning", "log::error")  # where one word is enough
 # What others write, by which we know it.
-FOREIGN = re.compile("-----|@@@|PRIVATE KEY|Bytes per second:|Authenticated to")
+FOREIGN = re.compile("-----|@@@|PRIVATE KEY|Bytes per second:|Authenticated to|debug1: |kex: |Their offer")
 
 TOKEN = re.compile(r"""
     //[^\n]* | /\*.*?\*/                 # comments

@@ -5,12 +5,14 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -21,7 +23,7 @@ using std::chrono::milliseconds;
 
 /// The kernel cuts it down to net.core.wmem_max.
 constexpr int kStreamBufferBytes = 1024 * 1024;
-constexpr std::size_t kKeptStderrBytes = 4096;
+constexpr std::size_t kKeptStderrBytes = 16 * 1024;
 constexpr std::size_t kKeptOutputBytes = 64 * 1024;
 /// To go by itself at the end of its input, and then when it is told to.
 constexpr milliseconds kEofGrace{250};
@@ -80,14 +82,25 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return result;
 }
 
-std::vector<std::string> own_environment_and(const std::vector<std::string>& additions) {
-  const auto is_replaced = [&](std::string_view variable) {
-    const auto name = variable.substr(0, variable.find('=') + 1);
-    return std::ranges::any_of(additions, [&](const auto& one) { return one.starts_with(name); });
+/// What programs need to find their files and to speak the user's language.
+constexpr std::array<std::string_view, 10> kPassedOn{"PATH", "HOME",     "USER", "LOGNAME", "SHELL",
+                                                     "LANG", "LANGUAGE", "TZ",   "TMPDIR",  "TERM"};
+
+bool is_passed_on(std::string_view name) {
+  return std::ranges::find(kPassedOn, name) != kPassedOn.end() || name.starts_with("LC_");
+}
+
+std::vector<std::string> basic_environment_and(const std::vector<std::string>& additions) {
+  const auto is_replaced = [&](std::string_view name) {
+    return std::ranges::any_of(additions, [&](const std::string& one) {
+      return one.starts_with(name) && one.substr(name.size()).starts_with('=');
+    });
   };
   std::vector<std::string> result(additions);
   for (char** variable = environ; *variable != nullptr; ++variable) {
-    if (!is_replaced(*variable)) result.emplace_back(*variable);
+    const std::string_view text(*variable);
+    const std::string_view name = text.substr(0, text.find('='));
+    if (is_passed_on(name) && !is_replaced(name)) result.emplace_back(text);
   }
   return result;
 }
@@ -133,6 +146,39 @@ class SpawnSetup {
 
 }  // namespace
 
+namespace {
+
+Result<void> check_program(const std::string& file) {
+  struct stat status{};
+  if (::stat(file.c_str(), &status) != 0) return errno_error(errno, "run " + file);
+  if (!S_ISREG(status.st_mode)) {
+    return make_error(ErrorKind::kDenied, "run {}: it is not a program", file);
+  }
+  if (::access(file.c_str(), X_OK) != 0) return errno_error(errno, "run " + file);
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> find_program(const std::string& name) {
+  if (name.contains('/')) {
+    if (const auto checked = check_program(name); !checked) return checked.error();
+    return name;
+  }
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path == nullptr ? "/bin:/usr/bin" : path;
+  Result<std::string> found = make_error(ErrorKind::kNotFound, "run {}: it is not in $PATH", name);
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(':'), rest.size());
+    const std::string file = fmt::format("{}/{}", rest.substr(0, end), name);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const auto checked = check_program(file);
+    if (checked) return file;
+    if (checked.error().kind == ErrorKind::kDenied) found = checked.error();
+  }
+  return found;
+}
+
 Result<std::unique_ptr<ChildProcess>> ChildProcess::start(const ChildOptions& options) {
   const bool has_pipes = options.stdio == ChildOptions::Stdio::kPipes;
   auto output = has_pipes ? make_pipe(Direction::kToUs) : make_socket();
@@ -153,7 +199,7 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::start(const ChildOptions& op
   child->stderr_ = std::move(errors->ours);
   const SpawnSetup setup(childs_input, output->childs.get(), errors->childs.get());
   const int failure =
-      setup.spawn(child->pid_, options.argv, own_environment_and(options.environment));
+      setup.spawn(child->pid_, options.argv, basic_environment_and(options.environment));
   if (failure != 0) {
     child->pid_ = -1;
     return errno_error(failure, "run " + options.argv[0]);

@@ -1,36 +1,51 @@
-// What to propose for encryption and integrity, best first.
+// SSH's algorithms: what to propose, best first, and what only on demand.
+//
+// Legacy is what OpenSSH 9 does not propose by itself (RSA signatures and key exchanges that use
+// SHA-1, CBC ciphers), and MACs that use SHA-1 or MD5: ConnectOptions::legacy_algorithms.
 #pragma once
 
-#include <algorithm>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ferry::sftp {
 
-// GCM ciphers need no MAC and one call per packet; libssh2 has them from 1.11 on.
-inline const std::vector<std::string> kPreferredCiphers = {"aes128-gcm@openssh.com",
-                                                           "aes256-gcm@openssh.com",
-                                                           "aes128-ctr",
-                                                           "aes192-ctr",
-                                                           "aes256-ctr",
-                                                           "chacha20-poly1305@openssh.com",
-                                                           "aes128-cbc",
-                                                           "aes256-cbc"};
+bool is_legacy_algorithm(std::string_view name);
 
-inline const std::vector<std::string> kPreferredMacs = {
-    "hmac-sha2-256", "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512",
-    "hmac-sha2-512-etm@openssh.com", "hmac-sha1"};
+struct AlgorithmNames {
+  std::vector<std::string> today;
+  std::vector<std::string> legacy;
+
+  std::vector<std::string> with_legacy_if(bool wanted) const;
+};
+
+extern const AlgorithmNames kKeyExchanges;
+extern const AlgorithmNames kCiphers;
+extern const AlgorithmNames kMacs;
+inline constexpr std::string_view kLegacyRsa = "ssh-rsa";  // of host keys and logins
+
+/// "a,b,c" taken apart.
+std::vector<std::string> split_names(std::string_view list);
+std::string join_names(std::span<const std::string> names);
 
 /// Those of NAMES that are SUPPORTED, in their order, separated by commas.
-inline std::string common_names(const std::vector<std::string>& names,
-                                std::span<const char* const> supported) {
-  std::string list;
-  for (const std::string& name : names) {
-    if (std::ranges::find(supported, name) == supported.end()) continue;
-    list += (list.empty() ? "" : ",") + name;
-  }
-  return list;
-}
+std::string common_names(const std::vector<std::string>& names,
+                         std::span<const char* const> supported);
+
+/// What a server proposed in its first packet (RFC 4253, 7.1); comma-separated.
+struct AlgorithmOffer {
+  std::string key_exchanges;
+  std::string host_keys;
+  std::string ciphers;  // from us to the server, as all of it
+  std::string macs;
+};
+
+/// From the first bytes that a server sent: its identification, and its first packet.
+AlgorithmOffer parse_offer(std::string_view greeting);
+
+/// "no common cipher: the server offers …", for the first kind that OFFER shares nothing of with
+/// OURS; empty: none.
+std::string describe_mismatch(const AlgorithmOffer& offer, const AlgorithmOffer& ours);
 
 }  // namespace ferry::sftp

@@ -262,6 +262,9 @@ bool offers(const wire::Version& version, std::string_view name, std::string_vie
 
 }  // namespace
 
+Agreement Client::agreement() const {
+  return connection_->agreement();
+}
 bool Client::offers_fsync() const {
   return offers(connection_->version(), wire::kFsync, "1");
 }

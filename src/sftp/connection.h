@@ -50,6 +50,7 @@ constexpr std::uint32_t kVersionId = 0;
 class Client::Connection {
  public:
   Connection(std::unique_ptr<Channel> channel, const ClientOptions& options, StopToken& stop);
+  Agreement agreement() const { return channel_->agreement(); }
 
   /// Where requests are appended. An id must be taken for each.
   ByteQueue& out() { return out_; }

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <iterator>
 
+#include "sftp/algorithms.h"
 #include "sftp/local_user.h"
 
 namespace ferry::sftp {
 namespace {
-
-constexpr std::string_view kRsaAlgorithms[] = {"rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"};
 
 std::string describe(std::string_view key) {
   return fmt::format("{} {}", key_type_of(key), fingerprint(key));
@@ -18,12 +17,15 @@ std::string place(const KnownHost& entry) {
   return fmt::format("{}:{}", entry.file.string(), entry.line);
 }
 
-void add_algorithms(std::string_view key_type, std::vector<std::string>& algorithms) {
+void add_algorithms(std::string_view key_type, bool legacy, std::vector<std::string>& algorithms) {
   const auto add = [&](std::string_view name) {
     if (std::ranges::find(algorithms, name) == algorithms.end()) algorithms.emplace_back(name);
   };
-  if (key_type != "ssh-rsa") return add(key_type);
-  for (const std::string_view name : kRsaAlgorithms) add(name);
+  if (key_type == kLegacyRsa) {
+    add("rsa-sha2-512");
+    add("rsa-sha2-256");
+  }
+  if (legacy || !is_legacy_algorithm(key_type)) add(key_type);
 }
 
 }  // namespace
@@ -49,11 +51,11 @@ Result<HostKeyCheck> HostKeyCheck::load(const ConnectOptions& options) {
 std::vector<std::string> HostKeyCheck::algorithms() const {
   std::vector<std::string> result;
   for (const std::string& type : known_key_types(known_, options_->host, options_->port)) {
-    add_algorithms(type, result);
+    add_algorithms(type, options_->legacy_algorithms, result);
   }
-  for (const std::string_view type : {"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
-                                      "ecdsa-sha2-nistp521", "ssh-rsa"}) {
-    add_algorithms(type, result);
+  for (const char* type : {"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
+                           "ecdsa-sha2-nistp521", "ssh-rsa"}) {
+    add_algorithms(type, options_->legacy_algorithms, result);
   }
   return result;
 }

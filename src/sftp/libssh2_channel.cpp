@@ -81,18 +81,28 @@ class Session {
     }
   }
 
-  /// Puts NAMES first to last; those that this libssh2 lacks are left out.
-  Result<void> prefer(int method, const std::vector<std::string>& names) {
+  /// Puts NAMES first to last; those that this libssh2 lacks are left out. Returns the others.
+  Result<std::string> prefer(int method, const std::vector<std::string>& names) {
     const char** supported = nullptr;
     const int count = libssh2_session_supported_algs(raw_, method, &supported);
     const std::string list = common_names(names, {supported, supported + std::max(count, 0)});
     if (count > 0) libssh2_free(raw_, static_cast<void*>(supported));
-    if (libssh2_session_method_pref(raw_, method, list.c_str()) == 0) return {};
+    if (libssh2_session_method_pref(raw_, method, list.c_str()) == 0) return list;
     return make_error(ErrorKind::kFailed, "libssh2 {} has none of {}", libssh2_version(0),
                       fmt::join(names, ","));
   }
 
-  void set_established() { established_ = true; }
+  void set_established() {
+    established_ = true;
+    greeting_.clear();
+  }
+  void set_proposal(AlgorithmOffer proposal) { proposal_ = std::move(proposal); }
+  const AlgorithmOffer& proposal() const { return proposal_; }
+  AlgorithmOffer server_offer() const { return parse_offer(greeting_); }
+  std::string agreed(int method) const {
+    const char* name = libssh2_session_methods(raw_, method);
+    return name == nullptr ? "" : name;
+  }
   void set_password(const std::string* password) { password_ = password; }
 
   LIBSSH2_SESSION* raw() const { return raw_; }
@@ -121,6 +131,16 @@ class Session {
   }
 
  private:
+  /// Keeps what the server said first, for a message if it does not come to an agreement.
+  ssize_t receive(void* buffer, std::size_t length) {
+    constexpr std::size_t kLongestGreeting = 8192;
+    const ssize_t count = stream_.receive(buffer, length);
+    if (count > 0 && !established_ && greeting_.size() < kLongestGreeting) {
+      greeting_.append(static_cast<const char*>(buffer), static_cast<std::size_t>(count));
+    }
+    return count;
+  }
+
   void set_callback(int which, void* function) {
     libssh2_session_callback_set(raw_, which, function);
   }
@@ -128,7 +148,7 @@ class Session {
   static LIBSSH2_RECV_FUNC(on_receive) {
     (void)flags;
     auto& session = *static_cast<Session*>(*abstract);
-    if (socket == session.stream_.fd()) return session.stream_.receive(buffer, length);
+    if (socket == session.stream_.fd()) return session.receive(buffer, length);
     return receive_from_agent(socket, buffer, length, session.timeout_, *session.stop_);
   }
 
@@ -172,7 +192,9 @@ class Session {
   StopToken* stop_;  // used while connecting only
   LIBSSH2_SESSION* raw_ = nullptr;
   bool established_ = false;
-  std::string farewell_;  // what the server's disconnect message said
+  AlgorithmOffer proposal_;  // ours
+  std::string greeting_;     // the server's first bytes
+  std::string farewell_;     // what its disconnect message said
   const std::string* password_ = nullptr;
 };
 
@@ -342,6 +364,14 @@ class Libssh2Channel final : public Channel {
     if (holds_input()) fds.push_back({always_ready_.get(), POLLIN, 0});
   }
 
+  Agreement agreement() const override {
+    const std::string mac = session_->agreed(LIBSSH2_METHOD_MAC_CS);
+    return {.key_exchange = session_->agreed(LIBSSH2_METHOD_KEX),
+            .host_key = session_->agreed(LIBSSH2_METHOD_HOSTKEY),
+            .cipher = session_->agreed(LIBSSH2_METHOD_CRYPT_CS),
+            .mac = mac.empty() ? "implicit" : mac};
+  }
+
  private:
   ssize_t read_some(std::span<std::byte> buffer) {
     return libssh2_channel_read(channel_, reinterpret_cast<char*>(buffer.data()),
@@ -390,17 +420,41 @@ class Libssh2Channel final : public Channel {
   std::optional<Error> failure_;
 };
 
-Result<void> set_preferences(Session& session, const HostKeyCheck& host_key) {
-  const std::pair<int, std::vector<std::string>> preferences[] = {
-      {LIBSSH2_METHOD_HOSTKEY, host_key.algorithms()},
-      {LIBSSH2_METHOD_CRYPT_CS, kPreferredCiphers},
-      {LIBSSH2_METHOD_CRYPT_SC, kPreferredCiphers},
-      {LIBSSH2_METHOD_MAC_CS, kPreferredMacs},
-      {LIBSSH2_METHOD_MAC_SC, kPreferredMacs}};
-  for (const auto& [method, names] : preferences) {
-    if (auto result = session.prefer(method, names); !result) return result;
+Result<void> set_preferences(Session& session, const HostKeyCheck& host_key, bool legacy) {
+  AlgorithmOffer ours;
+  const auto ciphers = kCiphers.with_legacy_if(legacy);
+  const auto macs = kMacs.with_legacy_if(legacy);
+  struct Preference {
+    int method;
+    std::vector<std::string> names;
+    std::string& list;
+  };
+  const Preference preferences[] = {
+      {LIBSSH2_METHOD_KEX, kKeyExchanges.with_legacy_if(legacy), ours.key_exchanges},
+      {LIBSSH2_METHOD_HOSTKEY, host_key.algorithms(), ours.host_keys},
+      {LIBSSH2_METHOD_CRYPT_CS, ciphers, ours.ciphers},
+      {LIBSSH2_METHOD_CRYPT_SC, ciphers, ours.ciphers},
+      {LIBSSH2_METHOD_MAC_CS, macs, ours.macs},
+      {LIBSSH2_METHOD_MAC_SC, macs, ours.macs}};
+  for (const Preference& preference : preferences) {
+    auto list = session.prefer(preference.method, preference.names);
+    if (!list) return list.error();
+    preference.list = std::move(*list);
   }
+  session.set_proposal(std::move(ours));
   return {};
+}
+
+/// Where both sides could not agree: what the server offers, and what to do about it.
+Error no_agreement(const Session& session) {
+  const AlgorithmOffer offer = session.server_offer();
+  std::string why = describe_mismatch(offer, session.proposal());
+  if (why.empty()) why = session.last_error();
+  return make_error(
+      ErrorKind::kRefused,
+      "{}: key exchange: {}. The openssh transport knows more algorithms than libssh2 "
+      "{}; outdated ones are accepted with legacy_algorithms = true for this server",
+      session.peer(), why, libssh2_version(0));
 }
 
 Result<void> shake_hands(Session& session) {
@@ -422,10 +476,7 @@ Result<void> shake_hands(Session& session) {
                       "server?)",
                       session.peer(), session.why_dropped());
   }
-  return make_error(ErrorKind::kRefused,
-                    "{}: key exchange: {}. The server may offer only algorithms that libssh2 {} "
-                    "lacks: the openssh transport knows today's",
-                    session.peer(), session.last_error(), libssh2_version(0));
+  return no_agreement(session);
 }
 
 Result<void> check_host_key(const Session& session, const HostKeyCheck& host_key) {
@@ -484,7 +535,7 @@ Result<std::unique_ptr<Channel>> connect_libssh2(const ConnectOptions& options, 
   auto session = std::make_unique<Session>(
       std::move(*socket), peer_name(options.host, options.port), options.timeout, stop);
   auto ready = session->start();
-  if (ready) ready = set_preferences(*session, *host_key);
+  if (ready) ready = set_preferences(*session, *host_key, options.legacy_algorithms);
   if (ready) ready = shake_hands(*session);
   if (ready) ready = check_host_key(*session, *host_key);
   if (ready) ready = log_in_to(*session, options);

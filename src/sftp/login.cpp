@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <concepts>
 #include <cstdlib>
 
 #include "ferry/base/text.h"
@@ -46,7 +47,9 @@ class Login {
     if (rsa_refused_) {
       error.message +=
           ". libssh2 before 1.11 signs with RSA keys by SHA-1 only, which OpenSSH 8.8 and later "
-          "refuse: use an Ed25519 key (ssh-keygen -t ed25519), or the openssh transport";
+          "refuse: use an Ed25519 key (ssh-keygen -t ed25519), or the openssh transport; only for "
+          "a "
+          "server that has no other choice: legacy_algorithms = true";
     }
     return error;
   }
@@ -70,10 +73,16 @@ class Login {
     return false;
   }
 
-  Result<bool> conclude_key(const std::string& what, bool is_rsa, const Result<LoginReply>& reply) {
-    const bool accepted = reply && reply->kind == LoginReply::Kind::kAccepted;
-    if (!accepted && is_rsa && authenticator_.signs_rsa_with_sha1_only()) rsa_refused_ = true;
-    return conclude(what, reply);
+  /// OFFER gives the key to the server. Not so one that it would prove by SHA-1.
+  template <std::invocable Offer>
+  Result<bool> try_key(const std::string& what, bool is_rsa, Offer offer) {
+    const bool is_legacy = is_rsa && authenticator_.signs_rsa_with_sha1_only();
+    if (is_legacy) rsa_refused_ = true;  // for the message, if nothing else is accepted
+    if (is_legacy && !options_.legacy_algorithms) {
+      report(what, "not offered: an RSA key, which is used with SHA-1");
+      return false;
+    }
+    return conclude(what, offer());
   }
 
   Result<bool> try_keys() {
@@ -98,8 +107,8 @@ class Login {
       const AgentKey& key = (*keys)[index];
       const std::string what =
           fmt::format("agent key {} {}", fingerprint(key.blob), excerpt(key.comment));
-      auto done = conclude_key(what, key_type_of(key.blob) == "ssh-rsa",
-                               authenticator_.offer_agent_key(index));
+      auto done = try_key(what, key_type_of(key.blob) == "ssh-rsa",
+                          [&] { return authenticator_.offer_agent_key(index); });
       if (!done || *done) return done;
     }
     return false;
@@ -122,11 +131,13 @@ class Login {
       report(what, key.error().message);
       return false;
     }
-    auto reply = authenticator_.offer_key(key->text, options_.passphrase);
-    if (reply && reply->kind == LoginReply::Kind::kUnusable && key->encrypted) {
-      reply->message = "cannot be decrypted: wrong passphrase?";
-    }
-    return conclude_key(what, key->is_rsa, reply);
+    return try_key(what, key->is_rsa, [&] {
+      auto reply = authenticator_.offer_key(key->text, options_.passphrase);
+      if (reply && reply->kind == LoginReply::Kind::kUnusable && key->encrypted) {
+        reply->message = "cannot be decrypted: wrong passphrase?";
+      }
+      return reply;
+    });
   }
 
   Result<bool> try_password() {

@@ -12,7 +12,7 @@
 #include "ferry/base/child_process.h"
 #include "ferry/sftp/connect.h"
 #include "sftp/dial.h"
-#include "sftp/ssh_ciphers.h"
+#include "sftp/ssh_algorithms.h"
 #include "sftp/ssh_command.h"
 #include "sftp/ssh_diagnosis.h"
 
@@ -34,7 +34,9 @@ Error ended(ChildProcess& ssh, SshEnd::Phase phase, const ConnectOptions& option
 class OpensshChannel final : public Channel {
  public:
   OpensshChannel(std::unique_ptr<ChildProcess> ssh, ConnectOptions options)
-      : ssh_(std::move(ssh)), options_(std::move(options)) {}
+      : ssh_(std::move(ssh)),
+        options_(std::move(options)),
+        agreement_(agreement_in(ssh_->stderr_text())) {}
 
   Result<std::size_t> read(std::span<std::byte> buffer) override {
     if (failure_) return *failure_;
@@ -69,6 +71,8 @@ class OpensshChannel final : public Channel {
     if (ssh_->stderr_fd() >= 0) fds.push_back({ssh_->stderr_fd(), POLLIN, 0});
   }
 
+  Agreement agreement() const override { return agreement_; }
+
  private:
   Error fail() {
     failure_ = ended(*ssh_, phase_, options_);
@@ -77,6 +81,7 @@ class OpensshChannel final : public Channel {
 
   std::unique_ptr<ChildProcess> ssh_;
   const ConnectOptions options_;
+  const Agreement agreement_;
   SshEnd::Phase phase_ = SshEnd::Phase::kLoggedIn;
   std::optional<Error> failure_;
 };
@@ -130,7 +135,9 @@ Result<std::unique_ptr<Channel>> connect_openssh(const ConnectOptions& options, 
   if (auto checked = check_options(options); !checked) return checked.error();
   if (stop.stop_requested()) return cancelled("ssh to " + peer_name(options.host, options.port));
   if (auto ready = make_room_for_known_hosts(options); !ready) return ready.error();
-  auto ssh = ChildProcess::start({.argv = ssh_command(options, preferred_ciphers(options, stop))});
+  auto ssh =
+      ChildProcess::start({.argv = ssh_command(options, ssh_algorithm_options(options, stop)),
+                           .environment = ssh_environment()});
   if (!ssh) {
     if (ssh.error().kind != ErrorKind::kNotFound) return ssh.error();
     return make_error(ErrorKind::kInvalid,

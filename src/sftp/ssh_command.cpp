@@ -1,6 +1,7 @@
 #include "sftp/ssh_command.h"
 
 #include <chrono>
+#include <cstdlib>
 
 namespace ferry::sftp {
 namespace {
@@ -32,7 +33,8 @@ std::string quoted(const std::vector<fs::path>& files) {
 std::vector<std::string> ssh_options(const ConnectOptions& options) {
   std::vector<std::string> settings = {
       "BatchMode=yes",
-      "LogLevel=VERBOSE",  // says when the login is done
+      // Says when the login is done, and what was agreed upon.
+      options.tells_agreement ? "LogLevel=DEBUG1" : "LogLevel=VERBOSE",
       // A connection of our own, for this and nothing else.
       "ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "ForwardAgent=no",
       "ForwardX11=no", "RequestTTY=no", "RemoteCommand=none", "PermitLocalCommand=no",
@@ -59,10 +61,20 @@ std::vector<std::string> ssh_options(const ConnectOptions& options) {
   return result;
 }
 
-std::vector<std::string> ssh_command(const ConnectOptions& options, const std::string& ciphers) {
+std::vector<std::string> ssh_environment() {
+  std::vector<std::string> result;
+  for (const char* name : {"SSH_AUTH_SOCK", "SSH_SK_PROVIDER", "SSH_SK_HELPER", "SSH_PKCS11_HELPER",
+                           "KRB5CCNAME", "KRB5_CONFIG", "XDG_RUNTIME_DIR"}) {
+    if (const char* value = std::getenv(name)) result.push_back(fmt::format("{}={}", name, value));
+  }
+  return result;
+}
+
+std::vector<std::string> ssh_command(const ConnectOptions& options,
+                                     const std::vector<std::string>& algorithms) {
   std::vector<std::string> command = ssh_options(options);
   command.insert(command.begin(), "ssh");
-  if (!ciphers.empty()) command.push_back("-oCiphers=" + ciphers);
+  command.insert(command.end(), algorithms.begin(), algorithms.end());
   if (options.command.empty()) command.emplace_back("-s");
   command.emplace_back("--");
   command.push_back(options.host);

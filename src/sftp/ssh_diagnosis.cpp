@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ferry/base/text.h"
+#include "sftp/algorithms.h"
 #include "sftp/channel_end.h"
 #include "sftp/dial.h"
 #include "sftp/known_hosts.h"
@@ -21,6 +22,9 @@ constexpr std::string_view kMaybeTooBusy =
     " (too many connections at once, MaxStartups? not an SSH server?)";
 constexpr int kOwnFailure = 255;
 constexpr std::string_view kLoginRefused = "Permission denied (";
+constexpr std::string_view kNoAgreement = "no matching ";
+constexpr std::string_view kTheirOffer = "Their offer: ";
+constexpr std::string_view kDebug = "debug1: ";
 
 struct Symptom {
   std::string_view words;
@@ -40,27 +44,38 @@ constexpr std::array kSymptoms = {
     Symptom{"Host key verification failed", ErrorKind::kRefused},
     Symptom{kLoginRefused, ErrorKind::kRefused},
     Symptom{"Too many authentication failures", ErrorKind::kRefused},
-    Symptom{"no matching ", ErrorKind::kRefused},
+    Symptom{kNoAgreement, ErrorKind::kRefused},
     Symptom{"banner line contains invalid characters", ErrorKind::kRefused},
     Symptom{"Invalid SSH identification string", ErrorKind::kRefused},
     Symptom{kNoSubsystem, ErrorKind::kRefused},
     Symptom{"administratively prohibited", ErrorKind::kRefused},
 };
 
-/// What ssh says at LogLevel=VERBOSE on good days too.
+/// What ssh says at LogLevel=VERBOSE, or DEBUG1, on good days too.
 bool is_chatter(std::string_view line) {
-  return line.empty() || line.starts_with(kLoggedInLine) || line.starts_with("Transferred: ") ||
+  return line.empty() || line.starts_with(kDebug) || line.starts_with("OpenSSH_") ||
+         line.starts_with(kLoggedInLine) || line.starts_with("Transferred: ") ||
          line.starts_with("Bytes per second: ") || line.starts_with("@@@");
 }
 
-std::vector<std::string_view> telling_lines(std::string_view text) {
+std::vector<std::string_view> lines_of(std::string_view text) {
   std::vector<std::string_view> lines;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find_first_of("\r\n"), text.size());
-    if (const auto line = text.substr(0, end); !is_chatter(line)) lines.push_back(line);
+    lines.push_back(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return lines;
+}
+
+std::vector<std::string_view> telling_lines(std::string_view text) {
+  std::vector<std::string_view> lines = lines_of(text);
+  std::erase_if(lines, &is_chatter);
+  return lines;
+}
+
+bool have(const std::vector<std::string_view>& lines, std::string_view words) {
+  return std::ranges::any_of(lines, [&](std::string_view line) { return line.contains(words); });
 }
 
 /// The last of the lines that hold WORDS; empty: none.
@@ -106,16 +121,23 @@ std::string refused_login(const std::vector<std::string_view>& lines, const std:
   return text;
 }
 
+/// "… Their offer: a,b"
+bool offers_legacy(std::string_view said) {
+  const auto offer = said.find(kTheirOffer);
+  if (offer == said.npos) return false;
+  const auto names = split_names(said.substr(offer + kTheirOffer.size()));
+  return std::ranges::any_of(names, &is_legacy_algorithm);
+}
+
 Error before_running(const std::vector<std::string_view>& lines, const SshEnd& end,
                      const ConnectOptions& options) {
   const std::string peer = peer_name(options.host, options.port);
   const std::string name = known_hosts_name(options.host, options.port);
-  const auto symptom = std::ranges::find_if(kSymptoms, [&](const Symptom& candidate) {
-    return end.stderr_text.contains(candidate.words);
-  });
+  const auto symptom = std::ranges::find_if(
+      kSymptoms, [&](const Symptom& candidate) { return have(lines, candidate.words); });
   if (symptom == kSymptoms.end()) {
     const bool logged_in = end.phase == SshEnd::Phase::kLoggedIn;
-    const bool was_dropped = end.stderr_text.contains(kDroppedAtOnce);
+    const bool was_dropped = have(lines, kDroppedAtOnce);
     return make_error(logged_in ? ErrorKind::kConnectionLost : ErrorKind::kUnreachable, "{}: {}{}",
                       peer, last_words(lines, end.status),
                       was_dropped ? kMaybeTooBusy : std::string_view());
@@ -134,6 +156,13 @@ Error before_running(const std::vector<std::string_view>& lines, const SshEnd& e
   if (symptom->words == kNoSubsystem) {
     return make_error(kind, "{}: server has no sftp subsystem for this account: {}", peer, said);
   }
+  if (symptom->words == kNoAgreement && offers_legacy(said)) {
+    return make_error(
+        kind,
+        "{}: {}. These are outdated: legacy_algorithms = true for this server accepts "
+        "them all the same",
+        peer, said);
+  }
   return make_error(kind, "{}: {}", peer, said);
 }
 
@@ -146,6 +175,31 @@ bool says_logged_in(std::string_view stderr_text) {
     if (lines_begin(at)) return true;
   }
   return false;
+}
+
+Agreement agreement_in(std::string_view stderr_text) {
+  constexpr std::string_view kImplicit = "<implicit>";
+  Agreement agreement;
+  // "debug1: kex: client->server cipher: aes128-ctr MAC: hmac-sha2-256 compression: none"
+  const auto word_after = [](std::string_view line, std::string_view label) {
+    const auto at = line.find(label);
+    if (at == line.npos) return std::string();
+    line.remove_prefix(at + label.size());
+    return std::string(line.substr(0, line.find(' ')));
+  };
+  const auto keep = [](std::string& target, std::string word) {
+    if (!word.empty()) target = std::move(word);
+  };
+  for (const std::string_view line : lines_of(stderr_text)) {
+    if (!line.starts_with("debug1: kex: ")) continue;
+    keep(agreement.key_exchange, word_after(line, "kex: algorithm: "));
+    keep(agreement.host_key, word_after(line, "kex: host key algorithm: "));
+    if (!line.contains("client->server")) continue;
+    keep(agreement.cipher, word_after(line, "cipher: "));
+    keep(agreement.mac, word_after(line, "MAC: "));
+    if (agreement.mac == kImplicit) agreement.mac = "implicit";
+  }
+  return agreement;
 }
 
 Error diagnose(const SshEnd& end, const ConnectOptions& options) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "ferry/sftp/channel.h"
 #include "ferry/sftp/connect.h"
 
 namespace ferry::sftp {
@@ -23,6 +24,9 @@ struct SshEnd {
 
 /// True from the line on by which ssh says (LogLevel=VERBOSE) that the login is done.
 bool says_logged_in(std::string_view stderr_text);
+
+/// What ssh says (LogLevel=DEBUG1) that was agreed upon.
+Agreement agreement_in(std::string_view stderr_text);
 
 /// kConnectionLost after the login, unless ssh says that there is no sftp subsystem; kFailed where
 /// it was a command that ended. Before: what connect() promises; kInvalid where ssh does not

@@ -33,6 +33,7 @@ class Probe {
  private:
   bool resolve();
   bool connect();
+  void algorithms();
   void extensions();
   Task<void> look_at_directories();
   Task<void> look_at_directory(std::string name, std::string directory);
@@ -65,6 +66,7 @@ class Probe {
 
 std::vector<ProbeStep> Probe::run() {
   if (!resolve() || !connect()) return std::move(steps_);
+  algorithms();
   extensions();
   client_->spawn(look_at_directories());
   if (auto ran = client_->run(); !ran) {
@@ -83,7 +85,7 @@ bool Probe::resolve() {
   const int failed = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
   if (failed != 0) {
     trouble("resolve", make_error(ErrorKind::kUnreachable, "{}: {}", host, ::gai_strerror(failed)),
-            "mend the host's name in the destination's url, or this host's DNS");
+            "fix the host's name in the destination's url, or this host's DNS");
     return false;
   }
   ::freeaddrinfo(found);
@@ -95,7 +97,9 @@ bool Probe::connect() {
   sftp::ClientOptions options;
   options.window_bytes = limits_.window_bytes;
   options.stall_timeout = limits_.stall_timeout;
-  auto client = Client::connect(destination_.connect, options, stop_);
+  sftp::ConnectOptions where = destination_.connect;
+  where.tells_agreement = true;
+  auto client = Client::connect(where, options, stop_);
   if (client) {
     client_ = std::move(*client);
     well("connect", fmt::format("host key known, login accepted at {}:{}",
@@ -108,6 +112,16 @@ bool Probe::connect() {
                            "firewall is in between"
                          : "");
   return false;
+}
+
+void Probe::algorithms() {
+  const sftp::Agreement agreed = client_->agreement();
+  const std::string names =
+      fmt::format("key exchange {}, host key {}, cipher {}, MAC {}", agreed.key_exchange,
+                  agreed.host_key, agreed.cipher, agreed.mac);
+  if (!destination_.connect.legacy_algorithms) return well("algorithms", names);
+  note("algorithms", names + "; outdated ones are proposed, too",
+       "take legacy_algorithms out of the destination as soon as its server has better ones");
 }
 
 void Probe::extensions() {
@@ -145,7 +159,7 @@ Task<void> Probe::look_at_directories() {
 Task<void> Probe::look_at_directory(std::string name, std::string directory) {
   const auto nearest = co_await nearest_directory(directory);
   if (!nearest) {
-    trouble(name, nearest.error(), "mend the path in the configuration, or make the directory");
+    trouble(name, nearest.error(), "fix the path in the configuration, or make the directory");
     co_return;
   }
   const auto absolute = co_await client_->realpath(*nearest);
@@ -166,7 +180,7 @@ Task<Result<std::string>> Probe::nearest_directory(std::string path) {
     const auto attributes = co_await client_->stat(path);
     if (attributes) {
       if (!attributes->permissions || sftp::is_directory(*attributes)) co_return path;
-      co_return make_error(ErrorKind::kDenied, "{} is no directory", path);
+      co_return make_error(ErrorKind::kDenied, "{} is not a directory", path);
     }
     if (attributes.error().kind != ErrorKind::kNotFound) {
       co_return attributes.error().with_context(path);

@@ -72,6 +72,31 @@ TEST_CASE("control characters of a server's banner do not reach the message") {
   CHECK(end_of("\x1b[2Jgone\n").message == "host:22: \\x1b[2Jgone");
 }
 
+TEST_CASE("what was agreed upon is found among much else") {
+  const Agreement agreed = agreement_in(
+      "OpenSSH_9.2p1 Debian\r\ndebug1: kex: algorithm: curve25519-sha256\r\n"
+      "debug1: kex: host key algorithm: ssh-ed25519\r\n"
+      "debug1: kex: server->client cipher: aes128-ctr MAC: umac compression: none\r\n"
+      "debug1: kex: client->server cipher: aes256-ctr MAC: hmac-sha2-256 compression: none\r\n");
+  CHECK(agreed.key_exchange == "curve25519-sha256");
+  CHECK(agreed.host_key == "ssh-ed25519");
+  CHECK(agreed.cipher == "aes256-ctr");
+  CHECK(agreed.mac == "hmac-sha2-256");
+  CHECK(agreement_in("kex: algorithm: not ssh's\n").key_exchange.empty());
+}
+
+TEST_CASE("what ssh says for debugging is no symptom") {
+  CHECK(end_of("debug1: Permission denied (really)\nssh: gone\n").message == "host:22: ssh: gone");
+}
+
+TEST_CASE("a server with nothing but outdated algorithms comes with what to do") {
+  constexpr std::string_view kStart =
+      "Unable to negotiate with ::1 port 22: no matching cipher found. Their offer: ";
+  CHECK(end_of(std::string(kStart) + "aes128-cbc,aes256-cbc\n")
+            .message.contains("legacy_algorithms = true"));
+  CHECK_FALSE(end_of(std::string(kStart) + "of-tomorrow\n").message.contains("legacy"));
+}
+
 TEST_CASE("the login is done when ssh says so at the beginning of a line") {
   CHECK(says_logged_in("Warning: x\nAuthenticated to host ([::1]:22) using \"publickey\".\n"));
   CHECK_FALSE(says_logged_in("Never Authenticated to anything\n"));
@@ -79,7 +104,7 @@ TEST_CASE("the login is done when ssh says so at the beginning of a line") {
 }
 
 TEST_CASE("ssh gets what was asked for; the rest is up to its configuration") {
-  const auto plain = ssh_command(options(), "");
+  const auto plain = ssh_command(options(), {});
   CHECK(has(plain, "-oStrictHostKeyChecking=yes"));
   CHECK(has(plain, "-oBatchMode=yes"));
   for (const std::string& word : plain) {
@@ -97,7 +122,7 @@ TEST_CASE("ssh gets what was asked for; the rest is up to its configuration") {
   full.use_agent = false;
   full.accept_new_host_key = true;
   full.timeout = std::chrono::milliseconds(1500);
-  const auto command = ssh_command(full, "^x");
+  const auto command = ssh_command(full, {"-oCiphers=^x"});
   for (const char* word :
        {"-p2222", "-lme", "-oIdentityFile=\"/a key\"", "-oIdentityFile=\"/100%%\\\"q\\\"\"",
         "-oIdentitiesOnly=yes", "-oIdentityAgent=none", "-oUserKnownHostsFile=\"/k 1\" \"/k2\"",
@@ -110,7 +135,7 @@ TEST_CASE("ssh gets what was asked for; the rest is up to its configuration") {
 TEST_CASE("a host name never becomes an option") {
   ConnectOptions odd = options();
   odd.host = "-oProxyCommand=touch /tmp/x";
-  const auto command = ssh_command(odd, "");
+  const auto command = ssh_command(odd, {});
   REQUIRE(command.size() > 3);
   CHECK(std::vector<std::string>(command.end() - 3, command.end()) ==
         std::vector<std::string>{"--", odd.host, "sftp"});

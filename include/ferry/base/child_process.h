@@ -2,6 +2,9 @@
 // of ours but the three standard ones, default signals, and the end of what they say on stderr
 // kept.
 //
+// Their environment is made for them, so that nothing gets there by accident: of ours they have
+// PATH, HOME, USER, LOGNAME, SHELL, LANG, LANGUAGE, LC_*, TZ, TMPDIR and TERM, where these are set.
+//
 // ChildProcess is for those who talk with a program for long; run_command runs one to its end.
 #pragma once
 
@@ -21,9 +24,8 @@
 namespace ferry {
 
 struct ChildOptions {
-  std::vector<std::string> argv;  // argv[0] is looked up in $PATH
-  std::vector<std::string> environment =
-      {};  // "NAME=value": besides ours, and instead of a namesake
+  std::vector<std::string> argv;              // argv[0] is looked up in $PATH
+  std::vector<std::string> environment = {};  // "NAME=value": besides, or instead of, the above
   enum class Stdio : std::uint8_t {
     kSocket,  // one socket is stdin and stdout
     kPipes,   // one pipe each; writing to one whose reader is gone raises SIGPIPE unless ignored
@@ -73,6 +75,10 @@ class ChildProcess {
   pid_t pid_ = -1;
   std::string stderr_text_;
 };
+
+/// The file that start() would run for NAME, a path or looked up in $PATH. kNotFound; kDenied where
+/// it is there and may not be run.
+Result<std::string> find_program(const std::string& name);
 
 struct CommandResult {
   int status = 0;           // exit status, or 128 + the signal that ended it

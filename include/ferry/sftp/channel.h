@@ -8,11 +8,20 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "ferry/base/result.h"
 
 namespace ferry::sftp {
+
+/// The algorithms that both sides agreed upon, by the names of SSH's registry. Empty: not known.
+struct Agreement {
+  std::string key_exchange;
+  std::string host_key;
+  std::string cipher;  // from us to the server, as the next
+  std::string mac;     // "implicit" where the cipher has its own
+};
 
 class Channel {
  public:
@@ -27,6 +36,8 @@ class Channel {
 
   /// What poll(2) should wait for before the next read, or write where WANTS_WRITE, can get on.
   virtual void add_poll_fds(bool wants_write, std::vector<pollfd>& fds) const = 0;
+
+  virtual Agreement agreement() const { return {}; }
 };
 
 }  // namespace ferry::sftp

@@ -79,6 +79,7 @@ class Client {
   bool offers_posix_rename() const;
   bool offers_statvfs() const;
   const ServerLimits& limits() const;
+  Agreement agreement() const;  // the channel's
   /// The line's, near enough: the shortest time in which any request was answered so far.
   std::chrono::nanoseconds round_trip() const;
   /// The most data that goes into one write: what the server says, else the 32 KiB that every

@@ -52,7 +52,14 @@ struct ConnectOptions {
   std::vector<fs::path> known_hosts;
   bool accept_new_host_key = false;  // add the key of a host that none of the files knows
 
+  /// Propose also what is broken or weak by today's measure, after all else: key exchanges, RSA
+  /// signatures and MACs that use SHA-1, and CBC ciphers. For servers that have nothing better.
+  bool legacy_algorithms = false;
+
   std::chrono::milliseconds timeout = std::chrono::seconds(15);  // for each step of the way
+
+  /// Channel::agreement() is asked for: ssh(1) tells of it only when it tells a lot more.
+  bool tells_agreement = false;
 
   /// For the account's shell, to be run in place of the sftp subsystem. It gets no input; what it
   /// writes is what the channel reads. The channel ends with kFailed when the command has ended by
