@@ -339,3 +339,22 @@ def deliver_one(folder, server, through, content):
     assert delivery.faults() == {}, folder.name
     assert list(delivery.times_successful().values()) == [1]
     return ended
+
+
+def test_a_destination_that_goes_for_good_in_the_middle(delivery, line):
+    """Exit code 3: files are left over because it could not be reached any more."""
+    make_big_file(delivery.landing / "big.bin", 64 * MIB)
+    put(delivery.landing / "small.csv", b"small")
+    delivery.register()
+    doomed = line()
+    delivery.use(doomed)
+    agent = delivery.start("--bandwidth-limit", "4M", "--retries", "2", "--retry-delay", "10ms")
+    eventually((delivery.target / "small.csv").exists, what="the small file")
+    doomed.stop()
+    ended = agent.wait()
+    assert ended.code == 3, ended.stderr
+    assert ended.summary["failed"] >= 1
+    assert ended.summary["error"]["kind"] in OF_THE_LINE
+    delivery.use(delivery.server)
+    assert delivery.run().code == 0
+    assert delivery.faults() == {}

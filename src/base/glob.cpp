@@ -115,6 +115,15 @@ Glob::Glob(std::string pattern) : pattern_(std::move(pattern)), kind_(Kind::kGen
   }
 }
 
+std::string Glob::escaped(std::string_view text) {
+  std::string pattern;
+  for (const char letter : text) {
+    if (kSpecial.contains(letter)) pattern += '\\';
+    pattern += letter;
+  }
+  return pattern;
+}
+
 bool Glob::matches(const std::string& path) const {
   if (kind_ == Kind::kEverything) return true;
   if (kind_ == Kind::kEnd) return path.ends_with(std::string_view(pattern_).substr(1));

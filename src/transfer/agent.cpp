@@ -11,6 +11,7 @@
 #include "transfer/all_or_nothing.h"
 #include "transfer/backoff.h"
 #include "transfer/batch.h"
+#include "transfer/control_name.h"
 #include "transfer/crew.h"
 #include "transfer/kept_control_file.h"
 #include "transfer/landing_roots.h"
@@ -29,6 +30,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using metastore::Metastore;
+
+/// The destination's, and none of a single request's.
+bool is_of_connection(ErrorKind kind) {
+  return sftp::ends_connection(kind) || kind == ErrorKind::kUnreachable ||
+         kind == ErrorKind::kRefused;
+}
 
 sftp::Task<void> store(sftp::Task<Result<void>> task, Result<void>& outcome) {
   outcome = co_await std::move(task);
@@ -55,6 +62,7 @@ class Run {
   Result<void> join();
   Result<void> claim(std::vector<std::string> ids);  // what is claimed becomes a job
   void add_job(metastore::Claim claim);
+  bool would_pass_for_control_file(const std::string& path) const;
   void take_by(const Route& route, Job& job, const metastore::FileRecord& file);
   void refuse_shared_names();
   void refuse_name(Job& job, std::string reason);
@@ -141,6 +149,7 @@ Result<TransferSummary> Run::execute() {
   announce();
   deliver_files();
   finish_with_control_file();
+  observer_.tell_held();
   if (auto recorded = record_outcomes(); !recorded) return recorded.error();
   tell_of_abnormal_sources();
   forget_journals();
@@ -235,9 +244,18 @@ void Run::add_job(metastore::Claim claim) {
     end(job, name.error());
   } else if (is_too_long(job.remote_path)) {
     refuse_name(job, fmt::format("its remote name, {}, is too long", job.remote_path));
+  } else if (would_pass_for_control_file(job.remote_path)) {
+    refuse_name(job, fmt::format("its remote name, {}, is one of control files, and would be taken "
+                                 "for one: give it another with a route's 'rename'",
+                                 job.remote_path));
   } else if (route != nullptr) {
     take_by(*route, job, claim.file);
   }
+}
+
+bool Run::would_pass_for_control_file(const std::string& path) const {
+  return remote_parent(path) == session_->control_directory &&
+         is_name_of_control_files(destination_, path.substr(path.rfind('/') + 1));
 }
 
 /// What other routes still have to deliver stays where it is, refused or not.
@@ -338,6 +356,7 @@ void Run::announce() {
 
 void Run::deliver_files() {
   const bool at_once = options_.batch == BatchMode::kAllOrNothing;
+  if (at_once) observer_.hold_deliveries();
   WorkQueue queue(options_.journals);
   RunContext shared = context(at_once ? Phase::kUpload : Phase::kDeliver);
   std::optional<TransformAhead> ahead;
@@ -359,7 +378,10 @@ void Run::deliver_files() {
   if (!at_once || stop_.stop_requested()) return;  // what a stop left stays pending
   if (is_all_uploaded(batch_.jobs) && session_) name_together();
   if (std::ranges::all_of(batch_.jobs, is_delivered) || stop_.stop_requested()) return;
-  if (auto ready = need_session(); !ready) return end_all(ready.error());
+  if (auto ready = need_session(); !ready) {
+    summary_.lost = ready.error();
+    return end_all(ready.error());
+  }
   roll_back(batch_.jobs, context(Phase::kDeliver), *session_);
 }
 
@@ -375,7 +397,9 @@ void Run::work_off(WorkQueue& queue, const RunContext& context, TransformAhead* 
   Crew crew(context, queue);
   session_ = crew.run(std::move(*session_), std::move(ahead_));
   if (ahead != nullptr) ahead->stop();
-  if (crew.give_up_reason() && !stop_.stop_requested()) end_open(*crew.give_up_reason());
+  if (!crew.give_up_reason() || stop_.stop_requested()) return;
+  summary_.lost = *crew.give_up_reason();
+  end_open(*summary_.lost);
 }
 
 void Run::end_all(const Error& error) {
@@ -399,6 +423,7 @@ void Run::finish_with_control_file() {
     summary_.control_file = *path;
     return;
   }
+  if (is_of_connection(path.error().kind)) summary_.lost = path.error();
   const Error error = path.error().with_context("control file");
   for (Job& job : batch_.jobs) {
     if (is_delivered(job)) end(job, error);

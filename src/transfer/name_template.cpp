@@ -1,8 +1,9 @@
 #include "ferry/transfer/name_template.h"
 
 #include <algorithm>
-#include <array>
-#include <ctime>
+
+#include "ferry/base/glob.h"
+#include "transfer/date_format.h"
 
 namespace ferry::transfer {
 namespace {
@@ -15,15 +16,6 @@ const std::vector<std::string_view> kControlVariables{"batch_id", "destination",
 bool is_control(char letter) {
   const auto byte = static_cast<unsigned char>(letter);
   return byte < 0x20 || byte == 0x7F;
-}
-
-std::string format_date(const std::string& format, Timestamp date) {
-  const std::time_t seconds =
-      std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(date));
-  std::tm fields{};
-  ::gmtime_r(&seconds, &fields);
-  std::array<char, 256> buffer;
-  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), format.c_str(), &fields)};
 }
 
 struct Split {
@@ -57,6 +49,14 @@ std::string_view value_of(std::string_view variable, const NameTemplate::File& f
   return file.id;
 }
 
+std::string uuid_pattern() {
+  std::string pattern;
+  for (const char letter : std::string_view("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")) {
+    pattern += letter == 'x' ? "[0-9a-fA-F]" : "-";
+  }
+  return pattern;
+}
+
 /// TEXT without empty and "." components; nothing where it leads upwards or nowhere.
 std::string cleaned_path(std::string_view text) {
   std::string path;
@@ -80,7 +80,7 @@ Result<NameTemplate> NameTemplate::for_files(std::string_view text) {
                       "'{}' starts with '/': it is relative to the destination's directory", text);
   }
   const auto example = parsed->render(File{.path = "d/n.e", .landing = "l", .id = "i", .date = {}});
-  if (!example) return make_error(ErrorKind::kInvalid, "'{}' is no usable name", text);
+  if (!example) return make_error(ErrorKind::kInvalid, "'{}' is not a usable name", text);
   return parsed;
 }
 
@@ -106,8 +106,8 @@ Result<NameTemplate::Piece> NameTemplate::parse_variable(
   }
   if (piece.text == "date") {
     piece.format = colon == word.npos ? kDefaultDateFormat : word.substr(colon + 1);
-    if (format_date(piece.format, {}).empty()) {
-      return make_error(ErrorKind::kInvalid, "{{{}}}: no date format as of strftime(3)", word);
+    if (const auto checked = check_date_format(piece.format); !checked) {
+      return checked.error().with_context(fmt::format("{{{}}}", word));
     }
   } else if (colon != word.npos) {
     return make_error(ErrorKind::kInvalid, "{{{}}}: only {{date}} takes a format", word);
@@ -191,7 +191,22 @@ Result<std::string> NameTemplate::render(const Batch& batch) const {
   // A destination without a configured name is called by its URL.
   std::ranges::replace(name, '/', '_');
   if (!name.empty() && name != "." && name != "..") return name;
-  return make_error(ErrorKind::kInvalid, "'{}' is no usable file name", text_);
+  return make_error(ErrorKind::kInvalid, "'{}' is not a usable file name", text_);
+}
+
+std::string NameTemplate::pattern_for(std::string_view destination) const {
+  std::string pattern;
+  for (const Piece& piece : pieces_) {
+    if (!piece.is_variable) {
+      pattern += Glob::escaped(piece.text);
+    } else if (piece.text == "date") {
+      pattern += date_pattern(piece.format);
+    } else {
+      pattern += piece.text == "batch_id" ? uuid_pattern() : Glob::escaped(destination);
+    }
+  }
+  std::ranges::replace(pattern, '/', '_');
+  return pattern;
 }
 
 }  // namespace ferry::transfer

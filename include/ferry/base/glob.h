@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace ferry {
 
@@ -11,6 +12,9 @@ namespace ferry {
 class Glob {
  public:
   explicit Glob(std::string pattern);
+
+  /// A pattern, or part of one, that TEXT alone matches.
+  static std::string escaped(std::string_view text);
 
   const std::string& pattern() const { return pattern_; }
   bool matches(const std::string& path) const;

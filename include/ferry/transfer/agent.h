@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -139,6 +140,8 @@ struct TransferSummary {
   std::uint64_t failed = 0;
   std::uint64_t bytes = 0;  // delivered
   std::chrono::milliseconds duration{};
+  /// Why the destination could not be reached any more, if files failed because of that.
+  std::optional<Error> lost;
 };
 
 /// What deliver would take now, oldest first.

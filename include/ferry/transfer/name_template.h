@@ -44,6 +44,9 @@ class NameTemplate {
   /// A file name; kInvalid where none comes out.
   Result<std::string> render(const Batch& batch) const;
 
+  /// A pattern (Glob) that fits the names of all batches for DESTINATION.
+  std::string pattern_for(std::string_view destination) const;
+
  private:
   struct Piece {
     bool is_variable = false;

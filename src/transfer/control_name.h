@@ -1,0 +1,14 @@
+// What control files are called, and what must not be called like them.
+#pragma once
+
+#include <string_view>
+
+#include "ferry/transfer/agent.h"
+
+namespace ferry::transfer {
+
+/// True for a name that one of DESTINATION's control files could have, whatever the case of its
+/// letters. A receiver would take such a file for the proof of a batch.
+bool is_name_of_control_files(const Destination& destination, std::string_view name);
+
+}  // namespace ferry::transfer
