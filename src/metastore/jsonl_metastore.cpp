@@ -48,18 +48,32 @@ TransferRecord in_progress_row(const ClaimRequest& request, const Claim& claim, 
   return row;
 }
 
+/// What holds for DESTINATION becomes its own.
+void keep_only(std::string_view destination, std::vector<Delivery>& deliveries) {
+  const Delivery* found = find_delivery(deliveries, destination);
+  std::optional<Delivery> kept;
+  if (found != nullptr) kept = *found;
+  deliveries.clear();
+  if (!kept) return;
+  kept->destination = destination;
+  deliveries.push_back(*kept);
+}
+
 /// Attempt 0: as if it had never been tried.
-TransferRecord released_row(const std::string& id, const Delivery& failed, Timestamp now) {
+TransferRecord released_row(const std::string& id, const Delivery& ended, Timestamp now) {
+  const bool failed = ended.status == TransferStatus::kFailed;
   TransferRecord row;
   row.id = id;
   row.status = TransferStatus::kFailed;
   row.date = now;
-  row.destination = failed.destination;
+  row.destination = ended.destination;
   row.attempt = 0;
-  row.error = TransferError{.kind = "released",
-                            .message = fmt::format("released after {} attempts; the last: {}",
-                                                   failed.attempt, failed.error_message),
-                            .retryable = true};
+  row.error =
+      TransferError{.kind = failed ? "released" : "resend",
+                    .message = failed ? fmt::format("released after {} attempts; the last: {}",
+                                                    ended.attempt, ended.error_message)
+                                      : "delivered, and to be delivered again",
+                    .retryable = true};
   return row;
 }
 
@@ -381,6 +395,17 @@ void JsonlMetastore::claim_one(const ClaimRequest& request, const std::string& i
 
 Result<std::vector<Release>> JsonlMetastore::release(std::span<const std::string> ids,
                                                      std::string_view destination) {
+  return give_back(ids, destination, Standing::kFailed);
+}
+
+Result<std::vector<Release>> JsonlMetastore::resend(std::span<const std::string> ids,
+                                                    std::string_view destination) {
+  return give_back(ids, destination, Standing::kSuccessful);
+}
+
+Result<std::vector<Release>> JsonlMetastore::give_back(std::span<const std::string> ids,
+                                                       std::string_view destination,
+                                                       Standing standing) {
   return transact([&]() -> Result<std::vector<Release>> {
     Liveness liveness(layout_.agents());
     std::vector<Release> released;
@@ -388,11 +413,14 @@ Result<std::vector<Release>> JsonlMetastore::release(std::span<const std::string
     for (const std::string& id : ids) {
       const auto index = view_.find(id);
       if (!index) continue;
-      copy_deliveries(*index, liveness, deliveries);
       const FileRecord file = view_.record(*index);
+      const bool is_current = file.state == FileState::kReady && view_.is_latest(*index);
+      if (standing == Standing::kSuccessful && !is_current) continue;
+      deliveries.clear();
+      copy_deliveries(*index, liveness, deliveries);
+      if (!destination.empty()) keep_only(destination, deliveries);
       for (const Delivery& delivery : deliveries) {
-        if (!destination.empty() && delivery.destination != destination) continue;
-        if (standing_of(file, &delivery) != Standing::kFailed) continue;
+        if (standing_of(file, &delivery) != standing) continue;
         enter(released_row(id, delivery, now()));
         released.push_back({id, std::string(delivery.destination)});
       }

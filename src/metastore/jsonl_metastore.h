@@ -38,6 +38,8 @@ class JsonlMetastore : public Metastore {
   Result<std::vector<Claim>> claim(const ClaimRequest& request) override;
   Result<std::vector<Release>> release(std::span<const std::string> ids,
                                        std::string_view destination) override;
+  Result<std::vector<Release>> resend(std::span<const std::string> ids,
+                                      std::string_view destination) override;
   Result<void> append_transfers(std::span<const TransferRecord> rows) override;
   Result<void> visit(const FileVisitor& visitor) override;
   Result<History> history(std::string_view id) override;
@@ -76,6 +78,9 @@ class JsonlMetastore : public Metastore {
   Result<void> set_marker(bool wanted);
   bool is_claimed(View::Index index, Liveness& liveness);
   void copy_deliveries(View::Index index, Liveness& liveness, std::vector<Delivery>& deliveries);
+  /// Gives back the attempts of those deliveries that have STANDING.
+  Result<std::vector<Release>> give_back(std::span<const std::string> ids,
+                                         std::string_view destination, Standing standing);
   void claim_one(const ClaimRequest& request, const std::string& id, Liveness& liveness,
                  std::vector<Claim>& claims);
 

@@ -95,6 +95,10 @@ class FakeMetastore final : public metastore::Metastore {
                                                   std::string_view) override {
     return unused();
   }
+  Result<std::vector<metastore::Release>> resend(std::span<const std::string>,
+                                                 std::string_view) override {
+    return unused();
+  }
   Result<std::vector<metastore::FileRecord>> archived_files(std::string_view) override {
     return unused();
   }

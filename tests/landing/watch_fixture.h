@@ -67,6 +67,10 @@ class ObservedMetastore final : public metastore::Metastore {
                                                   std::string_view destination) override {
     return inner_->release(ids, destination);
   }
+  Result<std::vector<metastore::Release>> resend(std::span<const std::string> ids,
+                                                 std::string_view destination) override {
+    return inner_->resend(ids, destination);
+  }
   Result<std::vector<FileRecord>> archived_files(std::string_view id_or_path) override {
     return inner_->archived_files(id_or_path);
   }

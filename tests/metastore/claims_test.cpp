@@ -179,6 +179,33 @@ TEST_CASE_FIXTURE(StoreFixture, "competing processes register and claim every fi
   ::close(finished[0]);
 }
 
+TEST_CASE_FIXTURE(StoreFixture, "what was delivered can be made pending again, the latest of it") {
+  auto store = open();
+  const auto first = put(*store, found("x.csv", "one")).id;
+  append(*store, row(first, kSuccessful));
+  const auto second = put(*store, found("x.csv", "other")).id;
+  const auto gone = put(*store, found("y.csv", "one")).id;
+  append(*store, row(gone, kSuccessful));
+  const std::vector<std::string> ids = {first, second, gone};
+  const std::vector<std::string> paths = {"y.csv"};
+  must(store->mark_missing(kLandingArea, paths, "gone"));
+  CHECK(must(store->resend(ids, "")).empty());  // replaced, not delivered, gone
+  append(*store, row(second, kSuccessful));
+  CHECK_FALSE(exists("pending"));
+  CHECK(must(store->resend(ids, "elsewhere")).empty());
+
+  const auto resent = must(store->resend(ids, kTo));
+  REQUIRE(resent.size() == 1);
+  CHECK(resent[0].id == second);
+  CHECK(resent[0].destination == kTo);
+  CHECK(exists("pending"));
+  auto agent = must(store->join());
+  const auto claims = claim(*store, *agent, {second});
+  REQUIRE(claims.size() == 1);
+  CHECK(claims[0].attempt == 1);
+  CHECK(must(store->resend(ids, "")).empty());  // an agent holds it
+}
+
 // The marker.
 
 TEST_CASE_FIXTURE(StoreFixture, "the marker is there exactly while something may be delivered") {

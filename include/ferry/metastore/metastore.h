@@ -85,7 +85,7 @@ inline constexpr std::int64_t kAskedFor = std::numeric_limits<std::int64_t>::max
 /// to say of it, or when it is asked for.
 bool is_deliverable(const FileRecord& file, const Delivery* delivery, std::int64_t max_attempts);
 
-/// A failed delivery that got its attempts back.
+/// A delivery that got its attempts back.
 struct Release {
   std::string id;
   std::string destination;
@@ -184,6 +184,11 @@ class Metastore {
   /// they are pending again. Other ids are left alone. One transaction.
   virtual Result<std::vector<Release>> release(std::span<const std::string> ids,
                                                std::string_view destination) = 0;
+
+  /// The same for deliveries that succeeded: they are to be made again. Only of the latest version
+  /// of a path, and only while it is ready. One transaction.
+  virtual Result<std::vector<Release>> resend(std::span<const std::string> ids,
+                                              std::string_view destination) = 0;
 
   /// Appends rows as one group: one write, one sync.
   virtual Result<void> append_transfers(std::span<const TransferRecord> rows) = 0;
