@@ -57,6 +57,35 @@ Error unknown_option(const std::string& name, const std::vector<Flag>& flags) {
                     suggestion(plain_name(name), names, "--"));
 }
 
+/// What other programs call like this.
+constexpr std::pair<std::string_view, std::string_view> kUsualShortNames[] = {
+    {"-n", "dry-run"}, {"-j", "json"},      {"-c", "config"},   {"-f", "follow"},
+    {"-V", "version"}, {"-v", "log-level"}, {"-q", "log-level"}};
+
+Error short_option(const std::string& word, const std::vector<Flag>& flags) {
+  std::string hint = " (a file of this name goes behind '--')";
+  for (const auto& [name, flag] : kUsualShortNames) {
+    if (name != word || std::ranges::find(flags, flag, &Flag::name) == flags.end()) continue;
+    const std::string_view value = name == "-v" ? " debug" : name == "-q" ? " error" : "";
+    hint = fmt::format("; did you mean '--{}{}'?", flag, value);
+  }
+  return make_error(ErrorKind::kInvalid, "unknown option '{}'{}", word, hint);
+}
+
+/// Options have long names, but for -h: a word such as "-n" is a mistake, and not a file's name.
+Result<void> refuse_short_options(const std::vector<Flag>& flags,
+                                  const std::vector<std::string>& words) {
+  for (auto word = words.begin(); word != words.end() && *word != "--"; ++word) {
+    if (!word->starts_with("-") || *word == "-") continue;
+    if (!word->starts_with("--")) return short_option(*word, flags);
+    const auto known = std::ranges::find(flags, plain_name(*word), &Flag::name);
+    const bool value_follows =
+        known != flags.end() && !known->metavar.empty() && word->find('=') == word->npos;
+    if (value_follows && std::next(word) != words.end()) ++word;
+  }
+  return {};
+}
+
 Result<Arguments> parse_with_boost(const std::vector<Flag>& flags,
                                    const std::vector<std::string>& words) {
   namespace style = po::command_line_style;
@@ -130,7 +159,11 @@ Result<SplitLine> split_line(const std::vector<std::string>& words) {
 Result<Arguments> parse_arguments(const Command* command, const std::vector<std::string>& words) {
   std::vector<std::string> long_words = words;
   std::ranges::replace(long_words, std::string("-h"), std::string("--help"));
-  auto arguments = parse_with_boost(known_flags(command), long_words);
+  const std::vector<Flag> flags = known_flags(command);
+  if (const auto checked = refuse_short_options(flags, long_words); !checked) {
+    return checked.error();
+  }
+  auto arguments = parse_with_boost(flags, long_words);
   if (!arguments || command == nullptr) return arguments;
   if (const auto checked = check_positional(*command, *arguments); !checked) {
     return checked.error();
