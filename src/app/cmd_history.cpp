@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "ferry/base/json.h"
 #include "ferry/base/text.h"
 
@@ -42,10 +44,19 @@ std::string to_text(const TransferRecord& row) {
   return escape_controls(line) + "\n";
 }
 
+/// The tables have them in the order in which they were written down, each agent its own.
+void sort_by_date(History& history) {
+  std::ranges::stable_sort(history.file, {}, &FileRecord::updated_date);
+  std::ranges::stable_sort(history.transfers, {}, &TransferRecord::date);
+}
+
 std::string to_text(const FileRecord& file, const History& history) {
+  std::vector<std::pair<Timestamp, std::string>> lines;
+  for (const FileRecord& row : history.file) lines.emplace_back(row.updated_date, to_text(row));
+  for (const TransferRecord& row : history.transfers) lines.emplace_back(row.date, to_text(row));
+  std::ranges::stable_sort(lines, {}, &std::pair<Timestamp, std::string>::first);
   std::string text = fmt::format("{}  {}\n", escape_controls(file.path), file.id);
-  for (const FileRecord& row : history.file) text += to_text(row);
-  for (const TransferRecord& row : history.transfers) text += to_text(row);
+  for (const auto& [date, line] : lines) text += line;
   return text;
 }
 
@@ -69,8 +80,9 @@ Outcome<ExitStatus> run_history(const Invocation& invocation) {
     return fail(make_error(ErrorKind::kNotFound, "the registry has no file '{}'", name));
   }
   for (const FileRecord& file : files) {
-    const auto history = (*store)->history(file.id);
+    auto history = (*store)->history(file.id);
     if (!history) return fail(history.error(), Origin::kMetastore);
+    sort_by_date(*history);
     if (invocation.arguments.has("json")) {
       print_json({{"id", file.id},
                   {"path", file.path},
