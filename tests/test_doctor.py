@@ -1,12 +1,16 @@
 """ferry doctor: finds what is wrong before a delivery does, says what to mend, leaves no trace."""
 
 import os
+import pathlib
 import shutil
 import socket
+import sys
 
 import pytest
 
 from ferry_harness import make_files, make_key, run_ferry
+
+LOSSY = pathlib.Path(__file__).with_name("lossy_sftp_server.py")
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def test_text_says_what_to_mend(folder, landing, metastore, server, ferry):
     ended = ferry("doctor", "--landing", landing, "--metastore", metastore, *server.options())
     assert ended.code == 3
     assert "trouble  connect: " in ended.stdout
-    assert "mend: see that the server runs" in ended.stdout
+    assert "fix: see that the server runs" in ended.stdout
     assert ended.stdout.endswith("not all is well\n")
 
 
@@ -161,3 +165,59 @@ def test_files_that_wait_for_somebody(doctor, server, landing, folder):
     ended = doctor()
     assert ended.code == 0
     assert ("metastore", "failed files") in checks(ended, "note")
+
+
+def test_programs_and_places_that_are_not_there(doctor, folder, landing):
+    lines = {"in": f'[landing.in]\npath = "{landing}"\nvalidate = ["no-such-validator"]',
+             "route": f'[route.r]\nto = ["b"]\nvalidate = ["./no-such-check"]\nafter = "archive"\n'
+                      f'archive = "{folder}/no-such-archive"\ntransforms = ["t"]\n'
+                      f'[transform.t]\ncommand = ["{folder}/no-such-transform"]'}
+    ended = doctor(**lines)
+    assert not ended.json["ok"] and ended.code == 2
+    assert troubles(ended) == [("landing", "validate"), ("transform", "command"),
+                               ("route", "validate"), ("route", "archive")]
+    messages = "".join(finding["message"] for finding in ended.json["findings"])
+    for name in ("no-such-validator", f"{folder}/no-such-check", "no-such-archive",
+                 "no-such-transform"):
+        assert name in messages
+    (folder / "no-such-archive").mkdir()
+    for name in ("no-such-check", "no-such-transform"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    lines["in"] = f'[landing.in]\npath = "{landing}"\nvalidate = ["true"]'
+    ended = doctor(**lines)
+    assert ended.code == 0, ended.stdout
+    assert {("landing", "validate"), ("transform", "command"), ("route", "validate"),
+            ("route", "archive")} <= checks(ended)
+    (folder / "no-such-check").chmod(0o644)
+    assert troubles(doctor(**lines)) == [("route", "validate")]
+
+
+@pytest.mark.parametrize("transport", ["libssh2", "openssh"])
+def test_what_was_agreed_upon(doctor, transport):
+    ended = doctor(transport=f'transport = "{transport}"')
+    (agreed,) = [finding["message"] for finding in ended.json["findings"]
+                 if finding["check"] == "algorithms"]
+    for words in ("key exchange ", "-sha", "host key ssh-ed25519", "cipher aes", "MAC "):
+        assert words in agreed
+
+
+@pytest.mark.parametrize("server", [["MACs hmac-sha1", "Ciphers aes128-ctr"]], indirect=True)
+@pytest.mark.parametrize("transport", ["libssh2", "openssh"])
+def test_a_server_with_outdated_algorithms(doctor, server, transport):
+    ended = doctor(transport=f'transport = "{transport}"')
+    assert (ended.code, troubles(ended)) == (3, [("destination", "connect")])
+    message = the_trouble(ended)["message"]
+    assert "hmac-sha1" in message and "legacy_algorithms = true" in message
+    ended = doctor(transport=f'transport = "{transport}"\nlegacy_algorithms = true')
+    assert ended.code == 0, ended.stdout
+    assert ("destination", "algorithms") in checks(ended, "note")
+
+
+@pytest.mark.parametrize("server", [[
+    f'ForceCommand d=$(mktemp -d); {sys.executable} {LOSSY} refuse fsync@openssh.com $d; rm -r $d'
+]], indirect=True)
+def test_what_a_server_fails_to_do_is_a_destination_s_trouble(doctor):
+    ended = doctor()
+    assert (ended.code, troubles(ended)) == (3, [("destination", "directory")])
+    assert "fsync" in the_trouble(ended)["message"]

@@ -432,7 +432,7 @@ def test_doctor_looks_at_a(remote):
     ended = remote.ferry("doctor", "--json")
     assert ended.code == 2, ended.stdout
     (found,) = [one for one in ended.json["findings"] if one["subject"].startswith("landing area s")]
-    assert found["health"] == "trouble" and "the directory in the URL" in found["mend"], found
+    assert found["health"] == "trouble" and "the directory in the URL" in found["fix"], found
 
 
 def test_the_watcher_waits_for_a_that_is_down(remote, folder):

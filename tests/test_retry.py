@@ -76,7 +76,7 @@ def test_a_released_file_may_fail_again_as_often(ferry, blocked, metastore, tran
 
 def test_only_one_destination(ferry, blocked, metastore):
     ended = ferry("retry", "--failed", "--destination", "other", "--metastore", metastore)
-    assert (ended.code, ended.stdout) == (0, "nothing to release\n")
+    assert (ended.code, ended.stdout) == (2, "")
     ended = ferry("retry", "--failed", "--destination", blocked.url(), "--json",
                   "--metastore", metastore)
     assert ended.json["released"] == 2

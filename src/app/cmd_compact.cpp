@@ -49,7 +49,7 @@ Command compact_command() {
           "to archive/, by month. Settled is a file that has been replaced by a newer version or\n"
           "is gone from its landing area, and that every destination has or nobody will get.\n"
           "'ferry history' finds archived files too. Others may work on the metastore\n"
-          "meanwhile; they wait. Happens by itself where most rows of a large metastore are of\n"
+          "meanwhile; they wait. Happens by itself when most rows of a large metastore are of\n"
           "that kind.",
       .flags = {{"keep", "TIME", "leave what was settled within this time; default 30d"},
                 {"json", "", "print what was done as JSON"}},

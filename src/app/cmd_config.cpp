@@ -23,7 +23,7 @@ Outcome<ExitStatus> check(const Arguments& arguments) {
     return fail(make_error(ErrorKind::kInvalid,
                            "no configuration file: give --config FILE or set FERRY_CONFIG"));
   }
-  const auto text = read_file(file);
+  const auto text = read_configuration(file);
   if (!text) return fail(text.error());
   const Configuration loaded = parse_configuration(*text, file.parent_path());
   for (const Problem& problem : loaded.problems) {

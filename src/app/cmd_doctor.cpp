@@ -22,7 +22,7 @@ void print_text(const Examination& examination) {
     subject = one.subject;
     print(fmt::format("  {:<8} {}: {}\n", to_string(one.health), one.check,
                       escape_controls(one.message)));
-    if (!one.cure.empty()) print(fmt::format("           mend: {}\n", escape_controls(one.cure)));
+    if (!one.cure.empty()) print(fmt::format("           fix: {}\n", escape_controls(one.cure)));
   }
   print(examination.is_well() ? "all is well\n" : "not all is well\n");
 }
@@ -34,7 +34,7 @@ void print_as_json(const Examination& examination) {
                         {"check", one.check},
                         {"health", to_string(one.health)},
                         {"message", one.message},
-                        {"mend", one.cure}});
+                        {"fix", one.cure}});
   }
   print_json({{"ok", examination.is_well()}, {"findings", std::move(findings)}});
 }
@@ -48,6 +48,7 @@ Outcome<ExitStatus> run_doctor(const Invocation& invocation) {
     if (!settings) return fail(settings.error());
     examination.metastore(*settings);
     examination.landing_areas(*settings);
+    examination.routes(*settings);
     examination.destinations(*settings);
   }
   if (invocation.stop.stop_requested()) {
@@ -67,13 +68,13 @@ Command doctor_command() {
   return {
       .name = "doctor",
       .bit = kDoctorBit,
-      .summary = "look for trouble everywhere, and say what to mend",
+      .summary = "look for trouble everywhere, and say what to fix",
       .positional = "",
       .description =
           "Tests the configuration, the metastore, the landing areas, and each destination from\n"
           "its host's name to the rename of a file. At a destination it makes two small files,\n"
-          "called .ferry-doctor.*, and removes them. Notes are worth knowing; trouble is to be\n"
-          "mended, and makes the exit code: 2 for the configuration, 3 for a destination, 4 for\n"
+          "called .ferry-doctor.*, and removes them. Notes are worth knowing; trouble has to be\n"
+          "fixed, and makes the exit code: 2 for the configuration, 3 for a destination, 4 for\n"
           "the metastore, 1 for anything else.",
       .flags = {{"json", "", "print the findings as JSON"}},
       .exits = {{ExitStatus::kDone, "all is well, but for notes"},

@@ -1,3 +1,6 @@
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <iostream>
 #include <iterator>
 #include "ferry/base/json.h"
@@ -17,6 +20,22 @@ Result<std::string> read_input(const std::string& name) {
   return text;
 }
 
+/// Of several landing areas a file is in the one that its row names, and else in none.
+Result<void> check_landings_of(const std::vector<metastore::FileRecord>& rows,
+                               const Settings& settings) {
+  if (settings.landings.size() < 2) return {};
+  const auto homeless =
+      std::ranges::find_if(rows, &std::string::empty, &metastore::FileRecord::landing);
+  if (homeless == rows.end()) return {};
+  std::vector<std::string_view> names;
+  for (const LandingSettings& landing : settings.landings) names.emplace_back(landing.name);
+  return make_error(
+      ErrorKind::kInvalid,
+      "{}: the row names no landing area: give it 'landing' with one of {}; nothing was "
+      "imported",
+      homeless->id, fmt::join(names, ", "));
+}
+
 Outcome<ExitStatus> run_import(const Invocation& invocation) {
   const auto settings = effective_settings(invocation.arguments);
   if (!settings) return fail(settings.error());
@@ -25,7 +44,10 @@ Outcome<ExitStatus> run_import(const Invocation& invocation) {
   if (!text) return fail(text.error());
   auto rows = parse_rows(*text, name);
   if (!rows) return fail(rows.error());
-  auto store = open_store(*settings, Access::kWrite);
+  if (const auto checked = check_landings_of(*rows, *settings); !checked) {
+    return fail(checked.error());
+  }
+  auto store = open_store(*settings, Access::kCreate);
   if (!store) return std::unexpected(store.error());
 
   const std::size_t given = rows->size();

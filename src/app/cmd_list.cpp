@@ -38,6 +38,7 @@ Json to_json(const StandingRow& row) {
             {"destination", text_or_null(row.destination)},
             {"transfer_date", nullptr},
             {"attempt", 0},
+            {"given_up", row.given_up},
             {"error", nullptr}};
   if (file.identity) json["size"] = file.identity->size;
   if (row.delivery != nullptr) {
@@ -46,8 +47,8 @@ Json to_json(const StandingRow& row) {
   }
   if (row.standing == Standing::kFailed && row.delivery != nullptr) {
     json["error"] = {{"kind", row.delivery->error_kind}, {"message", row.delivery->error_message}};
-  } else if (!reason_of(row).empty()) {
-    json["error"] = {{"kind", to_string(row.standing)}, {"message", reason_of(row)}};
+  } else if (const auto reason = reason_of(row); !reason.empty()) {
+    json["error"] = {{"kind", to_string(row.standing)}, {"message", reason}};
   }
   return json;
 }
@@ -82,16 +83,19 @@ Outcome<ExitStatus> run_list(const Invocation& invocation) {
   if (!store) return std::unexpected(store.error());
 
   const bool as_json = invocation.arguments.has("json");
+  const auto destination = invocation.arguments.last("destination");
+  if (const auto known = check_destination(**store, *settings, destination); !known) {
+    return fail(known.error());
+  }
   const auto visited =
-      visit_standings(**store, standing_query(*settings, invocation.arguments.last("destination")),
-                      [&](const StandingRow& row) {
-                        if (*standing && row.standing != **standing) return;
-                        if (as_json) {
-                          print_json(to_json(row));
-                        } else {
-                          print(to_text(row));
-                        }
-                      });
+      visit_standings(**store, standing_query(*settings, destination), [&](const StandingRow& row) {
+        if (*standing && row.standing != **standing) return;
+        if (as_json) {
+          print_json(to_json(row));
+        } else {
+          print(to_text(row));
+        }
+      });
   if (!visited) return fail(visited.error(), Origin::kMetastore);
   return ExitStatus::kDone;
 }
@@ -109,7 +113,7 @@ Command list_command() {
                      "only pending, in_progress, successful, failed, quarantined, superseded, "
                      "missing or unrouted",
                      standing_names()},
-                    {"destination", "NAME", "only where files stand with this destination"},
+                    {"destination", "NAME", "only how files stand with this destination"},
                     {"json", "", "print one JSON object a line"}},
           .exits = {{ExitStatus::kDone},
                     {ExitStatus::kSomeFailed, kInputOutputFailed},

@@ -88,7 +88,11 @@ Outcome<ExitStatus> run_retry(const Invocation& invocation) {
   auto store = open_store(*settings, Access::kWrite);
   if (!store) return std::unexpected(store.error());
 
-  const std::string destination = arguments.last("destination").value_or("");
+  const auto only = arguments.last("destination");
+  if (const auto known = check_destination(**store, *settings, only); !known) {
+    return fail(known.error());
+  }
+  const std::string destination = only.value_or("");
   Choice choice(arguments.positional, all_failed);
   StandingQuery query;  // whom the logs name: a failure is one whoever wants the file by now
   if (!destination.empty()) query.destinations.push_back(destination);
@@ -114,7 +118,7 @@ Command retry_command() {
               "Gives files that failed all their attempts back, also those that were left alone\n"
               "after max_attempts: they are pending again, for the next 'ferry transfer'.",
           .flags = {{"failed", "", "all files that failed"},
-                    {"destination", "NAME", "only where they failed for this destination"},
+                    {"destination", "NAME", "only if they failed for this destination"},
                     {"json", "", "print what was released as JSON"}},
           .exits = {{ExitStatus::kDone},
                     {ExitStatus::kSomeFailed, kInputOutputFailed},

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <map>
 #include "ferry/base/json.h"
@@ -9,6 +10,7 @@
 #include "app/setup.h"
 #include "app/standings.h"
 #include "app/units.h"
+#include "ferry/landing/quarantine.h"
 
 namespace ferry::app {
 namespace {
@@ -26,12 +28,14 @@ struct Oldest {
 
 struct Counts {
   std::array<std::uint64_t, kShown.size()> by_standing{};  // in the order of kShown
+  std::uint64_t given_up = 0;                              // of those that failed
   std::optional<Oldest> oldest_pending;
 
   void add(const StandingRow& row) {
     for (std::size_t i = 0; i < kShown.size(); ++i) {
       if (kShown[i] == row.standing) ++by_standing[i];
     }
+    if (row.given_up) ++given_up;
     if (row.standing != Standing::kPending) return;
     if (!oldest_pending || row.file.updated_date < oldest_pending->since) {
       oldest_pending = Oldest{row.file.updated_date, row.file.path};
@@ -43,6 +47,8 @@ struct Report {
   Counts all;
   std::map<std::string, Counts, std::less<>> by_destination;
   std::size_t damaged_rows = 0;
+  /// In quarantine, and not in the registry; absent: without landing areas nobody knows.
+  std::optional<std::size_t> held_unregistered;
   Timestamp time = now();
 };
 
@@ -51,6 +57,7 @@ Json to_json(const Counts& counts, Timestamp time) {
   for (std::size_t i = 0; i < kShown.size(); ++i) {
     json[std::string(to_string(kShown[i]))] = counts.by_standing[i];
   }
+  json["given_up"] = counts.given_up;
   json["oldest_pending_age_ms"] =
       counts.oldest_pending ? Json((time - counts.oldest_pending->since).count()) : Json();
   return json;
@@ -59,6 +66,7 @@ Json to_json(const Counts& counts, Timestamp time) {
 Json to_json(const Report& report) {
   Json json = to_json(report.all, report.time);
   json["damaged_rows"] = report.damaged_rows;
+  json["held_unregistered"] = report.held_unregistered ? Json(*report.held_unregistered) : Json();
   json["destinations"] = Json::array();
   for (const auto& [destination, counts] : report.by_destination) {
     Json entry{{"destination", destination}};
@@ -76,6 +84,12 @@ std::string to_text(const Counts& counts, Timestamp time) {
       text += fmt::format("   oldest {}: {}", human_duration(time - counts.oldest_pending->since),
                           escape_controls(counts.oldest_pending->path));
     }
+    if (kShown[i] == Standing::kFailed && counts.given_up > 0) {
+      text += fmt::format("   {} given up: {}", counts.given_up, kAboutGivenUp);
+    }
+    if (kShown[i] == Standing::kUnrouted && counts.by_standing[i] > 0) {
+      text += "   'ferry list --status unrouted' says why";
+    }
     text += "\n";
   }
   return text;
@@ -92,6 +106,12 @@ std::string to_text(const Report& report) {
     text += "all\n";
   }
   text += to_text(report.all, report.time);
+  if (report.held_unregistered.value_or(0) > 0) {
+    text += fmt::format(
+        "\n{} more in quarantine that cannot be registered (links, names): 'ferry quarantine "
+        "list'\n",
+        *report.held_unregistered);
+  }
   if (report.damaged_rows > 0) {
     text += fmt::format("\n{} rows of the metastore cannot be read; they are kept\n",
                         report.damaged_rows);
@@ -99,8 +119,24 @@ std::string to_text(const Report& report) {
   return text;
 }
 
-Outcome<ExitStatus> print_report(metastore::Metastore& store, const StandingQuery& query,
-                                 bool as_json) {
+/// Of the landing areas here: on servers nothing is moved.
+std::optional<std::size_t> count_held_unregistered(metastore::Metastore& store,
+                                                   const Settings& settings) {
+  std::vector<landing::LandingArea> areas;
+  for (const LandingSettings& landing : settings.landings) {
+    if (landing.is_remote()) continue;
+    auto area = landing_area(landing, settings);
+    if (area) areas.push_back(std::move(*area));
+  }
+  if (areas.empty()) return std::nullopt;
+  const auto held = landing::held_files(store, areas);
+  if (!held) return std::nullopt;  // somebody else's, perhaps, and not to be read
+  return static_cast<std::size_t>(
+      std::ranges::count_if(*held, [](const auto& file) { return !file.registered; }));
+}
+
+Outcome<ExitStatus> print_report(metastore::Metastore& store, const Settings& settings,
+                                 const StandingQuery& query, bool as_json) {
   Report report;
   const auto visited = visit_standings(store, query, [&](const StandingRow& row) {
     report.all.add(row);
@@ -108,6 +144,7 @@ Outcome<ExitStatus> print_report(metastore::Metastore& store, const StandingQuer
   });
   if (!visited) return fail(visited.error(), Origin::kMetastore);
   report.damaged_rows = store.damages().size();
+  report.held_unregistered = count_held_unregistered(store, settings);
   if (as_json) {
     print_json(to_json(report));
   } else {
@@ -116,9 +153,8 @@ Outcome<ExitStatus> print_report(metastore::Metastore& store, const StandingQuer
   return ExitStatus::kDone;
 }
 
-Outcome<ExitStatus> print_metrics(metastore::Metastore& store, const StandingQuery& query,
-                                  std::int64_t max_attempts) {
-  Metrics metrics(query.destinations, max_attempts);
+Outcome<ExitStatus> print_metrics(metastore::Metastore& store, const StandingQuery& query) {
+  Metrics metrics(query.destinations);
   const auto visited =
       visit_standings(store, query, [&](const StandingRow& row) { metrics.add(row); });
   if (!visited) return fail(visited.error(), Origin::kMetastore);
@@ -136,11 +172,13 @@ Outcome<ExitStatus> run_status(const Invocation& invocation) {
   auto store = open_store(*settings, Access::kRead);
   if (!store) return std::unexpected(store.error());
 
-  const auto query = standing_query(*settings, arguments.last("destination"));
-  if (arguments.has("prometheus")) {
-    return print_metrics(**store, query, settings->transfer.max_attempts.value);
+  const auto destination = arguments.last("destination");
+  if (const auto known = check_destination(**store, *settings, destination); !known) {
+    return fail(known.error());
   }
-  return print_report(**store, query, arguments.has("json"));
+  const auto query = standing_query(*settings, destination);
+  if (arguments.has("prometheus")) return print_metrics(**store, query);
+  return print_report(**store, *settings, query, arguments.has("json"));
 }
 
 }  // namespace
@@ -151,7 +189,7 @@ Command status_command() {
           .summary = "count files by status",
           .positional = "",
           .description = "Counts files by where they stand, once for each destination.",
-          .flags = {{"destination", "NAME", "only where files stand with this destination"},
+          .flags = {{"destination", "NAME", "only how files stand with this destination"},
                     {"json", "", "print one JSON object"},
                     {"prometheus", "", "print metrics in the text format of Prometheus"}},
           .exits = {{ExitStatus::kDone},

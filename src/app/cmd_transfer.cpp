@@ -26,6 +26,17 @@ Result<std::chrono::milliseconds> exit_when_idle(const Arguments& arguments) {
   return std::max(*parsed, std::chrono::milliseconds(1));
 }
 
+/// Who has no metastore yet has not registered anything.
+Failure with_first_step(Failure failure, const Arguments& arguments) {
+  if (failure.origin == Origin::kLocal && failure.error.kind == ErrorKind::kNotFound) {
+    failure.error.message += fmt::format(
+        ". Files are registered before they are delivered: '{}' makes it, and "
+        "registers what lies in the landing area",
+        registering_command(arguments));
+  }
+  return failure;
+}
+
 Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const auto idle = idle_status(arguments);
@@ -34,11 +45,10 @@ Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
   if (!idle_time) return fail(idle_time.error());
   auto plan = make_transfer_plan(arguments);
   if (!plan) return std::unexpected(plan.error());
-  if (arguments.has("dry-run")) {
-    return preview_transfer(*plan, arguments.has("json"), *idle);
-  }
-  auto store = open_store(plan->settings, Access::kWrite);
-  if (!store) return std::unexpected(store.error());
+  const bool is_preview = arguments.has("dry-run");
+  auto store = open_store(plan->settings, is_preview ? Access::kRead : Access::kWrite);
+  if (!store) return std::unexpected(with_first_step(store.error(), arguments));
+  if (is_preview) return preview_transfer(*plan, **store, arguments.has("json"), *idle);
   if (!arguments.has("follow")) return deliver_once(*plan, **store, invocation, *idle);
   return deliver_until_stopped(invocation, std::move(*plan), std::move(*store), *idle_time);
 }
@@ -65,10 +75,11 @@ Command transfer_command() {
                      "with --follow: end when nothing has been pending for this long"},
                     {"dry-run", "", "print what would be delivered; change nothing"},
                     {"json", "", "print the summary as JSON"},
-                    {kIdleExitCode, "N", "exit with this code where there was nothing to do"}},
+                    {kIdleExitCode, "N", "exit with this code if there was nothing to do"}},
           .exits = {{ExitStatus::kDone, "all is delivered, or there was nothing to do"},
                     {ExitStatus::kSomeFailed,
-                     "some files failed, or the deadline passed; the others are delivered"},
+                     "some files failed or are given up, or the deadline passed; the others are "
+                     "delivered"},
                     {ExitStatus::kUsage},
                     {ExitStatus::kDestination},
                     {ExitStatus::kMetastore},

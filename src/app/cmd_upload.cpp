@@ -111,7 +111,7 @@ Outcome<ExitStatus> run_upload(const Invocation& invocation) {
   if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
   auto area = only_area(*settings);
   if (!area) return fail(area.error());
-  auto store = open_store(*settings, Access::kWrite);
+  auto store = open_store(*settings, Access::kCreate);
   if (!store) return std::unexpected(store.error());
   landing::UploadOptions options{.area = std::move(*area),
                                  .journals = upload_journals(*settings),
@@ -135,10 +135,10 @@ Command upload_command() {
       .description =
           "Copies files into the landing area and registers them, all of them or none; '-'\n"
           "reads standard input. A file appears under its name in one step, whole and synced,\n"
-          "and is registered once, also where a watcher runs. What a killed upload left is\n"
+          "and is registered once, also if a watcher runs. What a killed upload left is\n"
           "settled by the next upload or watcher.",
       .flags = {{"as", "PATH", "its name in the landing area; DIR/ for several files"},
-                {"no-clobber", "", "fail where the name is taken, instead of replacing it"},
+                {"no-clobber", "", "fail if the name is taken, instead of replacing it"},
                 {"expect-checksum", "SUM", "refuse other bytes; sha256:HEX, md5:HEX, or bare hex"},
                 {"json", "", "print the records as JSON, one a line"}},
       .exits = {{ExitStatus::kDone, "all files are in their places and registered"},

@@ -275,7 +275,7 @@ Command verify_command() {
           "metastore's copy is read, or the one in the destination's control directory.\n"
           "Without one: the batches that the flags below select in the metastore; what agents\n"
           "tried and failed to deliver is then wrong too.\n"
-          "Ends with exit code 1 where anything is missing, short, changed or unreadable.",
+          "Ends with exit code 1 if anything is missing, short, changed or unreadable.",
       .flags = {{"root", "DIR", "the directory that the listed paths start at"},
                 {"destination", "NAME", "a configured destination"},
                 {"readback", "", "read the files at the destination and compare checksums"},
@@ -286,7 +286,7 @@ Command verify_command() {
                 {"until", "TIME", "batches with files updated before this time"},
                 {"delivered-since", "TIME", "batches delivered at or after this time"},
                 {"json", "", "print the result as JSON, one object a line"},
-                {kIdleExitCode, "N", "exit with this code where nothing is selected"}},
+                {kIdleExitCode, "N", "exit with this code if nothing is selected"}},
       .exits = {{ExitStatus::kDone, "all is there and right, or nothing is selected"},
                 {ExitStatus::kSomeFailed,
                  "something is missing, short, changed, unreadable or undelivered"},

@@ -69,19 +69,19 @@ Outcome<Plan> make_plan(const Arguments& arguments) {
   if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
   auto options = watch_options(*settings, arguments.has("once"));
   if (!options) return fail(options.error());
-  auto store = open_store(*settings, Access::kWrite);
+  auto store = open_store(*settings, Access::kCreate);
   if (!store) return std::unexpected(store.error());
   return Plan{std::move(*options), upload_journals(*settings), std::move(*store)};
 }
 
-/// Where the new configuration is of no use, the former one stays in effect.
+/// Where the new configuration is of no use, the previous one stays in effect.
 void reload(const Arguments& arguments, landing::Watcher& watcher, Plan& plan) {
   service_manager::tell_reloading();
   auto next = make_plan(arguments);
   const Result<void> changed = next ? watcher.change(next->options) : next.error().error;
   if (!changed) {
     log::error("configuration not reloaded",
-               {{"error", changed.error().message}, {"next", "the former one stays in effect"}});
+               {{"error", changed.error().message}, {"next", "the previous one stays in effect"}});
     return;
   }
   plan = std::move(*next);

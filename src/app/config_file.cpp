@@ -158,6 +158,7 @@ class Loader {
       case Section::kLanding:
         target.landing = &settings.landings.emplace_back();
         target.landing->name = name;
+        ++settings.configured_landings;
         break;
       case Section::kRoute:
         target.route = &settings.routes.emplace_back();
@@ -274,9 +275,17 @@ Configuration parse_configuration(std::string_view text, const fs::path& base) {
   }
 }
 
+Result<std::string> read_configuration(const fs::path& file) {
+  auto text = read_file(file);
+  if (text) return text;
+  Error error = text.error().with_context("configuration");
+  error.kind = ErrorKind::kInvalid;
+  return error;
+}
+
 Result<Settings> load_configuration(const fs::path& file) {
-  const auto text = read_file(file);
-  if (!text) return text.error().with_context("configuration");
+  const auto text = read_configuration(file);
+  if (!text) return text.error();
   Configuration loaded = parse_configuration(*text, file.parent_path());
   if (loaded.problems.empty()) return std::move(loaded.settings);
   std::string all;

@@ -24,6 +24,9 @@ struct Configuration {
   std::vector<Problem> problems;  // in the order of the file
 };
 
+/// The text of FILE. Whatever keeps it from being read is kInvalid: it is the wrong file.
+Result<std::string> read_configuration(const fs::path& file);
+
 /// Reads TEXT; relative paths in it start at BASE.
 Configuration parse_configuration(std::string_view text, const fs::path& base);
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "app/placement.h"
 #include "app/routing.h"
-#include "app/setup.h"
 #include "app/text.h"
 
 namespace ferry::app {
@@ -39,7 +39,9 @@ class Rules {
 
   std::vector<Contradiction> apply() {
     for (const TransformSettings& transform : settings_.transforms) check_transform(transform);
-    for (const LandingSettings& landing : settings_.landings) check_landing(landing);
+    for (Misplaced& one : find_misplaced(settings_)) {
+      complain(Section::kLanding, one.landing, one.key, "{}", one.message);
+    }
     for (const RouteSettings& route : settings_.routes) check_route(route);
     check_pairs();
     if (routes_.empty()) check_places(settings_.configured_destinations);
@@ -79,12 +81,6 @@ class Rules {
       } else if (!knows_charset(name)) {
         wrong(key, fmt::format("unknown charset '{}': iconv -l lists them", name));
       }
-    }
-  }
-
-  void check_landing(const LandingSettings& landing) {
-    for (const LocalOnly& one : local_only_settings(landing)) {
-      complain(Section::kLanding, landing.name, one.key, "{}: {}", one.key, one.reason);
     }
   }
 

@@ -6,6 +6,7 @@
 #include "app/help.h"
 #include "app/journald.h"
 #include "app/output.h"
+#include "app/secrets.h"
 #include "app/text.h"
 #include "ferry/base/log.h"
 #include "ferry/base/text.h"
@@ -18,6 +19,10 @@ int code(ExitStatus status) {
 }
 
 void report(std::string_view command, const Failure& failure, ExitStatus status, bool as_event) {
+  if (as_event && status == ExitStatus::kInterrupted) {
+    log::info("command stopped", {{"command", command}, {"reason", failure.error.message}});
+    return;
+  }
   if (as_event) {
     log::error("command failed", {{"command", command},
                                   {"kind", to_string(failure.error.kind)},
@@ -91,6 +96,7 @@ int run_command(const Command& command, const std::vector<std::string>& words) {
 }  // namespace
 
 int run(const std::vector<std::string>& words) {
+  environment_secrets();  // nothing that runs from here on finds them there
   const auto line = split_line(words);
   if (!line) return usage_error("", line.error());
   if (line->command.empty()) return run_without_command(line->rest);

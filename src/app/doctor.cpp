@@ -10,6 +10,7 @@
 #include "app/setup.h"
 #include "app/standings.h"
 #include "app/units.h"
+#include "ferry/base/child_process.h"
 #include "ferry/base/lock.h"
 #include "ferry/landing/area_facts.h"
 
@@ -21,22 +22,20 @@ constexpr std::uint64_t kLowSpace = 256 << 20;
 
 struct Backlog {
   std::uint64_t bytes = 0;
-  std::uint64_t failed_for_good = 0;
+  std::uint64_t given_up = 0;
+  std::uint64_t in_no_area = 0;
 };
 
 Result<Backlog> backlog_of(metastore::Metastore& store, const Settings& settings,
                            const std::optional<std::string>& destination) {
-  const std::int64_t max_attempts = settings.transfer.max_attempts.value;
   Backlog backlog;
   auto visited =
       visit_standings(store, standing_query(settings, destination), [&](const StandingRow& row) {
         using enum metastore::Standing;
-        if (row.standing != kPending && row.standing != kFailed) return;
-        if (!metastore::is_deliverable(row.file, row.delivery, max_attempts)) {
-          ++backlog.failed_for_good;
-        } else if (row.file.identity) {
-          backlog.bytes += row.file.identity->size;
-        }
+        if (row.given_up) ++backlog.given_up;
+        if (row.in_no_area) ++backlog.in_no_area;
+        const bool waits = row.standing == kPending || (row.standing == kFailed && !row.given_up);
+        if (waits && row.file.identity) backlog.bytes += row.file.identity->size;
       });
   if (!visited) return visited.error();
   return backlog;
@@ -75,7 +74,7 @@ ExitStatus Examination::status() const {
 void Examination::configuration(const fs::path& file) {
   subject_ = "configuration";
   if (file.empty()) return note("file", "there is none: the command line says everything");
-  const auto text = read_file(file);
+  const auto text = read_configuration(file);
   if (!text) {
     return trouble("file", text.error().message, "name another one with --config or FERRY_CONFIG",
                    ExitStatus::kUsage);
@@ -91,7 +90,7 @@ void Examination::metastore(const Settings& settings) {
   const fs::path& directory = settings.general.metastore;
   subject_ = fmt::format("metastore {}", directory.string());
   boost::system::error_code ignored;
-  if (!directory.empty() && !fs::exists(directory, ignored)) {
+  if (!directory.empty() && (!fs::exists(directory, ignored) || fs::is_empty(directory, ignored))) {
     return note("format", "it is not there yet: the first 'ferry watch' makes it");
   }
   metastore_rows(settings);
@@ -101,9 +100,6 @@ void Examination::metastore(const Settings& settings) {
 void Examination::metastore_rows(const Settings& settings) {
   auto store = open_store(settings, Access::kRead);
   if (!store) {
-    if (store.error().error.kind == ErrorKind::kNotFound) {
-      return note("format", "it is empty: the first 'ferry watch' fills it");
-    }
     return trouble("format", store.error().error.message, "", exit_status_for(store.error()));
   }
   well("format", "it can be read");
@@ -113,16 +109,22 @@ void Examination::metastore_rows(const Settings& settings) {
     trouble("damage",
             fmt::format("{} rows cannot be read; the first is {}.jsonl, line {}: {}",
                         damages.size(), first.table, first.line, first.reason),
-            "mend or remove these lines while nothing else uses the metastore",
+            "fix or remove these lines while nothing else uses the metastore",
             ExitStatus::kMetastore);
   } else {
     well("damage", "every row can be read");
   }
   const auto backlog = backlog_of(**store, settings, std::nullopt);
-  if (backlog && backlog->failed_for_good > 0) {
-    note("failed files",
-         fmt::format("{} deliveries failed and are not tried again", backlog->failed_for_good),
+  if (backlog && backlog->given_up > 0) {
+    note("failed files", fmt::format("{} deliveries failed and are given up", backlog->given_up),
          "'ferry list --status failed' says why; 'ferry retry --failed' releases them");
+  }
+  if (backlog && backlog->in_no_area > 0) {
+    note("landing areas",
+         fmt::format("{} files are in none of the {} landing areas: their rows name none",
+                     backlog->in_no_area, settings.landings.size()),
+         "append each row again to file_registry.jsonl, with 'landing'; 'ferry list --status "
+         "unrouted' shows them");
   }
 }
 
@@ -182,7 +184,7 @@ void Examination::remote_landing_area(const LandingSettings& landing, const Sett
   const Error& error = names.error();
   const bool is_directory = error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kDenied;
   trouble(is_directory ? "listing" : "connection", error.message,
-          is_directory ? "mend the directory in the URL, or its mode on the server"
+          is_directory ? "fix the directory in the URL, or its mode on the server"
                        : "ferry reaches a landing area as it does a destination: see the "
                          "operations manual, \"Landing areas on servers\"",
           exit_status_for({Origin::kDestination, error}));
@@ -193,7 +195,7 @@ void Examination::landing_area(const LandingSettings& landing) {
   const auto network = landing::is_on_network(landing.path);
   if (!network) {
     return trouble("directory", network.error().message,
-                   "make it, or mend the path or the directory's mode", ExitStatus::kUsage);
+                   "make it, or fix the path or the directory's mode", ExitStatus::kUsage);
   }
   if (!may(landing.path, R_OK | X_OK)) {
     return trouble("permissions", "we may not read it", "let the user that runs ferry read it",
@@ -209,6 +211,8 @@ void Examination::landing_area(const LandingSettings& landing) {
   if (*network) {
     note("events", "it is a network file system: it is looked through every poll_interval");
   }
+  program("validate", landing.validate);
+  if (!landing.quarantine.empty()) directory("quarantine", landing.quarantine);
   const auto directories = landing::count_directories(landing.path);
   if (!directories) {
     return trouble("directories", directories.error().message,
@@ -224,6 +228,56 @@ void Examination::landing_area(const LandingSettings& landing) {
             ExitStatus::kSomeFailed);
   } else {
     well("inotify", message);
+  }
+}
+
+void Examination::program(std::string check, const CommandWords& command) {
+  if (command.empty()) return;
+  const auto found = find_program(command.words.front());
+  if (found) return well(std::move(check), *found + " can be run");
+  trouble(std::move(check), found.error().message,
+          "install the program, or fix its name in the configuration", ExitStatus::kUsage);
+}
+
+/// One of ours, or where the first file that goes there makes it.
+void Examination::directory(std::string check, const fs::path& path) {
+  fs::path nearest = path;
+  boost::system::error_code error;
+  while (!fs::exists(nearest, error) && nearest.has_relative_path())
+    nearest = nearest.parent_path();
+  if (!fs::is_directory(nearest, error)) {
+    return trouble(std::move(check), fmt::format("{} is not a directory", nearest.string()),
+                   "fix the path in the configuration", ExitStatus::kUsage);
+  }
+  if (!may(nearest, W_OK | X_OK)) {
+    return trouble(std::move(check), fmt::format("we may not write in {}", nearest.string()),
+                   "let the user that runs ferry write there", ExitStatus::kSomeFailed);
+  }
+  if (nearest == path) return well(std::move(check), path.string() + " can be written");
+  if (check == "archive") {
+    // Only the sources' last place: a mistyped name should not become one.
+    return trouble(std::move(check), path.string() + " is not there",
+                   "make the directory, or fix the path in the configuration", ExitStatus::kUsage);
+  }
+  note(std::move(check), fmt::format("{} is not there yet: the first file makes it in {}",
+                                     path.string(), nearest.string()));
+}
+
+void Examination::routes(const Settings& settings) {
+  for (const TransformSettings& transform : settings.transforms) {
+    subject_ = fmt::format("transform {}", transform.name);
+    program("command", transform.command);
+  }
+  const bool has_local_area = std::ranges::any_of(
+      settings.landings, [](const LandingSettings& landing) { return !landing.is_remote(); });
+  for (const RouteSettings& route : settings.routes) {
+    subject_ = fmt::format("route {}", route.name);
+    program("validate", route.validate);
+    if (!route.archive.empty() && has_local_area) directory("archive", route.archive);
+  }
+  if (!settings.transfer.spool.empty()) {
+    subject_ = "transfer";
+    directory("spool", settings.transfer.spool);
   }
 }
 
@@ -250,9 +304,7 @@ void Examination::destination(const DestinationSettings& destination, const Sett
   limits.stall_timeout = settings.transfer.stall_timeout;
   for (transfer::ProbeStep& step : transfer::probe_destination(*resolved, limits, waiting, stop_)) {
     const bool is_trouble = step.health == Health::kTrouble;
-    const ExitStatus status =
-        is_trouble ? exit_status_for({Origin::kDestination, {step.kind, step.message}})
-                   : ExitStatus::kDone;
+    const ExitStatus status = is_trouble ? ExitStatus::kDestination : ExitStatus::kDone;
     diagnoses_.push_back({subject_, std::move(step.name), step.health, std::move(step.message),
                           std::move(step.cure), status});
   }

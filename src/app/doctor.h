@@ -28,6 +28,7 @@ class Examination {
   void configuration(const fs::path& file);
   void metastore(const Settings& settings);
   void landing_areas(const Settings& settings);
+  void routes(const Settings& settings);  // and their transforms
   void destinations(const Settings& settings);
 
   const std::vector<Diagnosis>& diagnoses() const { return diagnoses_; }
@@ -42,6 +43,8 @@ class Examination {
   void metastore_rows(const Settings& settings);
   void metastore_directory(const Settings& settings);
   void landing_area(const LandingSettings& landing);
+  void program(std::string check, const CommandWords& command);
+  void directory(std::string check, const fs::path& path);
   void remote_landing_area(const LandingSettings& landing, const Settings& settings);
   void destination(const DestinationSettings& destination, const Settings& settings);
 

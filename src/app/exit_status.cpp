@@ -55,11 +55,11 @@ std::string_view describe(ExitStatus status) {
     case ExitStatus::kDone:
       return "done, or nothing to do";
     case ExitStatus::kSomeFailed:
-      return "some files failed; the others are done";
+      return "some files failed, or are given up; the others are done";
     case ExitStatus::kUsage:
       return "wrong usage or configuration";
     case ExitStatus::kDestination:
-      return "a destination could not be reached, or refused us";
+      return "a destination could not be reached, also in the middle of a run, or refused us";
     case ExitStatus::kMetastore:
       return "the metastore is damaged, not writable, or was locked for too long";
     case ExitStatus::kInterrupted:

@@ -36,8 +36,7 @@ void keep_latest(std::optional<Timestamp>& kept, Timestamp time) {
 
 }  // namespace
 
-Metrics::Metrics(const std::vector<std::string>& destinations, std::int64_t max_attempts)
-    : max_attempts_(max_attempts) {
+Metrics::Metrics(const std::vector<std::string>& destinations) {
   for (const std::string& destination : destinations) by_destination_[destination];
 }
 
@@ -48,13 +47,10 @@ void Metrics::add(const StandingRow& row) {
     keep_earliest(figures.oldest_pending, row.file.updated_date);
   }
   if (row.delivery == nullptr) return;
-  if (row.standing == Standing::kFailed) add_failure(figures, *row.delivery, max_attempts_);
+  if (row.standing == Standing::kFailed)
+    ++figures.failed_by_kind[known_kind(row.delivery->error_kind)];
+  if (row.given_up) ++figures.given_up;
   if (row.standing == Standing::kSuccessful) add_success(figures, row);
-}
-
-void Metrics::add_failure(Figures& figures, const Delivery& delivery, std::int64_t max_attempts) {
-  ++figures.failed_by_kind[known_kind(delivery.error_kind)];
-  if (delivery.attempt >= max_attempts) ++figures.given_up;
 }
 
 void Metrics::add_success(Figures& figures, const StandingRow& row) {
@@ -97,7 +93,7 @@ std::string Metrics::to_prometheus(std::size_t damaged_rows, Timestamp time) con
       page.sample({{"destination", destination}, {"kind", kind}}, static_cast<double>(count));
     }
   }
-  family("ferry_given_up_files", "Failed files that no run takes up any more: see max_attempts.",
+  family("ferry_given_up_files", "Failed files that no run takes up any more by itself.",
          [](const Figures& figures) { return figures.given_up; });
   family("ferry_oldest_pending_age_seconds",
          "Age of the file that is pending for the longest time; 0: nothing is pending.",

@@ -14,9 +14,8 @@ namespace ferry::app {
 
 class Metrics {
  public:
-  /// DESTINATIONS have metrics even while no file has anything to do with them. A failed file with
-  /// MAX_ATTEMPTS behind it counts as given up.
-  Metrics(const std::vector<std::string>& destinations, std::int64_t max_attempts);
+  /// DESTINATIONS have metrics even while no file has anything to do with them.
+  explicit Metrics(const std::vector<std::string>& destinations);
 
   void add(const StandingRow& row);
 
@@ -37,11 +36,8 @@ class Metrics {
     prometheus::Histogram latencies;
   };
 
-  static void add_failure(Figures& figures, const metastore::Delivery& delivery,
-                          std::int64_t max_attempts);
   static void add_success(Figures& figures, const StandingRow& row);
 
-  std::int64_t max_attempts_;
   std::map<std::string, Figures, std::less<>> by_destination_;
 };
 

@@ -117,7 +117,7 @@ Result<void> assign_choice(T& target, const Value& value,
     target = found->value;
     return {};
   }
-  return make_error(ErrorKind::kInvalid, "'{}' is none of: {}", *text,
+  return make_error(ErrorKind::kInvalid, "'{}' is not one of: {}", *text,
                     fmt::join(names_of(choices), ", "));
 }
 
@@ -189,6 +189,19 @@ Result<void> assign(std::vector<std::string>& target, const Value& value, const 
   return store(target, list_of(value));
 }
 
+Result<void> assign(CommandWords& target, const Value& value, const fs::path& base) {
+  auto list = list_of(value);
+  if (!list) return list.error();
+  if (!list->empty() && list->front().empty()) {
+    return make_error(ErrorKind::kInvalid, "the name of the program is empty");
+  }
+  if (!list->empty() && list->front().contains('/')) {
+    list->front() = absolute_path(list->front(), base).string();
+  }
+  target.words = std::move(*list);
+  return {};
+}
+
 Result<void> assign(std::vector<fs::path>& target, const Value& value, const fs::path& base) {
   const auto list = list_of(value);
   if (!list) return list.error();
@@ -256,6 +269,14 @@ Result<void> assign(transfer::BandwidthLimit& target, const Value& value, const 
   return store(target, transfer::BandwidthLimit::parse(*text));
 }
 
+Result<void> assign(std::optional<transfer::BandwidthLimit>& target, const Value& value,
+                    const fs::path& base) {
+  transfer::BandwidthLimit limit;
+  if (auto assigned = assign(limit, value, base); !assigned) return assigned;
+  target = std::move(limit);
+  return {};
+}
+
 Result<void> assign(transfer::Routing& target, const Value& value, const fs::path&) {
   return assign_choice(target, value, kRoutings);
 }
@@ -312,6 +333,9 @@ Value to_value(const fs::path& value) {
 Value to_value(const std::vector<std::string>& value) {
   return value;
 }
+Value to_value(const CommandWords& value) {
+  return value.words;
+}
 Value to_value(Transport value) {
   return choice_name(value, kTransports);
 }
@@ -332,6 +356,9 @@ Value to_value(transfer::Verify value) {
 }
 Value to_value(transfer::BatchMode value) {
   return choice_name(value, kBatchModes);
+}
+Value to_value(const std::optional<transfer::BandwidthLimit>& value) {
+  return value ? to_value(*value) : Value(std::string());
 }
 Value to_value(transfer::Routing value) {
   return choice_name(value, kRoutings);

@@ -23,6 +23,7 @@ Result<void> assign(std::chrono::milliseconds& target, const Value& value, const
 Result<void> assign(std::string& target, const Value& value, const fs::path& base);
 Result<void> assign(fs::path& target, const Value& value, const fs::path& base);
 Result<void> assign(std::vector<std::string>& target, const Value& value, const fs::path& base);
+Result<void> assign(CommandWords& target, const Value& value, const fs::path& base);
 Result<void> assign(std::vector<fs::path>& target, const Value& value, const fs::path& base);
 Result<void> assign(log::Level& target, const Value& value, const fs::path& base);
 Result<void> assign(log::Format& target, const Value& value, const fs::path& base);
@@ -34,6 +35,8 @@ Result<void> assign(std::vector<MagicBytes>& target, const Value& value, const f
 Result<void> assign(transfer::Verify& target, const Value& value, const fs::path& base);
 Result<void> assign(transfer::BatchMode& target, const Value& value, const fs::path& base);
 Result<void> assign(transfer::BandwidthLimit& target, const Value& value, const fs::path& base);
+Result<void> assign(std::optional<transfer::BandwidthLimit>& target, const Value& value,
+                    const fs::path& base);
 Result<void> assign(transfer::Routing& target, const Value& value, const fs::path& base);
 Result<void> assign(transfer::AfterDelivery& target, const Value& value, const fs::path& base);
 Result<void> assign(transfer::LineEndings::Ending& target, const Value& value,
@@ -51,6 +54,7 @@ Value to_value(std::chrono::milliseconds value);
 Value to_value(const std::string& value);
 Value to_value(const fs::path& value);
 Value to_value(const std::vector<std::string>& value);
+Value to_value(const CommandWords& value);
 Value to_value(Transport value);
 Value to_value(const std::optional<Bytes>& value);
 Value to_value(EmptyFiles value);
@@ -58,6 +62,7 @@ Value to_value(const std::vector<MagicBytes>& value);
 Value to_value(transfer::Verify value);
 Value to_value(transfer::BatchMode value);
 Value to_value(const transfer::BandwidthLimit& value);
+Value to_value(const std::optional<transfer::BandwidthLimit>& value);
 Value to_value(transfer::Routing value);
 Value to_value(transfer::AfterDelivery value);
 Value to_value(transfer::LineEndings::Ending value);
@@ -117,6 +122,9 @@ inline std::string_view type_name(const fs::path*) {
 inline std::string_view type_name(const std::vector<std::string>*) {
   return "list of strings";
 }
+inline std::string_view type_name(const CommandWords*) {
+  return "list of strings";
+}
 inline std::string_view type_name(const std::vector<MagicBytes>*) {
   return "list of strings";
 }
@@ -128,6 +136,9 @@ inline std::string_view type_name(const sftp::Url*) {
 }
 inline std::string_view type_name(const transfer::BandwidthLimit*) {
   return "bandwidth";
+}
+inline std::string_view type_name(const std::optional<transfer::BandwidthLimit>*) {
+  return type_name(static_cast<const transfer::BandwidthLimit*>(nullptr));
 }
 
 }  // namespace ferry::app

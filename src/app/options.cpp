@@ -105,7 +105,7 @@ using Route = RouteSettings;
 using Transform = TransformSettings;
 
 constexpr unsigned kWriters = kWatchBit | kUploadBit | kTransferBit | kImportBit | kQuarantineBit |
-                              kRetryBit | kCompactBit | kDoctorBit;
+                              kRetryBit | kResendBit | kCompactBit | kDoctorBit;
 constexpr unsigned kFlows = kTransferBit | kConfigBit;
 constexpr unsigned kDialers = kFlows | kVerifyBit | kDoctorBit;
 constexpr unsigned kFinders = kWatchBit | kConfigBit;
@@ -138,7 +138,7 @@ std::vector<Option> make_options() {
     option<&Landing::ignore>(kLanding, "ignore", "ignore", "GLOB",
         "never register files whose name or relative path matches, such as '*.bak'", kFinders | kUploadBit, kRepeatable),
     option<&Landing::settle>(kLanding, "settle", "settle", "TIME",
-        "how long a file must rest where the kernel cannot tell who writes it", kFinders),
+        "how long a file must rest if the kernel cannot tell who writes it", kFinders),
     option<&Landing::unsettled_after>(kLanding, "unsettled_after", "unsettled-after", "TIME",
         "complain of a file that is still being written after this long", kFinders),
     option<&Landing::quarantine>(kLanding, "quarantine", "quarantine", "DIR",
@@ -178,6 +178,9 @@ std::vector<Option> make_options() {
         "host keys to trust, instead of ~/.ssh/known_hosts and the system's", kDialers, kRepeatable),
     option<&Dest::accept_new_host_key>(kDestination, "accept_new_host_key", "accept-new-host-key", "",
         "add the key of a host that is not known yet; a changed key is always refused", kDialers),
+    option<&Dest::legacy_algorithms>(kDestination, "legacy_algorithms", "legacy-algorithms", "",
+        "propose outdated algorithms too (SHA-1 in signatures, key exchange and MACs; CBC ciphers)",
+        kDialers),
     option<&Dest::use_agent>(kDestination, "use_agent", "no-agent", "",
         "do not ask the agent at SSH_AUTH_SOCK for keys", kDialers),
     option<&Dest::password_file>(kDestination, "password_file", "password-file", "FILE",
@@ -189,7 +192,7 @@ std::vector<Option> make_options() {
     option<&Dest::control_name>(kDestination, "control_name", "", "TEMPLATE",
         "name of the control files, made from {batch_id}, {destination} and {date:FORMAT}", kFileOnly),
     option<&Dest::bandwidth_limit>(kDestination, "bandwidth_limit", "", "LIMIT",
-        "bytes a second to this destination, instead of the limit for all", kFileOnly),
+        "bytes a second to this destination, instead of the limit for all; off: none", kFileOnly),
     option<&Dest::connections>(kDestination, "connections", "connections", "N",
         "open at most this many connections", kFlows),
     option<&Dest::transport>(kDestination, "transport", "transport", "NAME",
@@ -267,7 +270,7 @@ std::vector<Option> make_options() {
     option<&Transfer::bandwidth_limit>(kTransfer, "bandwidth_limit", "bandwidth-limit", "LIMIT",
         "bytes a second over all connections, such as 10M or '08:00-18:00=10M'", kFlows),
     option<&Transfer::window>(kTransfer, "window", "window", "SIZE",
-        "the most bytes on the way and not yet acknowledged, per connection; where the round trip is "
+        "the most bytes on the way and not yet acknowledged, per connection; if the round trip is "
         "short, less is used", kDialers),
     option<&Transfer::files_in_flight>(kTransfer, "files_in_flight", "files-in-flight", "N",
         "files on the way at once, per connection", kFlows),
@@ -311,13 +314,20 @@ Option for_landing_area(Option option) {
   const std::string_view word = option.flag.substr(negative ? 3 : 0);
   option.flag = flags.emplace_back(fmt::format("{}landing-{}", negative ? "no-" : "", word));
   option.commands |= kWatchBit | kUploadBit | kQuarantineBit;
+  option.help = option.help.substr(0, option.help.find(" (or set "));  // that is for destinations
   return option;
 }
 
 bool is_of_connection(const Option& option) {
-  static constexpr std::array<std::string_view, 8> kKeys{
-      "url",       "identity",      "known_hosts",     "accept_new_host_key",
-      "use_agent", "password_file", "passphrase_file", "transport"};
+  static constexpr std::array<std::string_view, 9> kKeys{"url",
+                                                         "identity",
+                                                         "known_hosts",
+                                                         "accept_new_host_key",
+                                                         "legacy_algorithms",
+                                                         "use_agent",
+                                                         "password_file",
+                                                         "passphrase_file",
+                                                         "transport"};
   return option.section == Section::kDestination &&
          std::ranges::find(kKeys, option.key) != kKeys.end();
 }

@@ -28,6 +28,7 @@ enum CommandBit : unsigned {
   kQuarantineBit = 1U << 10,
   kDoctorBit = 1U << 11,
   kUploadBit = 1U << 12,
+  kResendBit = 1U << 13,
   kCompletionBit = 1U << 15,
   kEveryCommand = ~0U,
 };

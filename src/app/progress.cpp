@@ -14,6 +14,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kRedrawInterval{100};
+constexpr const char* kWipe = "\r\x1b[K";
 
 void log_failure(const transfer::FileOutcome& file, const std::string& destination,
                  const Error& error) {
@@ -24,22 +25,32 @@ void log_failure(const transfer::FileOutcome& file, const std::string& destinati
                         {"error", error.message}});
 }
 
-class LogObserver : public transfer::Observer {
+using LogFunction = void (*)(std::string_view event, log::Fields fields);
+
+void log_start(LogFunction log, const std::string& destination, std::uint64_t files,
+               std::uint64_t bytes) {
+  log("transfer started", {{"destination", destination}, {"files", files}, {"bytes", bytes}});
+}
+
+void log_delivery(LogFunction log, const transfer::FileOutcome& file,
+                  const std::string& destination) {
+  log("delivered", {{"path", file.path},
+                    {"id", file.id},
+                    {"destination", destination},
+                    {"remote_path", file.remote_path},
+                    {"bytes", file.bytes},
+                    {"ms", file.duration.count()}});
+}
+
+class LogObserver : public CountingObserver {
  public:
   explicit LogObserver(std::string destination) : destination_(std::move(destination)) {}
 
   void on_start(std::uint64_t files, std::uint64_t bytes) override {
-    log::info("transfer started",
-              {{"destination", destination_}, {"files", files}, {"bytes", bytes}});
+    log_start(&log::info, destination_, files, bytes);
   }
-  void on_bytes(std::uint64_t) override {}
   void on_delivered(const transfer::FileOutcome& file) override {
-    log::info("delivered", {{"path", file.path},
-                            {"id", file.id},
-                            {"destination", destination_},
-                            {"remote_path", file.remote_path},
-                            {"bytes", file.bytes},
-                            {"ms", file.duration.count()}});
+    log_delivery(&log::info, file, destination_);
   }
   void on_failed(const transfer::FileOutcome& file, const Error& error) override {
     log_failure(file, destination_, error);
@@ -49,31 +60,39 @@ class LogObserver : public transfer::Observer {
   std::string destination_;
 };
 
-class BarObserver : public transfer::Observer {
+class BarObserver : public CountingObserver {
  public:
   BarObserver(std::string destination, std::FILE* terminal)
-      : destination_(std::move(destination)), terminal_(terminal) {}
+      : destination_(std::move(destination)), terminal_(terminal) {
+    log::set_line_start(kWipe);
+  }
   BarObserver(const BarObserver&) = delete;
   BarObserver& operator=(const BarObserver&) = delete;
-  ~BarObserver() override { wipe(); }
+  ~BarObserver() override {
+    log::set_line_start("");
+    fmt::print(terminal_, "{}", kWipe);
+    std::fflush(terminal_);
+  }
 
   void on_start(std::uint64_t files, std::uint64_t bytes) override {
+    log_start(&log::debug, destination_, files, bytes);
     progress_.files = files;
     progress_.bytes = bytes;
     started_ = steady_clock::now();
     redraw_if_due();
   }
   void on_bytes(std::uint64_t acknowledged) override {
+    CountingObserver::on_bytes(acknowledged);
     progress_.bytes_done += acknowledged;
     redraw_if_due();
   }
-  void on_delivered(const transfer::FileOutcome&) override {
+  void on_delivered(const transfer::FileOutcome& file) override {
     ++progress_.files_done;
+    log_delivery(&log::debug, file, destination_);
     redraw_if_due();
   }
   void on_failed(const transfer::FileOutcome& file, const Error& error) override {
     ++progress_.files_done;
-    wipe();
     log_failure(file, destination_, error);
     redraw_if_due();
   }
@@ -85,17 +104,12 @@ class BarObserver : public transfer::Observer {
     return known ? size.ws_col : 80;
   }
 
-  void wipe() {
-    fmt::print(terminal_, "\r\x1b[K");
-    std::fflush(terminal_);
-  }
-
   void redraw_if_due() {
     const auto time = steady_clock::now();
     if (time - drawn_ < kRedrawInterval) return;
     drawn_ = time;
     progress_.elapsed = std::chrono::duration_cast<milliseconds>(time - started_);
-    fmt::print(terminal_, "\r\x1b[K{}", progress_line(progress_, width() - 1));
+    fmt::print(terminal_, "{}{}", kWipe, progress_line(progress_, width() - 1));
     std::fflush(terminal_);
   }
 
@@ -138,12 +152,11 @@ std::string progress_line(const Progress& progress, std::size_t width) {
   return text.substr(0, width);
 }
 
-std::unique_ptr<transfer::Observer> make_log_observer(std::string destination) {
+std::unique_ptr<CountingObserver> make_log_observer(std::string destination) {
   return std::make_unique<LogObserver>(std::move(destination));
 }
 
-std::unique_ptr<transfer::Observer> make_bar_observer(std::string destination,
-                                                      std::FILE* terminal) {
+std::unique_ptr<CountingObserver> make_bar_observer(std::string destination, std::FILE* terminal) {
   return std::make_unique<BarObserver>(std::move(destination), terminal);
 }
 

@@ -22,9 +22,20 @@ struct Progress {
 /// One line of at most WIDTH columns, without a line end.
 std::string progress_line(const Progress& progress, std::size_t width);
 
-std::unique_ptr<transfer::Observer> make_log_observer(std::string destination);
+/// Knows how much was sent, too.
+class CountingObserver : public transfer::Observer {
+ public:
+  void on_bytes(std::uint64_t acknowledged) override { sent_ += acknowledged; }
+  std::uint64_t sent() const { return sent_; }
 
-/// The same for a person: draws on TERMINAL at most ten times a second; wipes the bar when it goes.
-std::unique_ptr<transfer::Observer> make_bar_observer(std::string destination, std::FILE* terminal);
+ private:
+  std::uint64_t sent_ = 0;
+};
+
+std::unique_ptr<CountingObserver> make_log_observer(std::string destination);
+
+/// The same for a person: draws on TERMINAL, which is stderr, at most ten times a second; wipes the
+/// bar when it goes, and under log lines. Of deliveries it logs each at level debug only.
+std::unique_ptr<CountingObserver> make_bar_observer(std::string destination, std::FILE* terminal);
 
 }  // namespace ferry::app

@@ -48,7 +48,7 @@ transfer::TransformSpec make_transform(const TransformSettings& settings) {
       spec.action = transfer::Charset{settings.from, settings.to};
       break;
     case TransformType::kCommand:
-      spec.action = transfer::FilterCommand{settings.command, settings.time_limit};
+      spec.action = transfer::FilterCommand{settings.command.words, settings.time_limit};
       break;
   }
   spec.suffix = settings.suffix.value_or(spec.suffix);
@@ -81,10 +81,18 @@ std::shared_ptr<const transfer::Routes> make_routes(const Settings& settings) {
   return std::make_shared<transfer::Routes>(settings.general.routing, std::move(routes));
 }
 
-metastore::WantedBy wanted_by(std::shared_ptr<const transfer::Routes> routes) {
-  if (!routes) return {};
-  return [routes = std::move(routes)](std::string_view landing, const std::string& path) {
-    return routes->wanted_by(landing, path);
+metastore::WantedBy wanted_by(const Settings& settings) {
+  const bool has_several_areas =
+      std::max(settings.configured_landings, settings.landings.size()) > 1;
+  const auto& configured = settings.configured_destinations;
+  auto routes = make_routes(settings);
+  if (!routes && (!has_several_areas || configured.empty())) return {};
+  auto everybody = std::make_shared<const std::vector<std::string>>(configured);
+  return [has_several_areas, routes = std::move(routes), everybody = std::move(everybody)](
+             std::string_view landing, const std::string& path) -> std::vector<std::string_view> {
+    if (has_several_areas && landing.empty()) return {};
+    if (routes) return routes->wanted_by(landing, path);
+    return {everybody->begin(), everybody->end()};
   };
 }
 

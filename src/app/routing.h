@@ -23,7 +23,9 @@ transfer::Route make_route(const RouteSettings& route, const Settings& settings)
 /// Null where no route is configured: every file goes to every destination, as it is.
 std::shared_ptr<const transfer::Routes> make_routes(const Settings& settings);
 
-/// For the metastore's options; absent where ROUTES is null.
-metastore::WantedBy wanted_by(std::shared_ptr<const transfer::Routes> routes);
+/// For the metastore's options: which of the configured destinations want a file. Of several
+/// landing areas a file is in the one that its row names, and else in none: nobody can deliver it.
+/// Absent where all of them want every file.
+metastore::WantedBy wanted_by(const Settings& settings);
 
 }  // namespace ferry::app

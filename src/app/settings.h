@@ -23,6 +23,14 @@ struct Bytes {
   std::uint64_t value = 0;
 };
 
+/// A program and its arguments. A program with a '/' in its name is a path; others are looked up in
+/// $PATH.
+struct CommandWords {
+  std::vector<std::string> words;
+
+  bool empty() const { return words.empty(); }
+};
+
 /// A number that is at least 1.
 struct Count {
   std::int64_t value = 1;
@@ -59,7 +67,7 @@ struct AcceptanceSettings {
   std::vector<std::string> extensions;
   std::vector<MagicBytes> magic;
   std::chrono::milliseconds min_age = AcceptancePolicy{}.min_age;
-  std::vector<std::string> validate;
+  CommandWords validate;
   std::chrono::milliseconds validate_timeout = AcceptancePolicy{}.validate_timeout;
 };
 
@@ -69,6 +77,7 @@ struct ConnectionSettings {
   std::vector<fs::path> identity;
   std::vector<fs::path> known_hosts;
   bool accept_new_host_key = false;
+  bool legacy_algorithms = false;
   bool use_agent = true;
   fs::path password_file;
   fs::path passphrase_file;
@@ -99,7 +108,7 @@ struct DestinationSettings : ConnectionSettings {
   std::string name;
   std::string control_dir;
   ControlFileNames control_name;
-  transfer::BandwidthLimit bandwidth_limit;
+  std::optional<transfer::BandwidthLimit> bandwidth_limit;  // absent: the one for all
   Count connections{transfer::Destination{}.connections};
 };
 
@@ -118,7 +127,7 @@ struct RouteSettings : AcceptanceSettings {
 struct TransformSettings {
   std::string name;
   TransformType type = TransformType::kCommand;
-  std::vector<std::string> command;
+  CommandWords command;
   std::chrono::milliseconds time_limit = transfer::FilterCommand{}.time_limit;
   std::uint64_t level = 0;  // 0: the type's own default
   transfer::LineEndings::Ending ending = transfer::LineEndings{}.ending;
@@ -155,7 +164,9 @@ struct Settings {
   std::vector<DestinationSettings> destinations;
   std::vector<RouteSettings> routes;  // in the order of the file
   std::vector<TransformSettings> transforms;
-  /// Those of the configuration file, whichever --to selects.
+  /// How many landing areas the configuration file has, whichever --landing selects.
+  std::size_t configured_landings = 0;
+  /// The destinations of the configuration file, whichever --to selects.
   std::vector<std::string> configured_destinations;
 };
 

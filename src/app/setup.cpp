@@ -3,12 +3,17 @@
 #include <pwd.h>
 
 #include <algorithm>
+#include <array>
+#include <boost/filesystem/directory.hpp>
 #include <boost/filesystem/operations.hpp>
 #include <cstdlib>
 
 #include "app/config_file.h"
+#include "app/placement.h"
 #include "app/routing.h"
+#include "app/secrets.h"
 #include "app/text.h"
+#include "ferry/sftp/remote_command.h"
 
 namespace ferry::app {
 namespace {
@@ -31,11 +36,6 @@ const Option& selecting_option(Section section) {
 
 Error option_error(const Option& option, const Error& error) {
   return error.with_context(fmt::format("--{}", option.flag));
-}
-
-/// A directory's path, or a URL.
-std::string place_of(const LandingSettings& landing) {
-  return landing.is_remote() ? landing.connection.url.to_string() : landing.path.string();
 }
 
 Result<void> store_place(const Option& option, const std::string& word, LandingSettings& landing) {
@@ -98,15 +98,19 @@ void apply_environment(Settings& settings) {
   if (const auto directory = environment("FERRY_METASTORE")) {
     settings.general.metastore = fs::absolute(*directory, working_directory());
   }
+}
+
+/// Nearer settings outweigh them. Of several destinations those that log in with a key of their own
+/// are not offered the password: it belongs to another server.
+void apply_secrets(Settings& settings) {
+  const EnvironmentSecrets& secrets = environment_secrets();
+  const bool is_only = settings.destinations.size() == 1;
   for (DestinationSettings& destination : settings.destinations) {
-    if (auto password = environment("FERRY_PASSWORD")) {
-      destination.password = std::move(*password);
-      destination.password_file.clear();
+    const bool has_own_login = !destination.identity.empty() && !is_only;
+    if (destination.password_file.empty() && !has_own_login) {
+      destination.password = secrets.password;
     }
-    if (auto passphrase = environment("FERRY_PASSPHRASE")) {
-      destination.passphrase = std::move(*passphrase);
-      destination.passphrase_file.clear();
-    }
+    if (destination.passphrase_file.empty()) destination.passphrase = secrets.passphrase;
   }
 }
 
@@ -157,12 +161,6 @@ Result<void> apply_selections(Settings& settings, const Arguments& arguments) {
   return {};
 }
 
-fs::path resolved(const fs::path& path) {
-  boost::system::error_code error;
-  fs::path real = fs::weakly_canonical(path, error);
-  return error ? path.lexically_normal() : real;
-}
-
 std::string own_user() {
   const passwd* entry = ::getpwuid(::geteuid());
   return entry != nullptr ? entry->pw_name : environment("USER").value_or("");
@@ -193,55 +191,9 @@ Result<Settings> effective_settings(const Arguments& arguments) {
   if (const auto done = apply_selections(settings, arguments); !done) return done.error();
   apply_environment(settings);
   if (const auto done = apply_flags(settings, arguments); !done) return done.error();
+  apply_secrets(settings);
   log::init(settings.log.level, settings.log.format);
   return settings;
-}
-
-bool is_visible_inside(const fs::path& inner, const fs::path& outer) {
-  const fs::path relative = resolved(inner).lexically_relative(resolved(outer));
-  if (relative.empty() || *relative.begin() == "..") return false;
-  if (relative == ".") return true;
-  return std::none_of(relative.begin(), relative.end(),
-                      [](const fs::path& part) { return part.string().starts_with("."); });
-}
-
-namespace {
-
-bool lies_in(const LandingSettings& inner, const LandingSettings& outer) {
-  if (inner.is_remote() != outer.is_remote()) return false;
-  if (!inner.is_remote()) return is_visible_inside(inner.path, outer.path);
-  const sftp::Url& one = inner.connection.url;
-  const sftp::Url& other = outer.connection.url;
-  if (one.host != other.host || one.port != other.port) return false;
-  return one.directory == other.directory || one.directory.starts_with(other.directory + "/");
-}
-
-Result<void> check_apart(const std::vector<LandingSettings>& landings) {
-  for (auto one = landings.begin(); one != landings.end(); ++one) {
-    for (auto other = std::next(one); other != landings.end(); ++other) {
-      if (!lies_in(*one, *other) && !lies_in(*other, *one)) continue;
-      return make_error(ErrorKind::kInvalid,
-                        "landing areas {} and {} overlap: their files would be delivered twice",
-                        place_of(*one), place_of(*other));
-    }
-  }
-  return {};
-}
-
-}  // namespace
-
-std::vector<LocalOnly> local_only_settings(const LandingSettings& landing) {
-  std::vector<LocalOnly> found;
-  if (!landing.is_remote()) return found;
-  if (!landing.validate.empty()) {
-    found.push_back({"validate", "no command can look at files of a landing area on a server"});
-  }
-  if (!landing.quarantine.empty()) {
-    found.push_back({"quarantine",
-                     "nothing is moved in a landing area on a server: what is quarantined there is "
-                     "not delivered, and stays where it is"});
-  }
-  return found;
 }
 
 Result<void> check_landings(const Settings& settings) {
@@ -251,40 +203,15 @@ Result<void> check_landings(const Settings& settings) {
                       "file");
   }
   for (const LandingSettings& landing : settings.landings) {
-    if (const auto found = local_only_settings(landing); !found.empty()) {
-      return make_error(ErrorKind::kInvalid, "landing area {}: {}: {}", landing.name,
-                        found.front().key, found.front().reason);
-    }
-    if (landing.is_remote()) continue;
     boost::system::error_code error;
-    if (!fs::is_directory(landing.path, error)) {
-      return make_error(ErrorKind::kInvalid, "landing area {}: {}", landing.path.string(),
-                        error ? error.message() : "is not a directory");
-    }
-    for (const LandingSettings& other : settings.landings) {
-      if (other.quarantine.empty() || !is_visible_inside(other.quarantine, landing.path)) continue;
-      return make_error(ErrorKind::kInvalid,
-                        "quarantine {} lies in the landing area {}: its files would be taken for "
-                        "files that landed; put it elsewhere on the same file system, or below a "
-                        "dot directory",
-                        other.quarantine.string(), landing.path.string());
-    }
-    if (is_visible_inside(settings.general.metastore, landing.path)) {
-      return make_error(ErrorKind::kInvalid,
-                        "metastore {} lies in the landing area {}: its tables would be taken for "
-                        "files that landed; put it elsewhere, or below a dot directory",
-                        settings.general.metastore.string(), landing.path.string());
-    }
-    const fs::path& spool = settings.transfer.spool;
-    if (!spool.empty() && is_visible_inside(spool, landing.path)) {
-      return make_error(
-          ErrorKind::kInvalid,
-          "spool {} lies in the landing area {}: transformed files would be taken for "
-          "files that landed; put it elsewhere, or below a dot directory",
-          spool.string(), landing.path.string());
-    }
+    if (landing.is_remote() || fs::is_directory(landing.path, error)) continue;
+    return make_error(ErrorKind::kInvalid, "landing area {}: {}", landing.path.string(),
+                      error ? error.message() : "is not a directory");
   }
-  return check_apart(settings.landings);
+  const auto misplaced = find_misplaced(settings);
+  if (misplaced.empty()) return {};
+  return make_error(ErrorKind::kInvalid, "landing area {}: {}", misplaced.front().landing,
+                    misplaced.front().message);
 }
 
 AcceptancePolicy acceptance_policy(const AcceptanceSettings& settings) {
@@ -294,7 +221,7 @@ AcceptancePolicy acceptance_policy(const AcceptanceSettings& settings) {
           .extensions = settings.extensions,
           .magic = settings.magic,
           .min_age = settings.min_age,
-          .validate = settings.validate,
+          .validate = settings.validate.words,
           .validate_timeout = settings.validate_timeout};
 }
 
@@ -378,6 +305,7 @@ Result<sftp::ConnectOptions> resolve_connection(const ConnectionSettings& connec
   connect.use_agent = connection.use_agent;
   connect.known_hosts = connection.known_hosts;
   connect.accept_new_host_key = connection.accept_new_host_key;
+  connect.legacy_algorithms = connection.legacy_algorithms;
   connect.timeout = transfer.connect_timeout;
   connect.password = connection.password;
   connect.passphrase = connection.passphrase;
@@ -398,15 +326,14 @@ Result<transfer::Destination> resolve_destination(const DestinationSettings& des
                                                   const TransferSettings& transfer) {
   auto connect = resolve_connection(destination, transfer);
   if (!connect) return connect.error();
-  return transfer::Destination{.name = destination.name,
-                               .connect = std::move(*connect),
-                               .directory = destination.url.directory,
-                               .control_directory = destination.control_dir,
-                               .control_name = destination.control_name.pattern,
-                               .connections = static_cast<unsigned>(destination.connections.value),
-                               .bandwidth = destination.bandwidth_limit.is_off()
-                                                ? transfer.bandwidth_limit
-                                                : destination.bandwidth_limit};
+  return transfer::Destination{
+      .name = destination.name,
+      .connect = std::move(*connect),
+      .directory = destination.url.directory,
+      .control_directory = destination.control_dir,
+      .control_name = destination.control_name.pattern,
+      .connections = static_cast<unsigned>(destination.connections.value),
+      .bandwidth = destination.bandwidth_limit.value_or(transfer.bandwidth_limit)};
 }
 
 std::set<std::string> landing_labels(const Settings& settings) {
@@ -434,6 +361,53 @@ std::map<std::string, std::string> landing_aliases(const Settings& settings) {
   return aliases;
 }
 
+namespace {
+
+bool is_metastore(const fs::path& directory) {
+  boost::system::error_code ignored;
+  return std::ranges::any_of(
+      std::array{"metastore.json", "file_registry.jsonl", "transfer_logs.jsonl"},
+      [&](const char* name) { return fs::exists(directory / name, ignored); });
+}
+
+/// Another metastore beside DIRECTORY that may be meant.
+std::string metastore_suggestion(const fs::path& directory) {
+  std::vector<std::string> names;
+  boost::system::error_code error;
+  for (fs::directory_iterator entry(directory.parent_path(), error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (is_metastore(entry->path())) names.push_back(entry->path().filename().string());
+  }
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  const auto near = closest(directory.filename().string(), known);
+  return near ? fmt::format("; did you mean '{}'?",
+                            (directory.parent_path() / std::string(*near)).string())
+              : "";
+}
+
+/// A mistyped name must not become a new store. What cannot be looked at is left to who opens it.
+Result<void> check_is_there(const fs::path& directory, Access access) {
+  boost::system::error_code error;
+  const auto status = fs::status(directory, error);
+  if (access == Access::kCreate || is_metastore(directory)) return {};
+  if (fs::exists(status) && !fs::is_directory(status)) return {};
+  const bool is_empty = fs::is_directory(status) && fs::is_empty(directory, error) && !error;
+  if (error && error != boost::system::errc::no_such_file_or_directory) return {};
+  if (is_empty && access == Access::kWrite) return {};
+  return make_error(ErrorKind::kNotFound,
+                    "{} has no metastore: there is no metastore.json and no file_registry.jsonl{}",
+                    directory.string(), metastore_suggestion(directory));
+}
+
+std::string quoted_for_shell(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@+,%=~";
+  if (!word.empty() && word.find_first_not_of(kPlain) == word.npos) return word;
+  return sftp::shell_quoted(std::span(&word, 1));
+}
+
+}  // namespace
+
 Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settings, Access access) {
   const fs::path& directory = settings.general.metastore;
   if (directory.empty()) {
@@ -443,15 +417,27 @@ Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settin
   }
   const metastore::Options options{.lock_timeout = settings.general.lock_timeout,
                                    .destinations = settings.configured_destinations,
-                                   .wanted_by = wanted_by(make_routes(settings)),
+                                   .wanted_by = wanted_by(settings),
                                    .landing_aliases = landing_aliases(settings),
                                    .max_attempts = settings.transfer.max_attempts.value};
-  auto opened = access == Access::kWrite
-                    ? metastore::open_metastore(directory, options)
-                    : metastore::open_metastore_for_reading(directory, options);
+  if (const auto found = check_is_there(directory, access); !found) return fail(found.error());
+  auto opened = access == Access::kRead ? metastore::open_metastore_for_reading(directory, options)
+                                        : metastore::open_metastore(directory, options);
   if (opened) return std::move(*opened);
   const bool only_absent = access == Access::kRead && opened.error().kind == ErrorKind::kNotFound;
   return fail(opened.error(), only_absent ? Origin::kLocal : Origin::kMetastore);
+}
+
+std::string registering_command(const Arguments& arguments) {
+  std::string command = "ferry watch --once";
+  for (const char* flag : {"config", "landing", "metastore"}) {
+    const auto found = arguments.flags.find(flag);
+    if (found == arguments.flags.end()) continue;
+    for (const std::string& word : found->second) {
+      command += fmt::format(" --{} {}", flag, quoted_for_shell(word));
+    }
+  }
+  return command;
 }
 
 }  // namespace ferry::app

@@ -26,17 +26,6 @@ Result<Settings> effective_settings(const Arguments& arguments);
 /// none of which holds the metastore where a watcher would see it.
 Result<void> check_landings(const Settings& settings);
 
-/// True where files of INNER would be taken for files that landed in OUTER: it lies in OUTER, and
-/// not below a dot directory.
-bool is_visible_inside(const fs::path& inner, const fs::path& outer);
-
-/// Something that is set for a landing area on a server, and cannot be had there.
-struct LocalOnly {
-  std::string_view key;
-  std::string reason;
-};
-std::vector<LocalOnly> local_only_settings(const LandingSettings& landing);
-
 /// A landing area as watchers and uploads want it.
 Result<landing::LandingArea> landing_area(const LandingSettings& landing, const Settings& settings);
 Result<std::vector<landing::LandingArea>> landing_areas(const Settings& settings);
@@ -64,7 +53,15 @@ Result<sftp::ConnectOptions> resolve_connection(const ConnectionSettings& connec
 Result<transfer::Destination> resolve_destination(const DestinationSettings& destination,
                                                   const TransferSettings& transfer);
 
-enum class Access { kWrite, kRead };
+enum class Access {
+  kRead,
+  kWrite,   // one that is there; or in an empty directory, which somebody made for it
+  kCreate,  // makes it where there is none
+};
+/// kNotFound, with a suggestion, where there is no metastore and ACCESS makes none.
 Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settings, Access access);
+
+/// For messages: how to register what lies in the landing areas of ARGUMENTS.
+std::string registering_command(const Arguments& arguments);
 
 }  // namespace ferry::app

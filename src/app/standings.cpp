@@ -1,8 +1,12 @@
 #include "app/standings.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <set>
 
 #include "app/routing.h"
+#include "app/text.h"
 
 namespace ferry::app {
 namespace {
@@ -15,23 +19,23 @@ using metastore::Standing;
 /// Shows what there is to show of one file.
 class Row {
  public:
-  Row(const FileRecord& file, std::span<const Delivery> deliveries, const StandingVisitor& visitor)
-      : file_(file), deliveries_(deliveries), visitor_(visitor) {}
+  Row(const FileRecord& file, std::span<const Delivery> deliveries, const StandingQuery& query,
+      const StandingVisitor& visitor)
+      : file_(file), deliveries_(deliveries), query_(query), visitor_(visitor) {}
 
-  void show(std::string_view destination, const Delivery* delivery) const {
-    visitor_({file_, destination, delivery, metastore::standing_of(file_, delivery)});
-  }
+  void show() const { query_.destinations.empty() ? show_logged() : show_wanted(); }
 
+ private:
   void show_logged() const {
     if (deliveries_.empty()) show("", nullptr);
     for (const Delivery& delivery : deliveries_) show(delivery.destination, &delivery);
   }
 
-  void show_wanted(const StandingQuery& query) const {
-    std::vector<std::string_view> wanted(query.destinations.begin(), query.destinations.end());
-    if (query.routes) wanted = query.routes->wanted_by(file_.landing, file_.path);
+  void show_wanted() const {
+    std::vector<std::string_view> wanted(query_.destinations.begin(), query_.destinations.end());
+    if (query_.routes) wanted = query_.routes->wanted_by(file_.landing, file_.path);
     bool shown = false;
-    for (const std::string& destination : query.destinations) {
+    for (const std::string& destination : query_.destinations) {
       const auto* delivery = metastore::find_delivery(deliveries_, destination);
       const bool is_there =
           delivery != nullptr && delivery->status == metastore::TransferStatus::kSuccessful;
@@ -39,10 +43,21 @@ class Row {
       show(destination, delivery);
       shown = true;
     }
-    if (!shown && query.with_unrouted) show_unrouted();
+    if (!shown && query_.with_unrouted) show_unrouted();
   }
 
- private:
+  void show(std::string_view destination, const Delivery* delivery) const {
+    StandingRow row{file_, destination, delivery, metastore::standing_of(file_, delivery)};
+    const bool is_open = row.standing == Standing::kPending || row.standing == Standing::kFailed;
+    if (is_open && query_.has_several_areas && file_.landing.empty()) {
+      row.standing = Standing::kUnrouted;
+      row.in_no_area = true;
+    } else if (row.standing == Standing::kFailed) {
+      row.given_up = !metastore::is_deliverable(file_, delivery, query_.max_attempts);
+    }
+    visitor_(row);
+  }
+
   /// What became of a file outweighs that nobody wants it.
   void show_unrouted() const {
     const Standing standing = metastore::standing_of(file_, nullptr);
@@ -51,32 +66,69 @@ class Row {
 
   const FileRecord& file_;
   std::span<const Delivery> deliveries_;
+  const StandingQuery& query_;
   const StandingVisitor& visitor_;
 };
+
+Result<std::set<std::string>> logged_destinations(metastore::Metastore& metastore) {
+  std::set<std::string> names;
+  const auto visited =
+      metastore.visit([&](const FileRecord&, std::span<const Delivery> deliveries) {
+        for (const Delivery& delivery : deliveries) names.emplace(delivery.destination);
+      });
+  if (!visited) return visited.error();
+  return names;
+}
 
 }  // namespace
 
 StandingQuery standing_query(const Settings& settings, const std::optional<std::string>& only) {
-  if (only) return {{*only}, make_routes(settings), false};
-  return {settings.configured_destinations, make_routes(settings), true};
+  StandingQuery query;
+  query.destinations = only ? std::vector{*only} : settings.configured_destinations;
+  query.routes = make_routes(settings);
+  query.with_unrouted = !only;
+  query.max_attempts = settings.transfer.max_attempts.value;
+  query.has_several_areas = settings.landings.size() > 1;
+  return query;
+}
+
+Result<void> check_destination(metastore::Metastore& metastore, const Settings& settings,
+                               const std::optional<std::string>& destination) {
+  const auto& configured = settings.configured_destinations;
+  if (!destination || std::ranges::find(configured, *destination) != configured.end()) return {};
+  auto known = logged_destinations(metastore);
+  if (!known) return known.error();
+  if (known->contains(*destination)) return {};
+  known->insert(configured.begin(), configured.end());
+  known->erase("");
+  const std::vector<std::string_view> names(known->begin(), known->end());
+  if (names.empty()) {
+    return make_error(ErrorKind::kInvalid,
+                      "no destination '{}': neither the configuration nor the log has one",
+                      *destination);
+  }
+  return make_error(ErrorKind::kInvalid, "no destination '{}', only {}{}", *destination,
+                    fmt::join(names, ", "), suggestion(*destination, names));
 }
 
 Result<void> visit_standings(metastore::Metastore& metastore, const StandingQuery& query,
                              const StandingVisitor& visitor) {
   return metastore.visit([&](const FileRecord& file, std::span<const Delivery> deliveries) {
-    const Row row(file, deliveries, visitor);
-    if (query.destinations.empty()) {
-      row.show_logged();
-    } else {
-      row.show_wanted(query);
-    }
+    Row(file, deliveries, query, visitor).show();
   });
 }
 
-std::string_view reason_of(const StandingRow& row) {
+std::string reason_of(const StandingRow& row) {
   using enum metastore::Standing;
-  if (row.standing == kFailed && row.delivery != nullptr) return row.delivery->error_message;
+  if (row.standing == kFailed && row.delivery != nullptr) {
+    const std::string message(row.delivery->error_message);
+    if (!row.given_up) return message;
+    return fmt::format("given up after {} attempts: {}", row.delivery->attempt, message);
+  }
   if (row.standing == kSuccessful || row.standing == kInProgress) return "";
+  if (row.in_no_area) {
+    return "its row names no landing area, and there are several: append the row with 'landing'";
+  }
   if (row.standing == kUnrouted) return "no route takes it";
   return row.file.reason;
 }

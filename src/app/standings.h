@@ -20,6 +20,8 @@ struct StandingRow {
   std::string_view destination;                   // empty: none is known
   const metastore::Delivery* delivery = nullptr;  // null: never tried
   metastore::Standing standing = metastore::Standing::kPending;
+  bool given_up = false;    // failed, and no run tries it again by itself
+  bool in_no_area = false;  // unrouted, because its row names no landing area
 };
 
 using StandingVisitor = std::function<void(const StandingRow&)>;
@@ -33,15 +35,26 @@ struct StandingQuery {
   std::shared_ptr<const transfer::Routes> routes;
   /// Also a row without a destination, kUnrouted, for each file that nobody wants or has got.
   bool with_unrouted = false;
+  std::int64_t max_attempts = metastore::kAskedFor;
+  /// Of several landing areas a file is in the one that its row names, and else in none.
+  bool has_several_areas = false;
 };
 
 /// For status and list: the configured destinations, or ONLY.
 StandingQuery standing_query(const Settings& settings, const std::optional<std::string>& only);
 
+/// kInvalid, with a suggestion, where neither the configuration nor the log knows DESTINATION.
+Result<void> check_destination(metastore::Metastore& metastore, const Settings& settings,
+                               const std::optional<std::string>& destination);
+
 Result<void> visit_standings(metastore::Metastore& metastore, const StandingQuery& query,
                              const StandingVisitor& visitor);
 
 /// Why the row is not delivered, for a person; may be empty.
-std::string_view reason_of(const StandingRow& row);
+std::string reason_of(const StandingRow& row);
+
+/// What to do about files that were given up.
+inline constexpr std::string_view kAboutGivenUp =
+    "'ferry list --status failed' says why, 'ferry retry' releases them";
 
 }  // namespace ferry::app

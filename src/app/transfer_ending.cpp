@@ -6,6 +6,7 @@
 #include "ferry/base/text.h"
 
 #include "app/output.h"
+#include "app/standings.h"
 #include "app/units.h"
 
 namespace ferry::app {
@@ -19,35 +20,58 @@ Json to_json(const TransferEnding& ending) {
             {"selected", summary.selected},
             {"successful", summary.successful},
             {"failed", summary.failed},
+            {"given_up", ending.left_out.given_up},
             {"bytes", summary.bytes},
+            {"sent_bytes", ending.sent},
             {"duration_ms", summary.duration.count()}};
-  if (ending.error) {
-    json["error"] = {{"kind", to_string(ending.error->kind)}, {"message", ending.error->message}};
+  if (const auto& error = ending.error ? ending.error : summary.lost) {
+    json["error"] = {{"kind", to_string(error->kind)}, {"message", error->message}};
   }
   return json;
 }
 
 std::string to_text(const TransferEnding& ending) {
   const transfer::TransferSummary& summary = ending.summary;
-  if (summary.selected == 0) return fmt::format("{}: nothing to do\n", ending.destination);
+  if (summary.selected == 0) {
+    return escape_controls(
+               fmt::format("{}: nothing to do{}", ending.destination, to_text(ending.left_out))) +
+           "\n";
+  }
   const double seconds = static_cast<double>(summary.duration.count()) / 1000;
   std::string text =
       fmt::format("{}: {} of {} files delivered, {} in {}", ending.destination, summary.successful,
                   summary.selected, human_size(static_cast<double>(summary.bytes)),
                   human_duration(summary.duration));
-  if (seconds > 0) {
-    text += fmt::format(" ({}/s)", human_size(static_cast<double>(summary.bytes) / seconds));
-  }
+  const double sent = static_cast<double>(ending.sent);
+  if (ending.sent < summary.bytes)
+    text += fmt::format(", {} of it sent by this run", human_size(sent));
+  if (seconds > 0) text += fmt::format(" ({}/s)", human_size(sent / seconds));
   if (summary.failed > 0) text += fmt::format("; {} failed", summary.failed);
+  if (summary.lost) text += "; the destination could not be reached any more";
+  text += to_text(ending.left_out);
   if (!summary.control_file.empty()) text += fmt::format("; {}", summary.control_file);
   return escape_controls(text) + "\n";
 }
 
 }  // namespace
 
+std::string to_text(const LeftOut& left_out) {
+  std::string text;
+  if (left_out.given_up > 0) {
+    text += fmt::format("; {} given up ({})", left_out.given_up, kAboutGivenUp);
+  }
+  if (left_out.in_no_area > 0) {
+    text += fmt::format("; {} in no landing area ('ferry list --status unrouted' says why)",
+                        left_out.in_no_area);
+  }
+  return text;
+}
+
 ExitStatus status_of(const TransferEnding& ending) {
   if (ending.error) return exit_status_for({Origin::kDestination, *ending.error});
-  return ending.summary.failed > 0 ? ExitStatus::kSomeFailed : ExitStatus::kDone;
+  if (ending.summary.lost) return ExitStatus::kDestination;
+  const bool all_done = ending.summary.failed == 0 && ending.left_out == LeftOut{};
+  return all_done ? ExitStatus::kDone : ExitStatus::kSomeFailed;
 }
 
 ExitStatus status_of(const std::vector<TransferEnding>& endings, ExitStatus idle) {

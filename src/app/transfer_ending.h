@@ -10,11 +10,25 @@
 
 namespace ferry::app {
 
+/// What a run did not take, and no later run will by itself.
+struct LeftOut {
+  std::uint64_t given_up = 0;
+  std::uint64_t in_no_area = 0;  // their rows name none of several landing areas
+
+  bool operator==(const LeftOut&) const = default;
+};
+
 struct TransferEnding {
   std::string destination;
   transfer::TransferSummary summary;
-  std::optional<Error> error;
+  std::optional<Error> error = {};
+  LeftOut left_out = {};
+  std::uint64_t sent =
+      0;  // bytes, by this run; those of its files that an earlier one sent are not
 };
+
+/// "; 3 given up (…)", or nothing.
+std::string to_text(const LeftOut& left_out);
 
 ExitStatus status_of(const TransferEnding& ending);
 

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <set>
+#include <utility>
 
 #include "app/follow.h"
 #include "app/output.h"
@@ -55,6 +56,9 @@ class FollowingTransfer {
     if (ending.error) return *ending.error;
     unreachable_.erase(destination.name);
     settle_sources(*store_, plan_, invocation_.stop);
+    if (std::exchange(left_out_[destination.name], ending.left_out) != ending.left_out) {
+      tell_of_left_out(ending);
+    }
     if (ending.summary.selected == 0) return 0;
     last_runs_[destination.name] = status_of(ending);
     print_endings({ending}, invocation_.arguments.has("json"));
@@ -74,7 +78,7 @@ class FollowingTransfer {
         fmt::format("{}: {}; next try in {}", destination.name, error.message, again));
   }
 
-  /// Where the new configuration is of no use, the former one stays in effect.
+  /// Where the new configuration is of no use, the previous one stays in effect.
   void reload() {
     service_manager::tell_reloading();
     auto plan = make_transfer_plan(invocation_.arguments);
@@ -83,10 +87,11 @@ class FollowingTransfer {
       plan_ = std::move(*plan);
       store_ = std::move(*store);
       unreachable_.clear();
+      left_out_.clear();
       log::info("configuration reloaded", {{"destinations", plan_.destinations.size()}});
     } else {
       log::error("configuration not reloaded", {{"error", store.error().error.message},
-                                                {"next", "the former one stays in effect"}});
+                                                {"next", "the previous one stays in effect"}});
     }
     service_manager::tell_ready();
   }
@@ -94,6 +99,9 @@ class FollowingTransfer {
   ExitStatus worst_of_last_runs() const {
     ExitStatus status = ExitStatus::kDone;
     for (const auto& [destination, last] : last_runs_) status = worse_of(status, last);
+    for (const auto& [destination, left_out] : left_out_) {
+      if (left_out != LeftOut{}) status = worse_of(status, ExitStatus::kSomeFailed);
+    }
     return status;
   }
 
@@ -103,6 +111,7 @@ class FollowingTransfer {
   FollowOptions options_;
   std::set<std::string> unreachable_;
   std::map<std::string, ExitStatus> last_runs_;
+  std::map<std::string, LeftOut> left_out_;
 };
 
 }  // namespace

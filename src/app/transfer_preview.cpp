@@ -7,6 +7,7 @@
 
 #include "app/output.h"
 #include "app/setup.h"
+#include "app/transfer_run.h"
 
 namespace ferry::app {
 namespace {
@@ -21,14 +22,18 @@ std::string name_at(const std::string& destination, const metastore::FileRecord&
 
 }  // namespace
 
-Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, bool as_json, ExitStatus idle) {
-  auto store = open_store(plan.settings, Access::kRead);
-  if (!store) return std::unexpected(store.error());
+Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, metastore::Metastore& store,
+                                     bool as_json, ExitStatus idle) {
   bool any = false;
+  LeftOut left_out;
   for (const transfer::Destination& destination : plan.destinations) {
     const auto options = plan.options_for(destination.name);
-    const auto files = transfer::select(**store, destination.name, options);
+    const auto files = transfer::select(store, destination.name, options);
     if (!files) return fail(files.error());
+    const auto left = find_left_out(destination.name, store, plan);
+    if (!left) return fail(left.error(), Origin::kMetastore);
+    left_out.given_up += left->given_up;
+    left_out.in_no_area += left->in_no_area;
     for (const metastore::FileRecord& file : *files) {
       any = true;
       const std::string name = name_at(destination.name, file, options.routes);
@@ -47,7 +52,12 @@ Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, bool as_json, Exi
       }
     }
   }
-  if (!any && !as_json) print("nothing to do\n");
+  const std::string omissions = to_text(left_out);
+  if (!as_json && !any) print(fmt::format("nothing to do{}\n", omissions));
+  if (!as_json && any && !omissions.empty()) {
+    print(fmt::format("left out: {}\n", omissions.substr(2)));
+  }
+  if (left_out != LeftOut{}) return ExitStatus::kSomeFailed;
   return any ? ExitStatus::kDone : idle;
 }
 

@@ -3,10 +3,12 @@
 
 #include "app/exit_status.h"
 #include "app/transfer_plan.h"
+#include "ferry/metastore/metastore.h"
 
 namespace ferry::app {
 
 /// Ends with IDLE where nothing would be delivered.
-Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, bool as_json, ExitStatus idle);
+Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, metastore::Metastore& store,
+                                     bool as_json, ExitStatus idle);
 
 }  // namespace ferry::app

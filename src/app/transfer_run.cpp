@@ -3,11 +3,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "app/abnormal_sources.h"
+#include "app/output.h"
 #include "app/progress.h"
 #include "app/run_deadline.h"
 #include "app/setup.h"
+#include "app/standings.h"
 #include "app/units.h"
 #include "ferry/base/log.h"
 #include "ferry/transfer/after_delivery.h"
@@ -15,8 +19,8 @@
 namespace ferry::app {
 namespace {
 
-std::unique_ptr<transfer::Observer> make_observer(const Settings& settings,
-                                                  const std::string& destination) {
+std::unique_ptr<CountingObserver> make_observer(const Settings& settings,
+                                                const std::string& destination) {
   const bool terminal = ::isatty(STDERR_FILENO) != 0;
   if (terminal && settings.log.format == log::Format::kText) {
     return make_bar_observer(destination, stderr);
@@ -32,7 +36,7 @@ std::vector<TransferEnding> run_all(metastore::Metastore& store, const TransferP
     if (stop.stop_requested()) break;
     endings.push_back(deliver_to(destination, store, plan, stop));
     const auto& error = endings.back().error;
-    if (error && plan.destinations.size() > 1) {
+    if (error && error->kind != ErrorKind::kCancelled && plan.destinations.size() > 1) {
       log::error("transfer failed", {{"destination", destination.name},
                                      {"kind", to_string(error->kind)},
                                      {"error", error->message}});
@@ -41,16 +45,49 @@ std::vector<TransferEnding> run_all(metastore::Metastore& store, const TransferP
   return endings;
 }
 
+bool was_stopped(const TransferEnding& ending) {
+  return ending.error && ending.error->kind == ErrorKind::kCancelled;
+}
+
 bool was_cut_short(const std::vector<TransferEnding>& endings, std::size_t destinations) {
-  return endings.size() < destinations ||
-         std::ranges::any_of(
-             endings,
-             [](const TransferEnding& ending) {
-               return ending.error && ending.error->kind == ErrorKind::kCancelled;
-             });
+  return endings.size() < destinations || std::ranges::any_of(endings, &was_stopped);
+}
+
+bool had_nothing_to_do(const std::vector<TransferEnding>& endings) {
+  return std::ranges::all_of(endings, [](const TransferEnding& ending) {
+    return !ending.error && ending.summary.selected == 0;
+  });
+}
+
+bool is_empty(metastore::Metastore& store) {
+  bool any = false;
+  const auto visited = store.visit([&](const auto&, auto) { any = true; });
+  return visited && !any;
 }
 
 }  // namespace
+
+Result<LeftOut> find_left_out(const std::string& destination, metastore::Metastore& store,
+                              const TransferPlan& plan) {
+  const transfer::TransferOptions options = plan.options_for(destination);
+  LeftOut left_out;
+  if (!options.selection.names.empty()) return left_out;
+  StandingQuery query = standing_query(plan.settings, destination);
+  if (options.routes == nullptr) query.routes = nullptr;
+  std::set<std::string> given_up;  // a version that was replaced is not missed
+  const auto visited = visit_standings(store, query, [&](const StandingRow& row) {
+    const std::string key = row.file.landing + '\0' + row.file.path;
+    given_up.erase(key);
+    if (!options.selection.updated.contains(row.file.updated_date)) return;
+    if (row.in_no_area) ++left_out.in_no_area;
+    const bool is_ours = options.landings.contains(row.file.landing) ||
+                         options.remote_landings.contains(row.file.landing);
+    if (row.given_up && is_ours) given_up.insert(key);
+  });
+  if (!visited) return visited.error();
+  left_out.given_up = given_up.size();
+  return left_out;
+}
 
 TransferEnding deliver_to(const transfer::Destination& destination, metastore::Metastore& store,
                           const TransferPlan& plan, StopToken& stop) {
@@ -61,7 +98,27 @@ TransferEnding deliver_to(const transfer::Destination& destination, metastore::M
   options.on_abnormal = quarantine_abnormal_sources(store, std::move(*areas));
   auto summary = transfer::deliver(store, destination, options, *observer, stop);
   if (!summary) return {destination.name, {}, summary.error()};
-  return {destination.name, std::move(*summary), std::nullopt};
+  TransferEnding ending{.destination = destination.name,
+                        .summary = std::move(*summary),
+                        .error = {},
+                        .sent = observer->sent()};
+  const auto left_out = find_left_out(destination.name, store, plan);
+  if (!left_out) {
+    ending.error = left_out.error();
+  } else {
+    ending.left_out = *left_out;
+  }
+  return ending;
+}
+
+void tell_of_left_out(const TransferEnding& ending) {
+  const auto tell = [&](std::string_view event, std::uint64_t files, std::string_view next) {
+    if (files == 0) return;
+    log::warning(event, {{"destination", ending.destination}, {"files", files}, {"next", next}});
+  };
+  tell("files given up", ending.left_out.given_up, kAboutGivenUp);
+  tell("files in no landing area", ending.left_out.in_no_area,
+       "'ferry list --status unrouted' says why");
 }
 
 void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopToken& stop) {
@@ -78,11 +135,20 @@ Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore&
   const RunDeadline deadline(plan.settings.transfer.deadline, invocation.stop);
   const auto endings = run_all(store, plan, invocation.stop);
   settle_sources(store, plan, invocation.stop);
-  print_endings(endings, invocation.arguments.has("json"));
+  std::ranges::for_each(endings, &tell_of_left_out);
+  const bool as_json = invocation.arguments.has("json");
+  print_endings(endings, as_json);
+  if (!as_json && had_nothing_to_do(endings) && is_empty(store)) {
+    print(fmt::format("nothing is registered yet: '{}' registers what lies in the landing area\n",
+                      registering_command(invocation.arguments)));
+  }
   if (deadline.has_passed() && was_cut_short(endings, plan.destinations.size())) {
     log::error("the deadline has passed, what is not delivered stays pending",
                {{"deadline", human_duration(plan.settings.transfer.deadline)}});
     return ExitStatus::kSomeFailed;
+  }
+  if (const auto stopped = std::ranges::find_if(endings, &was_stopped); stopped != endings.end()) {
+    return fail(*stopped->error);
   }
   if (endings.size() == 1 && endings.front().error) {
     return fail(*endings.front().error, Origin::kDestination);

@@ -11,6 +11,13 @@ namespace ferry::app {
 TransferEnding deliver_to(const transfer::Destination& destination, metastore::Metastore& store,
                           const TransferPlan& plan, StopToken& stop);
 
+/// Of the files that a run is to take. Those that are named are taken whatever their attempts.
+Result<LeftOut> find_left_out(const std::string& destination, metastore::Metastore& store,
+                              const TransferPlan& plan);
+
+/// Logs what the run did not take.
+void tell_of_left_out(const TransferEnding& ending);
+
 /// What the routes say about sources that everybody has by now. The files are delivered, whatever
 /// comes of it.
 void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopToken& stop);

@@ -121,6 +121,26 @@ Result<void> write_full(int fd, std::span<const std::byte> data,
   return {};
 }
 
+namespace {
+
+/// As pread_full, from where FD stands: it may be a pipe.
+Result<std::size_t> read_full(int fd, std::span<std::byte> buffer,
+                              const fs::path& path_for_messages) {
+  std::size_t done = 0;
+  while (done < buffer.size()) {
+    const ssize_t count = ::read(fd, buffer.data() + done, buffer.size() - done);
+    if (count == 0) break;
+    if (count > 0) {
+      done += static_cast<std::size_t>(count);
+    } else if (errno != EINTR) {
+      return errno_error(errno, action("read", path_for_messages));
+    }
+  }
+  return done;
+}
+
+}  // namespace
+
 Result<std::string> read_file(const fs::path& path) {
   auto fd = open_file(path, O_RDONLY);
   if (!fd) return fd.error();
@@ -134,9 +154,8 @@ Result<std::string> read_file(const fs::path& path) {
   for (;;) {
     const std::size_t before = content.size();
     content.resize(before + wanted);
-    const auto count =
-        pread_full(fd->get(), std::as_writable_bytes(std::span(content.data() + before, wanted)),
-                   before, path);
+    const auto count = read_full(
+        fd->get(), std::as_writable_bytes(std::span(content.data() + before, wanted)), path);
     if (!count) return count.error();
     content.resize(before + *count);
     if (*count < wanted) return content;

@@ -67,7 +67,7 @@ Result<Checksum> Checksum::parse(std::string_view text) {
       if (!high || !low) {
         return make_error(ErrorKind::kInvalid,
                           "'{}' is not a checksum: it has a character that "
-                          "is no hex digit",
+                          "is not a hexadecimal digit",
                           text);
       }
       checksum.digest[i] = static_cast<std::byte>(*high << 4 | *low);

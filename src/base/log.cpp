@@ -3,6 +3,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+
 #include "ferry/base/json.h"
 
 #include "ferry/base/time.h"
@@ -14,6 +16,7 @@ struct State {
   Format format = Format::kText;
   Writer writer;
   std::shared_ptr<spdlog::logger> logger = make_logger();
+  std::atomic<const char*> line_start = "";
 
   static std::shared_ptr<spdlog::logger> make_logger() {
     auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
@@ -88,9 +91,9 @@ void write(Level level, std::string_view event, Fields fields) {
   const std::string message =
       as_json ? json_message(level, event, fields) : text_message(event, fields);
   if (current.writer && current.writer({level, event, fields, message})) return;
-  const std::string line =
-      as_json ? message
-              : fmt::format("{} {:<7} {}", format_timestamp(now()), name_of(level), message);
+  const std::string line = as_json ? message
+                                   : fmt::format("{}{} {:<7} {}", current.line_start.load(),
+                                                 format_timestamp(now()), name_of(level), message);
   current.logger->log(to_spdlog(level), spdlog::string_view_t(line));
 }
 
@@ -114,6 +117,10 @@ Result<Format> parse_format(std::string_view text) {
 void init(Level level, Format format) {
   state().format = format;
   state().logger->set_level(to_spdlog(level));
+}
+
+void set_line_start(const char* text) {
+  state().line_start = text;
 }
 
 void set_writer(Writer writer) {

@@ -15,7 +15,7 @@ constexpr std::string_view kUnits = "KMG";
 
 Error bad_limit(std::string_view text) {
   return make_error(ErrorKind::kInvalid,
-                    "'{}' is no bandwidth limit: write 10M (bytes a second), "
+                    "'{}' is not a bandwidth limit: write 10M (bytes a second), "
                     "08:00-18:00=10M for some hours, or off",
                     text);
 }

@@ -27,7 +27,8 @@ bool ControlFileReader::fail(fmt::format_string<Args...> format, Args&&... args)
 
 bool ControlFileReader::refuse(std::string_view found) {
   if (is_skipping()) return true;
-  if (place_ == Place::kOutside) return fail("{} where an object is due", found);
+  if (place_ == Place::kOutside)
+    return fail("it is not a control file: it does not begin with a JSON object");
   if (place_ == Place::kFiles) return fail("'files' has {} where objects are due", found);
   if (member_ == kUnknown) return true;
   return fail("'{}' is {}", kNames[member_], found);
@@ -190,7 +191,7 @@ bool ControlFileReader::key(std::string& name) {
 bool ControlFileReader::parse_error(std::size_t position, const std::string&,
                                     const Json::exception&) {
   place_ = Place::kOutside;
-  return fail("no valid JSON at byte {}: it was cut short, or is no control file", position);
+  return fail("not valid JSON at byte {}: it was cut short, or is not a control file", position);
 }
 
 bool ControlFileReader::require(Member first, Member last, unsigned optional) {

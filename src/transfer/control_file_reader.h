@@ -23,7 +23,9 @@ class ControlFileReader {
   bool boolean(bool) { return refuse("a boolean"); }
   bool number_integer(std::int64_t) { return refuse("a negative number"); }
   bool number_unsigned(std::uint64_t number);
-  bool number_float(double, const std::string&) { return refuse("no whole 64-bit number"); }
+  bool number_float(double, const std::string&) {
+    return refuse("a number that is not whole, or too large");
+  }
   bool binary(Json::binary_t&) { return refuse("binary"); }
   bool string(std::string& text);
   bool start_object(std::size_t);

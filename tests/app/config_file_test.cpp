@@ -112,7 +112,8 @@ quarantine = ".held"
 
 TEST_CASE("a policy that cannot be understood is reported where it stands") {
   const std::string area = "[landing.in]\npath = \"/in\"\n";
-  CHECK(says(only_problem(area + "empty = \"drop\"\n"), "'drop' is none of: deliver, quarantine"));
+  CHECK(
+      says(only_problem(area + "empty = \"drop\"\n"), "'drop' is not one of: deliver, quarantine"));
   CHECK(says(only_problem(area + "magic = [\"5\"]\n"), "hexadecimal digits"));
   CHECK(says(only_problem(area + "max_size = \"big\"\n"), "landing.in.max_size"));
 }
@@ -167,7 +168,7 @@ TEST_CASE("a value that makes no sense is reported") {
   CHECK(says(only_problem("[transfer]\nmax_attempts = 0\n"), "less than 1"));
   CHECK(says(only_problem("[log]\nlevel = \"loud\"\n"), "not a log level"));
   CHECK(says(only_problem("[destination.b]\nurl = \"sftp://b/\"\ntransport = \"telnet\"\n"),
-             "none of: libssh2, openssh"));
+             "not one of: libssh2, openssh"));
 }
 
 TEST_CASE("what a landing area and a destination need is asked for") {

@@ -7,7 +7,9 @@
 
 #include "app/arguments.h"
 #include "app/import.h"
+#include "app/placement.h"
 #include "app/progress.h"
+#include "app/secrets.h"
 
 namespace ferry::app {
 namespace {
@@ -70,20 +72,55 @@ TEST_CASE_FIXTURE(Sandbox, "FERRY_CONFIG names the file") {
   CHECK(settings_of("status", {})->destinations.size() == 2);
 }
 
-TEST_CASE_FIXTURE(Sandbox, "a password of the environment outweighs a file's password_file") {
-  const std::string file = write("ferry.toml", kTwoDestinations);
-  ::setenv("FERRY_PASSWORD", "from environment", 1);
+/// The password that a destination is offered.
+std::string password_for(const Settings& settings, std::size_t number) {
+  const auto resolved = resolve_destination(settings.destinations[number], settings.transfer);
+  REQUIRE(resolved);
+  return resolved->connect.password;
+}
+
+TEST_CASE_FIXTURE(Sandbox, "a destination's own password_file outweighs the environment") {
+  const std::string file = write("ferry.toml",
+                                 "[destination.one]\nurl = \"sftp://one/d\"\n"
+                                 "password_file = \"own\"\npassphrase_file = \"own\"\n"
+                                 "[destination.two]\nurl = \"sftp://two/d\"\n"
+                                 "[destination.three]\nurl = \"sftp://three/d\"\n"
+                                 "identity = \"key\"\n");
+  write("own", "from the file\n");
+  ::setenv("FERRY_PASSWORD", "from the environment", 1);
+  ::setenv("FERRY_PASSPHRASE", "from the environment", 1);
   const auto settings = settings_of("transfer", {"--config", file});
   REQUIRE(settings);
-  CHECK(settings->destinations[0].password == "from environment");
-  CHECK(settings->destinations[0].password_file.empty());
+  CHECK(password_for(*settings, 0) == "from the file");
+  CHECK(resolve_destination(settings->destinations[0], settings->transfer)->connect.passphrase ==
+        "from the file");
+  CHECK(password_for(*settings, 1) == "from the environment");
+  CHECK(settings->destinations[2].passphrase == "from the environment");
 
-  const std::string secret = write("secret", "from line\n");
-  const auto given = settings_of("transfer", {"--config", file, "--password-file", secret});
-  REQUIRE(given);
-  const auto resolved = resolve_destination(given->destinations[0], given->transfer);
-  REQUIRE(resolved);
-  CHECK(resolved->connect.password == "from line");
+  SUBCASE("of several destinations one with a key is not offered it") {
+    CHECK(password_for(*settings, 2).empty());
+  }
+  SUBCASE("the only one is: a server may want both") {
+    const auto only = settings_of("transfer", {"--config", file, "--to", "three"});
+    REQUIRE(only);
+    CHECK(password_for(*only, 0) == "from the environment");
+  }
+  SUBCASE("the command line outweighs both") {
+    const std::string secret = write("secret", "from the line\n");
+    const auto given = settings_of("transfer", {"--config", file, "--password-file", secret});
+    REQUIRE(given);
+    CHECK(password_for(*given, 0) == "from the line");
+    CHECK(password_for(*given, 1) == "from the line");
+  }
+}
+
+TEST_CASE_FIXTURE(Sandbox, "secrets are taken out of the environment, and still known later") {
+  ::setenv("FERRY_PASSWORD", "hush", 1);
+  const char* place = std::getenv("FERRY_PASSWORD");
+  CHECK(environment_secrets().password == "hush");
+  CHECK(std::getenv("FERRY_PASSWORD") == nullptr);
+  CHECK(*place == '\0');
+  CHECK(environment_secrets().password == "hush");
 }
 
 TEST_CASE_FIXTURE(Sandbox, "--to selects a configured destination by name") {

@@ -109,12 +109,12 @@ TEST_CASE("agent and destination may be absent, and a list may be empty") {
 }
 
 TEST_CASE("text that is no control file") {
-  CHECK(says(error_in(""), "no valid JSON"));
-  CHECK(says(error_in("\xff\xfe"), "no valid JSON"));
-  CHECK(says(error_in("[]"), "where an object is due"));
-  CHECK(says(error_in("7"), "where an object is due"));
+  CHECK(says(error_in(""), "not valid JSON"));
+  CHECK(says(error_in("\xff\xfe"), "not valid JSON"));
+  CHECK(says(error_in("[]"), "it is not a control file"));
+  CHECK(says(error_in("7"), "it is not a control file"));
   CHECK(says(error_in("{}"), "no 'version'"));
-  CHECK(says(error_in(valid().dump() + "{}"), "no valid JSON"));
+  CHECK(says(error_in(valid().dump() + "{}"), "not valid JSON"));
 }
 
 TEST_CASE("a control file that was cut short, at any byte") {
@@ -164,7 +164,7 @@ TEST_CASE("values that are out of range") {
   CHECK(says(error_of(with_entry("size", UINT64_MAX)), "sizes are impossible"));
   std::string text = valid().dump();
   text.replace(text.find("\"size\":5"), 8, "\"size\":99999999999999999999999");
-  CHECK(says(error_in(text), "file 1: 'size' is no whole 64-bit number"));
+  CHECK(says(error_in(text), "file 1: 'size' is a number that is not whole"));
 }
 
 TEST_CASE("paths that lead out of the directory, or nowhere") {

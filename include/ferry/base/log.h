@@ -43,6 +43,9 @@ using Fields = std::initializer_list<Field>;
 /// Sets what is written from here on. Without a call: info, text.
 void init(Level level, Format format);
 
+/// What each line on stderr begins with: wipes what else is drawn there. TEXT outlives its use.
+void set_line_start(const char* text);
+
 /// What a Writer is shown of one event. The views end with the call.
 struct Entry {
   Level level;

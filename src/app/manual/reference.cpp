@@ -58,10 +58,13 @@ constexpr std::array kValueTypes{
 };
 
 constexpr std::array kVariables{
-    Variable{"FERRY_CONFIG", "The configuration file, where --config does not name one."},
+    Variable{"FERRY_CONFIG", "The configuration file, if --config does not name one."},
     Variable{"FERRY_METASTORE", "The metastore, whatever the configuration file says."},
-    Variable{"FERRY_PASSWORD", "The password for every destination of this run."},
-    Variable{"FERRY_PASSPHRASE", "The passphrase of the private keys."},
+    Variable{"FERRY_PASSWORD",
+             "The password for destinations that have no password_file; if a run has several, for "
+             "those of them that have no identity either."},
+    Variable{"FERRY_PASSPHRASE",
+             "The passphrase of the private keys of destinations that have no passphrase_file."},
     Variable{"SSH_AUTH_SOCK", "Where to find the agent that holds keys, see ssh-agent(1)."},
 };
 
@@ -69,7 +72,8 @@ constexpr std::array<std::string_view, 4> kRules{
     "The file is TOML (https://toml.io). --config FILE or FERRY_CONFIG names it; without either "
     "there is none, which is enough for one landing area and one destination.",
     "The command line outweighs the environment, which outweighs the file, which outweighs the "
-    "defaults.",
+    "defaults. But a destination's own password_file and passphrase_file outweigh FERRY_PASSWORD "
+    "and FERRY_PASSPHRASE.",
     "Most keys are also options of the commands that can use them. A number, a path or a switch "
     "given "
     "there holds for all landing areas or destinations of the run.",
