@@ -34,6 +34,12 @@ Outcome<Desk> open_desk(const Arguments& arguments, Access access) {
   auto held = landing::held_files(*desk.store, desk.areas);
   if (!held) return fail(held.error());
   desk.held = std::move(*held);
+  if (arguments.has("landing")) {
+    std::erase_if(desk.held, [&](const HeldFile& file) {
+      return std::ranges::find(desk.areas, file.landing, &landing::LandingArea::name) ==
+             desk.areas.end();
+    });
+  }
   return desk;
 }
 
@@ -51,8 +57,8 @@ Json to_json(const HeldFile& file) {
 
 std::string to_text(const HeldFile& file) {
   std::string line =
-      fmt::format("{}  {}  {:>10}  {}  ({})", file.id, format_timestamp(file.since),
-                  human_size(static_cast<double>(file.size)), file.path, file.reason);
+      fmt::format("{}  {}  {:>10}  {}  in {}  ({})", file.id, format_timestamp(file.since),
+                  human_size(static_cast<double>(file.size)), file.path, file.landing, file.reason);
   if (file.location.empty()) line += "  its file is gone";
   return escape_controls(line) + "\n";
 }
@@ -70,7 +76,30 @@ Outcome<ExitStatus> list(const Invocation& invocation) {
   return ExitStatus::kDone;
 }
 
-/// The files that NAMES, ids or paths, mean; all of them with --all.
+/// The one file that WORD, an id or a path, means: dropping a namesake cannot be undone.
+Result<HeldFile> find_held(const std::vector<HeldFile>& held, const std::string& word) {
+  std::vector<HeldFile> found;
+  std::ranges::copy_if(held, std::back_inserter(found), [&](const HeldFile& file) {
+    return file.id == word || file.path == word || escape_controls(file.path) == word;
+  });
+  if (found.empty()) {
+    return make_error(ErrorKind::kInvalid,
+                      "{}: nothing in quarantine has this id or path ('ferry quarantine list' "
+                      "shows what is there)",
+                      word);
+  }
+  if (found.size() == 1) return std::move(found.front());
+  std::string candidates;
+  for (const HeldFile& file : found) {
+    candidates +=
+        fmt::format("\n  {}  in {}, since {}", file.id, file.landing, format_timestamp(file.since));
+  }
+  return make_error(ErrorKind::kInvalid,
+                    "{}: {} files in quarantine have this path; name one by its id:{}", word,
+                    found.size(), candidates);
+}
+
+/// The files that the words of the command line mean, each once; all of them with --all.
 Result<std::vector<HeldFile>> chosen(const Desk& desk, const Arguments& arguments) {
   const auto& words = arguments.positional;
   if (arguments.has("all")) {
@@ -80,16 +109,10 @@ Result<std::vector<HeldFile>> chosen(const Desk& desk, const Arguments& argument
   if (words.size() == 1) return make_error(ErrorKind::kInvalid, "ID|PATH or --all is missing");
   std::vector<HeldFile> files;
   for (auto word = std::next(words.begin()); word != words.end(); ++word) {
-    const auto before = files.size();
-    std::ranges::copy_if(desk.held, std::back_inserter(files), [&](const HeldFile& file) {
-      return file.id == *word || file.path == *word || escape_controls(file.path) == *word;
-    });
-    if (files.size() == before) {
-      return make_error(ErrorKind::kInvalid,
-                        "{}: nothing in quarantine has this id or path ('ferry quarantine list' "
-                        "shows what is there)",
-                        *word);
-    }
+    auto file = find_held(desk.held, *word);
+    if (!file) return file.error();
+    const bool is_named_twice = std::ranges::find(files, file->id, &HeldFile::id) != files.end();
+    if (!is_named_twice) files.push_back(std::move(*file));
   }
   return files;
 }
