@@ -85,6 +85,7 @@ Command import_command();
 Command verify_command();
 Command quarantine_command();
 Command retry_command();
+Command resend_command();
 Command compact_command();
 Command doctor_command();
 Command config_command();
