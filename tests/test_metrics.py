@@ -53,10 +53,12 @@ def failed(name, kind, attempt=1):
             "error": {"kind": kind, "message": "m", "retryable": False}}
 
 
-def test_a_delivery_shows_in_the_metrics(server, landing, register, transfer, scrape):
+def test_a_delivery_shows_in_the_metrics(folder, server, landing, register, transfer, scrape):
     make_files(landing, 3, 100)
     register()
-    before = scrape("--destination", "somewhere")
+    config = folder / "ferry.toml"
+    config.write_text('[destination.somewhere]\nurl = "sftp://somewhere/x"\n')
+    before = scrape("--config", config)
     assert before['ferry_files{destination="somewhere",status="pending"}'] == 3
     assert 0 < before['ferry_oldest_pending_age_seconds{destination="somewhere"}'] < 600
     assert before['ferry_last_success_timestamp_seconds{destination="somewhere"}'] == 0

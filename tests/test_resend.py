@@ -93,3 +93,15 @@ def test_a_path_means_its_latest_version(ferry, delivered, landing, metastore, r
     assert (ended.code, ended.json["resent"], ended.json["left"]) == (0, 1, [])
     assert transfer().summary["successful"] == 1
     assert (delivered.root / "file-00000.dat").read_bytes() == b"a newer version"
+
+
+def test_where_no_route_leads_any_more(configured, landing):
+    configured.write('[route.all]\nto = ["b"]\n')
+    make_files(landing, 1, 10)
+    configured.register()
+    assert configured.transfer().code == 0
+    configured.write('[route.all]\nto = ["c"]\n')
+    ended = configured.run("resend", "file-00000.dat")
+    assert ended.code == 1
+    assert "no route leads it there any more" in ended.stdout
+    assert configured.standings()["file-00000.dat", "b"] == "successful"

@@ -77,7 +77,8 @@ Outcome<ExitStatus> run_history(const Invocation& invocation) {
   files.insert(files.begin(), std::make_move_iterator(archived->begin()),
                std::make_move_iterator(archived->end()));
   if (files.empty()) {
-    return fail(make_error(ErrorKind::kNotFound, "the registry has no file '{}'", name));
+    return fail(make_error(ErrorKind::kNotFound,
+                           "the registry has no file '{}' ('ferry list' shows all)", name));
   }
   for (const FileRecord& file : files) {
     auto history = (*store)->history(file.id);

@@ -4,6 +4,7 @@
 
 #include "app/command.h"
 #include "app/output.h"
+#include "app/routing.h"
 #include "app/setup.h"
 #include "app/standings.h"
 #include "ferry/base/json.h"
@@ -21,6 +22,7 @@ struct Wanted {
   std::string id;
   std::string path;
   std::string obstacle;
+  bool is_unrouted = false;
 };
 
 std::string obstacle_of(const FileRecord& file, const Standing standing) {
@@ -41,8 +43,12 @@ std::string obstacle_of(const FileRecord& file, const Standing standing) {
 /// version by its path, all files of a batch.
 class Choice {
  public:
-  Choice(const std::vector<std::string>& names, const std::string& destination)
-      : names_(names.begin(), names.end()), unmatched_(names_), destination_(destination) {}
+  Choice(const std::vector<std::string>& names, const std::string& destination,
+         metastore::WantedBy wanted_by)
+      : names_(names.begin(), names.end()),
+        unmatched_(names_),
+        destination_(destination),
+        wanted_by_(std::move(wanted_by)) {}
 
   void see(const FileRecord& file, std::span<const Delivery> deliveries) {
     const bool by_path = take_name(file.path);
@@ -52,7 +58,9 @@ class Choice {
       by_other = true;
     }
     if (!by_path && !by_other) return;
-    const Wanted wanted{file.id, file.path, obstacle_of(file, best_standing(file, deliveries))};
+    Wanted wanted{file.id, file.path, obstacle_of(file, best_standing(file, deliveries))};
+    wanted.is_unrouted = !is_still_wanted(file, deliveries);
+    if (wanted.is_unrouted) wanted.obstacle = "no route leads it there any more";
     if (by_path) latest_[{file.landing, file.path}] = wanted;
     if (by_other) others_.push_back(wanted);
   }
@@ -87,6 +95,22 @@ class Choice {
            delivery.destination == destination_;
   }
 
+  /// By one of the destinations that have it and are configured; of others nobody knows.
+  bool is_still_wanted(const FileRecord& file, std::span<const Delivery> deliveries) const {
+    if (!wanted_by_) return true;
+    const auto by = wanted_by_(file.landing, file.path);
+    bool is_there = false;
+    for (const Delivery& delivery : deliveries) {
+      if (!is_meant(delivery) || delivery.status != metastore::TransferStatus::kSuccessful)
+        continue;
+      is_there = true;
+      const bool asks_no_route =
+          delivery.destination.empty() || delivery.destination.contains("://");
+      if (asks_no_route || std::ranges::find(by, delivery.destination) != by.end()) return true;
+    }
+    return !is_there;
+  }
+
   Standing best_standing(const FileRecord& file, std::span<const Delivery> deliveries) const {
     Standing best = metastore::standing_of(file, nullptr);
     for (const Delivery& delivery : deliveries) {
@@ -100,6 +124,7 @@ class Choice {
   std::set<std::string, std::less<>> names_;
   std::set<std::string, std::less<>> unmatched_;
   const std::string& destination_;
+  const metastore::WantedBy wanted_by_;
   std::map<std::pair<std::string, std::string>, Wanted> latest_;  // by landing area and path
   std::vector<Wanted> others_;
 };
@@ -142,7 +167,7 @@ Outcome<ExitStatus> run_resend(const Invocation& invocation) {
     return fail(known.error());
   }
   const std::string destination = only.value_or("");
-  Choice choice(arguments.positional, destination);
+  Choice choice(arguments.positional, destination, wanted_by(*settings));
   const auto visited = (*store)->visit(
       [&](const FileRecord& file, auto deliveries) { choice.see(file, deliveries); });
   if (!visited) return fail(visited.error(), Origin::kMetastore);
@@ -150,7 +175,9 @@ Outcome<ExitStatus> run_resend(const Invocation& invocation) {
 
   const std::vector<Wanted> wanted = choice.wanted();
   std::vector<std::string> ids;
-  std::ranges::transform(wanted, std::back_inserter(ids), &Wanted::id);
+  for (const Wanted& one : wanted) {
+    if (!one.is_unrouted) ids.push_back(one.id);
+  }
   const auto resent = (*store)->resend(ids, destination);
   if (!resent) return fail(resent.error(), Origin::kMetastore);
   print_result(wanted, *resent, arguments.has("json"));

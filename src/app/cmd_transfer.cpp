@@ -26,6 +26,13 @@ Result<std::chrono::milliseconds> exit_when_idle(const Arguments& arguments) {
   return std::max(*parsed, std::chrono::milliseconds(1));
 }
 
+/// A service may start before the watcher that it works with, by the same configuration.
+Access access_of(const Arguments& arguments) {
+  if (arguments.has("dry-run")) return Access::kRead;
+  const bool is_service = arguments.has("follow") && !arguments.has("metastore");
+  return is_service ? Access::kCreate : Access::kWrite;
+}
+
 /// Who has no metastore yet has not registered anything.
 Failure with_first_step(Failure failure, const Arguments& arguments) {
   if (failure.origin == Origin::kLocal && failure.error.kind == ErrorKind::kNotFound) {
@@ -46,7 +53,7 @@ Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
   auto plan = make_transfer_plan(arguments);
   if (!plan) return std::unexpected(plan.error());
   const bool is_preview = arguments.has("dry-run");
-  auto store = open_store(plan->settings, is_preview ? Access::kRead : Access::kWrite);
+  auto store = open_store(plan->settings, access_of(arguments));
   if (!store) return std::unexpected(with_first_step(store.error(), arguments));
   if (is_preview) return preview_transfer(*plan, **store, arguments.has("json"), *idle);
   if (!arguments.has("follow")) return deliver_once(*plan, **store, invocation, *idle);

@@ -206,7 +206,7 @@ Result<void> check_landings(const Settings& settings) {
     boost::system::error_code error;
     if (landing.is_remote() || fs::is_directory(landing.path, error)) continue;
     return make_error(ErrorKind::kInvalid, "landing area {}: {}", landing.path.string(),
-                      error ? error.message() : "is not a directory");
+                      error ? error.message() : "it is not a directory");
   }
   const auto misplaced = find_misplaced(settings);
   if (misplaced.empty()) return {};

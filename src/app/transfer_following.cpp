@@ -82,7 +82,7 @@ class FollowingTransfer {
   void reload() {
     service_manager::tell_reloading();
     auto plan = make_transfer_plan(invocation_.arguments);
-    auto store = plan ? open_store(plan->settings, Access::kWrite) : std::unexpected(plan.error());
+    auto store = plan ? open_store(plan->settings, Access::kCreate) : std::unexpected(plan.error());
     if (store) {
       plan_ = std::move(*plan);
       store_ = std::move(*store);

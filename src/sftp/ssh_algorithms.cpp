@@ -78,6 +78,10 @@ std::string value_for(const Keyword& keyword, const std::vector<std::string>& ef
     wanted.insert(wanted.end(), added.begin(), added.end());
   } else {
     std::erase_if(wanted, &is_legacy_algorithm);
+    if (wanted.empty()) {  // somebody allowed nothing else: the server shall say so
+      wanted = defaults;
+      std::erase_if(wanted, &is_legacy_algorithm);
+    }
   }
   const bool is_default = effective == defaults;
   if (is_default && keyword.name == "Ciphers" && prefers_gcm) put_gcm_first(wanted);

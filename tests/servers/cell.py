@@ -74,15 +74,14 @@ class Cell:
 
     def _login(self):
         return [self.authentication, f'known_hosts = "{self.known_hosts}"', "use_agent = false",
-                f'transport = "{self.transport}"']
+                f'transport = "{self.transport}"',
+                f"legacy_algorithms = {str(self.server.legacy_algorithms).lower()}"]
 
     # ferry.
 
     def environment(self, extra=None):
-        """With what a person would have in ~/.ssh/config."""
         self.server.look_again()
-        return environment({"FERRY_CONFIG": str(self.config), **self.server.client_environment(),
-                            **(extra or {})})
+        return environment({"FERRY_CONFIG": str(self.config), **(extra or {})})
 
     def run(self, *arguments, env=None, stdin=None):
         try:

@@ -145,9 +145,7 @@ class Lsh(FromDebian):
     title = "GNU lsh"
     package = "lsh-server"
     host_key_type = user_key_type = "rsa"
-    ssh_options = ("KexAlgorithms=+diffie-hellman-group14-sha1", "HostKeyAlgorithms=+ssh-rsa",
-                   "PubkeyAcceptedAlgorithms=+ssh-rsa", "Ciphers=+aes256-cbc,3des-cbc",
-                   "MACs=+hmac-sha1")
+    legacy_algorithms = True
 
     def prepare(self):
         seed = self.folder / "seed"

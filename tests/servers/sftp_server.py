@@ -25,7 +25,7 @@ class SftpServer(abc.ABC):
     title: str  # of the table's row
     virtual_root = False  # are paths relative to the tree?
     host_key_type = user_key_type = "ed25519"
-    ssh_options = ()  # what a person would have to write into ssh_config(5) to reach it
+    legacy_algorithms = False  # can it be reached with the outdated ones only?
     limits_logins = False  # has it such a setting? prepare() heeds login_limit then
     writes_behind = False  # do files reach the disk later, and there by and by?
     own_files = r"(?!)"  # names of what it may leave of its own when it is killed
@@ -70,18 +70,6 @@ class SftpServer(abc.ABC):
 
     def look_again(self):
         """Called before each run of ferry: a case may have changed what is on the disk."""
-
-    def client_environment(self):
-        """With an ssh(1) that has ssh_options."""
-        if not self.ssh_options:
-            return {}
-        script = self.folder / "client" / "ssh"
-        if not script.exists():
-            script.parent.mkdir()
-            script.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} '
-                              f'{" ".join("-o" + option for option in self.ssh_options)} "$@"\n')
-            script.chmod(0o755)
-        return {"PATH": f"{script.parent}:{os.environ['PATH']}"}
 
     # Its life.
 

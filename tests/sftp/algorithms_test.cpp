@@ -176,6 +176,11 @@ TEST_CASE("a list of somebody's configuration keeps its order, and nothing outda
         Words{"-oCiphers=aes128-ctr,aes128-gcm@openssh.com", "-oHostKeyAlgorithms=-ssh-rsa"});
 }
 
+TEST_CASE("a configuration that allows nothing but outdated algorithms does not get them") {
+  CHECK(ssh_algorithm_options("user me\nmacs hmac-sha1,hmac-md5\n", kDefaults, false, false) ==
+        Words{"-oMACs=hmac-sha2-256"});
+}
+
 TEST_CASE("where ssh does not know its configuration, nothing is said about it") {
   CHECK(ssh_algorithm_options("", "", false, true).empty());
 }
