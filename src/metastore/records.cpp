@@ -55,6 +55,12 @@ constexpr std::array<std::string_view, kTransferColumns> kTransferNames = {
     "id",      "transfer_status", "transfer_date", "destination", "batch_id", "agent",
     "attempt", "bytes",           "duration_ms",   "remote_path", "checksum", "error"};
 
+/// Enough of VALUE to recognise it in a message.
+std::string beginning_of(std::string_view value) {
+  constexpr std::size_t kShown = 100;
+  return value.size() <= kShown ? std::string(value) : fmt::format("{}…", value.substr(0, kShown));
+}
+
 /// Reads a row's cells and keeps the first thing that is wrong with them.
 class RowReader {
  public:
@@ -63,18 +69,26 @@ class RowReader {
 
   bool has(std::size_t column) const { return cells_[column].kind != Cell::Kind::kAbsent; }
 
-  std::string required(std::size_t column) {
+  std::string_view required(std::size_t column) {
     if (!has(column)) fail("no {}", names_[column]);
-    std::string value = text(column);
+    const std::string_view value = text(column);
     if (!error_ && value.empty()) fail("an empty {}", names_[column]);
     return value;
   }
 
-  std::string text(std::size_t column) {
-    Cell& cell = cells_[column];
+  std::string_view text(std::size_t column) {
+    const Cell& cell = cells_[column];
     if (cell.kind == Cell::Kind::kAbsent) return {};
     if (cell.kind != Cell::Kind::kString) fail("a {} that is no string", names_[column]);
-    return std::move(cell.text);
+    return cell.text;
+  }
+
+  std::string id(std::size_t column) {
+    const std::string_view value = required(column);
+    if (const auto problem = id_problem(value); !problem.empty()) {
+      fail("an {} that {}", names_[column], problem);
+    }
+    return std::string(value);
   }
 
   std::int64_t integer(std::size_t column, std::int64_t absent = 0) {
@@ -100,23 +114,23 @@ class RowReader {
   template <typename Enum, std::size_t N>
   Enum one_of(const std::array<std::string_view, N>& values, std::size_t column, Enum absent) {
     if (!has(column)) return absent;
-    const std::string value = text(column);
+    const std::string_view value = text(column);
     const auto found = std::find(values.begin(), values.end(), value);
     if (found == values.end()) {
-      fail("the unknown {} '{}'", names_[column], value);
+      fail("the unknown {} '{}'", names_[column], beginning_of(value));
       return absent;
     }
     return static_cast<Enum>(found - values.begin());
   }
 
   Timestamp date(std::size_t column) {
-    const std::string value = required(column);
+    const std::string_view value = required(column);
     if (error_) return {};
     return take(parse_timestamp(value), column);
   }
 
   Checksum checksum(std::size_t column) {
-    const std::string value = required(column);
+    const std::string_view value = required(column);
     if (error_) return {};
     return take(Checksum::parse(value), column);
   }
@@ -264,18 +278,18 @@ Result<FileRecord> parse_file_record(std::string_view line) {
   const auto has_others = split_row(line, kRegistryNames, cells);
   if (!has_others) return has_others.error();
   RowReader row(cells, kRegistryNames);
-  FileRecord record{.id = row.required(kFileId),
-                    .path = row.required(kPath),
+  FileRecord record{.id = row.id(kFileId),
+                    .path = std::string(row.required(kPath)),
                     .updated_date = row.date(kUpdatedDate),
                     .checksum = row.checksum(kFileChecksum),
-                    .landing = row.text(kLanding),
+                    .landing = std::string(row.text(kLanding)),
                     .identity = identity_from(row),
                     .source = row.one_of(kSourceNames, kSource, FileSource::kImport),
                     .state = row.one_of(kStateNames, kState, FileState::kReady),
-                    .reason = row.text(kReason),
+                    .reason = std::string(row.text(kReason)),
                     .unknown_columns = {}};
   if (const auto problem = path_problem(record.path); !problem.empty()) {
-    row.fail("a path '{}' that {}", record.path, problem);
+    row.fail("a path '{}' that {}", beginning_of(record.path), problem);
   }
   if (row.error()) return *row.error();
   if (*has_others || has_part_of_identity(record, row)) {
@@ -290,16 +304,16 @@ Result<TransferRecord> parse_transfer_record(std::string_view line) {
   if (!has_others) return has_others.error();
   RowReader row(cells, kTransferNames);
   if (!row.has(kStatus)) row.fail("no {}", kTransferNames[kStatus]);
-  TransferRecord record{.id = row.required(kTransferId),
+  TransferRecord record{.id = row.id(kTransferId),
                         .status = row.one_of(kStatusNames, kStatus, TransferStatus::kInProgress),
                         .date = row.date(kDate),
-                        .destination = row.text(kDestination),
-                        .batch_id = row.text(kBatchId),
-                        .agent = row.text(kAgent),
+                        .destination = std::string(row.text(kDestination)),
+                        .batch_id = std::string(row.text(kBatchId)),
+                        .agent = std::string(row.text(kAgent)),
                         .attempt = row.count(kAttempt, 1),
                         .bytes = row.count(kBytes),
                         .duration_ms = row.count(kDurationMs),
-                        .remote_path = row.text(kRemotePath),
+                        .remote_path = std::string(row.text(kRemotePath)),
                         .checksum = {},
                         .error = {},
                         .unknown_columns = {}};

@@ -27,7 +27,8 @@ class CellFiller {
   bool string(std::string& value) {
     return set([&](Cell& cell) {
       cell.kind = Cell::Kind::kString;
-      cell.text.swap(value);
+      cell.unescaped.swap(value);
+      cell.text = cell.unescaped;
     });
   }
   bool start_object(std::size_t) { return ++depth_ == 1 || open_nested(); }
@@ -55,6 +56,7 @@ class CellFiller {
   }
 
   bool has_others() const { return has_others_; }
+  bool is_too_deep() const { return depth_ > kMaxDepth; }
   std::size_t error_position() const { return error_position_; }
 
  private:
@@ -76,7 +78,7 @@ class CellFiller {
   }
   bool open_nested() {
     if (depth_ == 2 && current_ < cells_.size()) cells_[current_].kind = Cell::Kind::kOther;
-    return true;
+    return !is_too_deep();
   }
 
   std::span<const std::string_view> names_;
@@ -95,7 +97,7 @@ bool is_plain(char character) {
 
 /// Splits rows of the plainest kind, such as most that we write, without the JSON parser, which
 /// takes most of the time of loading a large table: known columns in order, no spaces, integers of
-/// up to 18 digits, strings of printable ASCII without escapes. False: it is not one; CELLS are
+/// up to 19 digits, strings of printable ASCII without escapes. False: it is not one; CELLS are
 /// void.
 bool split_plain_row(std::string_view line, std::span<const std::string_view> names,
                      std::span<Cell> cells) {
@@ -119,7 +121,7 @@ bool split_plain_row(std::string_view line, std::span<const std::string_view> na
     at = parsed.ptr;
     const char* const digits = start + (start != end && *start == '-' ? 1 : 0);
     const auto count = at - digits;
-    return parsed.ec == std::errc() && count <= 18 && (*digits != '0' || count == 1) &&
+    return parsed.ec == std::errc() && count <= 19 && (*digits != '0' || count == 1) &&
            (number != 0 || *start == '0');
   };
 
@@ -153,6 +155,9 @@ Result<bool> split_row(std::string_view line, std::span<const std::string_view> 
   std::fill(cells.begin(), cells.end(), Cell{});
   CellFiller filler(names, cells);
   if (Json::sax_parse(line.data(), line.data() + line.size(), &filler)) return filler.has_others();
+  if (filler.is_too_deep()) {
+    return make_error(ErrorKind::kCorrupt, "the row is nested more than {} levels deep", kMaxDepth);
+  }
   if (filler.error_position() == 0) {
     return make_error(ErrorKind::kCorrupt, "the row is not a JSON object");
   }

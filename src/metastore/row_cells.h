@@ -12,18 +12,23 @@
 
 namespace ferry::metastore {
 
+/// How deep a row's columns may be nested: whoever handles a value goes as deep as it does.
+inline constexpr int kMaxDepth = 32;
+
 /// What a row has in one column. JSON's null counts as absent.
 struct Cell {
   enum class Kind : std::uint8_t { kAbsent, kString, kInteger, kOther };
   Kind kind = Kind::kAbsent;
   bool too_large = false;   // kInteger: fits only AS_UNSIGNED
   std::int64_t number = 0;  // kInteger
-  std::string text;         // kString
+  std::string_view text;    // kString: part of the line, or of UNESCAPED
+  std::string unescaped;
 
   std::uint64_t as_unsigned() const { return static_cast<std::uint64_t>(number); }
 };
 
-/// Fills CELLS, one for each of NAMES, from LINE. Returns whether the row has other columns too.
+/// Fills CELLS, one for each of NAMES, from LINE, which must outlive them. Returns whether the row
+/// has other columns too.
 Result<bool> split_row(std::string_view line, std::span<const std::string_view> names,
                        std::span<Cell> cells);
 

@@ -151,6 +151,49 @@ TEST_CASE("a path that leads elsewhere is refused") {
   }
 }
 
+TEST_CASE("a column that is nested too deeply is refused, wherever it is") {
+  const auto nested = [](int levels, const char* open, const char* close) {
+    std::string text;
+    for (int i = 0; i < levels; ++i) text += open;
+    text += "1";
+    for (int i = 0; i < levels; ++i) text += close;
+    return text;
+  };
+  const std::string deep = "the row is nested more than 32 levels deep";
+  for (const int levels : {32, 100'000}) {
+    CHECK(reason(file_row(",\"own\":" + nested(levels, "[", "]"))) == deep);
+    CHECK(reason(file_row(",\"own\":" + nested(levels, "{\"a\":", "}"))) == deep);
+    CHECK(reason(file_row(",\"state\":" + nested(levels, "[", "]"))) == deep);
+    CHECK(transfer_reason(transfer_row(",\"error\":" + nested(levels, "{\"a\":", "}"))) == deep);
+  }
+  const auto record = parse_file_record(file_row(",\"own\":" + nested(31, "[", "]")));
+  REQUIRE(record);
+  CHECK(to_line(*record).find(nested(31, "[", "]")) != std::string::npos);
+}
+
+TEST_CASE("an id fits into the name of a file") {
+  const auto with_id = [](const std::string& id) {
+    return R"({"path":"x","updated_date":"2026-11-22","checksum":")" + std::string(kMd5) +
+           R"(","id":")" + id + "\"}";
+  };
+  CHECK(reason(with_id("../../../X")) == "the row has an id that is a path");
+  CHECK(reason(with_id("..")) == "the row has an id that is a path");
+  CHECK(reason(with_id(std::string(201, 'a'))) ==
+        "the row has an id that is longer than 200 bytes");
+  CHECK(reason(with_id("a\\nb")) == "the row has an id that has control characters");
+  for (const char* id : {"a", "a b", "...", "ü", "7:8"}) CHECK(reason(with_id(id)) == "");
+  CHECK(
+      transfer_reason(R"({"id":"a/b","transfer_status":"failed","transfer_date":"2026-11-22"})") ==
+      "the row has an id that is a path");
+}
+
+TEST_CASE("a path is no longer than the system's longest") {
+  CHECK(reason(file_row(R"(,"path":")" + std::string(4095, 'a') + "\"")) == "");
+  const std::string message = reason(file_row(R"(,"path":")" + std::string(4096, 'a') + "\""));
+  CHECK(message.ends_with("that is longer than 4095 bytes"));
+  CHECK(message.size() < 300);
+}
+
 TEST_CASE("a bad log row says what is wrong") {
   CHECK(transfer_reason(R"({"id":"a"})") == "the row has no transfer_status");
   CHECK(transfer_reason(transfer_row(R"(,"transfer_status":"done")")) ==
