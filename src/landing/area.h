@@ -10,10 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include "ferry/base/inotify.h"
 #include "ferry/landing/watch.h"
 #include "landing/complaints.h"
 #include "landing/ignore.h"
-#include "landing/inotify.h"
 #include "landing/inspect.h"
 #include "landing/root.h"
 #include "landing/scan.h"

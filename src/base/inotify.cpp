@@ -1,4 +1,4 @@
-#include "landing/inotify.h"
+#include "ferry/base/inotify.h"
 
 #include <sys/inotify.h>
 
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-namespace ferry::landing {
+namespace ferry {
 namespace {
 
 constexpr std::uint32_t kMask = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE |
@@ -29,6 +29,7 @@ constexpr std::array kKinds{
     std::pair{std::uint32_t{IN_MOVED_FROM}, EventKind::kMovedOut},
     std::pair{std::uint32_t{IN_DELETE}, EventKind::kDeleted},
     std::pair{std::uint32_t{IN_CREATE}, EventKind::kCreated},
+    std::pair{std::uint32_t{IN_MODIFY}, EventKind::kModified},
 };
 
 EventKind kind_of(std::uint32_t mask) {
@@ -66,10 +67,22 @@ Result<Inotify> Inotify::create() {
   return Inotify(std::move(fd));
 }
 
-Result<int> Inotify::watch_directory(const std::string& path) {
-  const int watch = ::inotify_add_watch(fd_.get(), path.c_str(), kMask);
+Result<int> Inotify::watch(const std::string& path, std::uint32_t mask) {
+  const int watch = ::inotify_add_watch(fd_.get(), path.c_str(), mask | IN_DONT_FOLLOW);
   if (watch < 0) return errno_error(errno, fmt::format("watch {}", path));
   return watch;
+}
+
+Result<int> Inotify::watch_directory(const std::string& path) {
+  return watch(path, kMask);
+}
+
+Result<int> Inotify::watch_writes(const std::string& path) {
+  return watch(path, IN_MODIFY);
+}
+
+Result<int> Inotify::watch_names(const std::string& path) {
+  return watch(path, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
 }
 
 void Inotify::unwatch(int watch) {
@@ -93,4 +106,4 @@ Result<std::vector<InotifyEvent>> Inotify::read_events() {
   return events;
 }
 
-}  // namespace ferry::landing
+}  // namespace ferry

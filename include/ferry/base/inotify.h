@@ -10,7 +10,7 @@
 #include "ferry/base/fd.h"
 #include "ferry/base/result.h"
 
-namespace ferry::landing {
+namespace ferry {
 
 enum class EventKind : std::uint8_t {
   kWritten,      // a writer closed it
@@ -18,6 +18,7 @@ enum class EventKind : std::uint8_t {
   kMovedIn,      // renamed to this name
   kMovedOut,     // renamed away from this name
   kDeleted,      // this name is gone
+  kModified,     // something was written to it
   kSelfDeleted,  // the watched directory is gone
   kSelfMoved,    // the watched directory has another name now
   kUnmounted,    // its file system is gone
@@ -50,6 +51,9 @@ class Inotify {
   /// Watches a directory; the last component of PATH must not be a symbolic link. The same
   /// directory gives the same number each time. Error::os_code is ENOSPC at the kernel's limit.
   Result<int> watch_directory(const std::string& path);
+  /// Watches for what is written to one file, and for names that come to a directory.
+  Result<int> watch_writes(const std::string& path);
+  Result<int> watch_names(const std::string& path);
   void unwatch(int watch);
 
   /// All that is queued now, without waiting. A damaged buffer reads as an overflow.
@@ -57,7 +61,9 @@ class Inotify {
 
  private:
   explicit Inotify(UniqueFd fd) : fd_(std::move(fd)) {}
+  Result<int> watch(const std::string& path, std::uint32_t mask);
+
   UniqueFd fd_;
 };
 
-}  // namespace ferry::landing
+}  // namespace ferry

@@ -1,11 +1,11 @@
-#include "landing/inotify.h"
+#include "ferry/base/inotify.h"
 
 #include <doctest/doctest.h>
 #include <sys/inotify.h>
 
 #include <cstring>
 
-using namespace ferry::landing;
+using namespace ferry;
 
 namespace {
 
