@@ -2,7 +2,8 @@
 //
 // Open-file-description locks (fcntl(2), F_OFD_SETLK): they belong to the open file, so two holders
 // in one process exclude each other, and the kernel frees them however the process ends. The lock
-// file is created where missing and never removed by this class.
+// file is created if it is missing, for its owner only (whoever may read a file can keep others
+// from locking it), and never removed by this class.
 #pragma once
 
 #include <chrono>
@@ -20,8 +21,18 @@ class FileLock {
   static Result<FileLock> acquire(const fs::path& path, std::chrono::milliseconds timeout);
   /// Nothing where another holds it.
   static Result<std::optional<FileLock>> try_acquire(const fs::path& path);
-  /// True while somebody holds the lock; false also where there is no such file.
+  /// True while somebody holds the lock; false also if there is no such file.
   static Result<bool> is_held(const fs::path& path);
+
+  // The same for a file that is open: for writing, where it is to be locked.
+  static Result<FileLock> acquire(UniqueFd fd, const fs::path& path_for_messages,
+                                  std::chrono::milliseconds timeout);
+  static Result<std::optional<FileLock>> try_acquire(UniqueFd fd,
+                                                     const fs::path& path_for_messages);
+  static Result<bool> is_held(int fd, const fs::path& path_for_messages);
+
+  /// Of the file that is locked.
+  int fd() const { return fd_.get(); }
 
  private:
   explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}
