@@ -2,8 +2,8 @@
 
 #include <openssl/evp.h>
 
+#include <array>
 #include <new>
-#include <optional>
 
 namespace ferry {
 namespace {
@@ -26,11 +26,21 @@ const AlgorithmInfo& info(HashAlgorithm algorithm) {
   return kAlgorithms[static_cast<std::size_t>(algorithm)];
 }
 
-std::optional<unsigned> hex_value(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
-  return std::nullopt;
+constexpr unsigned kNoDigit = 16;
+
+/// By character. Tables are read a million checksums at a time.
+constexpr auto kHexValues = [] {
+  std::array<std::uint8_t, 256> values{};
+  values.fill(kNoDigit);
+  for (unsigned i = 0; i < 10; ++i) values['0' + i] = static_cast<std::uint8_t>(i);
+  for (unsigned i = 0; i < 6; ++i) {
+    values['a' + i] = values['A' + i] = static_cast<std::uint8_t>(10 + i);
+  }
+  return values;
+}();
+
+unsigned hex_value(char digit) {
+  return kHexValues[static_cast<unsigned char>(digit)];
 }
 
 }  // namespace
@@ -62,15 +72,15 @@ Result<Checksum> Checksum::parse(std::string_view text) {
     if (hex.size() != 2 * kind.size || (!bare && name != kind.name)) continue;
     Checksum checksum{.algorithm = kind.algorithm};
     for (std::size_t i = 0; i < kind.size; ++i) {
-      const auto high = hex_value(hex[2 * i]);
-      const auto low = hex_value(hex[2 * i + 1]);
-      if (!high || !low) {
+      const unsigned high = hex_value(hex[2 * i]);
+      const unsigned low = hex_value(hex[2 * i + 1]);
+      if (high == kNoDigit || low == kNoDigit) {
         return make_error(ErrorKind::kInvalid,
                           "'{}' is not a checksum: it has a character that "
                           "is not a hexadecimal digit",
                           text);
       }
-      checksum.digest[i] = static_cast<std::byte>(*high << 4 | *low);
+      checksum.digest[i] = static_cast<std::byte>(high << 4 | low);
     }
     return checksum;
   }
