@@ -13,6 +13,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CALLS = ("make_error", "errno_error", "log::warning", "log::error", "complain", "wrong_type")
 NAMES_AN_ACTION = ("errno_error", "log::warning", "log::error")  # where one word is enough
+# What is said to SQLite.
+SQL = re.compile(r"\W*(?:\w+ )?(?:SELECT|INSERT|UPDATE|DELETE|PRAGMA|BEGIN|WITH|FROM)\b")
 # What others write, by which we know it.
 FOREIGN = re.compile("-----|@@@|PRIVATE KEY|Bytes per second:|Authenticated to|debug1: |kex: |Their offer")
 
@@ -28,7 +30,7 @@ TOKEN = re.compile(r"""
 def tokens(text):
     """Names, punctuation and literals of C++; neighbouring literals become one."""
     out = []
-    for match in TOKEN.finditer(re.sub(r"(?m)^\s*#.*$", "", text)):
+    for match in TOKEN.finditer(re.sub(r"(?m)^\s*#(?:.*\\\n)*.*$", "", text)):
         token = match[0]
         if token.startswith(("//", "/*")):
             continue
@@ -47,7 +49,7 @@ def message(literal):
 
 def is_prose(text):
     words = re.findall(r"[A-Za-z]{2,}", text)
-    return (len(words) > 1 or (words and "…" in text)) and " " in text and not FOREIGN.match(text)
+    return (len(words) > 1 or (words and "…" in text)) and " " in text and not FOREIGN.match(text) and not SQL.match(text)
 
 
 def messages_of(path):

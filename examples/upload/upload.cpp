@@ -20,7 +20,7 @@ ferry::Result<std::size_t> read_input(std::span<std::byte> buffer) {
 
 ferry::Result<std::string> upload(const ferry::fs::path& landing, const ferry::fs::path& metastore,
                                   const std::string& name) {
-  auto store = ferry::metastore::open_metastore(metastore, {});
+  auto store = ferry::metastore::open_metastore(metastore.string(), {});
   if (!store) return store.error();
   ferry::landing::LandingArea area;
   area.name = landing.string();

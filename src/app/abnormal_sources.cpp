@@ -9,28 +9,20 @@
 namespace ferry::app {
 namespace {
 
-Result<std::optional<metastore::FileRecord>> find_file(metastore::Metastore& metastore,
-                                                       std::string_view id) {
-  std::optional<metastore::FileRecord> found;
-  auto visited = metastore.visit([&](const metastore::FileRecord& file, auto) {
-    if (file.id == id) found = file;
-  });
-  if (!visited) return visited.error();
-  return found;
-}
-
 Result<bool> quarantine(metastore::Metastore& metastore,
                         const std::vector<landing::LandingArea>& areas,
                         const transfer::AbnormalSource& source) {
-  const auto file = find_file(metastore, source.id);
-  if (!file) return file.error();
-  if (!*file) return false;
+  const std::string id(source.id);
+  const auto found = metastore.find(std::span(&id, 1));
+  if (!found) return found.error();
+  const std::optional<metastore::FileRecord>& file = found->front();
+  if (!file) return false;
   const auto area = std::ranges::find_if(areas, [&](const landing::LandingArea& known) {
-    return known.name == (*file)->landing || known.path == (*file)->landing ||
-           (areas.size() == 1 && (*file)->landing.empty());
+    return known.name == file->landing || known.path == file->landing ||
+           (areas.size() == 1 && file->landing.empty());
   });
   if (area == areas.end()) return false;
-  return landing::quarantine(metastore, *area, **file, source.reason);
+  return landing::quarantine(metastore, *area, *file, source.reason);
 }
 
 }  // namespace

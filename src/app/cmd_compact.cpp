@@ -20,7 +20,7 @@ Outcome<ExitStatus> run_compact(const Invocation& invocation) {
   }
   auto store = open_store(*settings, Access::kWrite);
   if (!store) return std::unexpected(store.error());
-  const auto done = (*store)->compact(now() - keep);
+  const auto done = (*store)->upkeep().compact(now() - keep);
   if (!done) return fail(done.error(), Origin::kMetastore);
   if (arguments.has("json")) {
     print_json({{"rows_before", done->rows_before},

@@ -12,8 +12,8 @@ namespace ferry::app {
 namespace {
 
 using metastore::FileRecord;
+using metastore::History;
 using metastore::TransferRecord;
-using History = metastore::Metastore::History;
 
 Json rows_to_json(const auto& rows) {
   Json json = Json::array();
@@ -67,30 +67,22 @@ Outcome<ExitStatus> run_history(const Invocation& invocation) {
   if (!store) return std::unexpected(store.error());
 
   const std::string& name = invocation.arguments.positional.front();
-  std::vector<FileRecord> files;
-  const auto visited = (*store)->visit([&](const FileRecord& file, auto) {
-    if (file.id == name || file.path == name) files.push_back(file);
-  });
-  if (!visited) return fail(visited.error(), Origin::kMetastore);
-  auto archived = (*store)->archived_files(name);
-  if (!archived) return fail(archived.error(), Origin::kMetastore);
-  files.insert(files.begin(), std::make_move_iterator(archived->begin()),
-               std::make_move_iterator(archived->end()));
-  if (files.empty()) {
+  auto versions = (*store)->history(name);
+  if (!versions) return fail(versions.error(), Origin::kMetastore);
+  if (versions->empty()) {
     return fail(make_error(ErrorKind::kNotFound,
                            "the registry has no file '{}' ('ferry list' shows all)", name));
   }
-  for (const FileRecord& file : files) {
-    auto history = (*store)->history(file.id);
-    if (!history) return fail(history.error(), Origin::kMetastore);
-    sort_by_date(*history);
+  for (History& history : *versions) {
+    const FileRecord file = history.file.back();
+    sort_by_date(history);
     if (invocation.arguments.has("json")) {
       print_json({{"id", file.id},
                   {"path", file.path},
-                  {"file", rows_to_json(history->file)},
-                  {"transfers", rows_to_json(history->transfers)}});
+                  {"file", rows_to_json(history.file)},
+                  {"transfers", rows_to_json(history.transfers)}});
     } else {
-      print(to_text(file, *history));
+      print(to_text(file, history));
     }
   }
   return ExitStatus::kDone;

@@ -87,15 +87,16 @@ Outcome<ExitStatus> run_list(const Invocation& invocation) {
   if (const auto known = check_destination(**store, *settings, destination); !known) {
     return fail(known.error());
   }
-  const auto visited =
-      visit_standings(**store, standing_query(*settings, destination), [&](const StandingRow& row) {
-        if (*standing && row.standing != **standing) return;
-        if (as_json) {
-          print_json(to_json(row));
-        } else {
-          print(to_text(row));
-        }
-      });
+  auto query = standing_query(*settings, destination);
+  if (*standing) query.files.standings = {**standing};
+  const auto visited = visit_standings(**store, query, [&](const StandingRow& row) {
+    if (*standing && row.standing != **standing) return;
+    if (as_json) {
+      print_json(to_json(row));
+    } else {
+      print(to_text(row));
+    }
+  });
   if (!visited) return fail(visited.error(), Origin::kMetastore);
   return ExitStatus::kDone;
 }

@@ -17,6 +17,8 @@ using metastore::Delivery;
 using metastore::FileRecord;
 using metastore::Standing;
 
+constexpr std::size_t kIdsAtOnce = 200;
+
 /// A version of a file that was asked for, and why it cannot be sent again if it is not.
 struct Wanted {
   std::string id;
@@ -44,11 +46,11 @@ std::string obstacle_of(const FileRecord& file, const Standing standing) {
 class Choice {
  public:
   Choice(const std::vector<std::string>& names, const std::string& destination,
-         metastore::WantedBy wanted_by)
+         metastore::Demand demand)
       : names_(names.begin(), names.end()),
         unmatched_(names_),
         destination_(destination),
-        wanted_by_(std::move(wanted_by)) {}
+        demand_(std::move(demand)) {}
 
   void see(const FileRecord& file, std::span<const Delivery> deliveries) {
     const bool by_path = take_name(file.path);
@@ -62,7 +64,8 @@ class Choice {
     wanted.is_unrouted = !is_still_wanted(file, deliveries);
     if (wanted.is_unrouted) wanted.obstacle = "no route leads it there any more";
     if (by_path) latest_[{file.landing, file.path}] = wanted;
-    if (by_other) others_.push_back(wanted);
+    const bool is_known = std::ranges::find(others_, wanted.id, &Wanted::id) != others_.end();
+    if (by_other && !is_known) others_.push_back(wanted);
   }
 
   Result<void> check() const {
@@ -97,8 +100,8 @@ class Choice {
 
   /// By one of the destinations that have it and are configured; of others nobody knows.
   bool is_still_wanted(const FileRecord& file, std::span<const Delivery> deliveries) const {
-    if (!wanted_by_) return true;
-    const auto by = wanted_by_(file.landing, file.path);
+    if (demand_.destinations.empty()) return true;
+    const auto by = wanted_by(file);
     bool is_there = false;
     for (const Delivery& delivery : deliveries) {
       if (!is_meant(delivery) || delivery.status != metastore::TransferStatus::kSuccessful)
@@ -109,6 +112,12 @@ class Choice {
       if (asks_no_route || std::ranges::find(by, delivery.destination) != by.end()) return true;
     }
     return !is_there;
+  }
+
+  std::vector<std::string_view> wanted_by(const FileRecord& file) const {
+    if (demand_.has_several_landings && file.landing.empty()) return {};
+    if (demand_.wanted_by) return demand_.wanted_by(file.landing, file.path);
+    return {demand_.destinations.begin(), demand_.destinations.end()};
   }
 
   Standing best_standing(const FileRecord& file, std::span<const Delivery> deliveries) const {
@@ -124,10 +133,30 @@ class Choice {
   std::set<std::string, std::less<>> names_;
   std::set<std::string, std::less<>> unmatched_;
   const std::string& destination_;
-  const metastore::WantedBy wanted_by_;
+  const metastore::Demand demand_;
   std::map<std::pair<std::string, std::string>, Wanted> latest_;  // by landing area and path
   std::vector<Wanted> others_;
 };
+
+/// Shows CHOICE the files with these ids and paths, and those of batches with these ids.
+Result<void> look_up(metastore::Metastore& store, const std::vector<std::string>& names,
+                     Choice& choice) {
+  const auto see = [&](const FileRecord& file, auto deliveries) { choice.see(file, deliveries); };
+  if (auto visited = store.visit({.names = names}, see); !visited) return visited;
+  std::vector<std::string> ids;
+  for (const std::string& name : names) {
+    auto visited = store.visit_transfers(
+        {.batch_id = name},
+        [&](const FileRecord& file, const Delivery&) { ids.push_back(file.id); });
+    if (!visited) return visited;
+  }
+  for (std::size_t begin = 0; begin < ids.size(); begin += kIdsAtOnce) {
+    const auto end = ids.begin() + std::min(begin + kIdsAtOnce, ids.size());
+    auto visited = store.visit({.names = {ids.begin() + begin, end}}, see);
+    if (!visited) return visited;
+  }
+  return {};
+}
 
 void print_result(const std::vector<Wanted>& wanted, const std::vector<metastore::Release>& resent,
                   bool as_json) {
@@ -167,9 +196,8 @@ Outcome<ExitStatus> run_resend(const Invocation& invocation) {
     return fail(known.error());
   }
   const std::string destination = only.value_or("");
-  Choice choice(arguments.positional, destination, wanted_by(*settings));
-  const auto visited = (*store)->visit(
-      [&](const FileRecord& file, auto deliveries) { choice.see(file, deliveries); });
+  Choice choice(arguments.positional, destination, make_demand(*settings));
+  const auto visited = look_up(**store, arguments.positional, choice);
   if (!visited) return fail(visited.error(), Origin::kMetastore);
   if (auto known = choice.check(); !known) return fail(known.error());
 

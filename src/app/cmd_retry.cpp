@@ -42,6 +42,7 @@ class Choice {
                       *unmatched_.begin());
   }
 
+  std::vector<std::string> names() const { return {names_.begin(), names_.end()}; }
   const std::vector<std::string>& ids() const { return ids_; }
   const std::string& path(const std::string& id) const { return paths_.at(id); }
   const std::vector<Named>& others() const { return others_; }
@@ -77,6 +78,26 @@ void print_result(const Choice& choice, const std::vector<metastore::Release>& r
   if (released.empty()) print("nothing to release\n");
 }
 
+/// A failure is one whoever wants the file by now.
+Result<void> look_at_failed(metastore::Metastore& store, const std::string& destination,
+                            Choice& choice) {
+  metastore::TransferQuery failed;
+  failed.destination = destination;
+  failed.statuses = {metastore::TransferStatus::kFailed};
+  return store.visit_transfers(failed, [&](const metastore::FileRecord& file,
+                                           const metastore::Delivery& delivery) {
+    choice.see({file, delivery.destination, &delivery, metastore::standing_of(file, &delivery)});
+  });
+}
+
+Result<void> look_at_named(metastore::Metastore& store, const std::string& destination,
+                           Choice& choice) {
+  StandingQuery query;
+  if (!destination.empty()) query.destinations.push_back(destination);
+  query.files.names = choice.names();
+  return visit_standings(store, query, [&](const StandingRow& row) { choice.see(row); });
+}
+
 Outcome<ExitStatus> run_retry(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const bool all_failed = arguments.has("failed");
@@ -94,11 +115,9 @@ Outcome<ExitStatus> run_retry(const Invocation& invocation) {
   }
   const std::string destination = only.value_or("");
   Choice choice(arguments.positional, all_failed);
-  StandingQuery query;  // whom the logs name: a failure is one whoever wants the file by now
-  if (!destination.empty()) query.destinations.push_back(destination);
-  const auto visited =
-      visit_standings(**store, query, [&](const StandingRow& row) { choice.see(row); });
-  if (!visited) return fail(visited.error(), Origin::kMetastore);
+  const auto looked = all_failed ? look_at_failed(**store, destination, choice)
+                                 : look_at_named(**store, destination, choice);
+  if (!looked) return fail(looked.error(), Origin::kMetastore);
   if (auto known = choice.check(); !known) return fail(known.error());
   const auto released = (*store)->release(choice.ids(), destination);
   if (!released) return fail(released.error(), Origin::kMetastore);

@@ -21,35 +21,39 @@ constexpr std::array kShown{Standing::kPending, Standing::kInProgress,  Standing
                             Standing::kFailed,  Standing::kQuarantined, Standing::kSuperseded,
                             Standing::kMissing, Standing::kUnrouted};
 
-struct Oldest {
-  Timestamp since;
-  std::string path;
-};
-
 struct Counts {
   std::array<std::uint64_t, kShown.size()> by_standing{};  // in the order of kShown
   std::uint64_t given_up = 0;                              // of those that failed
-  std::optional<Oldest> oldest_pending;
+  std::optional<metastore::Totals::Oldest> oldest_pending;
 
-  void add(const StandingRow& row) {
-    for (std::size_t i = 0; i < kShown.size(); ++i) {
-      if (kShown[i] == row.standing) ++by_standing[i];
+  void add(const metastore::Totals& totals) {
+    for (std::size_t i = 0; i < kShown.size(); ++i) by_standing[i] += totals[kShown[i]].files;
+    given_up += totals.given_up.files;
+    const auto& oldest = totals.oldest_pending;
+    if (oldest && (!oldest_pending || oldest->since < oldest_pending->since)) {
+      oldest_pending = oldest;
     }
-    if (row.given_up) ++given_up;
-    if (row.standing != Standing::kPending) return;
-    if (!oldest_pending || row.file.updated_date < oldest_pending->since) {
-      oldest_pending = Oldest{row.file.updated_date, row.file.path};
-    }
+  }
+  bool is_empty() const {
+    return std::ranges::all_of(by_standing, [](std::uint64_t files) { return files == 0; });
   }
 };
 
 struct Report {
   Counts all;
-  std::map<std::string, Counts, std::less<>> by_destination;
-  std::size_t damaged_rows = 0;
+  std::map<std::string, Counts, std::less<>> by_destination;  // those that have any files
+  std::uint64_t damaged_rows = 0;
   /// In quarantine, and not in the registry; absent: without landing areas nobody knows.
   std::optional<std::size_t> held_unregistered;
   Timestamp time = now();
+
+  void add(const metastore::Totals& totals) {
+    Counts counts;
+    counts.add(totals);
+    if (counts.is_empty()) return;
+    all.add(totals);
+    by_destination.emplace(totals.destination, counts);
+  }
 };
 
 Json to_json(const Counts& counts, Timestamp time) {
@@ -135,31 +139,39 @@ std::optional<std::size_t> count_held_unregistered(metastore::Metastore& store,
       std::ranges::count_if(*held, [](const auto& file) { return !file.registered; }));
 }
 
-Outcome<ExitStatus> print_report(metastore::Metastore& store, const Settings& settings,
-                                 const StandingQuery& query, bool as_json) {
+/// What is known, or only of one destination.
+struct Known {
+  std::vector<metastore::Totals> totals;
+  std::uint64_t damaged_rows = 0;
+};
+
+Result<Known> ask(metastore::Metastore& store, const std::optional<std::string>& destination) {
+  Known known;
+  if (destination) {
+    auto totals = store.totals(*destination);
+    if (!totals) return totals.error();
+    known.totals.push_back(std::move(*totals));
+  } else {
+    auto totals = store.totals();
+    if (!totals) return totals.error();
+    known.totals = std::move(*totals);
+  }
+  const auto damaged = store.upkeep().damaged_rows();
+  if (!damaged) return damaged.error();
+  known.damaged_rows = *damaged;
+  return known;
+}
+
+void print_report(const Known& known, std::optional<std::size_t> held_unregistered, bool as_json) {
   Report report;
-  const auto visited = visit_standings(store, query, [&](const StandingRow& row) {
-    report.all.add(row);
-    report.by_destination[std::string(row.destination)].add(row);
-  });
-  if (!visited) return fail(visited.error(), Origin::kMetastore);
-  report.damaged_rows = store.damages().size();
-  report.held_unregistered = count_held_unregistered(store, settings);
+  for (const metastore::Totals& totals : known.totals) report.add(totals);
+  report.damaged_rows = known.damaged_rows;
+  report.held_unregistered = held_unregistered;
   if (as_json) {
     print_json(to_json(report));
   } else {
     print(to_text(report));
   }
-  return ExitStatus::kDone;
-}
-
-Outcome<ExitStatus> print_metrics(metastore::Metastore& store, const StandingQuery& query) {
-  Metrics metrics(query.destinations);
-  const auto visited =
-      visit_standings(store, query, [&](const StandingRow& row) { metrics.add(row); });
-  if (!visited) return fail(visited.error(), Origin::kMetastore);
-  print(metrics.to_prometheus(store.damages().size(), now()));
-  return ExitStatus::kDone;
 }
 
 Outcome<ExitStatus> run_status(const Invocation& invocation) {
@@ -173,12 +185,17 @@ Outcome<ExitStatus> run_status(const Invocation& invocation) {
   if (!store) return std::unexpected(store.error());
 
   const auto destination = arguments.last("destination");
-  if (const auto known = check_destination(**store, *settings, destination); !known) {
-    return fail(known.error());
+  if (const auto checked = check_destination(**store, *settings, destination); !checked) {
+    return fail(checked.error());
   }
-  const auto query = standing_query(*settings, destination);
-  if (arguments.has("prometheus")) return print_metrics(**store, query);
-  return print_report(**store, *settings, query, arguments.has("json"));
+  const auto known = ask(**store, destination);
+  if (!known) return fail(known.error(), Origin::kMetastore);
+  if (arguments.has("prometheus")) {
+    print(to_prometheus(known->totals, known->damaged_rows, now()));
+  } else {
+    print_report(*known, count_held_unregistered(**store, *settings), arguments.has("json"));
+  }
+  return ExitStatus::kDone;
 }
 
 }  // namespace

@@ -22,19 +22,16 @@ Result<DeliveredBatches> find_delivered_batches(metastore::Metastore& metastore,
                                                 const DeliveryQuery& query) {
   DeliveredBatches found;
   std::set<std::string, std::less<>> ids;  // UUIDs of version 7 sort by age
-  const auto look_at = [&](const FileRecord& file, std::span<const Delivery> deliveries) {
-    const Delivery* delivery = metastore::find_delivery(deliveries, query.destination);
-    if (delivery == nullptr || !query.has_landing(file.landing)) return;
-    if (!query.registered.contains(file.updated_date)) return;
-    if (query.recorded_since && delivery->date < *query.recorded_since) return;
-    switch (metastore::standing_of(file, delivery)) {
+  const auto look_at = [&](const FileRecord& file, const Delivery& delivery) {
+    if (!query.has_landing(file.landing)) return;
+    switch (metastore::standing_of(file, &delivery)) {
       case Standing::kSuccessful:
-        if (!delivery->batch_id.empty()) ids.emplace(delivery->batch_id);
+        if (!delivery.batch_id.empty()) ids.emplace(delivery.batch_id);
         break;
       case Standing::kInProgress:
       case Standing::kFailed:
       case Standing::kPending:
-        found.undelivered.push_back({file.path, reason_of(*delivery)});
+        found.undelivered.push_back({file.path, reason_of(delivery)});
         break;
       case Standing::kUnrouted:
       case Standing::kQuarantined:
@@ -43,7 +40,16 @@ Result<DeliveredBatches> find_delivered_batches(metastore::Metastore& metastore,
         break;  // nobody will deliver them
     }
   };
-  if (auto visited = metastore.visit(look_at); !visited) return visited.error();
+  using enum metastore::TransferStatus;
+  metastore::TransferQuery transfers;
+  transfers.destination = query.destination;
+  transfers.date.since = query.recorded_since;
+  transfers.updated = query.registered;
+  for (const auto& statuses : {std::vector{kSuccessful}, std::vector{kInProgress, kFailed}}) {
+    transfers.statuses = statuses;
+    auto visited = metastore.visit_transfers(transfers, look_at);
+    if (!visited) return visited.error();
+  }
   found.ids.assign(ids.begin(), ids.end());
   return found;
 }

@@ -23,21 +23,15 @@ constexpr std::uint64_t kLowSpace = 256 << 20;
 struct Backlog {
   std::uint64_t bytes = 0;
   std::uint64_t given_up = 0;
-  std::uint64_t in_no_area = 0;
 };
 
-Result<Backlog> backlog_of(metastore::Metastore& store, const Settings& settings,
-                           const std::optional<std::string>& destination) {
+Backlog backlog_of(std::span<const metastore::Totals> destinations) {
+  using enum metastore::Standing;
   Backlog backlog;
-  auto visited =
-      visit_standings(store, standing_query(settings, destination), [&](const StandingRow& row) {
-        using enum metastore::Standing;
-        if (row.given_up) ++backlog.given_up;
-        if (row.in_no_area) ++backlog.in_no_area;
-        const bool waits = row.standing == kPending || (row.standing == kFailed && !row.given_up);
-        if (waits && row.file.identity) backlog.bytes += row.file.identity->size;
-      });
-  if (!visited) return visited.error();
+  for (const metastore::Totals& totals : destinations) {
+    backlog.bytes += totals[kPending].bytes + totals[kFailed].bytes - totals.given_up.bytes;
+    backlog.given_up += totals.given_up.files;
+  }
   return backlog;
 }
 
@@ -103,26 +97,32 @@ void Examination::metastore_rows(const Settings& settings) {
     return trouble("format", store.error().error.message, "", exit_status_for(store.error()));
   }
   well("format", "it can be read");
-  const auto damages = (*store)->damages();
-  if (!damages.empty()) {
-    const auto& first = damages.front();
+  const auto damaged = (*store)->upkeep().damaged_rows();
+  const auto damages = (*store)->upkeep().damages(1);
+  if (!damaged || !damages) {
+    trouble("damage", damaged ? damages.error().message : damaged.error().message, "",
+            ExitStatus::kMetastore);
+  } else if (!damages->empty()) {
+    const auto& first = damages->front();
     trouble("damage",
-            fmt::format("{} rows cannot be read; the first is {}.jsonl, line {}: {}",
-                        damages.size(), first.table, first.line, first.reason),
+            fmt::format("{} rows cannot be read; the first is {}.jsonl, line {}: {}", *damaged,
+                        first.table, first.line, first.reason),
             "fix or remove these lines while nothing else uses the metastore",
             ExitStatus::kMetastore);
   } else {
     well("damage", "every row can be read");
   }
-  const auto backlog = backlog_of(**store, settings, std::nullopt);
-  if (backlog && backlog->given_up > 0) {
-    note("failed files", fmt::format("{} deliveries failed and are given up", backlog->given_up),
+  const auto totals = (*store)->totals();
+  const Backlog backlog = totals ? backlog_of(*totals) : Backlog{};
+  if (backlog.given_up > 0) {
+    note("failed files", fmt::format("{} deliveries failed and are given up", backlog.given_up),
          "'ferry list --status failed' says why; 'ferry retry --failed' releases them");
   }
-  if (backlog && backlog->in_no_area > 0) {
+  const auto in_no_area = count_in_no_area(**store, settings, {});
+  if (in_no_area && *in_no_area > 0) {
     note("landing areas",
          fmt::format("{} files are in none of the {} landing areas: their rows name none",
-                     backlog->in_no_area, settings.landings.size()),
+                     *in_no_area, settings.landings.size()),
          "append each row again to file_registry.jsonl, with 'landing'; 'ferry list --status "
          "unrouted' shows them");
   }
@@ -296,8 +296,8 @@ void Examination::destination(const DestinationSettings& destination, const Sett
   if (!resolved) return trouble("configuration", resolved.error().message, "", ExitStatus::kUsage);
   std::uint64_t waiting = 0;
   if (auto store = open_store(settings, Access::kRead)) {
-    const auto backlog = backlog_of(**store, settings, destination.name);
-    if (backlog) waiting = backlog->bytes;
+    const auto totals = (*store)->totals(destination.name);
+    if (totals) waiting = backlog_of(std::span(&*totals, 1)).bytes;
   }
   transfer::Limits limits;
   limits.window_bytes = settings.transfer.window.value;

@@ -12,14 +12,14 @@ namespace {
 using Clock = Patience::Clock;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kLook{500};        // between two looks for added rows
 constexpr milliseconds kLongest{30'000};  // until what failed is looked at again
 
 class Follower {
  public:
-  Follower(metastore::Metastore& store, const FollowOptions& options, const StopToken& stop,
-           ReloadRequest& reload)
+  Follower(metastore::Metastore& store, metastore::ChangeNotice& changes,
+           const FollowOptions& options, const StopToken& stop, ReloadRequest& reload)
       : store_(store),
+        changes_(changes),
         options_(options),
         stop_(stop),
         reload_(reload),
@@ -28,7 +28,7 @@ class Follower {
   Result<FollowEnd> run() {
     for (;;) {
       // Before the runs: what is registered meanwhile must be seen.
-      const std::string revision = store_.revision();
+      changes_.clear();
       const std::uint64_t files = run_due();
       if (stop_.stop_requested()) return FollowEnd::kStopped;
       if (reload_.take()) return FollowEnd::kReload;
@@ -37,7 +37,7 @@ class Follower {
       if (!idle) return idle.error();
       if (*idle) return FollowEnd::kIdle;
       options_.on_waiting();
-      wait(revision);
+      wait();
     }
   }
 
@@ -74,17 +74,16 @@ class Follower {
     return wake_up;
   }
 
-  void wait(const std::string& revision) {
-    const auto wake_up = wake_up_time();
-    while (Clock::now() < wake_up && store_.revision() == revision) {
-      std::array<pollfd, 2> requests{{{stop_.fd(), POLLIN, 0}, {reload_.fd(), POLLIN, 0}}};
-      const auto left = std::chrono::ceil<milliseconds>(wake_up - Clock::now());
-      const auto time = std::clamp(left, milliseconds(0), kLook);
-      if (::poll(requests.data(), requests.size(), static_cast<int>(time.count())) > 0) return;
-    }
+  void wait() const {
+    std::array<pollfd, 3> requests{
+        {{stop_.fd(), POLLIN, 0}, {reload_.fd(), POLLIN, 0}, {changes_.fd(), POLLIN, 0}}};
+    const auto left = std::chrono::ceil<milliseconds>(wake_up_time() - Clock::now());
+    const auto time = std::max(left, milliseconds(0));
+    ::poll(requests.data(), requests.size(), static_cast<int>(time.count()));
   }
 
   metastore::Metastore& store_;
+  metastore::ChangeNotice& changes_;
   const FollowOptions& options_;
   const StopToken& stop_;
   ReloadRequest& reload_;
@@ -106,7 +105,9 @@ std::chrono::seconds Patience::failed(Clock::time_point now) {
 
 Result<FollowEnd> follow(metastore::Metastore& store, const FollowOptions& options,
                          const StopToken& stop, ReloadRequest& reload) {
-  return Follower(store, options, stop, reload).run();
+  const auto changes = store.watch_changes();
+  if (!changes) return changes.error();
+  return Follower(store, **changes, options, stop, reload).run();
 }
 
 }  // namespace ferry::app

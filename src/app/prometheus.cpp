@@ -23,12 +23,6 @@ std::string label_value(std::string_view value) {
 
 }  // namespace
 
-void Histogram::add(double seconds) {
-  const auto bound = std::ranges::lower_bound(kBounds, seconds);
-  ++counts_.at(static_cast<std::size_t>(bound - kBounds.begin()));
-  sum_ += seconds;
-}
-
 void Exposition::family(std::string_view name, Type type, std::string_view help) {
   name_ = name;
   text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, to_string(type));
@@ -50,15 +44,15 @@ void Exposition::sample(Labels labels, double value) {
 }
 
 void Exposition::sample(Labels labels, const Histogram& histogram) {
-  std::uint64_t below = 0;
+  std::int64_t below = 0;
   for (std::size_t i = 0; i < Histogram::kBounds.size(); ++i) {
-    below += histogram.counts_.at(i);
+    below += histogram.counts.at(i);
     line("_bucket", labels, fmt::format("{}", Histogram::kBounds.at(i)),
          static_cast<double>(below));
   }
-  const auto all = static_cast<double>(below + histogram.counts_.back());
+  const auto all = static_cast<double>(below + histogram.counts.back());
   line("_bucket", labels, "+Inf", all);
-  line("_sum", labels, "", histogram.sum_);
+  line("_sum", labels, "", static_cast<double>(histogram.sum_ms) / 1000);
   line("_count", labels, "", all);
 }
 

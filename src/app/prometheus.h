@@ -2,12 +2,13 @@
 // (https://prometheus.io/docs/instrumenting/exposition_formats/).
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "ferry/base/histogram.h"
 
 namespace ferry::app::prometheus {
 
@@ -15,20 +16,6 @@ using Label = std::pair<std::string_view, std::string_view>;  // the value may b
 using Labels = std::initializer_list<Label>;
 
 enum class Type : std::uint8_t { kGauge, kHistogram };
-
-/// How many values lay at or below each of a few bounds, in seconds.
-class Histogram {
- public:
-  static constexpr std::array<double, 8> kBounds{0.1, 1, 10, 60, 300, 1800, 7200, 86400};
-
-  void add(double seconds);
-
- private:
-  friend class Exposition;
-
-  std::array<std::uint64_t, kBounds.size() + 1> counts_{};  // the last: above all bounds
-  double sum_ = 0;
-};
 
 /// Builds a page, family after family.
 class Exposition {

@@ -4,6 +4,7 @@
 
 #include "app/option_values.h"
 #include "app/setup.h"
+#include "ferry/base/json.h"
 
 namespace ferry::app {
 namespace {
@@ -81,19 +82,41 @@ std::shared_ptr<const transfer::Routes> make_routes(const Settings& settings) {
   return std::make_shared<transfer::Routes>(settings.general.routing, std::move(routes));
 }
 
-metastore::WantedBy wanted_by(const Settings& settings) {
-  const bool has_several_areas =
+namespace {
+
+/// All of the routes that decides who gets a file, and whether it is taken away after that.
+std::string decisive_text(const Settings& settings) {
+  Json routes = Json::array();
+  for (const RouteSettings& route : settings.routes) {
+    routes.push_back({{"match", route.match},
+                      {"landing", route.landing},
+                      {"to", route.to},
+                      {"after", static_cast<int>(route.after)}});
+  }
+  return to_text(
+      Json{{"routing", static_cast<int>(settings.general.routing)}, {"routes", std::move(routes)}});
+}
+
+}  // namespace
+
+metastore::Demand make_demand(const Settings& settings) {
+  metastore::Demand demand;
+  demand.destinations = settings.configured_destinations;
+  demand.landing_aliases = landing_aliases(settings);
+  demand.has_several_landings =
       std::max(settings.configured_landings, settings.landings.size()) > 1;
-  const auto& configured = settings.configured_destinations;
-  auto routes = make_routes(settings);
-  if (!routes && (!has_several_areas || configured.empty())) return {};
-  auto everybody = std::make_shared<const std::vector<std::string>>(configured);
-  return [has_several_areas, routes = std::move(routes), everybody = std::move(everybody)](
-             std::string_view landing, const std::string& path) -> std::vector<std::string_view> {
-    if (has_several_areas && landing.empty()) return {};
-    if (routes) return routes->wanted_by(landing, path);
-    return {everybody->begin(), everybody->end()};
+  demand.max_attempts = settings.transfer.max_attempts.value;
+  const auto routes = make_routes(settings);
+  if (!routes) return demand;
+  demand.routing = decisive_text(settings);
+  demand.wanted_by = [routes](std::string_view landing, const std::string& path) {
+    return routes->wanted_by(landing, path);
   };
+  demand.is_taken_away = [routes](std::string_view landing, const std::string& path) {
+    const transfer::Route* route = routes->route_after_delivery(landing, path);
+    return route != nullptr && route->after != transfer::AfterDelivery::kKeep;
+  };
+  return demand;
 }
 
 }  // namespace ferry::app

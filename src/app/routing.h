@@ -23,9 +23,7 @@ transfer::Route make_route(const RouteSettings& route, const Settings& settings)
 /// Null where no route is configured: every file goes to every destination, as it is.
 std::shared_ptr<const transfer::Routes> make_routes(const Settings& settings);
 
-/// For the metastore's options: which of the configured destinations want a file. Of several
-/// landing areas a file is in the one that its row names, and else in none: nobody can deliver it.
-/// Absent where all of them want every file.
-metastore::WantedBy wanted_by(const Settings& settings);
+/// Who wants which files, for the metastore.
+metastore::Demand make_demand(const Settings& settings);
 
 }  // namespace ferry::app

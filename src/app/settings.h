@@ -137,7 +137,7 @@ struct TransformSettings {
 };
 
 struct TransferSettings {
-  Count max_attempts{metastore::Options{}.max_attempts};
+  Count max_attempts{metastore::Demand{}.max_attempts};
   bool fsync = true;
   transfer::Verify verify = transfer::TransferOptions{}.verify;
   std::vector<std::string> verify_command = transfer::TransferOptions{}.verify_command;

@@ -10,6 +10,7 @@
 
 #include "app/config_file.h"
 #include "app/placement.h"
+#include "app/reading_progress.h"
 #include "app/routing.h"
 #include "app/secrets.h"
 #include "app/text.h"
@@ -416,13 +417,12 @@ Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settin
                            "metastore = \"DIR\" in a configuration file"));
   }
   const metastore::Options options{.lock_timeout = settings.general.lock_timeout,
-                                   .destinations = settings.configured_destinations,
-                                   .wanted_by = wanted_by(settings),
-                                   .landing_aliases = landing_aliases(settings),
-                                   .max_attempts = settings.transfer.max_attempts.value};
+                                   .demand = make_demand(settings),
+                                   .on_reading = show_reading()};
   if (const auto found = check_is_there(directory, access); !found) return fail(found.error());
-  auto opened = access == Access::kRead ? metastore::open_metastore_for_reading(directory, options)
-                                        : metastore::open_metastore(directory, options);
+  auto opened = access == Access::kRead
+                    ? metastore::open_metastore_for_reading(directory.string(), options)
+                    : metastore::open_metastore(directory.string(), options);
   if (opened) return std::move(*opened);
   const bool only_absent = access == Access::kRead && opened.error().kind == ErrorKind::kNotFound;
   return fail(opened.error(), only_absent ? Origin::kLocal : Origin::kMetastore);

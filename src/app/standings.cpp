@@ -70,25 +70,19 @@ class Row {
   const StandingVisitor& visitor_;
 };
 
-Result<std::set<std::string>> logged_destinations(metastore::Metastore& metastore) {
-  std::set<std::string> names;
-  const auto visited =
-      metastore.visit([&](const FileRecord&, std::span<const Delivery> deliveries) {
-        for (const Delivery& delivery : deliveries) names.emplace(delivery.destination);
-      });
-  if (!visited) return visited.error();
-  return names;
-}
-
 }  // namespace
 
 StandingQuery standing_query(const Settings& settings, const std::optional<std::string>& only) {
+  const auto& configured = settings.configured_destinations;
   StandingQuery query;
-  query.destinations = only ? std::vector{*only} : settings.configured_destinations;
-  query.routes = make_routes(settings);
+  query.destinations = only ? std::vector{*only} : configured;
+  // One that is not configured, as --to may name it, wants every file.
+  const bool is_known = !only || std::ranges::find(configured, *only) != configured.end();
+  if (is_known) query.routes = make_routes(settings);
   query.with_unrouted = !only;
   query.max_attempts = settings.transfer.max_attempts.value;
   query.has_several_areas = settings.landings.size() > 1;
+  query.files.destination = only.value_or("");
   return query;
 }
 
@@ -96,12 +90,13 @@ Result<void> check_destination(metastore::Metastore& metastore, const Settings& 
                                const std::optional<std::string>& destination) {
   const auto& configured = settings.configured_destinations;
   if (!destination || std::ranges::find(configured, *destination) != configured.end()) return {};
-  auto known = logged_destinations(metastore);
-  if (!known) return known.error();
-  if (known->contains(*destination)) return {};
-  known->insert(configured.begin(), configured.end());
-  known->erase("");
-  const std::vector<std::string_view> names(known->begin(), known->end());
+  const auto logged = metastore.logged_destinations();
+  if (!logged) return logged.error();
+  std::set<std::string> known(logged->begin(), logged->end());
+  if (known.contains(*destination)) return {};
+  known.insert(configured.begin(), configured.end());
+  known.erase("");
+  const std::vector<std::string_view> names(known.begin(), known.end());
   if (names.empty()) {
     return make_error(ErrorKind::kInvalid,
                       "no destination '{}': neither the configuration nor the log has one",
@@ -113,9 +108,25 @@ Result<void> check_destination(metastore::Metastore& metastore, const Settings& 
 
 Result<void> visit_standings(metastore::Metastore& metastore, const StandingQuery& query,
                              const StandingVisitor& visitor) {
-  return metastore.visit([&](const FileRecord& file, std::span<const Delivery> deliveries) {
-    Row(file, deliveries, query, visitor).show();
+  return metastore.visit(query.files,
+                         [&](const FileRecord& file, std::span<const Delivery> deliveries) {
+                           Row(file, deliveries, query, visitor).show();
+                         });
+}
+
+Result<std::uint64_t> count_in_no_area(metastore::Metastore& metastore, const Settings& settings,
+                                       const TimeRange& updated) {
+  if (settings.landings.size() < 2) return 0;
+  StandingQuery query = standing_query(settings, std::nullopt);
+  query.files.landings = {""};
+  query.files.latest_versions = true;
+  query.files.updated = updated;
+  std::set<std::string> ids;
+  const auto visited = visit_standings(metastore, query, [&](const StandingRow& row) {
+    if (row.in_no_area) ids.insert(row.file.id);
   });
+  if (!visited) return visited.error();
+  return ids.size();
 }
 
 std::string reason_of(const StandingRow& row) {

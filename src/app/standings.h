@@ -38,6 +38,8 @@ struct StandingQuery {
   std::int64_t max_attempts = metastore::kAskedFor;
   /// Of several landing areas a file is in the one that its row names, and else in none.
   bool has_several_areas = false;
+  /// Which files; a row is shown for each destination of a file that is.
+  metastore::FileQuery files;
 };
 
 /// For status and list: the configured destinations, or ONLY.
@@ -49,6 +51,11 @@ Result<void> check_destination(metastore::Metastore& metastore, const Settings& 
 
 Result<void> visit_standings(metastore::Metastore& metastore, const StandingQuery& query,
                              const StandingVisitor& visitor);
+
+/// How many files that were updated then wait for a destination, and are in none of several landing
+/// areas.
+Result<std::uint64_t> count_in_no_area(metastore::Metastore& metastore, const Settings& settings,
+                                       const TimeRange& updated);
 
 /// Why the row is not delivered, for a person; may be empty.
 std::string reason_of(const StandingRow& row);

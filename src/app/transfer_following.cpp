@@ -8,6 +8,7 @@
 
 #include "app/follow.h"
 #include "app/output.h"
+#include "app/routing.h"
 #include "app/service_manager.h"
 #include "app/setup.h"
 #include "app/transfer_ending.h"
@@ -81,19 +82,29 @@ class FollowingTransfer {
   /// Where the new configuration is of no use, the previous one stays in effect.
   void reload() {
     service_manager::tell_reloading();
-    auto plan = make_transfer_plan(invocation_.arguments);
-    auto store = plan ? open_store(plan->settings, Access::kCreate) : std::unexpected(plan.error());
-    if (store) {
-      plan_ = std::move(*plan);
-      store_ = std::move(*store);
+    const auto reloaded = take_up(make_transfer_plan(invocation_.arguments));
+    if (reloaded) {
       unreachable_.clear();
       left_out_.clear();
       log::info("configuration reloaded", {{"destinations", plan_.destinations.size()}});
     } else {
-      log::error("configuration not reloaded", {{"error", store.error().error.message},
+      log::error("configuration not reloaded", {{"error", reloaded.error().message},
                                                 {"next", "the previous one stays in effect"}});
     }
     service_manager::tell_ready();
+  }
+
+  Result<void> take_up(Outcome<TransferPlan> plan) {
+    if (!plan) return plan.error().error;
+    if (plan->settings.general.metastore == plan_.settings.general.metastore) {
+      store_->set_demand(make_demand(plan->settings));
+    } else {
+      auto store = open_store(plan->settings, Access::kCreate);
+      if (!store) return store.error().error;
+      store_ = std::move(*store);
+    }
+    plan_ = std::move(*plan);
+    return {};
   }
 
   ExitStatus worst_of_last_runs() const {

@@ -61,7 +61,7 @@ bool had_nothing_to_do(const std::vector<TransferEnding>& endings) {
 
 bool is_empty(metastore::Metastore& store) {
   bool any = false;
-  const auto visited = store.visit([&](const auto&, auto) { any = true; });
+  const auto visited = store.visit({.limit = 1}, [&](const auto&, auto) { any = true; });
   return visited && !any;
 }
 
@@ -74,18 +74,17 @@ Result<LeftOut> find_left_out(const std::string& destination, metastore::Metasto
   if (!options.selection.names.empty()) return left_out;
   StandingQuery query = standing_query(plan.settings, destination);
   if (options.routes == nullptr) query.routes = nullptr;
-  std::set<std::string> given_up;  // a version that was replaced is not missed
+  query.files.standings = {metastore::Standing::kFailed};
+  query.files.updated = options.selection.updated;
   const auto visited = visit_standings(store, query, [&](const StandingRow& row) {
-    const std::string key = row.file.landing + '\0' + row.file.path;
-    given_up.erase(key);
-    if (!options.selection.updated.contains(row.file.updated_date)) return;
-    if (row.in_no_area) ++left_out.in_no_area;
     const bool is_ours = options.landings.contains(row.file.landing) ||
                          options.remote_landings.contains(row.file.landing);
-    if (row.given_up && is_ours) given_up.insert(key);
+    if (row.given_up && is_ours) ++left_out.given_up;
   });
   if (!visited) return visited.error();
-  left_out.given_up = given_up.size();
+  const auto in_no_area = count_in_no_area(store, plan.settings, options.selection.updated);
+  if (!in_no_area) return in_no_area.error();
+  left_out.in_no_area = *in_no_area;
   return left_out;
 }
 

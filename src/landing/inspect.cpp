@@ -42,6 +42,11 @@ Inspection failed(const Error& error) {
   return {.outcome = outcome, .reason = error.message};
 }
 
+/// What the metastore knows of it cannot be told.
+Inspection unknown(const Error& error) {
+  return {.outcome = Outcome::kUnreadable, .reason = error.message};
+}
+
 /// By the wall clock. mtime counts too, except where it was set to the future; ctime alone cannot
 /// be set.
 Duration since_last_change(const FileIdentity& identity) {
@@ -112,7 +117,9 @@ Inspection Inspector::inspect(const Root& root, const DuePath& candidate,
             .identity = identity,
             .reason = fmt::format("it is {}", kind_name(status->st_mode))};
   }
-  if (rules.is_registered(candidate.path, identity)) {
+  const auto is_registered = rules.is_registered(candidate.path, identity);
+  if (!is_registered) return unknown(is_registered.error());
+  if (*is_registered) {
     return {.outcome = Outcome::kKnown, .identity = identity};
   }
   return read(root_fd->get(), root, candidate, identity, rules);
@@ -153,7 +160,9 @@ Inspection Inspector::read(int root_fd, const Root& root, const DuePath& candida
 
 Inspection Inspector::judge_hashed(int fd, const std::string& path, Inspection hashed,
                                    const InspectionRules& rules) const {
-  if (rules.is_accepted(path, hashed.checksum)) return hashed;
+  const auto is_accepted = rules.is_accepted(path, hashed.checksum);
+  if (!is_accepted) return unknown(is_accepted.error());
+  if (*is_accepted) return hashed;
   const std::uint64_t size = hashed.identity.size;
   const auto refusal =
       judge(rules.acceptance, fd, path, size,

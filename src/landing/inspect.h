@@ -51,9 +51,11 @@ struct InspectionRules {
   std::string landing;  // the area's name
   Duration settle{};    // the quiet period where the kernel cannot tell whether there is a writer
   AcceptancePolicy acceptance{};
-  /// What the registry knows: see Metastore.
-  std::function<bool(const std::string& path, const FileIdentity& identity)> is_registered;
-  std::function<bool(const std::string& path, const Checksum& checksum)> is_accepted;
+  /// True if the latest version of PATH has this identity and is not missing: it need not be read.
+  std::function<Result<bool>(const std::string& path, const FileIdentity& identity)> is_registered;
+  /// True if the latest version of PATH is ready and has these bytes: whoever let them in, they
+  /// need not be judged again.
+  std::function<Result<bool>(const std::string& path, const Checksum& checksum)> is_accepted;
 };
 
 /// Owns a read buffer; one per thread.

@@ -1,7 +1,6 @@
 #include "landing/missing.h"
 
 #include <algorithm>
-#include <set>
 
 namespace ferry::landing {
 namespace {
@@ -45,23 +44,19 @@ Result<std::vector<std::string>> find_missing(metastore::Metastore& metastore,
                                               std::string_view landing, const Root& root,
                                               std::vector<std::string> directories) {
   const auto root_fd = root.open();
-  if (!root_fd) return std::vector<std::string>();
-  const Subtrees subtrees(std::move(directories));
-  std::set<std::string> missing;
-  // Oldest first: the latest version of a path has the last word.
-  auto visited = metastore.visit([&](const metastore::FileRecord& file, auto) {
-    if (file.landing != landing || !subtrees.cover(file.path)) return;
-    const bool ready = file.state == metastore::FileState::kReady;
-    if (ready && is_missing(root_fd->get(), file)) {
-      missing.insert(file.path);
-    } else {
-      missing.erase(file.path);
-    }
+  if (!root_fd || directories.empty()) return std::vector<std::string>();
+  std::vector<std::string> missing;
+  const metastore::FileQuery latest{.landings = {std::string(landing)},
+                                    .below = std::move(directories),
+                                    .states = {metastore::FileState::kReady},
+                                    .latest_versions = true};
+  auto visited = metastore.visit(latest, [&](const metastore::FileRecord& file, auto) {
+    if (is_missing(root_fd->get(), file)) missing.push_back(file.path);
   });
   if (!visited) return visited.error();
   // Moved away or unmounted while we looked: what we saw proves nothing.
   if (!root.open()) return std::vector<std::string>();
-  return std::vector<std::string>(missing.begin(), missing.end());
+  return missing;
 }
 
 Result<std::vector<metastore::FileRecord>> find_unmoved(metastore::Metastore& metastore,
@@ -70,8 +65,9 @@ Result<std::vector<metastore::FileRecord>> find_unmoved(metastore::Metastore& me
   std::vector<metastore::FileRecord> unmoved;
   const auto root_fd = root.open();
   if (!root_fd) return unmoved;
-  auto visited = metastore.visit([&](const metastore::FileRecord& file, auto) {
-    if (file.state != metastore::FileState::kQuarantined || file.landing != landing) return;
+  const metastore::FileQuery held{.landings = {std::string(landing)},
+                                  .states = {metastore::FileState::kQuarantined}};
+  auto visited = metastore.visit(held, [&](const metastore::FileRecord& file, auto) {
     const auto status = probe(root_fd->get(), file.path);
     if (status && file.identity == identity_of(*status)) unmoved.push_back(file);
   });

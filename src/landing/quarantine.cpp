@@ -82,12 +82,9 @@ fs::path location_in(const LandingArea& area, const HeldFile& held) {
 
 /// The row of a held file.
 Result<FileRecord> row_of(Metastore& metastore, const HeldFile& held) {
-  std::optional<FileRecord> found;
-  auto visited = metastore.visit([&](const FileRecord& file, auto) {
-    if (file.id == held.id) found = file;
-  });
-  if (!visited) return visited.error();
-  if (found) return std::move(*found);
+  auto found = metastore.find(std::span(&held.id, 1));
+  if (!found) return found.error();
+  if (found->front()) return *std::move(found->front());
   return make_error(ErrorKind::kNotFound, "{}: the registry does not know it", held.id);
 }
 
@@ -125,8 +122,9 @@ Result<bool> quarantine(Metastore& metastore, const LandingArea& area, const Fil
 
 Result<std::vector<HeldFile>> held_files(Metastore& metastore, std::span<const LandingArea> areas) {
   std::map<std::string, HeldFile> registered;
-  auto visited = metastore.visit([&](const FileRecord& file, auto) {
-    if (file.state == FileState::kQuarantined) registered.emplace(file.id, to_held(file));
+  const metastore::FileQuery quarantined{.states = {FileState::kQuarantined}};
+  auto visited = metastore.visit(quarantined, [&](const FileRecord& file, auto) {
+    registered.emplace(file.id, to_held(file));
   });
   if (!visited) return visited.error();
   std::vector<HeldFile> held;

@@ -7,6 +7,7 @@
 #include "ferry/sftp/read_ahead.h"
 #include "ferry/sftp/remote_path.h"
 #include "landing/missing.h"
+#include "landing/registered.h"
 
 namespace ferry::landing {
 namespace {
@@ -133,7 +134,9 @@ Result<void> RemoteArea::look() {
                         {"directories", listing->directories},
                         {"files", listing->files.size()}});
   complain(*listing);
-  if (auto hashed = hash(settled_files(*listing)); !hashed) return hashed;
+  auto settled = settled_files(*listing);
+  if (!settled) return settled.error();
+  if (auto hashed = hash(std::move(*settled)); !hashed) return hashed;
   return sweep(*listing, started);
 }
 
@@ -148,12 +151,31 @@ void RemoteArea::complain(const RemoteListing& listing) {
   for (const auto& directory : listing.unreadable) failed_ += say("unreadable", directory) ? 1 : 0;
 }
 
-std::vector<RemoteListing::File> RemoteArea::settled_files(const RemoteListing& listing) {
+/// Those that the registry does not know, or not as they are.
+Result<std::vector<RemoteListing::File>> RemoteArea::unregistered(const RemoteListing& listing) {
+  constexpr std::size_t kGroup = 1'000;
+  std::vector<RemoteListing::File> found;
+  for (std::span<const RemoteListing::File> left = listing.files; !left.empty();) {
+    const auto group = left.first(std::min(kGroup, left.size()));
+    left = left.subspan(group.size());
+    std::vector<std::string> paths;
+    for (const RemoteListing::File& file : group) paths.push_back(file.path);
+    const auto latest = metastore_.latest(area_.name, paths);
+    if (!latest) return latest.error();
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      if (!is_registered_as((*latest)[i], group[i].identity)) found.push_back(group[i]);
+    }
+  }
+  return found;
+}
+
+Result<std::vector<RemoteListing::File>> RemoteArea::settled_files(const RemoteListing& listing) {
+  const auto candidates = unregistered(listing);
+  if (!candidates) return candidates.error();
   std::vector<RemoteListing::File> settled;
   std::map<std::string, Unsettled> unsettled;
   const TimePoint now = Clock::now();
-  for (const RemoteListing::File& file : listing.files) {
-    if (metastore_.is_registered(area_.name, file.path, file.identity)) continue;
+  for (const RemoteListing::File& file : *candidates) {
     if (is_handed_over(file.path)) continue;
     Unsettled seen{.sighting = {file.identity, now}, .first_seen = now};
     if (const auto before = unsettled_files_.find(file.path); before != unsettled_files_.end()) {
@@ -204,24 +226,28 @@ sftp::Task<void> RemoteArea::hash_lane(std::vector<RemoteListing::File>& files) 
 }
 
 /// What the registry has as accepted was released: it is not held again.
-Inspection RemoteArea::judge(const RemoteListing::File& file, const Content& content) const {
+Result<Inspection> RemoteArea::judge(const RemoteListing::File& file,
+                                     const Content& content) const {
   Inspection inspection{
       .outcome = Outcome::kHashed, .identity = file.identity, .checksum = content.checksum};
   auto reason = refusal_reason(
       area_.acceptance, {.path = file.path, .size = file.identity.size, .head = content.head});
-  if (reason && !metastore_.is_accepted(area_.name, file.path, content.checksum)) {
-    inspection.outcome = Outcome::kRefused;
-    inspection.reason = std::move(*reason);
-  }
+  if (!reason) return inspection;
+  const auto accepted = is_accepted(metastore_, area_.name, file.path, content.checksum);
+  if (!accepted) return accepted.error();
+  if (*accepted) return inspection;
+  inspection.outcome = Outcome::kRefused;
+  inspection.reason = std::move(*reason);
   return inspection;
 }
 
 void RemoteArea::take_hash(const RemoteListing::File& file, const Result<Content>& content) {
-  if (content) {
+  auto judged = content ? judge(file, *content) : content.error();
+  if (judged) {
     complaints_.settle(file.path);
-    return hand_over(file.path, judge(file, *content));
+    return hand_over(file.path, std::move(*judged));
   }
-  const Error& error = content.error();
+  const Error& error = judged.error();
   if (error.kind == ErrorKind::kNotFound) return;
   if (error.kind == ErrorKind::kBusy) {
     const TimePoint now = Clock::now();
@@ -295,19 +321,14 @@ Result<void> RemoteArea::sweep(const RemoteListing& listing, Timestamp started) 
   std::vector<std::string> unknown;
   for (const auto& directory : listing.unreadable) unknown.push_back(directory.path);
   const Subtrees unreadable(std::move(unknown));
-  std::set<std::string> missing;
-  // Oldest first: the latest version of a path has the last word.
-  auto visited = metastore_.visit([&](const metastore::FileRecord& file, auto) {
-    if (file.landing != area_.name) return;
-    // What was registered since we began to look may have come after it.
-    const bool is_missing = file.state == metastore::FileState::kReady &&
-                            file.updated_date < started && !present.contains(file.path) &&
-                            !unreadable.cover(file.path);
-    if (is_missing) {
-      missing.insert(file.path);
-    } else {
-      missing.erase(file.path);
-    }
+  std::vector<std::string> missing;
+  // What was registered since we began to look may have come after it.
+  const metastore::FileQuery latest{.landings = {area_.name},
+                                    .states = {metastore::FileState::kReady},
+                                    .latest_versions = true,
+                                    .updated = {.since = {}, .until = started}};
+  auto visited = metastore_.visit(latest, [&](const metastore::FileRecord& file, auto) {
+    if (!present.contains(file.path) && !unreadable.cover(file.path)) missing.push_back(file.path);
   });
   if (!visited) return visited;
   for (const std::string& path : missing) {

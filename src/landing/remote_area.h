@@ -71,14 +71,15 @@ class RemoteArea {
   Result<void> look_once();
   Result<void> look();
   void complain(const RemoteListing& listing);
-  std::vector<RemoteListing::File> settled_files(const RemoteListing& listing);
+  Result<std::vector<RemoteListing::File>> unregistered(const RemoteListing& listing);
+  Result<std::vector<RemoteListing::File>> settled_files(const RemoteListing& listing);
   void complain_of_long_writing(const std::string& path, Duration time);
   Result<void> hash(std::vector<RemoteListing::File> files);
   sftp::Task<void> hash_lane(std::vector<RemoteListing::File>& files);
   sftp::Task<Result<Content>> hash_one(const RemoteListing::File& file);
   sftp::Task<Result<void>> check(const RemoteListing::File& file);
   void take_hash(const RemoteListing::File& file, const Result<Content>& content);
-  Inspection judge(const RemoteListing::File& file, const Content& content) const;
+  Result<Inspection> judge(const RemoteListing::File& file, const Content& content) const;
   Result<void> sweep(const RemoteListing& listing, Timestamp started);
   sftp::Task<void> confirm_gone(std::string path);
   bool is_handed_over(const std::string& path);

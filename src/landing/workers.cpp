@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "landing/registered.h"
+
 namespace ferry::landing {
 namespace {
 
@@ -14,11 +16,11 @@ InspectionRules rules_of(const LandingArea& area, metastore::Metastore& metastor
       .acceptance = area.acceptance,
       .is_registered =
           [&metastore, landing = area.name](const std::string& path, const FileIdentity& identity) {
-            return metastore.is_registered(landing, path, identity);
+            return is_registered(metastore, landing, path, identity);
           },
       .is_accepted =
           [&metastore, landing = area.name](const std::string& path, const Checksum& checksum) {
-            return metastore.is_accepted(landing, path, checksum);
+            return is_accepted(metastore, landing, path, checksum);
           }};
 }
 

@@ -49,11 +49,22 @@ enum TransferColumn : std::uint8_t {
   kRemotePath,
   kSentChecksum,
   kError,
+  kFileUpdatedDate,
   kTransferColumns
 };
-constexpr std::array<std::string_view, kTransferColumns> kTransferNames = {
-    "id",      "transfer_status", "transfer_date", "destination", "batch_id", "agent",
-    "attempt", "bytes",           "duration_ms",   "remote_path", "checksum", "error"};
+constexpr std::array<std::string_view, kTransferColumns> kTransferNames = {"id",
+                                                                           "transfer_status",
+                                                                           "transfer_date",
+                                                                           "destination",
+                                                                           "batch_id",
+                                                                           "agent",
+                                                                           "attempt",
+                                                                           "bytes",
+                                                                           "duration_ms",
+                                                                           "remote_path",
+                                                                           "checksum",
+                                                                           "error",
+                                                                           "file_updated_date"};
 
 /// Enough of VALUE to recognise it in a message.
 std::string beginning_of(std::string_view value) {
@@ -268,6 +279,9 @@ std::string to_line(const TransferRecord& record) {
   row.optional_text(kTransferNames[kRemotePath], record.remote_path);
   if (record.checksum) row.text(kTransferNames[kSentChecksum], record.checksum->to_string());
   if (record.error) row.json(kTransferNames[kError], to_json(*record.error));
+  if (record.file_updated_date) {
+    row.text(kTransferNames[kFileUpdatedDate], format_timestamp(*record.file_updated_date));
+  }
   row.others(record.unknown_columns);
   row.finish();
   return line;
@@ -316,7 +330,9 @@ Result<TransferRecord> parse_transfer_record(std::string_view line) {
                         .remote_path = std::string(row.text(kRemotePath)),
                         .checksum = {},
                         .error = {},
+                        .file_updated_date = {},
                         .unknown_columns = {}};
+  if (row.has(kFileUpdatedDate)) record.file_updated_date = row.date(kFileUpdatedDate);
   if (row.has(kSentChecksum)) record.checksum = row.checksum(kSentChecksum);
   if (row.error()) return *row.error();
   if (row.has(kError)) record.error = transfer_error_from(line);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -49,23 +48,18 @@ bool everybody_has(std::span<const Delivery> deliveries,
 Result<std::vector<Candidate>> find_candidates(metastore::Metastore& metastore,
                                                const Routes& routes, const LandingRoots& roots) {
   std::vector<Candidate> candidates;
-  std::unordered_map<std::string, std::size_t> by_path;  // as they stand in CANDIDATES
-  auto visited = metastore.visit([&](const FileRecord& file, std::span<const Delivery> deliveries) {
-    const std::string key = file.landing + '\0' + file.path;
-    if (const auto older = by_path.find(key); older != by_path.end()) {
-      candidates[older->second].route = nullptr;
-      by_path.erase(older);
-    }
+  metastore::FileQuery due;
+  due.due_to_go = true;
+  due.latest_versions = true;
+  const auto look_at = [&](const FileRecord& file, std::span<const Delivery> deliveries) {
     const LandingRoot* landing = roots.find(file.landing);
-    if (file.state != FileState::kReady || landing == nullptr) return;
+    if (landing == nullptr) return;
     const Route* route = routes.route_after_delivery(file.landing, file.path);
     if (route == nullptr || route->after == AfterDelivery::kKeep) return;
     if (!everybody_has(deliveries, routes.wanted_by(file.landing, file.path))) return;
-    by_path.emplace(key, candidates.size());
     candidates.push_back({file, route, landing});
-  });
-  if (!visited) return visited.error();
-  std::erase_if(candidates, [](const Candidate& candidate) { return candidate.route == nullptr; });
+  };
+  if (auto visited = metastore.visit(due, look_at); !visited) return visited.error();
   return candidates;
 }
 

@@ -299,7 +299,11 @@ void Run::plan_transform(Job& job, const metastore::FileRecord& file, const Rout
 Result<void> Run::tidy_spool() {
   if (!spool_ || spool_->is_empty()) return {};
   std::set<std::string, std::less<>> keys;
+  using enum metastore::Standing;
+  metastore::FileQuery undelivered;
+  undelivered.standings = {kInProgress, kFailed, kPending};
   auto visited = metastore_.visit(
+      undelivered,
       [&](const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
         for (const auto name : options_.routes->wanted_by(file.landing, file.path)) {
           const auto* delivery = metastore::find_delivery(deliveries, name);

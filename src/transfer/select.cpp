@@ -94,22 +94,28 @@ Result<void> for_each_selected(metastore::Metastore& metastore, std::string_view
   std::uint64_t too_young = 0;
   const Timestamp time = now();
   UnmatchedNames unmatched(options.selection.names);
-  auto visited = metastore.visit(
-      [&](const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
-        unmatched.see(file);
-        const auto* delivery = metastore::find_delivery(deliveries, destination);
-        if (!is_selected(file, delivery, options, time)) return;
-        const Way way = way_of(file, destination, options.routes, time);
-        if (way == Way::kNone) {
-          ++unrouted;
-        } else if (way == Way::kNotYet) {
-          ++too_young;
-        } else if (is_readable(file.landing, options)) {
-          take(file, delivery);
-        } else {
-          ++elsewhere[file.landing];
-        }
-      });
+  metastore::FileQuery query;
+  query.names = options.selection.names;
+  query.destination = destination;
+  // What is asked for by name is taken whatever its attempts.
+  query.deliverable = query.names.empty();
+  if (query.deliverable) query.updated = options.selection.updated;
+  auto visited = metastore.visit(query, [&](const metastore::FileRecord& file,
+                                            std::span<const metastore::Delivery> deliveries) {
+    unmatched.see(file);
+    const auto* delivery = metastore::find_delivery(deliveries, destination);
+    if (!is_selected(file, delivery, options, time)) return;
+    const Way way = way_of(file, destination, options.routes, time);
+    if (way == Way::kNone) {
+      ++unrouted;
+    } else if (way == Way::kNotYet) {
+      ++too_young;
+    } else if (is_readable(file.landing, options)) {
+      take(file, delivery);
+    } else {
+      ++elsewhere[file.landing];
+    }
+  });
   if (!visited) return visited;
   if (auto matched = unmatched.none_left(); !matched) return matched;
   const bool asked = !options.selection.names.empty();

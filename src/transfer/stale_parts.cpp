@@ -68,24 +68,20 @@ sftp::Task<void> remove_part(Session& session, StalePart& stale) {
 
 }  // namespace
 
-bool leaves_stale_part(const metastore::FileRecord& file, const metastore::Delivery& delivery) {
-  if (file.state == metastore::FileState::kReady) return false;
-  if (delivery.status == TransferStatus::kSuccessful) return false;
-  if (delivery.status == TransferStatus::kInProgress) return !delivery.claim_alive;
-  return delivery.error_kind != metastore::kAbandoned;
-}
-
 Result<void> remove_stale_parts(metastore::Metastore& metastore, const RunContext& context,
                                 Session& session, std::string_view batch_id,
                                 std::string_view agent) {
   std::vector<StalePart> parts;
-  auto visited = metastore.visit(
-      [&](const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
-        const auto* delivery = metastore::find_delivery(deliveries, context.destination.name);
-        if (delivery != nullptr && leaves_stale_part(file, *delivery)) {
-          parts.push_back(make_stale_part(file, *delivery, context, session));
-        }
-      });
+  metastore::FileQuery stale_ones;
+  stale_ones.destination = context.destination.name;
+  stale_ones.leaves_stale_part = true;
+  auto visited = metastore.visit(stale_ones, [&](const metastore::FileRecord& file,
+                                                 std::span<const metastore::Delivery> deliveries) {
+    const auto* delivery = metastore::find_delivery(deliveries, context.destination.name);
+    if (delivery != nullptr && metastore::leaves_stale_part(file, *delivery)) {
+      parts.push_back(make_stale_part(file, *delivery, context, session));
+    }
+  });
   if (!visited || parts.empty()) return visited;
   for (StalePart& stale : parts) session.client->spawn(remove_part(session, stale));
   if (auto ran = session.client->run(); !ran) return ran;
@@ -99,7 +95,10 @@ Result<void> remove_stale_parts(metastore::Metastore& metastore, const RunContex
     stale.row.agent = agent;
     rows.push_back(std::move(stale.row));
   }
-  return rows.empty() ? Result<void>() : metastore.append_transfers(rows);
+  if (rows.empty()) return {};
+  // Another agent may have claimed one of them meanwhile, which came back.
+  const auto appended = metastore.append_unless_held(rows);
+  return appended ? Result<void>() : appended.error();
 }
 
 Result<void> remove_stale_control_files(const RunContext& context, Session& session,

@@ -14,9 +14,6 @@
 
 namespace ferry::transfer {
 
-/// Pure: true where DELIVERY may have left a part file of FILE that no run will go on from.
-bool leaves_stale_part(const metastore::FileRecord& file, const metastore::Delivery& delivery);
-
 /// Removes them at B and says so in transfer_logs, so that nobody looks for them again.
 Result<void> remove_stale_parts(metastore::Metastore& metastore, const RunContext& context,
                                 Session& session, std::string_view batch_id,

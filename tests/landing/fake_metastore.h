@@ -1,8 +1,10 @@
 // A metastore in memory with the members that a watcher needs.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <string>
@@ -31,20 +33,26 @@ class FakeMetastore final : public metastore::Metastore {
     return registrations;
   }
 
-  bool is_registered(std::string_view landing, std::string_view path,
-                     const FileIdentity& identity) override {
+  Result<std::vector<std::optional<metastore::FileRecord>>> latest(
+      std::string_view landing, std::span<const std::string> paths) override {
     const std::scoped_lock lock(mutex_);
-    const auto* file = latest(landing, path);
-    return file != nullptr && file->identity == identity &&
-           file->state != metastore::FileState::kMissing;
+    std::vector<std::optional<metastore::FileRecord>> found;
+    for (const std::string& path : paths) {
+      const auto* file = latest_of(landing, path);
+      found.push_back(file == nullptr ? std::nullopt : std::optional(*file));
+    }
+    return found;
   }
 
-  bool is_accepted(std::string_view landing, std::string_view path,
-                   const Checksum& checksum) override {
+  Result<std::vector<std::optional<metastore::FileRecord>>> find(
+      std::span<const std::string> ids) override {
     const std::scoped_lock lock(mutex_);
-    const auto* file = latest(landing, path);
-    return file != nullptr && file->checksum == checksum &&
-           file->state == metastore::FileState::kReady;
+    std::vector<std::optional<metastore::FileRecord>> found;
+    for (const std::string& id : ids) {
+      const auto file = std::ranges::find(files_, id, &metastore::FileRecord::id);
+      found.push_back(file == files_.end() ? std::nullopt : std::optional(*file));
+    }
+    return found;
   }
 
   Result<std::size_t> mark_missing(std::string_view landing, std::span<const std::string> paths,
@@ -52,7 +60,7 @@ class FakeMetastore final : public metastore::Metastore {
     const std::scoped_lock lock(mutex_);
     std::size_t count = 0;
     for (const std::string& path : paths) {
-      auto* file = latest(landing, path);
+      auto* file = latest_of(landing, path);
       if (file == nullptr || file->state != metastore::FileState::kReady) continue;
       file->state = metastore::FileState::kMissing;
       file->reason = reason;
@@ -61,9 +69,20 @@ class FakeMetastore final : public metastore::Metastore {
     return count;
   }
 
-  Result<void> visit(const FileVisitor& visitor) override {
-    const std::scoped_lock lock(mutex_);
-    for (const auto& file : files_) visitor(file, {});
+  /// By landing area, directory, state and version.
+  Result<void> visit(const metastore::FileQuery& query, const FileVisitor& visitor) override {
+    std::vector<metastore::FileRecord> asked_for;
+    {
+      const std::scoped_lock lock(mutex_);
+      for (std::size_t i = 0; i < files_.size(); ++i) {
+        const metastore::FileRecord& file = files_[i];
+        if (!has(query.landings, file.landing) || !has(query.states, file.state)) continue;
+        if (query.latest_versions && latest_.at({file.landing, file.path}) != i) continue;
+        if (query.below.empty() || lies_below(query.below, file.path)) asked_for.push_back(file);
+      }
+    }
+    if (query.latest_versions) std::ranges::sort(asked_for, {}, &metastore::FileRecord::path);
+    for (const auto& file : asked_for) visitor(file, {});
     return {};
   }
 
@@ -87,6 +106,7 @@ class FakeMetastore final : public metastore::Metastore {
     return count;
   }
 
+  void set_demand(metastore::Demand) override {}
   Result<std::unique_ptr<metastore::AgentPresence>> join() override { return unused(); }
   Result<std::vector<metastore::Claim>> claim(const metastore::ClaimRequest&) override {
     return unused();
@@ -99,17 +119,22 @@ class FakeMetastore final : public metastore::Metastore {
                                                  std::string_view) override {
     return unused();
   }
-  Result<std::vector<metastore::FileRecord>> archived_files(std::string_view) override {
-    return unused();
-  }
-  Result<Compaction> compact(Timestamp) override { return unused(); }
+  Result<std::vector<std::string>> logged_destinations() override { return unused(); }
   Result<void> append_transfers(std::span<const metastore::TransferRecord>) override {
     return unused();
   }
-  Result<History> history(std::string_view) override { return unused(); }
-  std::string revision() override { return {}; }
+  Result<std::size_t> append_unless_held(std::span<const metastore::TransferRecord>) override {
+    return unused();
+  }
+  Result<void> visit_transfers(const metastore::TransferQuery&, const TransferVisitor&) override {
+    return unused();
+  }
+  Result<std::vector<metastore::Totals>> totals() override { return unused(); }
+  Result<metastore::Totals> totals(const std::string&) override { return unused(); }
+  Result<std::vector<metastore::History>> history(std::string_view) override { return unused(); }
   Result<bool> is_pending() override { return unused(); }
-  std::vector<Damage> damages() override { return {}; }
+  Result<std::unique_ptr<metastore::ChangeNotice>> watch_changes() override { return unused(); }
+  metastore::Upkeep& upkeep() override { std::abort(); }
 
   /// The next COUNT calls of register_files fail.
   void fail(int count, ErrorKind kind) {
@@ -148,7 +173,17 @@ class FakeMetastore final : public metastore::Metastore {
 
   static Error unused() { return make_error(ErrorKind::kFailed, "no watcher needs this"); }
 
-  metastore::FileRecord* latest(std::string_view landing, std::string_view path) {
+  template <typename T>
+  static bool has(const std::vector<T>& wanted, const T& value) {
+    return wanted.empty() || std::ranges::find(wanted, value) != wanted.end();
+  }
+  static bool lies_below(const std::vector<std::string>& directories, const std::string& path) {
+    return std::ranges::any_of(directories, [&](const std::string& directory) {
+      return directory.empty() || path == directory || path.starts_with(directory + "/");
+    });
+  }
+
+  metastore::FileRecord* latest_of(std::string_view landing, std::string_view path) {
     const auto found = latest_.find({std::string(landing), std::string(path)});
     return found == latest_.end() ? nullptr : &files_[found->second];
   }
@@ -160,7 +195,7 @@ class FakeMetastore final : public metastore::Metastore {
 
   metastore::Registration enter(metastore::FileRecord file) {
     metastore::Registration registration;
-    auto* old = latest(file.landing, file.path);
+    auto* old = latest_of(file.landing, file.path);
     const bool refused = file.state == metastore::FileState::kQuarantined;
     if (refused && old != nullptr && old->state == file.state && old->identity == file.identity) {
       return {Outcome::kDuplicate, old->id, {}};

@@ -40,7 +40,7 @@ struct Quarantining {
   std::vector<HeldFile> held() { return held_files(store, std::span(&area, 1)).value(); }
   FileState state_of(const std::string& id) {
     FileState state = FileState::kReady;
-    (void)store.visit([&](const FileRecord& file, auto) {
+    (void)store.visit({}, [&](const FileRecord& file, auto) {
       if (file.id == id) state = file.state;
     });
     return state;

@@ -17,7 +17,7 @@ struct StoreDirectory {
 
   std::unique_ptr<metastore::Metastore> open_store() {
     log::init(log::Level::kOff, log::Format::kText);
-    auto store = metastore::open_metastore(store_dir / "store", {});
+    auto store = metastore::open_metastore((store_dir / "store").string(), {});
     if (!store) throw std::runtime_error(store.error().message);
     return std::move(*store);
   }

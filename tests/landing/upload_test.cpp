@@ -34,7 +34,7 @@ struct Fixture {
 
   Fixture() {
     fs::create_directory(area.path);
-    store = metastore::open_metastore(dir / "store", {}).value();
+    store = metastore::open_metastore((dir / "store").string(), {}).value();
   }
   std::unique_ptr<Upload> begin() {
     auto upload = Upload::begin(*store, {.area = area, .journals = dir / "uploads"}, stop);
@@ -63,7 +63,8 @@ TEST_CASE_FIXTURE(Fixture, "a program places files and gets their records") {
   CHECK(read_file(area.path / "a/one.csv").value() == "the first file");
   CHECK(records->at(0).path == "a/one.csv");
   CHECK(records->at(1).identity == identity(area.path / "two.csv"));
-  CHECK(store->is_registered("in", "two.csv", identity(area.path / "two.csv")));
+  const std::vector<std::string> two{"two.csv"};
+  CHECK(store->latest("in", two)->at(0)->identity == identity(area.path / "two.csv"));
   CHECK(count(dir / "uploads") == 0);
 }
 
@@ -112,7 +113,7 @@ TEST_CASE_FIXTURE(Fixture, "a file that a watcher registered first is known as a
   const auto third = store->register_files({seen}).value();
   CHECK(second[0].id == first[0].id);
   CHECK(third[0].outcome == metastore::Registration::Outcome::kDuplicate);
-  const auto history = store->history(first[0].id).value();
+  const auto history = store->history(first[0].id)->at(0);
   REQUIRE(history.file.size() == 2);
   CHECK(history.file.back().source == FileSource::kUpload);
 }

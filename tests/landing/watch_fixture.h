@@ -37,19 +37,25 @@ class ObservedMetastore final : public metastore::Metastore {
     }
     return seen(std::move(registrations));
   }
-  bool is_registered(std::string_view landing, std::string_view path,
-                     const FileIdentity& identity) override {
-    return inner_->is_registered(landing, path, identity);
+  void set_demand(metastore::Demand demand) override { inner_->set_demand(std::move(demand)); }
+  Result<std::vector<std::optional<FileRecord>>> latest(
+      std::string_view landing, std::span<const std::string> paths) override {
+    return inner_->latest(landing, paths);
   }
-  bool is_accepted(std::string_view landing, std::string_view path,
-                   const Checksum& checksum) override {
-    return inner_->is_accepted(landing, path, checksum);
+  Result<std::vector<std::optional<FileRecord>>> find(std::span<const std::string> ids) override {
+    return inner_->find(ids);
   }
   Result<std::size_t> mark_missing(std::string_view landing, std::span<const std::string> paths,
                                    std::string_view reason) override {
     return seen(inner_->mark_missing(landing, paths, reason));
   }
-  Result<void> visit(const FileVisitor& visitor) override { return inner_->visit(visitor); }
+  Result<void> visit(const metastore::FileQuery& query, const FileVisitor& visitor) override {
+    return inner_->visit(query, visitor);
+  }
+  Result<void> visit_transfers(const metastore::TransferQuery& query,
+                               const TransferVisitor& visitor) override {
+    return inner_->visit_transfers(query, visitor);
+  }
   Result<std::size_t> change_states(std::span<const metastore::StateChange> changes) override {
     return inner_->change_states(changes);
   }
@@ -71,14 +77,24 @@ class ObservedMetastore final : public metastore::Metastore {
                                                  std::string_view destination) override {
     return inner_->resend(ids, destination);
   }
-  Result<std::vector<FileRecord>> archived_files(std::string_view id_or_path) override {
-    return inner_->archived_files(id_or_path);
+  Result<std::size_t> append_unless_held(std::span<const metastore::TransferRecord> rows) override {
+    return inner_->append_unless_held(rows);
   }
-  Result<Compaction> compact(Timestamp since) override { return inner_->compact(since); }
-  Result<History> history(std::string_view id) override { return inner_->history(id); }
-  std::string revision() override { return inner_->revision(); }
+  Result<std::vector<metastore::Totals>> totals() override { return inner_->totals(); }
+  Result<metastore::Totals> totals(const std::string& destination) override {
+    return inner_->totals(destination);
+  }
+  Result<std::vector<std::string>> logged_destinations() override {
+    return inner_->logged_destinations();
+  }
+  Result<std::vector<metastore::History>> history(std::string_view id_or_path) override {
+    return inner_->history(id_or_path);
+  }
   Result<bool> is_pending() override { return inner_->is_pending(); }
-  std::vector<Damage> damages() override { return inner_->damages(); }
+  Result<std::unique_ptr<metastore::ChangeNotice>> watch_changes() override {
+    return inner_->watch_changes();
+  }
+  metastore::Upkeep& upkeep() override { return inner_->upkeep(); }
 
   /// False where CONDITION did not come true in time.
   bool wait_until(const std::function<bool()>& condition) {
@@ -160,20 +176,21 @@ class WatchFixture {
 
   std::vector<FileRecord> versions(const std::string& path) {
     std::vector<FileRecord> found;
-    (void)store_.visit([&](const FileRecord& file, auto) {
+    (void)store_.visit({}, [&](const FileRecord& file, auto) {
       if (file.path == path) found.push_back(file);
     });
     return found;
   }
   std::size_t count(FileState state = FileState::kReady) {
     std::size_t files = 0;
-    (void)store_.visit([&](const FileRecord& file, auto) { files += file.state == state ? 1 : 0; });
+    (void)store_.visit({},
+                       [&](const FileRecord& file, auto) { files += file.state == state ? 1 : 0; });
     return files;
   }
   /// Every path with the number of its versions.
   std::map<std::string, int> everything() {
     std::map<std::string, int> paths;
-    (void)store_.visit([&](const FileRecord& file, auto) { ++paths[file.path]; });
+    (void)store_.visit({}, [&](const FileRecord& file, auto) { ++paths[file.path]; });
     return paths;
   }
 

@@ -44,7 +44,7 @@ TEST_CASE_FIXTURE(SampleFixture, "the sample's rows are written as they are read
 
 TEST_CASE_FIXTURE(SampleFixture, "the sample shows the standings that its document tells of") {
   auto store = open();
-  CHECK(store->damages().empty());
+  CHECK(must(store->upkeep().damaged_rows()) == 0);
   CHECK(standings(*store) == Standings{{"orders/2026-11-22.csv", {"successful"}},
                                        {"orders/returns 2026-11-22.csv", {"failed"}},
                                        {"stock/levels.json", {"superseded", "pending"}},

@@ -1,4 +1,4 @@
-// A temporary metastore and a vocabulary for the tests.
+// Temporary metastores and a vocabulary for the tests.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -54,42 +54,31 @@ inline FileRecord found(std::string path, std::string_view content, std::uint64_
   return record;
 }
 
-class StoreFixture {
+/// What is done with a store, in few words.
+class Vocabulary {
  public:
-  fs::path directory() const { return folder_.path() / "metastore"; }
-  fs::path file(const std::string& name) const { return directory() / name; }
-  bool exists(const std::string& name) const { return fs::exists(file(name)); }
-  std::string content(const std::string& name) const { return must(read_file(file(name))); }
-
-  void write(const std::string& name, std::string_view text) const {
-    must(make_directories(file(name).parent_path()));
-    auto fd = must(open_file(file(name), O_WRONLY | O_CREAT | O_TRUNC));
-    must(write_full(fd.get(), as_bytes(text), file(name)));
-  }
-  void add(const std::string& name, std::string_view text) const {
-    auto fd = must(open_file(file(name), O_WRONLY | O_CREAT | O_APPEND));
-    must(write_full(fd.get(), as_bytes(text), file(name)));
-  }
-
   static Options options() {
     Options options;
-    options.destinations = {kTo};
-    options.max_attempts = 3;
+    options.demand.destinations = {kTo};
+    options.demand.max_attempts = 3;
     return options;
-  }
-  std::unique_ptr<Metastore> open() const { return must(open_metastore(directory(), options())); }
-  std::unique_ptr<Metastore> look() const {
-    return must(open_metastore_for_reading(directory(), options()));
   }
 
   static Registration put(Metastore& store, FileRecord file) {
     return must(store.register_files({std::move(file)})).at(0);
   }
 
+  static ClaimRequest request(const AgentPresence& agent, std::vector<std::string> ids = {}) {
+    ClaimRequest request;
+    request.destination = kTo;
+    request.batch_id = "batch";
+    request.agent = agent.name();
+    request.ids = std::move(ids);
+    return request;
+  }
   static std::vector<Claim> claim(Metastore& store, const AgentPresence& agent,
                                   std::vector<std::string> ids) {
-    return must(store.claim(
-        {.destination = kTo, .batch_id = "batch", .agent = agent.name(), .ids = std::move(ids)}));
+    return must(store.claim(request(agent, std::move(ids))));
   }
 
   static TransferRecord row(std::string id, TransferStatus status, std::int64_t attempt = 1) {
@@ -110,19 +99,108 @@ class StoreFixture {
   /// Every file's standing with the destination, by path and then in order.
   static std::map<std::string, std::vector<std::string>> standings(Metastore& store) {
     std::map<std::string, std::vector<std::string>> all;
-    must(store.visit([&](const FileRecord& file, std::span<const Delivery> deliveries) {
+    must(store.visit({}, [&](const FileRecord& file, std::span<const Delivery> deliveries) {
       all[file.path].emplace_back(to_string(standing_of(file, find_delivery(deliveries, kTo))));
     }));
     return all;
   }
-  static std::vector<FileRecord> files(Metastore& store) {
+  static std::vector<FileRecord> files(Metastore& store, const FileQuery& query = {}) {
     std::vector<FileRecord> all;
-    must(store.visit([&](const FileRecord& file, auto) { all.push_back(file); }));
+    must(store.visit(query, [&](const FileRecord& file, auto) { all.push_back(file); }));
     return all;
   }
+  static std::vector<std::string> paths(Metastore& store, const FileQuery& query) {
+    std::vector<std::string> all;
+    for (const FileRecord& file : files(store, query)) all.push_back(file.path);
+    return all;
+  }
+  static std::optional<FileRecord> latest(Metastore& store, const std::string& path) {
+    return must(store.latest(kLandingArea, std::span(&path, 1))).at(0);
+  }
+};
+
+/// A place for one store of some kind.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual Result<std::unique_ptr<Metastore>> open(Options options) const = 0;
+  virtual Result<std::unique_ptr<Metastore>> look(Options options) const = 0;
+};
+
+class JsonlBackend : public Backend {
+ public:
+  Result<std::unique_ptr<Metastore>> open(Options options) const override {
+    return open_metastore(directory().string(), std::move(options));
+  }
+  Result<std::unique_ptr<Metastore>> look(Options options) const override {
+    return open_metastore_for_reading(directory().string(), std::move(options));
+  }
+  fs::path directory() const { return folder_.path() / "metastore"; }
 
  private:
   TemporaryDirectory folder_;
+};
+
+/// All kinds of stores, by name. One that is added here runs through the whole contract.
+inline std::map<std::string, std::unique_ptr<Backend> (*)()> backends() {
+  return {{"jsonl", [] { return std::unique_ptr<Backend>(new JsonlBackend); }}};
+}
+
+class Contract : public Vocabulary {
+ public:
+  Contract(std::string kind, std::unique_ptr<Backend> place)
+      : kind_name(std::move(kind)), backend(std::move(place)) {}
+
+  std::unique_ptr<Metastore> open(Options given = options()) const {
+    return must(backend->open(std::move(given)));
+  }
+  std::unique_ptr<Metastore> look(Options given = options()) const {
+    return must(backend->look(std::move(given)));
+  }
+
+  std::string kind_name;
+  std::unique_ptr<Backend> backend;
+};
+
+/// A case that every kind of store has to pass.
+#define CONTRACT(name) CONTRACT_CASE(name, DOCTEST_ANONYMOUS(ContractCase))
+#define CONTRACT_CASE(name, Case)                          \
+  struct Case : testing::Contract {                        \
+    using Contract::Contract;                              \
+    void run();                                            \
+  };                                                       \
+  TEST_CASE(name) {                                        \
+    for (const auto& [kind, make] : testing::backends()) { \
+      CAPTURE(kind);                                       \
+      Case(kind, make()).run();                            \
+    }                                                      \
+  }                                                        \
+  void Case::run()
+
+/// With what speaks of the files of the JSON-lines store.
+class StoreFixture : public Contract {
+ public:
+  StoreFixture() : Contract("jsonl", std::make_unique<JsonlBackend>()) {}
+
+  fs::path directory() const { return dynamic_cast<const JsonlBackend&>(*backend).directory(); }
+  fs::path file(const std::string& name) const { return directory() / name; }
+  bool exists(const std::string& name) const { return fs::exists(file(name)); }
+  std::string content(const std::string& name) const { return must(read_file(file(name))); }
+
+  void write(const std::string& name, std::string_view text) const {
+    must(make_directories(file(name).parent_path()));
+    auto fd = must(open_file(file(name), O_WRONLY | O_CREAT | O_TRUNC));
+    must(write_full(fd.get(), as_bytes(text), file(name)));
+  }
+  void add(const std::string& name, std::string_view text) const {
+    auto fd = must(open_file(file(name), O_WRONLY | O_CREAT | O_APPEND));
+    must(write_full(fd.get(), as_bytes(text), file(name)));
+  }
+  /// That the index says what the tables say.
+  void check_index() const {
+    const auto store = look();
+    for (const std::string& difference : must(store->upkeep().verify())) FAIL_CHECK(difference);
+  }
 };
 
 using Standings = std::map<std::string, std::vector<std::string>>;

@@ -57,7 +57,7 @@ struct AgentFixture {
 
   AgentFixture() {
     REQUIRE(make_directories(landing));
-    store = std::move(*metastore::open_metastore(folder.path() / "metastore", {}));
+    store = std::move(*metastore::open_metastore((folder.path() / "metastore").string(), {}));
     destination.name = "b";
     destination.connect = server.connect_options();
     destination.directory = server.root().string();
@@ -97,7 +97,7 @@ struct AgentFixture {
 
   std::map<std::string, TransferStatus> statuses() {
     std::map<std::string, TransferStatus> result;
-    REQUIRE(store->visit([&](const FileRecord& file, std::span<const Delivery> deliveries) {
+    REQUIRE(store->visit({}, [&](const FileRecord& file, std::span<const Delivery> deliveries) {
       if (const auto* delivery = metastore::find_delivery(deliveries, "b")) {
         result[file.path] = delivery->status;
       }

@@ -45,7 +45,7 @@ TEST_CASE_FIXTURE(Fixture, "files arrive whole, the control file names them, the
   CHECK(control["files"][0]["path"] == "sub/dir/a b.csv");
   CHECK(control["files"][0]["checksum"] == sha256("hello").to_string());
 
-  const auto history = store->history(id).value();
+  const auto history = store->history(id)->at(0);
   REQUIRE(history.transfers.size() == 2);
   CHECK(history.transfers[0].status == TransferStatus::kInProgress);
   CHECK(history.transfers[1].status == TransferStatus::kSuccessful);
@@ -404,13 +404,14 @@ TEST_CASE_FIXTURE(Fixture, "what a dead agent left of a file that was replaced i
   CHECK(read_file(remote("a")).value() == "new");
   CHECK_FALSE(fs::exists(remote(".a." + id + ".part")));
   CHECK(fs::is_empty(options.journals));
-  CHECK(store->history(id)->transfers.back().error->kind == "abandoned");
+  CHECK(store->history(id)->at(0).transfers.back().error->kind == "abandoned");
 }
 
 TEST_CASE_FIXTURE(Fixture, "two agents at once deliver each file once") {
   constexpr int kFiles = 400;
   for (int i = 0; i < kFiles; ++i) land_and_register("f" + std::to_string(i), "content");
-  auto other_store = std::move(*metastore::open_metastore(folder.path() / "metastore", {}));
+  auto other_store =
+      std::move(*metastore::open_metastore((folder.path() / "metastore").string(), {}));
   Recorder other;
   std::thread second([&] {
     StopToken no_stop;

@@ -23,8 +23,8 @@ Result<Timestamp> parse_timestamp(std::string_view text);
 
 /// A half-open span of time; an absent end is unbounded.
 struct TimeRange {
-  std::optional<Timestamp> since;  // included
-  std::optional<Timestamp> until;  // excluded
+  std::optional<Timestamp> since{};  // included
+  std::optional<Timestamp> until{};  // excluded
 
   bool contains(Timestamp time) const {
     return (!since || *since <= time) && (!until || time < *until);

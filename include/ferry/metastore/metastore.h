@@ -1,13 +1,20 @@
 // The metastore: what landed (file_registry) and what became of it (transfer_logs).
 //
-// The interface is the same for every backend. The embedded one keeps two JSON-lines tables in a
-// directory (metastore/README.md). All members are thread-safe; several processes may work on one
-// metastore at once.
+// It is asked, not walked: what a question costs follows its answer, not what the tables ever held.
+// Nobody but register_files, claim and their like decides anything: what a question answered may be
+// otherwise by the time that somebody acts on it. rules.h has the rules that they follow.
 //
-// Errors: kBusy (locked by others for longer than lock_timeout), kCorrupt (a newer format, or not a
-// metastore), kDenied and kIo. Damaged rows are no error: they are logged, kept, and left out.
+// The interface is the same for every backend. The embedded one keeps two JSON-lines tables in a
+// directory (metastore/README.md). All members are thread-safe, and several processes may work on
+// one metastore at once. Visitors are called with nothing locked: they may do I/O, take their time,
+// and ask the metastore other things.
+//
+// Errors, from every member: kBusy (locked by others for longer than lock_timeout), kCorrupt (a
+// newer format, or not a metastore), kDenied and kIo. Damaged rows are no error: they are logged,
+// kept, and left out.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -21,69 +28,82 @@
 #include <vector>
 
 #include "ferry/base/file.h"
+#include "ferry/base/histogram.h"
 #include "ferry/base/result.h"
+#include "ferry/base/time.h"
 #include "ferry/metastore/records.h"
+#include "ferry/metastore/rules.h"
 
 namespace ferry::metastore {
 
-using WantedBy =
-    std::function<std::vector<std::string_view>(std::string_view landing, const std::string& path)>;
+/// Which files to show. All conditions hold together; one that is left empty holds for all.
+struct FileQuery {
+  static constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
 
-struct Options {
-  /// How long to wait for other writers before kBusy.
-  std::chrono::milliseconds lock_timeout = std::chrono::seconds(30);
-  /// The destinations that want every file. Empty: whichever the logs name; one delivery is enough.
-  std::vector<std::string> destinations;
-  /// Where it depends on the file: the names of the destinations that want it, instead of
-  /// `destinations`. Asked once for each version of a file; the names outlive the metastore.
-  WantedBy wanted_by;
-  /// Other labels that the registry's `landing` column may have for an area, and the area's own:
-  /// an area that was watched by its path before it got a name is the same area.
-  std::map<std::string, std::string> landing_aliases;
-  /// A file whose delivery failed this often is left alone until somebody asks for it by name.
-  std::int64_t max_attempts = 5;
+  std::vector<std::string> names{};     // with one of these ids or paths
+  std::vector<std::string> landings{};  // of one of these areas, by their names
+  std::vector<std::string> below{};     // in one of these directories of the area, at any depth
+  std::string text{};                   // in the path
+  std::vector<FileState> states{};
+  bool latest_versions =
+      false;            // only the latest version of each path, and that by landing and path
+  TimeRange updated{};  // of updated_date
+
+  /// Files that stand like this with DESTINATION, or with any that the demand names if that is
+  /// empty.
+  std::vector<Standing> standings{};
+  std::string destination{};
+  /// Files that an agent may take for DESTINATION: see is_deliverable.
+  bool deliverable = false;
+  /// Files of which an agent, since dead or failed, may have left a part at DESTINATION: see
+  /// leaves_stale_part.
+  bool leaves_stale_part = false;
+
+  /// Files that everybody has and that are to be taken out of their landing area: see Demand.
+  bool due_to_go = false;
+
+  bool newest_first = false;  // by the order in which they were first registered
+  /// The id of a file: begins behind it. kNotFound if it is not there.
+  std::string after{};
+  std::size_t limit = kNoLimit;
 };
 
-/// Where a file stands with one destination: the last row that transfer_logs has for the pair.
-struct Delivery {
-  std::string_view destination;
-  TransferStatus status = TransferStatus::kInProgress;
-  bool claim_alive = false;  // kInProgress only: the agent still runs
-  Timestamp date;
-  Timestamp claimed;  // when this attempt began, where the logs say so; else the same as date
-  std::int64_t attempt = 0;
-  std::int64_t bytes = 0;        // as sent
-  std::int64_t duration_ms = 0;  // of the last attempt, once it ended
-  std::string_view agent;
-  std::string_view batch_id;
-  std::string_view error_kind;     // kFailed only
-  std::string_view error_message;  // kFailed only
+/// Which deliveries to show: of each file and destination the last row that the logs have. All
+/// conditions hold together.
+struct TransferQuery {
+  std::string destination{};               // empty: any
+  std::string batch_id{};                  // empty: any
+  std::vector<TransferStatus> statuses{};  // empty: any
+  TimeRange date{};                        // of transfer_date
+  TimeRange updated{};                     // of the file's updated_date
 };
 
-/// What to call a file's standing with a destination, in this order of precedence.
-enum class Standing : std::uint8_t {
-  kQuarantined,  // and not delivered before
-  kSuccessful,
-  kInProgress,  // claimed by an agent that is alive
-  kFailed,      // may be tried again until max_attempts
-  kPending,     // ready; never tried, released after a failure, or its agent died
-  kSuperseded,  // replaced by a newer version before it was delivered
-  kMissing,     // gone from the landing area before it was delivered
-  kUnrouted,    // ready, but no destination wants it
+/// What became of the files, with one destination.
+struct Totals {
+  struct Count {
+    std::uint64_t files = 0;
+    std::uint64_t bytes = 0;  // as registered
+  };
+  struct Oldest {
+    Timestamp since;  // its updated_date
+    std::string path;
+  };
+
+  std::string destination;  // empty: none is known, or none wants the files
+  std::array<Count, kStandings> by_standing{};
+  Count given_up;  // of those that failed: no agent takes them before somebody retries
+  std::map<std::string, std::uint64_t> failed_by_kind;  // see known_error_kind
+  std::optional<Oldest> oldest_pending;
+  // Of those that were successful.
+  std::uint64_t bytes_sent = 0;
+  std::optional<Timestamp> last_success;
+  Histogram durations;  // once begun
+  Histogram latencies;  // from registration on
+
+  const Count& operator[](Standing standing) const {
+    return by_standing[static_cast<std::size_t>(standing)];
+  }
 };
-std::string_view to_string(Standing standing);  // "pending", …
-std::optional<Standing> parse_standing(std::string_view text);
-
-/// DELIVERY: null where transfer_logs has no row.
-Standing standing_of(const FileRecord& file, const Delivery* delivery);
-
-/// In place of max_attempts: the file was asked for by name.
-inline constexpr std::int64_t kAskedFor = std::numeric_limits<std::int64_t>::max();
-
-/// True where an agent that drains everything would take the file: ready, and pending or failed
-/// with attempts left. What failed as abnormal is taken again when the registry has something newer
-/// to say of it, or when it is asked for.
-bool is_deliverable(const FileRecord& file, const Delivery* delivery, std::int64_t max_attempts);
 
 /// A delivery that got its attempts back.
 struct Release {
@@ -91,29 +111,11 @@ struct Release {
   std::string destination;
 };
 
-/// The error kind of a failed delivery that was given up: nothing of it is left at the destination.
-inline constexpr std::string_view kAbandoned = "abandoned";
-
-/// For how long settled files stay in the tables where nobody says otherwise.
-inline constexpr std::chrono::hours kKeepSettled{30 * 24};
-
-/// What became of one file given to register_files.
-struct Registration {
-  enum class Outcome : std::uint8_t {
-    kInserted,   // a new version
-    kUpdated,    // the same bytes under a new identity: the record follows it
-    kDuplicate,  // nothing to do
-  };
-  Outcome outcome = Outcome::kInserted;
-  std::string id;
-  std::string superseded_id;  // the pending older version that this one replaced; or empty
-};
-
 /// A version of a file that is to have another state.
 struct StateChange {
-  std::string id;
+  std::string id{};
   FileState state = FileState::kReady;
-  std::string reason;
+  std::string reason{};
 };
 
 /// An agent's exclusive right to deliver one file to one destination.
@@ -123,10 +125,16 @@ struct Claim {
 };
 
 struct ClaimRequest {
-  std::string destination;
-  std::string batch_id;
-  std::string agent;             // a name that join() gave
-  std::vector<std::string> ids;  // what to claim, in this order
+  std::string destination{};
+  std::string batch_id{};
+  std::string agent{};  // a name that join() gave
+  /// What to claim, in this order, whatever QUERY says. Without: what QUERY finds, oldest first and
+  /// at most its limit, among what is deliverable to DESTINATION.
+  std::vector<std::string> ids{};
+  FileQuery query{};
+  /// Is asked of each file that would be claimed, where that needs more than a query can say.
+  /// Called while others wait: it may neither do I/O nor call the metastore.
+  std::function<bool(const FileRecord& file, const Delivery* delivery)> accept{};
   bool ignore_max_attempts = false;
 };
 
@@ -137,9 +145,58 @@ class AgentPresence {
   virtual const std::string& name() const = 0;
 };
 
+/// Tells of rows that others, or we, have added.
+class ChangeNotice {
+ public:
+  virtual ~ChangeNotice() = default;
+  /// Readable (poll(2): POLLIN) from then on. Do not read from it.
+  virtual int fd() const = 0;
+  /// Forgets what it was told so far: to be called before looking at what there is.
+  virtual void clear() = 0;
+};
+
+/// All rows of both tables for one version of a file, oldest first, archived ones included.
+struct History {
+  std::vector<FileRecord> file;
+  std::vector<TransferRecord> transfers;
+};
+
+/// Looking after a metastore.
+class Upkeep {
+ public:
+  virtual ~Upkeep() = default;
+
+  struct Compaction {
+    std::uint64_t rows_before = 0;  // of both tables
+    std::uint64_t rows_after = 0;
+    std::uint64_t bytes_before = 0;
+    std::uint64_t bytes_after = 0;
+  };
+  /// Moves rows that nobody needs from the tables to the archive: those that later rows replaced,
+  /// and files that have been settled since before SINCE (see is_settled). A crash loses nothing;
+  /// whoever works on the metastore meanwhile goes on.
+  virtual Result<Compaction> compact(Timestamp since) = 0;
+
+  /// Rows that cannot be read.
+  struct Damage {
+    std::string table;
+    std::uint64_t line = 0;  // counts from 1
+    std::string reason;
+  };
+  virtual Result<std::uint64_t> damaged_rows() = 0;
+  virtual Result<std::vector<Damage>> damages(std::size_t limit) = 0;
+
+  /// Compares what is kept to answer sooner with what the tables say, in every field. Returns the
+  /// differences, in words; none: all is well. Reads everything.
+  virtual Result<std::vector<std::string>> verify() = 0;
+};
+
 class Metastore {
  public:
   virtual ~Metastore() = default;
+
+  /// From now on questions are answered, and the marker is kept, as DEMAND would have it.
+  virtual void set_demand(Demand demand) = 0;
 
   // What a watcher, the Upload API and an import need.
 
@@ -150,15 +207,10 @@ class Metastore {
   /// version becomes superseded. One transaction.
   virtual Result<std::vector<Registration>> register_files(std::vector<FileRecord> found) = 0;
 
-  /// True where the latest version of PATH has this identity and is not marked missing: no need to
-  /// read the file. Knows what this process has read so far; register_files decides.
-  virtual bool is_registered(std::string_view landing, std::string_view path,
-                             const FileIdentity& identity) = 0;
-
-  /// True where the latest version of PATH is ready and has these bytes: whoever let them in, they
-  /// need not be judged again. Knows what this process has read so far.
-  virtual bool is_accepted(std::string_view landing, std::string_view path,
-                           const Checksum& checksum) = 0;
+  /// The latest version of each path, in the order of PATHS; nothing for one that is not
+  /// registered.
+  virtual Result<std::vector<std::optional<FileRecord>>> latest(
+      std::string_view landing, std::span<const std::string> paths) = 0;
 
   /// Marks the latest versions of these paths missing where they are ready. Returns how many.
   virtual Result<std::size_t> mark_missing(std::string_view landing,
@@ -177,7 +229,8 @@ class Metastore {
   virtual Result<std::unique_ptr<AgentPresence>> join() = 0;
 
   /// Claims those of the requested files that are still deliverable, and appends their in_progress
-  /// rows: two agents never hold the same file for a destination. One transaction.
+  /// rows: two agents never hold the same file for a destination, nor two versions of one path. A
+  /// version that was replaced becomes superseded instead. One transaction.
   virtual Result<std::vector<Claim>> claim(const ClaimRequest& request) = 0;
 
   /// Gives failed deliveries of these files to DESTINATION (empty: to any) all their attempts back:
@@ -190,63 +243,65 @@ class Metastore {
   virtual Result<std::vector<Release>> resend(std::span<const std::string> ids,
                                               std::string_view destination) = 0;
 
-  /// Appends rows as one group: one write, one sync.
+  /// Appends rows as one group: one write, one sync. A version that was replaced while an agent
+  /// held it, and has failed, becomes superseded.
   virtual Result<void> append_transfers(std::span<const TransferRecord> rows) = 0;
 
-  // What everybody reads.
+  /// The same, but for rows whose file a running agent holds for their destination, or that has
+  /// been delivered there: they are left out. Returns how many were appended.
+  virtual Result<std::size_t> append_unless_held(std::span<const TransferRecord> rows) = 0;
 
+  // What everybody asks.
+
+  /// The records with these ids, in their order; nothing for one that is not registered.
+  virtual Result<std::vector<std::optional<FileRecord>>> find(std::span<const std::string> ids) = 0;
+
+  /// Files with all their deliveries. The views end with the call.
   using FileVisitor = std::function<void(const FileRecord& file, std::span<const Delivery>)>;
-  /// Shows every file, oldest record first, with its deliveries, as of now. The visitor must not
-  /// call the metastore and must not keep the views that it is shown.
-  virtual Result<void> visit(const FileVisitor& visitor) = 0;
+  virtual Result<void> visit(const FileQuery& query, const FileVisitor& visitor) = 0;
 
-  /// All rows of both tables for one file, oldest first, archived ones included.
-  struct History {
-    std::vector<FileRecord> file;
-    std::vector<TransferRecord> transfers;
-  };
-  virtual Result<History> history(std::string_view id) = 0;
+  /// One of a file's deliveries each time, by age of the file; successful ones to one destination
+  /// from some date on by their dates.
+  using TransferVisitor = std::function<void(const FileRecord& file, const Delivery& delivery)>;
+  virtual Result<void> visit_transfers(const TransferQuery& query,
+                                       const TransferVisitor& visitor) = 0;
 
-  /// Another one than before where rows may have been added since, by whomever. Reads no row.
-  virtual std::string revision() = 0;
+  /// For each destination that the demand names; if it names none, for each that the logs name. One
+  /// without a destination, where there are files that none wants, or that none has been tried for.
+  virtual Result<std::vector<Totals>> totals() = 0;
+  /// For one alone.
+  virtual Result<Totals> totals(const std::string& destination) = 0;
+
+  /// Those that the logs name, sorted; "" is among them if rows name none.
+  virtual Result<std::vector<std::string>> logged_destinations() = 0;
+
+  /// Every version with this id or path, by age, archived ones included.
+  virtual Result<std::vector<History>> history(std::string_view id_or_path) = 0;
 
   /// True while an agent may have something to deliver: what the `pending` marker says.
   virtual Result<bool> is_pending() = 0;
 
-  /// Files of this id or path that compactions took out of the registry, oldest first.
-  virtual Result<std::vector<FileRecord>> archived_files(std::string_view id_or_path) = 0;
+  virtual Result<std::unique_ptr<ChangeNotice>> watch_changes() = 0;
 
-  // Looking after it.
-
-  struct Compaction {
-    std::uint64_t rows_before = 0;  // of both tables
-    std::uint64_t rows_after = 0;
-    std::uint64_t bytes_before = 0;
-    std::uint64_t bytes_after = 0;
-  };
-  /// Moves rows that nobody needs from the tables to the archive: those that later rows replaced,
-  /// and files that have been settled since before SINCE. Settled is what no path's current version
-  /// in a landing area is, nobody will deliver, and nobody has to decide about. A crash loses
-  /// nothing; whoever works on the metastore meanwhile goes on.
-  virtual Result<Compaction> compact(Timestamp since) = 0;
-
-  /// Rows that could not be read so far.
-  struct Damage {
-    std::string table;
-    std::uint64_t line = 0;  // counts from 1
-    std::string reason;
-  };
-  virtual std::vector<Damage> damages() = 0;
+  virtual Upkeep& upkeep() = 0;
 };
 
-/// The one that wants to know about DESTINATION among a file's deliveries, or null.
-const Delivery* find_delivery(std::span<const Delivery> deliveries, std::string_view destination);
+struct Options {
+  /// How long to wait for other writers before kBusy.
+  std::chrono::milliseconds lock_timeout = std::chrono::seconds(30);
+  Demand demand{};
+  /// Told while the tables are read anew, which takes a while where they are large: BYTES of TOTAL
+  /// are done. Called while others may wait.
+  std::function<void(std::uint64_t bytes, std::uint64_t total)> on_reading{};
+};
 
-/// Opens the JSON-lines metastore in DIRECTORY; makes it where there is none.
-Result<std::unique_ptr<Metastore>> open_metastore(const fs::path& directory, Options options);
+/// Opens the metastore at LOCATION: the JSON-lines metastore in a directory, which is made where
+/// there is none. A URL is for stores that are not built in yet: kInvalid.
+Result<std::unique_ptr<Metastore>> open_metastore(const std::string& location, Options options);
 
-/// The same for those who only look: makes and changes nothing; kNotFound where there is none.
-Result<std::unique_ptr<Metastore>> open_metastore_for_reading(const fs::path& directory,
+/// The same for those who only look: makes no metastore, and changes none. kNotFound if there is
+/// none.
+Result<std::unique_ptr<Metastore>> open_metastore_for_reading(const std::string& location,
                                                               Options options);
 
 }  // namespace ferry::metastore

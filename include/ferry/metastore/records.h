@@ -49,12 +49,14 @@ struct TransferRecord {
   std::string destination;
   std::string batch_id;
   std::string agent;
-  std::int64_t attempt = 1;  // counts from 1; 0 with kFailed: released, see Metastore::release
+  std::int64_t attempt = 1;  // counts failures, from 1; 0 with kFailed: released
   std::int64_t bytes = 0;    // as sent
   std::int64_t duration_ms = 0;
   std::string remote_path;
   std::optional<Checksum> checksum;    // of the bytes that were sent
   std::optional<TransferError> error;  // with kFailed
+  /// With kInProgress: the updated_date of the file's row that was claimed.
+  std::optional<Timestamp> file_updated_date;
   std::string unknown_columns;
 };
 

@@ -1,0 +1,168 @@
+#include "metastore/jsonl/indexed_tables.h"
+
+#include <algorithm>
+
+#include "ferry/base/log.h"
+#include "metastore/jsonl/layout.h"
+
+namespace ferry::metastore {
+namespace {
+
+constexpr std::uint64_t kReportsPerReading = 10;
+constexpr std::uint64_t kLinesPerProgress = 8192;
+
+}  // namespace
+
+bool is_blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
+IndexedTables::IndexedTables(const Directory& directory, Index index, const TableFiles& files)
+    : index_(std::move(index)),
+      registry_(directory, kRegistryTable, files.registry),
+      transfers_(directory, kTransferTable, files.transfers) {}
+
+Result<Table::Fit> IndexedTables::compare() {
+  registry_position_ = index_.position(kRegistryTable);
+  transfers_position_ = index_.position(kTransferTable);
+  const auto registry = registry_.compare(registry_position_);
+  if (!registry) return registry.error();
+  const auto transfers = transfers_.compare(transfers_position_);
+  if (!transfers) return transfers.error();
+  return std::max(*registry, *transfers);
+}
+
+void IndexedTables::stop_at(std::uint64_t registry_offset, std::uint64_t transfers_offset) {
+  registry_end_ = registry_offset;
+  transfers_end_ = transfers_offset;
+}
+
+Result<bool> IndexedTables::fold(const Progress& progress) {
+  std::uint64_t total = 0;
+  if (progress) {
+    for (Table* table : {&registry_, &transfers_}) {
+      const auto size = table->size();
+      if (!size) return size.error();
+      total += *size;
+    }
+  }
+  const auto in_registry = [&](std::uint64_t offset) {
+    if (progress) progress(offset, total);
+  };
+  if (auto done =
+          fold_table(registry_, registry_position_, registry_end_, &parse_file_record, in_registry);
+      !done) {
+    return done.error();
+  }
+  const auto in_transfers = [&](std::uint64_t offset) {
+    if (progress) progress(registry_position_.offset + offset, total);
+  };
+  if (auto done = fold_table(transfers_, transfers_position_, transfers_end_,
+                             &parse_transfer_record, in_transfers);
+      !done) {
+    return done.error();
+  }
+  // The two belong together: a compaction replaces both.
+  for (const Table* table : {&registry_, &transfers_}) {
+    const auto replaced = table->is_replaced();
+    if (!replaced) return replaced.error();
+    if (*replaced) return false;
+  }
+  note_positions();
+  if (progress) progress(total, total);
+  return true;
+}
+
+template <typename Row>
+Result<void> IndexedTables::fold_table(Table& table, Position& position, std::uint64_t end,
+                                       Result<Row> (*parse)(std::string_view),
+                                       const std::function<void(std::uint64_t)>& progress) {
+  std::uint64_t damaged = 0;
+  Result<void> outcome;
+  auto read = table.read(
+      position,
+      [&](const Table::Line& line) {
+        if (!outcome) return;
+        if (line.number % kLinesPerProgress == 0) progress(line.offset);
+        if (!line.is_too_long && is_blank(line.text)) return;
+        const auto row = line.is_too_long
+                             ? Result<Row>(make_error(ErrorKind::kCorrupt, "the row is too long"))
+                             : parse(line.text);
+        if (row) {
+          outcome = enter(*row, line.offset);
+        } else {
+          report_damage(table, line, row.error().message, ++damaged);
+        }
+      },
+      end);
+  if (damaged > kReportsPerReading) {
+    log::warning("more damaged rows left out",
+                 {{"table", table.name()}, {"rows", damaged - kReportsPerReading}});
+  }
+  return read ? outcome : read;
+}
+
+void IndexedTables::report_damage(const Table& table, const Table::Line& line, std::string reason,
+                                  std::uint64_t number) {
+  if (number <= kReportsPerReading) {
+    log::warning("damaged row left out",
+                 {{"table", table.name()}, {"line", line.number}, {"reason", reason}});
+  }
+  index_.enter_damage(table.name(), {.table = table.name(),
+                                     .line = line.number,
+                                     .offset = line.offset,
+                                     .reason = std::move(reason)});
+}
+
+Result<void> IndexedTables::enter(const FileRecord& row, std::uint64_t offset) {
+  bool is_new = false;
+  const FileNumber number = index_.enter(row, offset, is_new);
+  note_changed(number);
+  if (!is_new) return {};
+  for (const std::uint64_t early : index_.take_orphans(row.id)) {
+    const auto delivery = transfer_row(early, row.id);
+    if (!delivery) return delivery.error();
+    index_.enter(*delivery, early);
+  }
+  return {};
+}
+
+Result<void> IndexedTables::enter(const TransferRecord& row, std::uint64_t offset) {
+  if (const auto number = index_.enter(row, offset)) note_changed(*number);
+  return {};
+}
+
+void IndexedTables::note_changed(FileNumber number) {
+  if (changed_ != nullptr && (changed_->empty() || changed_->back() != number)) {
+    changed_->push_back(number);
+  }
+}
+
+void IndexedTables::note_positions() {
+  index_.set_position(kRegistryTable, registry_position_);
+  index_.set_position(kTransferTable, transfers_position_);
+}
+
+namespace {
+
+template <typename Row>
+Result<Row> row_at(Table& table, std::uint64_t offset, std::string_view id,
+                   Result<Row> (*parse)(std::string_view)) {
+  const auto line = table.line_at(offset);
+  if (!line) return line.error();
+  auto row = parse(*line);
+  if (row && row->id == id) return row;
+  return make_error(ErrorKind::kCorrupt, "the index does not fit the table {}", table.name());
+}
+
+}  // namespace
+
+Result<FileRecord> IndexedTables::file_row(std::uint64_t offset, std::string_view id) {
+  return row_at(registry_, offset, id, &parse_file_record);
+}
+
+Result<TransferRecord> IndexedTables::transfer_row(std::uint64_t offset, std::string_view id) {
+  return row_at(transfers_, offset, id, &parse_transfer_record);
+}
+
+}  // namespace ferry::metastore
