@@ -29,6 +29,12 @@ Subject of_descriptor(int fd) {
 Subject of_path(int directory, const char* path) {
   Subject subject;
   if (path == nullptr) return subject;
+  // SQLite, which has no openat(2), is led beneath a directory so.
+  int held = -1;
+  int prefix = 0;
+  if (std::sscanf(path, "/proc/self/fd/%d%n", &held, &prefix) == 1) {
+    return path[prefix] == '/' ? of_path(held, path + prefix + 1) : of_descriptor(held);
+  }
   if (path[0] != '/' && directory == AT_FDCWD) {
     if (::getcwd(subject.text, sizeof subject.text) == nullptr) subject.text[0] = '\0';
   } else if (path[0] != '/') {

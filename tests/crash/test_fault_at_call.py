@@ -159,12 +159,16 @@ FAMILIES = {
 }
 
 
+# What SQLite reaches beneath the metastore's directory, which strace resolves only if it is opened.
+HELD = re.compile(r'"/proc/self/fd/\d+/')
+
+
 def seen_by_strace(folder):
     counts = collections.Counter()
     for path in folder.glob("trace.*"):
         for line in path.read_text(errors="replace").splitlines():
             for family, pattern in FAMILIES.items():
-                if BELOW in line and re.match(pattern, line):
+                if (BELOW in line or HELD.search(line)) and re.match(pattern, line):
                     counts[family] += 1
                     break
     return counts
