@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import socket
+import sqlite3
 import sys
 
 import pytest
@@ -221,3 +222,20 @@ def test_what_a_server_fails_to_do_is_a_destination_s_trouble(doctor):
     ended = doctor()
     assert (ended.code, troubles(ended)) == (3, [("destination", "directory")])
     assert "fsync" in the_trouble(ended)["message"]
+
+
+def test_the_index_is_compared_with_the_tables_on_request(doctor, landing, metastore, register):
+    make_files(landing, 3, 10)
+    register()
+    assert ("metastore", "index") in checks(doctor("--index"))
+    with sqlite3.connect(metastore / "index.sqlite") as index:
+        index.execute("UPDATE file SET updated = updated + 1 WHERE number = 2")
+    index.close()
+    assert troubles(doctor()) == []
+    ended = doctor("--index")
+    assert ended.code == 4
+    assert troubles(ended) == [("metastore", "index")]
+    assert "differs from the tables: file: " in the_trouble(ended)["message"]
+    for path in metastore.glob("index.sqlite*"):
+        path.unlink()
+    assert doctor("--index").code == 0

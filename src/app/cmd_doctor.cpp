@@ -46,7 +46,7 @@ Outcome<ExitStatus> run_doctor(const Invocation& invocation) {
   if (examination.is_well()) {
     const auto settings = effective_settings(arguments);
     if (!settings) return fail(settings.error());
-    examination.metastore(*settings);
+    examination.metastore(*settings, arguments.has("index"));
     examination.landing_areas(*settings);
     examination.routes(*settings);
     examination.destinations(*settings);
@@ -76,7 +76,9 @@ Command doctor_command() {
           "called .ferry-doctor.*, and removes them. Notes are worth knowing; trouble has to be\n"
           "fixed, and makes the exit code: 2 for the configuration, 3 for a destination, 4 for\n"
           "the metastore, 1 for anything else.",
-      .flags = {{"json", "", "print the findings as JSON"}},
+      .flags = {{"index", "",
+                 "also compare the metastore's index with its tables, which reads all"},
+                {"json", "", "print the findings as JSON"}},
       .exits = {{ExitStatus::kDone, "all is well, but for notes"},
                 {ExitStatus::kSomeFailed, "trouble elsewhere, as in a landing area"},
                 {ExitStatus::kUsage, "trouble with the configuration"},

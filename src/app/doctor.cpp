@@ -80,18 +80,18 @@ void Examination::configuration(const fs::path& file) {
   if (loaded.problems.empty()) well("file", file.string() + " has no mistakes");
 }
 
-void Examination::metastore(const Settings& settings) {
+void Examination::metastore(const Settings& settings, bool compares_index) {
   const fs::path& directory = settings.general.metastore;
   subject_ = fmt::format("metastore {}", directory.string());
   boost::system::error_code ignored;
   if (!directory.empty() && (!fs::exists(directory, ignored) || fs::is_empty(directory, ignored))) {
     return note("format", "it is not there yet: the first 'ferry watch' makes it");
   }
-  metastore_rows(settings);
+  metastore_rows(settings, compares_index);
   if (!directory.empty()) metastore_directory(settings);
 }
 
-void Examination::metastore_rows(const Settings& settings) {
+void Examination::metastore_rows(const Settings& settings, bool compares_index) {
   auto store = open_store(settings, Access::kRead);
   if (!store) {
     return trouble("format", store.error().error.message, "", exit_status_for(store.error()));
@@ -112,6 +112,7 @@ void Examination::metastore_rows(const Settings& settings) {
   } else {
     well("damage", "every row can be read");
   }
+  if (compares_index) metastore_index((*store)->upkeep());
   const auto totals = (*store)->totals();
   const Backlog backlog = totals ? backlog_of(*totals) : Backlog{};
   if (backlog.given_up > 0) {
@@ -126,6 +127,18 @@ void Examination::metastore_rows(const Settings& settings) {
          "append each row again to file_registry.jsonl, with 'landing'; 'ferry list --status "
          "unrouted' shows them");
   }
+}
+
+void Examination::metastore_index(metastore::Upkeep& upkeep) {
+  const auto differences = upkeep.verify();
+  if (!differences) {
+    return trouble("index", differences.error().message, "", ExitStatus::kMetastore);
+  }
+  if (differences->empty()) return well("index", "it says what the tables say");
+  trouble("index", fmt::format("it differs from the tables: {}", differences->front()),
+          "remove index.sqlite, and the two files beside it whose names begin so: the next command "
+          "builds it anew",
+          ExitStatus::kMetastore);
 }
 
 void Examination::metastore_directory(const Settings& settings) {

@@ -26,7 +26,8 @@ class Examination {
   explicit Examination(StopToken& stop) : stop_(stop) {}
 
   void configuration(const fs::path& file);
-  void metastore(const Settings& settings);
+  /// COMPARES_INDEX: with the tables, which reads all of them.
+  void metastore(const Settings& settings, bool compares_index);
   void landing_areas(const Settings& settings);
   void routes(const Settings& settings);  // and their transforms
   void destinations(const Settings& settings);
@@ -40,7 +41,8 @@ class Examination {
   void note(std::string check, std::string message, std::string cure = {});
   void trouble(std::string check, std::string message, std::string cure, ExitStatus status);
 
-  void metastore_rows(const Settings& settings);
+  void metastore_rows(const Settings& settings, bool compares_index);
+  void metastore_index(metastore::Upkeep& upkeep);
   void metastore_directory(const Settings& settings);
   void landing_area(const LandingSettings& landing);
   void program(std::string check, const CommandWords& command);
