@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
-"""Measures what a metastore costs: bytes on disk, and processor time and memory of reading all of it.
+"""Measures what a metastore costs: bytes on disk, and the time and memory of commands that ask it.
 
     FERRY=build/ferry bench/metastore_size.py [FILES …]
+
+Each command is a process of its own. Where the program sqlite3 is installed, the same question is put to it on
+the index.
 """
 
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 FERRY = os.environ.get("FERRY", "build/ferry")
 
@@ -46,24 +51,88 @@ def write(store, count, pending):
 
 
 def measure(*arguments):
-    """Seconds of the processor, and MiB at the peak. time(1) stands between, for a child's peak begins with
-    its parent's."""
-    ended = subprocess.run(["/usr/bin/time", "-f", "%U %S %M", FERRY, *arguments],
-                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
-    user, system, kib = map(float, ended.stderr.split())
-    return user + system, kib / 1024
+    """Seconds, and MiB at the peak. time(1) stands between, for a child's peak begins with its parent's."""
+    began = time.monotonic()
+    ended = subprocess.run(["/usr/bin/time", "-f", "%M", *map(str, arguments)], stdout=subprocess.DEVNULL,
+                           stderr=subprocess.PIPE, text=True, check=True)
+    return time.monotonic() - began, int(ended.stderr.split()[-1]) / 1024
+
+
+class Store:
+    def __init__(self, folder, count, pending):
+        self.path = folder / "metastore"
+        self.landing = folder / "landing"
+        self.count, self.pending = count, pending
+        for directory in (self.path, self.landing, folder / "empty"):
+            directory.mkdir()
+        self.size = write(self.path, count, pending)
+        self.config = folder / "ferry.toml"
+        # Nobody listens there: what is measured does not go that far.
+        self.config.write_text(f"""metastore = "{self.path}"
+[landing.partners]
+path = "{self.landing}"
+[destination.warehouse]
+url = "sftp://nobody@127.0.0.1:9/in"
+""")
+
+    def ask(self, what, *arguments, sql=None):
+        seconds, peak = measure(FERRY, *arguments)
+        beside = ""
+        if sql and shutil.which("sqlite3"):
+            beside = f"{measure('sqlite3', self.path / 'index.sqlite', sql)[0]:.3f}"
+        print(f"| {self.count:,} | {what} | {seconds:.3f} | {peak:.0f} | {beside} |", flush=True)
+
+    def deliver_the_rest(self):
+        with open(self.path / "transfer_logs.jsonl", "a", encoding="utf-8") as out:
+            for number in range(self.count - self.pending, self.count):
+                out.write(json.dumps({"id": f"0195f5a0-0000-7000-8000-{number:012x}",
+                                      "transfer_status": "successful",
+                                      "transfer_date": "2026-11-24T12:06:00.000Z",
+                                      "destination": "warehouse"}) + "\n")
+
+
+def measure_commands(folder, count, pending):
+    store = Store(folder, count, pending)
+    metastore = ("--metastore", store.path)
+    config = ("--config", store.config)
+    name = f"partner/2026-11/statement-{count // 2:08}.csv"
+    store.ask("status, the first command: the index is built", "status", *config)
+    store.ask("status", "status", *config,
+              sql="SELECT destination, standing, files, bytes FROM class; SELECT destination, files FROM success")
+    store.ask("list --status pending", "list", "--status", "pending", *config,
+              sql="SELECT f.* FROM class c JOIN standing s ON s.class = c.id JOIN file f ON f.number = s.file "
+                  "WHERE c.standing = 4")
+    store.ask("history PATH", "history", name, *config,
+              sql=f"SELECT * FROM file LEFT JOIN delivery ON file = number WHERE path = '{name}' AND landing = 1")
+    store.ask("transfer --dry-run --json", "transfer", "--dry-run", "--json", *config,
+              sql="SELECT f.* FROM class c JOIN standing s ON s.class = c.id JOIN file f ON f.number = s.file "
+                  "WHERE c.is_open")
+    store.ask("watch --once of an empty folder", "watch", "--once", "--landing", folder / "empty", *metastore)
+    (folder / "empty/one.csv").write_text("one file more")
+    store.ask("watch --once of one file more", "watch", "--once", "--landing", folder / "empty", *metastore)
+    store.deliver_the_rest()
+    store.ask(f"status, after {pending:,} rows that somebody appended", "status", *config)
+    (folder / "empty/one.csv").unlink()
+    store.ask("watch --once of a file that is gone", "watch", "--once", "--landing", folder / "empty", *metastore)
+    store.ask("transfer, nothing to do", "transfer", *config)
+    index = sum(path.stat().st_size for path in store.path.glob("index.sqlite*"))
+    return store.size, index
 
 
 def main():
-    counts = [int(word) for word in sys.argv[1:]] or [10_000, 100_000, 1_000_000]
-    print("| files in the tables | MiB on disk | bytes a file | ferry status CPU s | peak MiB |")
-    print("| ---: | ---: | ---: | ---: | ---: |")
+    counts = [int(word) for word in sys.argv[1:]] or [200_000, 1_000_000]
+    sizes = []
+    print("| files in the tables | command | seconds | peak MiB | sqlite3, seconds |")
+    print("| ---: | --- | ---: | ---: | ---: |")
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
-            store = pathlib.Path(folder)
-            size = write(store, count, pending=count // 100)
-            seconds, peak = measure("status", "--metastore", folder)
-            print(f"| {count:,} | {size / 2**20:.1f} | {size / count:.0f} | {seconds:.2f} | {peak:.0f} |")
+            size, index = measure_commands(pathlib.Path(folder), count, pending=count // 100)
+            sizes.append((count, size, index))
+    print()
+    print("| files in the tables | tables MiB | index MiB | bytes a file |")
+    print("| ---: | ---: | ---: | ---: |")
+    for count, size, index in sizes:
+        print(f"| {count:,} | {size / 2**20:.1f} | {index / 2**20:.1f} | {(size + index) / count:.0f} |")
 
 
 if __name__ == "__main__":
