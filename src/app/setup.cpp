@@ -1,6 +1,7 @@
 #include "app/setup.h"
 
 #include <pwd.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +15,7 @@
 #include "app/routing.h"
 #include "app/secrets.h"
 #include "app/text.h"
+#include "ferry/base/directory.h"
 #include "ferry/sftp/remote_command.h"
 
 namespace ferry::app {
@@ -197,18 +199,36 @@ Result<Settings> effective_settings(const Arguments& arguments) {
   return settings;
 }
 
-Result<void> check_landings(const Settings& settings) {
+namespace {
+
+/// That the directories of landing areas are there. One that is not may be on a file system that is
+/// not mounted: who can go on without it says so.
+Result<void> check_presence(const Settings& settings, Presence presence) {
+  std::optional<Error> absence;
+  bool is_any_there = false;
+  for (const LandingSettings& landing : settings.landings) {
+    boost::system::error_code error;
+    if (landing.is_remote() || fs::is_directory(landing.path, error)) {
+      is_any_there = true;
+    } else if (!absence) {
+      absence = make_error(ErrorKind::kInvalid, "landing area {}: {}", landing.path.string(),
+                           error ? error.message() : "it is not a directory");
+    }
+  }
+  const bool is_tolerable = presence == Presence::kOfAny && is_any_there;
+  if (absence && !is_tolerable) return *absence;
+  return {};
+}
+
+}  // namespace
+
+Result<void> check_landings(const Settings& settings, Presence presence) {
   if (settings.landings.empty()) {
     return make_error(ErrorKind::kInvalid,
                       "no landing area: give --landing DIR, or [landing.NAME] in a configuration "
                       "file");
   }
-  for (const LandingSettings& landing : settings.landings) {
-    boost::system::error_code error;
-    if (landing.is_remote() || fs::is_directory(landing.path, error)) continue;
-    return make_error(ErrorKind::kInvalid, "landing area {}: {}", landing.path.string(),
-                      error ? error.message() : "it is not a directory");
-  }
+  if (const auto present = check_presence(settings, presence); !present) return present;
   const auto misplaced = find_misplaced(settings);
   if (misplaced.empty()) return {};
   return make_error(ErrorKind::kInvalid, "landing area {}: {}", misplaced.front().landing,
@@ -407,6 +427,12 @@ std::string quoted_for_shell(const std::string& word) {
   return sftp::shell_quoted(std::span(&word, 1));
 }
 
+/// Root that looks after the files of a service does so for the account that the service runs as.
+void act_for_owner_of(const fs::path& metastore) {
+  struct stat status{};
+  if (::stat(metastore.c_str(), &status) == 0) act_for(status.st_uid, status.st_gid);
+}
+
 }  // namespace
 
 Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settings, Access access) {
@@ -423,7 +449,10 @@ Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settin
   auto opened = access == Access::kRead
                     ? metastore::open_metastore_for_reading(directory.string(), options)
                     : metastore::open_metastore(directory.string(), options);
-  if (opened) return std::move(*opened);
+  if (opened) {
+    act_for_owner_of(directory);
+    return std::move(*opened);
+  }
   const bool only_absent = access == Access::kRead && opened.error().kind == ErrorKind::kNotFound;
   return fail(opened.error(), only_absent ? Origin::kLocal : Origin::kMetastore);
 }

@@ -22,9 +22,10 @@ fs::path configuration_file(const Arguments& arguments);
 /// Command line over environment over file over default. Sets up the log.
 Result<Settings> effective_settings(const Arguments& arguments);
 
-/// kInvalid unless there is a metastore, and at least one landing area, all of them directories,
-/// none of which holds the metastore where a watcher would see it.
-Result<void> check_landings(const Settings& settings);
+enum class Presence : std::uint8_t { kOfAll, kOfAny };
+/// kInvalid unless there is a metastore, and at least one landing area, all or any of them
+/// directories that are there, none of which holds the metastore where a watcher would see it.
+Result<void> check_landings(const Settings& settings, Presence presence = Presence::kOfAll);
 
 /// A landing area as watchers and uploads want it.
 Result<landing::LandingArea> landing_area(const LandingSettings& landing, const Settings& settings);

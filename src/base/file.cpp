@@ -1,8 +1,6 @@
 #include "ferry/base/file.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/syscall.h>
 
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
@@ -71,25 +69,6 @@ Result<UniqueFd> open_file(const fs::path& path, int flags, mode_t mode) {
   const bool is_there = created.error().os_code == EEXIST && (flags & O_EXCL) == 0;
   if (is_there) return open_retrying(path, flags, mode);
   return created;
-}
-
-Result<UniqueFd> open_beneath(int root_fd, const std::string& relative, int flags) {
-  struct open_how how{};
-  how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  for (int attempts_left = 16;; --attempts_left) {
-    const long fd = ::syscall(SYS_openat2, root_fd, relative.c_str(), &how, sizeof how);
-    if (fd >= 0) return UniqueFd(static_cast<int>(fd));
-    // EAGAIN: a component was renamed while the kernel walked the path; or, with O_NONBLOCK,
-    // somebody holds a lease on the file, which takes longer.
-    if (errno == EINTR || (errno == EAGAIN && attempts_left > 0)) continue;
-    if (errno == ELOOP || errno == EXDEV) {
-      return make_error(ErrorKind::kAbnormal,
-                        "open {}: the path has a symbolic link or leaves the landing area",
-                        relative);
-    }
-    return errno_error(errno, action("open", relative));
-  }
 }
 
 Result<std::size_t> pread_full(int fd, std::span<std::byte> buffer, std::uint64_t offset,

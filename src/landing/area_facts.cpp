@@ -1,11 +1,15 @@
 #include "ferry/landing/area_facts.h"
 
-#include <boost/filesystem/directory.hpp>
-#include <boost/filesystem/operations.hpp>
+#include <fcntl.h>
+
+#include <cerrno>
 #include <charconv>
+#include <vector>
 
 #include "ferry/sftp/client.h"
+#include "landing/ignore.h"
 #include "landing/root.h"
+#include "landing/scan.h"
 
 namespace ferry::landing {
 namespace {
@@ -19,6 +23,12 @@ sftp::Task<void> list(sftp::Client& client, std::string directory, Result<std::u
   }
 }
 
+/// What a watcher does not watch either: it went away, or its path is too long.
+bool is_left_out(const Error& error) {
+  return error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kAbnormal ||
+         error.os_code == ENAMETOOLONG;
+}
+
 }  // namespace
 
 Result<bool> is_on_network(const fs::path& path) {
@@ -28,18 +38,25 @@ Result<bool> is_on_network(const fs::path& path) {
 }
 
 Result<std::uint64_t> count_directories(const fs::path& area) {
-  std::uint64_t count = 1;
-  boost::system::error_code code;
-  fs::directory_iterator entries(area, code);
-  for (; !code && entries != fs::directory_iterator(); entries.increment(code)) {
-    if (entries->path().filename().string().starts_with('.')) continue;
-    boost::system::error_code unknown;
-    if (entries->symlink_status(unknown).type() != fs::directory_file) continue;
-    const auto below = count_directories(entries->path());
-    if (!below) return below;
-    count += *below;
+  const auto root = open_file(area, O_RDONLY | O_DIRECTORY);
+  if (!root) return root.error();
+  std::uint64_t count = 0;
+  for (std::vector<std::string> left{""}; !left.empty();) {
+    const std::string directory = std::move(left.back());
+    left.pop_back();
+    auto reader = DirectoryReader::open(root->get(), directory);
+    if (!reader && is_left_out(reader.error())) continue;
+    if (!reader) return reader.error();
+    ++count;
+    for (;;) {
+      const auto entry = reader->next();
+      if (!entry) return entry.error();
+      if (!*entry) break;
+      if ((*entry)->directory && !is_hidden((*entry)->name)) {
+        left.push_back(join(directory, (*entry)->name));
+      }
+    }
   }
-  if (code) return errno_error(code.value(), fmt::format("look into {}", area.string()));
   return count;
 }
 

@@ -14,10 +14,6 @@ bool has_hidden_component(std::string_view path) {
   return is_hidden(path) || path.find("/.") != std::string_view::npos;
 }
 
-bool is_control(unsigned char byte) {
-  return byte < 0x20 || byte == 0x7F;
-}
-
 }  // namespace
 
 bool is_hidden(std::string_view name) {
@@ -35,12 +31,12 @@ bool IgnoreRules::ignores_file(const std::string& path) const {
 }
 
 std::optional<std::string_view> name_problem(std::string_view name) {
-  while (!name.empty()) {
-    if (is_control(static_cast<unsigned char>(name[0]))) return "control characters in its name";
-    const std::size_t length = utf8_sequence(name);
+  for (std::string_view rest = name; !rest.empty();) {
+    const std::size_t length = utf8_sequence(rest);
     if (length == 0) return "its name is not valid UTF-8";
-    name.remove_prefix(length);
+    rest.remove_prefix(length);
   }
+  if (escape_controls(name) != name) return "control characters in its name";
   return std::nullopt;
 }
 

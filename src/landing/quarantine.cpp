@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "ferry/base/directory.h"
 #include "landing/ignore.h"
 #include "landing/inspect.h"
 #include "landing/quarantine_folder.h"
@@ -22,7 +23,7 @@ using metastore::Metastore;
 Result<struct stat> look(const LandingArea& area, const std::string& path) {
   const auto root = open_file(area.path, O_RDONLY | O_DIRECTORY);
   if (!root) return root.error();
-  return probe(root->get(), path);
+  return stat_beneath(root->get(), path);
 }
 
 Result<void> set_state(Metastore& metastore, std::string_view id, FileState state,
@@ -30,6 +31,12 @@ Result<void> set_state(Metastore& metastore, std::string_view id, FileState stat
   const metastore::StateChange change{std::string(id), state, std::string(reason)};
   const auto changed = metastore.change_states(std::span(&change, 1));
   return changed ? Result<void>() : changed.error();
+}
+
+/// Said by QuarantineFolder::take: the file that was meant is not in its place.
+bool is_elsewhere(const Error& error) {
+  const bool is_another = error.kind == ErrorKind::kBusy && error.os_code == 0;
+  return is_another || error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kAbnormal;
 }
 
 HeldFile to_held(const FileRecord& file) {
@@ -53,7 +60,21 @@ Result<UniqueFd> open_held(const LandingArea& area, const HeldFile& held,
   }
   const auto root = open_file(area.path, O_RDONLY | O_DIRECTORY);
   if (!root) return root.error();
-  return open_beneath(root->get(), held.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  return open_beneath(root->get(), held.path, O_RDONLY);
+}
+
+/// Whether something is at PATH in AREA.
+Result<bool> is_taken(const LandingArea& area, const std::string& path) {
+  const auto there = look(area, path);
+  if (there) return true;
+  if (there.error().kind == ErrorKind::kNotFound) return false;
+  return there.error();
+}
+
+/// Whether HELD was not moved, or not yet.
+Result<bool> is_in_place(const LandingArea& area, const HeldFile& held) {
+  if (held.location != area.path / held.path) return false;
+  return is_taken(area, held.path);
 }
 
 Result<void> check_name(const LandingArea& area, const HeldFile& held, const std::string& path,
@@ -66,9 +87,9 @@ Result<void> check_name(const LandingArea& area, const HeldFile& held, const std
     return make_error(ErrorKind::kInvalid, "{}: files of this name are ignored", path);
   }
   if (in_place && path == held.path) return {};
-  const auto there = look(area, path);
-  if (!there && there.error().kind == ErrorKind::kNotFound) return {};
-  if (!there) return there.error();
+  const auto taken = is_taken(area, path);
+  if (!taken) return taken.error();
+  if (!*taken) return {};
   return make_error(ErrorKind::kInvalid,
                     "{}: the landing area has another file of this name; give this one another "
                     "name with --as NAME",
@@ -100,23 +121,16 @@ Result<FileRecord> register_released(Metastore& metastore, FileRecord record) {
 
 Result<bool> quarantine(Metastore& metastore, const LandingArea& area, const FileRecord& file,
                         std::string_view reason) {
-  if (area.location) return false;
-  const auto status = look(area, file.path);
-  if (!status) {
-    const ErrorKind kind = status.error().kind;
-    if (kind == ErrorKind::kNotFound || kind == ErrorKind::kAbnormal) return false;
-    return status.error();
-  }
-  const FileIdentity identity = identity_of(*status);
-  if (file.identity && *file.identity != identity) return false;
+  if (area.location || !file.identity) return false;
+  HeldFile held = to_held(file);
+  held.reason = reason;
+  auto folder = QuarantineFolder::make(area);
+  const Result<void> taken = folder ? folder->take(held, file.identity) : folder.error();
+  if (!taken && is_elsewhere(taken.error())) return false;
   if (auto stated = set_state(metastore, file.id, FileState::kQuarantined, reason); !stated) {
     return stated.error();
   }
-  auto folder = QuarantineFolder::make(area);
-  if (!folder) return folder.error();
-  HeldFile held = to_held(file);
-  held.reason = reason;
-  if (auto taken = folder->take(held, identity); !taken) return taken.error();
+  if (!taken) return taken.error();
   return true;
 }
 
@@ -150,8 +164,10 @@ Result<std::vector<HeldFile>> held_files(Metastore& metastore, std::span<const L
     const auto area = std::ranges::find(areas, file.landing, &LandingArea::name);
     if (area != areas.end() && area->location) {
       file.location = location_in(*area, file);
-    } else if (area != areas.end() && look(*area, file.path)) {
-      file.location = area->path / file.path;
+    } else if (area != areas.end()) {
+      const auto taken = is_taken(*area, file.path);
+      if (!taken) return taken.error();
+      if (*taken) file.location = area->path / file.path;
     }
     held.push_back(std::move(file));
   }
@@ -220,8 +236,9 @@ Result<FileRecord> release(Metastore& metastore, const LandingArea& area, const 
   if (!S_ISREG(status->st_mode)) {
     return make_error(ErrorKind::kAbnormal, "it is no regular file and cannot be delivered");
   }
-  const bool in_place = look(area, held.path) && held.location == area.path / held.path;
-  if (auto named = check_name(area, held, path, in_place); !named) return named.error();
+  const auto in_place = is_in_place(area, held);
+  if (!in_place) return in_place.error();
+  if (auto named = check_name(area, held, path, *in_place); !named) return named.error();
 
   std::vector<std::byte> buffer(std::size_t{1024} * 1024);
   const auto content = hash_content(fd->get(), held.path, buffer, stop);
@@ -239,7 +256,7 @@ Result<FileRecord> release(Metastore& metastore, const LandingArea& area, const 
                             fmt::format("released as version {}", released->id));
     if (!stated) return stated.error();
   }
-  if (!in_place) {
+  if (!*in_place) {
     if (auto moved = (*folder)->put_back(held, path); !moved) return moved.error();
   }
   const auto now_there = look(area, path);
@@ -248,23 +265,32 @@ Result<FileRecord> release(Metastore& metastore, const LandingArea& area, const 
   return register_released(metastore, std::move(*released));
 }
 
+namespace {
+
+/// What could not be moved aside so far is moved first: then it is known what is deleted.
+Result<void> delete_held(Metastore& metastore, const LandingArea& area, const HeldFile& held) {
+  const auto in_place = is_in_place(area, held);
+  if (!in_place) return in_place.error();
+  if (!*in_place) {
+    auto folder = QuarantineFolder::find(area);
+    if (!folder) return folder.error();
+    return *folder ? (*folder)->remove(held) : Result<void>();
+  }
+  const auto row = row_of(metastore, held);
+  if (!row) return row.error();
+  auto folder = QuarantineFolder::make(area);
+  if (!folder) return folder.error();
+  if (auto taken = folder->take(held, row->identity); !taken) return taken;
+  return folder->remove(held);
+}
+
+}  // namespace
+
 Result<void> drop(Metastore& metastore, const LandingArea& area, const HeldFile& held,
                   StopToken& stop) {
   if (area.location) return drop_in_place(metastore, area, held, stop);
-  auto folder = QuarantineFolder::find(area);
-  if (!folder) return folder.error();
-  const bool in_place = held.location == area.path / held.path;
-  if (*folder && !in_place && !held.location.empty()) {
-    if (auto removed = (*folder)->remove(held); !removed) return removed;
-  }
-  if (in_place) {
-    const auto root = open_file(area.path, O_RDONLY | O_DIRECTORY);
-    if (!root) return root.error();
-    const auto parent = open_parent(root->get(), held.path);
-    if (!parent) return parent.error();
-    if (::unlinkat(parent->directory.get(), parent->name.c_str(), 0) != 0) {
-      return errno_error(errno, fmt::format("remove {}", held.location.string()));
-    }
+  if (!held.location.empty()) {
+    if (auto deleted = delete_held(metastore, area, held); !deleted) return deleted;
   }
   if (!held.registered) return {};
   return set_state(metastore, held.id, FileState::kMissing,

@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 
+#include "ferry/base/directory.h"
 #include "landing/quarantine_note.h"
-#include "landing/root.h"
 #include "landing/scan.h"
 
 namespace ferry::landing {
@@ -16,7 +15,7 @@ namespace {
 
 constexpr const char* kDefaultFolder = ".quarantine";
 constexpr std::string_view kNoteSuffix = ".json";
-constexpr mode_t kPrivate = 0700;
+constexpr mode_t kNoteMode = 0600;
 
 std::string note_name(const HeldFile& file) {
   return file.id + std::string(kNoteSuffix);
@@ -24,35 +23,6 @@ std::string note_name(const HeldFile& file) {
 
 std::string base_name(const std::string& path) {
   return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
-}
-
-Result<struct stat> status_at(int directory, const std::string& name) {
-  struct stat status{};
-  if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-    return errno_error(errno, fmt::format("stat {}", name));
-  }
-  return status;
-}
-
-Result<void> sync(int fd, std::string_view what) {
-  if (::fsync(fd) != 0) return errno_error(errno, fmt::format("sync {}", what));
-  return {};
-}
-
-Result<void> make_directory(int directory, const std::string& name, mode_t mode) {
-  if (::mkdirat(directory, name.c_str(), mode) == 0 || errno == EEXIST) return {};
-  return errno_error(errno, fmt::format("make directory {}", name));
-}
-
-/// Never over another file. File systems without RENAME_NOREPLACE get a second name and lose the
-/// first.
-Result<void> move(int from, const std::string& name, int to, const std::string& new_name) {
-  if (::renameat2(from, name.c_str(), to, new_name.c_str(), RENAME_NOREPLACE) == 0) return {};
-  if (errno == EINVAL && ::linkat(from, name.c_str(), to, new_name.c_str(), 0) == 0) {
-    ::unlinkat(from, name.c_str(), 0);
-    return {};
-  }
-  return errno_error(errno, fmt::format("move {}", name));
 }
 
 std::string_view kind_of(mode_t mode) {
@@ -63,54 +33,18 @@ std::string_view kind_of(mode_t mode) {
   return S_ISDIR(mode) ? "directory" : "device";
 }
 
-/// A rename changes the ctime.
-bool is_same_but_for_ctime(const FileIdentity& one, FileIdentity other) {
-  other.ctime_ns = one.ctime_ns;
-  return one == other;
-}
-
 Error another_file(const std::string& path) {
   return make_error(ErrorKind::kBusy, "{}: another file has taken its place", path);
 }
 
-/// Makes the directories above PATH where they are missing.
-Result<void> make_parents(int root_fd, const std::string& path) {
-  for (auto slash = path.find('/'); slash != path.npos; slash = path.find('/', slash + 1)) {
-    const auto parent = open_parent(root_fd, path.substr(0, slash));
-    if (!parent) return parent.error();
-    constexpr mode_t kUsual = 0777;  // less the umask
-    if (auto made = make_directory(parent->directory.get(), parent->name, kUsual); !made) {
-      return made;
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
-Result<OpenedParent> open_parent(int root_fd, const std::string& path) {
-  const auto slash = path.rfind('/');
-  auto directory = open_beneath(root_fd, slash == path.npos ? "." : path.substr(0, slash),
-                                O_RDONLY | O_DIRECTORY);
-  if (!directory) return directory.error();
-  OpenedParent parent{std::move(*directory), base_name(path)};
-  if (parent.name.empty() || parent.name == "." || parent.name == "..") {
-    return make_error(ErrorKind::kInvalid, "'{}' is no name for a file", path);
-  }
-  return parent;
-}
-
 Result<UniqueFd> QuarantineFolder::open_folder(const LandingArea& area, int root_fd, bool make) {
-  if (!area.quarantine.empty()) {
-    if (make) {
-      if (auto made = make_directories(area.quarantine); !made) return made.error();
-    }
-    return ferry::open_file(area.quarantine, O_RDONLY | O_DIRECTORY);
-  }
-  if (make) {
-    if (auto made = make_directory(root_fd, kDefaultFolder, kPrivate); !made) return made.error();
-  }
-  return open_beneath(root_fd, kDefaultFolder, O_RDONLY | O_DIRECTORY);
+  const fs::path& named = area.quarantine;
+  if (!named.empty()) return make ? make_private_directory(named) : open_private_directory(named);
+  const fs::path path = area.path / kDefaultFolder;
+  return make ? make_private_directory(root_fd, kDefaultFolder, path)
+              : open_private_directory(root_fd, kDefaultFolder, path);
 }
 
 Result<std::optional<QuarantineFolder>> QuarantineFolder::open(const LandingArea& area, bool make) {
@@ -148,29 +82,14 @@ Result<std::optional<QuarantineFolder>> QuarantineFolder::find(const LandingArea
 }
 
 Result<UniqueFd> QuarantineFolder::open_entry(const HeldFile& file) const {
-  return open_beneath(folder_.get(), file.id, O_RDONLY | O_DIRECTORY);
-}
-
-Result<void> QuarantineFolder::write_note(const HeldFile& file) const {
-  const std::string temporary = "." + note_name(file) + ".tmp";
-  const auto fd = UniqueFd(::openat(folder_.get(), temporary.c_str(),
-                                    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!fd) return errno_error(errno, fmt::format("write {}", (path_ / temporary).string()));
-  if (auto written = write_full(fd.get(), as_bytes(to_note(file)), path_ / temporary); !written) {
-    return written;
-  }
-  if (auto synced = sync(fd.get(), temporary); !synced) return synced;
-  if (::renameat(folder_.get(), temporary.c_str(), folder_.get(), note_name(file).c_str()) != 0) {
-    return errno_error(errno, fmt::format("rename {}", (path_ / temporary).string()));
-  }
-  return sync(folder_.get(), path_.string());
+  return open_private_directory(folder_.get(), file.id, path_ / file.id);
 }
 
 Result<void> QuarantineFolder::take(const HeldFile& file,
                                     const std::optional<FileIdentity>& expected) {
-  const auto parent = open_parent(root_.get(), file.path);
-  if (!parent) return parent.error();
-  const auto before = status_at(parent->directory.get(), parent->name);
+  const auto place = open_parent(root_.get(), file.path);
+  if (!place) return place.error();
+  const auto before = stat_at(place->directory.get(), place->name);
   if (!before) return before.error();
   if (expected && identity_of(*before) != *expected) return another_file(file.path);
 
@@ -178,36 +97,46 @@ Result<void> QuarantineFolder::take(const HeldFile& file,
   note.kind = kind_of(before->st_mode);
   note.since = now();
   note.size = static_cast<std::uint64_t>(before->st_size);
-  if (auto made = make_directory(folder_.get(), note.id, kPrivate); !made) return made;
-  if (auto written = write_note(note); !written) return written;
-  const auto entry = open_entry(note);
+  const auto entry = make_private_directory(folder_.get(), note.id, path_ / note.id);
   if (!entry) return entry.error();
-  if (auto moved = move(parent->directory.get(), parent->name, entry->get(), parent->name);
+  if (auto written = replace_at(folder_.get(), note_name(note), to_note(note), kNoteMode);
+      !written) {
+    return written;
+  }
+  if (auto moved = rename_new(place->directory.get(), place->name, entry->get(), place->name);
       !moved) {
     forget(note);
     return moved;
   }
   // Between the look and the move its place may have been taken: then that file goes back.
-  const auto after = status_at(entry->get(), parent->name);
-  if (!after || !is_same_but_for_ctime(identity_of(*before), identity_of(*after))) {
-    if (move(entry->get(), parent->name, parent->directory.get(), parent->name)) forget(note);
-    return another_file(file.path);
+  const auto after = stat_at(entry->get(), place->name);
+  if (!after || !same_but_for_ctime(identity_of(*before), identity_of(*after))) {
+    if (rename_new(entry->get(), place->name, place->directory.get(), place->name)) forget(note);
+    return after ? another_file(file.path) : after.error();
   }
-  if (auto synced = sync(entry->get(), note.id); !synced) return synced;
-  return sync(parent->directory.get(), file.path);
+  if (auto synced = sync(entry->get(), path_ / note.id); !synced) return synced;
+  return sync(place->directory.get(), file.path);
 }
 
-std::optional<HeldFile> QuarantineFolder::read_note(const std::string& name) const {
-  const auto fd = open_beneath(folder_.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  if (!fd) return std::nullopt;
+Result<std::optional<HeldFile>> QuarantineFolder::read_note(const std::string& name) const {
+  using Note = std::optional<HeldFile>;
+  const auto absent = [](const Error& error) -> Result<Note> {
+    if (error.kind == ErrorKind::kNotFound) return Note();
+    return error;
+  };
+  const auto fd = open_beneath(folder_.get(), name, O_RDONLY);
+  if (!fd) return absent(fd.error());
   std::string text(std::size_t{64} * 1024, '\0');
   const auto count =
       pread_full(fd->get(), std::as_writable_bytes(std::span(text.data(), text.size())), 0, name);
-  if (!count) return std::nullopt;
+  if (!count) return count.error();
   auto note = parse_note(std::string_view(text).substr(0, *count));
-  if (!note || note_name(*note) != name) return std::nullopt;
+  if (!note || note_name(*note) != name) return Note();
   const auto entry = open_entry(*note);
-  if (!entry || !status_at(entry->get(), base_name(note->path))) return std::nullopt;
+  if (!entry) return absent(entry.error());
+  if (const auto there = stat_at(entry->get(), base_name(note->path)); !there) {
+    return absent(there.error());
+  }
   note->landing = landing_;
   note->location = path_ / note->id / base_name(note->path);
   return note;
@@ -217,9 +146,14 @@ Result<std::vector<HeldFile>> QuarantineFolder::list() const {
   auto reader = DirectoryReader::open(folder_.get(), "");
   if (!reader) return reader.error();
   std::vector<HeldFile> files;
-  while (const auto entry = reader->next()) {
-    if (entry->directory || !entry->name.ends_with(kNoteSuffix)) continue;
-    if (auto note = read_note(entry->name)) files.push_back(std::move(*note));
+  for (;;) {
+    const auto entry = reader->next();
+    if (!entry) return entry.error();
+    if (!*entry) break;
+    if ((*entry)->directory || !(*entry)->name.ends_with(kNoteSuffix)) continue;
+    auto note = read_note((*entry)->name);
+    if (!note) return note.error();
+    if (*note) files.push_back(std::move(**note));
   }
   std::ranges::stable_sort(files, {}, &HeldFile::since);
   return files;
@@ -229,22 +163,22 @@ Result<UniqueFd> QuarantineFolder::open_file(const HeldFile& file) const {
   const auto entry = open_entry(file);
   if (!entry) return entry.error();
   const std::string name = base_name(file.path);
-  const auto status = status_at(entry->get(), name);
+  const auto status = stat_at(entry->get(), name);
   if (!status) return status.error();
   if (!S_ISREG(status->st_mode)) {
     return make_error(ErrorKind::kAbnormal, "it is a {}, which cannot be delivered",
                       kind_of(status->st_mode));
   }
-  return open_beneath(entry->get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  return open_beneath(entry->get(), name, O_RDONLY);
 }
 
 Result<void> QuarantineFolder::put_back(const HeldFile& file, const std::string& path) {
   const auto entry = open_entry(file);
   if (!entry) return entry.error();
-  if (auto made = make_parents(root_.get(), path); !made) return made;
-  const auto parent = open_parent(root_.get(), path);
-  if (!parent) return parent.error();
-  if (auto moved = move(entry->get(), base_name(file.path), parent->directory.get(), parent->name);
+  const auto place = make_parent(root_.get(), path);
+  if (!place) return place.error();
+  if (auto moved =
+          rename_new(entry->get(), base_name(file.path), place->directory.get(), place->name);
       !moved) {
     if (moved.error().os_code != EEXIST) return moved;
     return make_error(ErrorKind::kInvalid,
@@ -252,7 +186,7 @@ Result<void> QuarantineFolder::put_back(const HeldFile& file, const std::string&
                       "another one)",
                       path);
   }
-  if (auto synced = sync(parent->directory.get(), path); !synced) return synced;
+  if (auto synced = sync(place->directory.get(), path); !synced) return synced;
   forget(file);
   return {};
 }
@@ -260,8 +194,9 @@ Result<void> QuarantineFolder::put_back(const HeldFile& file, const std::string&
 Result<void> QuarantineFolder::remove(const HeldFile& file) {
   const auto entry = open_entry(file);
   if (!entry) return entry.error();
-  if (::unlinkat(entry->get(), base_name(file.path).c_str(), 0) != 0 && errno != ENOENT) {
-    return errno_error(errno, fmt::format("remove {}", file.location.string()));
+  if (auto removed = remove_at(entry->get(), base_name(file.path));
+      !removed && removed.error().kind != ErrorKind::kNotFound) {
+    return removed.error().with_context((path_ / file.id).string());
   }
   forget(file);
   return {};

@@ -1,4 +1,7 @@
 // The directory that abnormal files are moved to, with a note beside each. Knows no registry.
+//
+// It is ours alone (directory.h): who may write to a landing area can neither exchange what is held
+// nor lay anything in the way of a note.
 #pragma once
 
 #include <optional>
@@ -11,7 +14,8 @@ namespace ferry::landing {
 
 class QuarantineFolder {
  public:
-  /// AREA's, made where missing. kInvalid where it is on another file system than the area.
+  /// AREA's, made where missing. kInvalid where it is on another file system than the area, kDenied
+  /// where it is not ours.
   static Result<QuarantineFolder> make(const LandingArea& area);
   /// Nothing where there is none yet.
   static Result<std::optional<QuarantineFolder>> find(const LandingArea& area);
@@ -43,8 +47,8 @@ class QuarantineFolder {
   static Result<UniqueFd> open_folder(const LandingArea& area, int root_fd, bool make);
   static Result<std::optional<QuarantineFolder>> open(const LandingArea& area, bool make);
   Result<UniqueFd> open_entry(const HeldFile& file) const;
-  Result<void> write_note(const HeldFile& file) const;
-  std::optional<HeldFile> read_note(const std::string& name) const;
+  /// Nothing where NAME is no note, or its file is not there.
+  Result<std::optional<HeldFile>> read_note(const std::string& name) const;
   void forget(const HeldFile& file) const;
 
   std::string landing_;
@@ -52,12 +56,5 @@ class QuarantineFolder {
   UniqueFd root_;
   UniqueFd folder_;
 };
-
-/// A path below a root as a directory that was opened without following links, and a name in it.
-struct OpenedParent {
-  UniqueFd directory;
-  std::string name;
-};
-Result<OpenedParent> open_parent(int root_fd, const std::string& path);
 
 }  // namespace ferry::landing

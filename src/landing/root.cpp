@@ -56,10 +56,4 @@ Result<UniqueFd> Root::open() const {
   return fd;
 }
 
-Result<struct stat> probe(int root_fd, const std::string& relative) {
-  auto fd = open_beneath(root_fd, relative, O_PATH | O_NOFOLLOW);
-  if (!fd) return fd.error();
-  return stat_fd(fd->get(), relative);
-}
-
 }  // namespace ferry::landing

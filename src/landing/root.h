@@ -40,7 +40,4 @@ class Root {
 /// statfs(2)'s f_type of a file system that changes behind the kernel's back.
 bool is_remote_file_system(long type);
 
-/// What RELATIVE is, without opening it for reading; a last symbolic link is not followed.
-Result<struct stat> probe(int root_fd, const std::string& relative);
-
 }  // namespace ferry::landing

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "ferry/base/file.h"
+#include "ferry/base/directory.h"
 
 namespace ferry::landing {
 
@@ -16,8 +16,7 @@ std::string join(const std::string& directory, const std::string& name) {
 }
 
 Result<DirectoryReader> DirectoryReader::open(int root_fd, const std::string& directory) {
-  auto fd = open_beneath(root_fd, directory.empty() ? "." : directory,
-                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  auto fd = open_beneath(root_fd, directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY);
   if (!fd) return fd.error();
   // The stream owns the descriptor from here on.
   DIR* stream = ::fdopendir(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 0));
@@ -25,20 +24,24 @@ Result<DirectoryReader> DirectoryReader::open(int root_fd, const std::string& di
   return DirectoryReader(stream);
 }
 
-std::optional<DirectoryReader::Entry> DirectoryReader::next() {
-  while (const dirent* entry = ::readdir(stream_.get())) {
+Result<std::optional<DirectoryReader::Entry>> DirectoryReader::next() {
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(stream_.get());
+    // ENOENT: the directory itself was removed.
+    if (entry == nullptr && (errno == 0 || errno == ENOENT)) return std::optional<Entry>();
+    if (entry == nullptr) return errno_error(errno, "read directory");
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
     bool directory = entry->d_type == DT_DIR;
     if (entry->d_type == DT_UNKNOWN) {
-      struct stat status{};
-      const int fd = ::dirfd(stream_.get());
-      directory = fd >= 0 && ::fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-                  S_ISDIR(status.st_mode);
+      const auto status = stat_at(::dirfd(stream_.get()), entry->d_name);
+      if (!status && status.error().kind == ErrorKind::kNotFound) continue;
+      if (!status) return status.error();
+      directory = S_ISDIR(status->st_mode);
     }
-    return Entry{std::string(name), directory};
+    return std::optional(Entry{std::string(name), directory});
   }
-  return std::nullopt;
 }
 
 void Scan::clear() {
@@ -64,6 +67,15 @@ bool Scan::begin(std::optional<Reading>& reading, Queue& queue, int root_fd, Sca
   return true;
 }
 
+std::optional<DirectoryReader::Entry> Scan::read_next(std::optional<Reading>& reading,
+                                                      ScanVisitor& visitor) {
+  auto entry = reading->reader.next();
+  if (entry && *entry) return std::move(*entry);
+  if (!entry) visitor.unreadable(reading->directory, entry.error());
+  reading.reset();
+  return std::nullopt;
+}
+
 std::size_t Scan::arm_some(int root_fd, ScanVisitor& visitor, std::size_t budget) {
   while (budget > 0 && !all_armed()) {
     --budget;
@@ -73,15 +85,13 @@ std::size_t Scan::arm_some(int root_fd, ScanVisitor& visitor, std::size_t budget
         continue;
       }
       if (!begin(arming_, to_arm_, root_fd, visitor)) continue;
+      to_list_.push_back(arming_->directory);
     }
-    const auto entry = arming_->reader.next();
-    if (!entry) {
-      to_list_.push_back(std::move(arming_->directory));
-      arming_.reset();
-    } else if (entry->directory) {
-      std::string directory = join(arming_->directory, entry->name);
-      if (visitor.enters(directory)) to_arm_.push_back(std::move(directory));
-    }
+    const std::string& directory = arming_->directory;
+    const auto entry = read_next(arming_, visitor);
+    if (!entry || !entry->directory) continue;
+    std::string below = join(directory, entry->name);
+    if (visitor.enters(below)) to_arm_.push_back(std::move(below));
   }
   return budget;
 }
@@ -90,12 +100,8 @@ void Scan::list_some(int root_fd, ScanVisitor& visitor, std::size_t budget) {
   while (budget > 0 && !done()) {
     --budget;
     if (!begin(listing_, to_list_, root_fd, visitor)) continue;
-    const auto entry = listing_->reader.next();
-    if (!entry) {
-      listing_.reset();
-    } else if (!entry->directory) {
-      visitor.found(join(listing_->directory, entry->name));
-    }
+    const auto entry = read_next(listing_, visitor);
+    if (entry && !entry->directory) visitor.found(join(listing_->directory, entry->name));
   }
 }
 

@@ -30,7 +30,7 @@ class DirectoryReader {
   static Result<DirectoryReader> open(int root_fd, const std::string& directory);
 
   /// Nothing at the end, also where the directory vanished meanwhile.
-  std::optional<Entry> next();
+  Result<std::optional<Entry>> next();
 
  private:
   struct Closer {
@@ -74,6 +74,9 @@ class Scan {
   /// Goes on with READING, or begins the next of QUEUE.
   static bool begin(std::optional<Reading>& reading, Queue& queue, int root_fd,
                     ScanVisitor& visitor);
+  /// The next entry of READING; nothing, and READING over, at the end or where it cannot be read.
+  static std::optional<DirectoryReader::Entry> read_next(std::optional<Reading>& reading,
+                                                         ScanVisitor& visitor);
   std::size_t arm_some(int root_fd, ScanVisitor& visitor, std::size_t budget);
   void list_some(int root_fd, ScanVisitor& visitor, std::size_t budget);
 

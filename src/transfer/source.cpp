@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 
-#include "ferry/base/fd.h"
+#include "ferry/base/directory.h"
 
 namespace ferry::transfer {
 namespace {
@@ -64,7 +64,7 @@ Error unlike_the_registry(std::string_view path, const Checksum& found, const Ch
 }
 
 Result<std::unique_ptr<Source>> open_local_source(int landing_fd, const std::string& path) {
-  auto fd = open_beneath(landing_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  auto fd = open_beneath(landing_fd, path, O_RDONLY);
   if (!fd) {
     if (fd.error().kind != ErrorKind::kNotFound) return fd.error();
     return source_vanished(path, fd.error().os_code);

@@ -6,6 +6,7 @@
 #include <thread>
 #include <unordered_set>
 
+#include "ferry/base/directory.h"
 #include "ferry/transfer/verify.h"
 #include "transfer/extra_files.h"
 #include "transfer/verdict.h"
@@ -60,7 +61,7 @@ void DirectoryCheck::take_files() {
 
 std::optional<Finding> DirectoryCheck::check(const ListedFile& file) {
   // Without waiting for a FIFO's writer.
-  const auto fd = open_beneath(root_fd_, file.path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  const auto fd = open_beneath(root_fd_, file.path, O_RDONLY);
   if (!fd) {
     const Error& error = fd.error();
     if (error.kind == ErrorKind::kNotFound) {

@@ -21,10 +21,6 @@ struct Fixture {
     return static_cast<std::size_t>(
         std::distance(fs::directory_iterator(directory.path()), fs::directory_iterator()));
   }
-  Result<UniqueFd> open_below(const std::string& relative) const {
-    const auto root = open_file(directory.path(), O_PATH | O_DIRECTORY);
-    return open_beneath(root->get(), relative, O_RDONLY);
-  }
 };
 
 }  // namespace
@@ -61,19 +57,6 @@ TEST_CASE_FIXTURE(Fixture, "reading past the end returns what there was") {
   std::vector<std::byte> buffer(10);
   CHECK(pread_full(fd->get(), buffer, 3, path).value() == 2);
   CHECK(pread_full(fd->get(), buffer, 9, path).value() == 0);
-}
-
-TEST_CASE_FIXTURE(Fixture, "open_beneath keeps to what lies below its root") {
-  REQUIRE(make_directories(directory.path() / "a"));
-  REQUIRE(replace_file(directory.path() / "a/file", "x"));
-  fs::create_symlink("a", directory.path() / "link");
-  fs::create_symlink("/etc/passwd", directory.path() / "a/passwd");
-  CHECK(open_below("a/file"));
-  CHECK(open_below("a/none").error().kind == ErrorKind::kNotFound);
-  CHECK(open_below("link/file").error().kind == ErrorKind::kAbnormal);
-  CHECK(open_below("a/passwd").error().kind == ErrorKind::kAbnormal);
-  CHECK(open_below("../etc").error().kind == ErrorKind::kAbnormal);
-  CHECK(open_below("/etc/passwd").error().kind == ErrorKind::kAbnormal);
 }
 
 TEST_CASE_FIXTURE(Fixture, "what root creates belongs to whom its directory belongs" *

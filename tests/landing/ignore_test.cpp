@@ -56,6 +56,10 @@ TEST_CASE("control characters make a name unfit") {
   CHECK(name_problem("a\nb"));
   CHECK(name_problem("a\x7F"));
   CHECK(name_problem(std::string_view("a\0b", 3)));
+  CHECK(
+      name_problem("a\xC2\x9B"
+                   "2J"));               // C1: what a terminal takes for a command
+  CHECK(name_problem("\u202Evsc.exe"));  // shown as exe.csv
 }
 
 TEST_CASE("bytes that are no UTF-8 make a name unfit") {

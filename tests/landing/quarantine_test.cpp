@@ -82,7 +82,29 @@ TEST_CASE_FIXTURE(Quarantining, "a file that changed, or is gone, is left to the
   fs::remove(at("gone"));
   CHECK_FALSE(quarantine(store, area, gone, "no").value());
   CHECK(state_of(changed.id) == FileState::kReady);
+  FileRecord unknown = registered("unknown", "one");
+  unknown.identity.reset();
+  CHECK_FALSE(quarantine(store, area, unknown, "no").value());
   CHECK(held().empty());
+}
+
+TEST_CASE_FIXTURE(Quarantining, "what cannot be moved is dropped only if it is what was held") {
+  const FileRecord file = registered("a", "x");
+  REQUIRE(store.change_states(std::vector<metastore::StateChange>{
+      {.id = file.id, .state = FileState::kQuarantined, .reason = "no"}}));
+  const HeldFile in_place = held().at(0);
+  CHECK(in_place.location == at("a"));
+  put(at("a"), "another");
+  CHECK(drop(store, area, in_place, stop).error().kind == ErrorKind::kBusy);
+  CHECK(read_file(at("a")).value() == "another");
+  CHECK(state_of(file.id) == FileState::kQuarantined);
+
+  const FileRecord other = registered("b", "x");
+  REQUIRE(store.change_states(std::vector<metastore::StateChange>{
+      {.id = other.id, .state = FileState::kQuarantined, .reason = "no"}}));
+  REQUIRE(drop(store, area, held().at(1), stop));
+  CHECK_FALSE(fs::exists(at("b")));
+  CHECK(state_of(other.id) == FileState::kMissing);
 }
 
 TEST_CASE_FIXTURE(Quarantining, "a released file never takes another's place") {

@@ -1,4 +1,5 @@
-// Local files: opening, whole-buffer reads and writes, durable replacement, identity.
+// Local files: opening, whole-buffer reads and writes, durable replacement, identity. In
+// directories that others may write to, see directory.h.
 //
 // Errors carry the path. Functions here repeat calls that a signal interrupted.
 #pragma once
@@ -34,15 +35,17 @@ struct FileIdentity {
 
 FileIdentity identity_of(const struct stat& status);
 
+/// True for the same bytes of the same file, renamed or not: a rename changes the ctime.
+inline bool same_but_for_ctime(FileIdentity one, const FileIdentity& other) {
+  one.ctime_ns = other.ctime_ns;
+  return one == other;
+}
+
 Result<struct stat> stat_fd(int fd, const fs::path& path_for_messages);
 
 /// open(2) with O_CLOEXEC added. What root creates belongs to whom its directory belongs: that
 /// account could not go on with it otherwise.
 Result<UniqueFd> open_file(const fs::path& path, int flags, mode_t mode = 0644);
-
-/// Opens RELATIVE below ROOT_FD; no component may be a symbolic link or lead out of it
-/// (openat2(2): RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS).
-Result<UniqueFd> open_beneath(int root_fd, const std::string& relative, int flags);
 
 /// Reads until BUFFER is full or the file ends; returns the bytes read.
 Result<std::size_t> pread_full(int fd, std::span<std::byte> buffer, std::uint64_t offset,

@@ -3,16 +3,17 @@
 //   QUARANTINE/<id>/<name>   the file under its own name; QUARANTINE is .quarantine in the area
 //   QUARANTINE/<id>.json     a note: where the file came from and why it is here
 //
-// A file that the registry knows goes through three steps, each durable before the next: its row
-// says quarantined, the note is written, the file is renamed. Wherever a crash cuts that short the
-// file is in one place, whole, and the next rescan goes on. What the registry cannot know (a
-// symbolic link, a name that is not UTF-8) has its note alone.
+// A note is durable before its file is moved. What a watcher refuses is registered as quarantined
+// before that; wherever a crash cuts it short the file is in one place, whole, and the next rescan
+// goes on. What the registry cannot know (a symbolic link, a name that is not UTF-8) has its note
+// alone.
 //
 // In an area on a server nothing is moved: a held file stays where it landed, its row says
 // quarantined, and it is released under its own name.
 //
 // Nothing is followed: all paths are resolved below the landing area without symbolic links
-// (openat2(2)), and renamed between opened directories (renameat2(2)).
+// (openat2(2)), and renamed between opened directories (renameat2(2)). The quarantine belongs to
+// our account alone.
 #pragma once
 
 #include <cstdint>
@@ -42,10 +43,10 @@ struct HeldFile {
   fs::path location{};      // where it is now; empty: neither there nor in its old place
 };
 
-/// Keeps a registered file that turned out abnormal out of the stream: registers it as quarantined
-/// and moves it aside. False, and nothing done, where another file or none is there by now than the
-/// one that FILE tells of: then the watcher will say what has become of it. An error of the move
-/// leaves the file where it is, registered as quarantined. False for areas on servers, too.
+/// Keeps a registered file that turned out abnormal out of the stream: moves it aside and registers
+/// it as quarantined. False, and nothing done, if FILE's identity is not that of the file in its
+/// place, which is the watcher's matter then; also without an identity, and for areas on servers.
+/// An error of the move leaves the file where it is, registered as quarantined.
 Result<bool> quarantine(metastore::Metastore& metastore, const LandingArea& area,
                         const metastore::FileRecord& file, std::string_view reason);
 

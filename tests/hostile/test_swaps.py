@@ -9,6 +9,7 @@ import pytest
 
 from ferry_harness import SANITIZED, put
 from landing_site import Meddler
+from uploader import SECONDS, until_time_is_up
 
 
 def swap_directory_for_link(area, canary):
@@ -47,10 +48,9 @@ def test_nothing_outside_of_the_landing_area_is_read_whatever_an_uploader_swaps(
     trace = lambda file: ("strace", "-f", "-y", "-e",  # noqa: E731
                           "trace=open,openat,openat2,read,pread64", "-o", str(file))
     with site.watching("--rescan-interval", "200ms", under=trace(traces[0])):
-        end, turn, opened = time.monotonic() + 6, 0, 0
+        opened = 0
         with Meddler(swap_directory_for_link(east, canary)) as swapper:
-            while time.monotonic() < end:
-                turn += 1
+            for turn in until_time_is_up(3 * SECONDS):
                 put(east / f"{turn}.csv", b"lawful too")
                 touch(east / "d", names[turn % 4::4])
                 agent = site.start("transfer", "--json", under=trace(traces[1])).wait()
