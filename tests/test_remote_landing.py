@@ -1,7 +1,7 @@
 """A landing area on a server A: polled, uploaded to, and delivered from to B."""
 
 import filecmp
-import hashlib
+import json
 import os
 import pathlib
 import random
@@ -285,10 +285,6 @@ def then(remote, after, line=None):
         config.write(f'[route.all]\nto = "b"\nafter = {after}\n')
 
 
-def hidden_name(file_id):
-    return f".{hashlib.md5(file_id.encode()).hexdigest()}.delivered"
-
-
 def test_what_b_has_may_be_deleted_at_a(remote):
     then(remote, '"delete"')
     make_files(remote.area, 150, 100)
@@ -332,13 +328,31 @@ def test_what_a_crash_left_half_taken_away_at_a_is_taken_away(remote):
     remote.register()
     assert remote.transfer().code == 0
     (row,) = remote.rows()
-    hidden = remote.area / hidden_name(row["id"])
+    hidden = remote.area / ".private.delivered"
     (remote.area / "a").rename(hidden)
+    (remote.metastore / "taking").mkdir()
+    (remote.metastore / "taking" / "of-a-dead-run.jsonl").write_text(json.dumps(
+        {"file": row, "archive": "", "private_name": hidden.name}) + "\n")
+    remote.register()  # the watcher looks, and finds it gone
     put(remote.area / "a", b"another")
     then(remote, '"delete"')
     assert remote.transfer().code == 0
     assert not hidden.exists()
     assert (remote.area / "a").read_bytes() == b"another"
+    assert list((remote.metastore / "taking").iterdir()) == []
+
+
+def test_other_bytes_of_the_same_size_and_time_are_another_file(remote):
+    """SFTP tells no more of a file than these two."""
+    then(remote, '"delete"')
+    for content in (b"first", b"other", b"third"):
+        put(remote.area / "a", content)
+        os.utime(remote.area / "a", (1_700_000_000, 1_700_000_000))
+        assert remote.register() == 1
+        assert remote.transfer().code == 0
+        assert (remote.b.root / "a").read_bytes() == content
+        assert relative_files(remote.area) == []
+    assert len(list(remote.rows())) == 3
 
 
 def test_what_cannot_be_archived_at_a_keeps_its_name(remote):

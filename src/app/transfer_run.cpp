@@ -122,8 +122,10 @@ void tell_of_left_out(const TransferEnding& ending) {
 
 void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopToken& stop) {
   if (!plan.routes) return;
-  const auto settled = transfer::settle_sources(store, *plan.routes, plan.options.landings,
-                                                plan.options.remote_landings, stop);
+  const transfer::SettleOptions options{.landings = plan.options.landings,
+                                        .remote_landings = plan.options.remote_landings,
+                                        .intents = plan.settings.general.metastore / "taking"};
+  const auto settled = transfer::settle_sources(store, *plan.routes, options, stop);
   if (!settled) {
     log::warning("delivered files not archived or deleted", {{"error", settled.error().message}});
   }

@@ -1,7 +1,4 @@
-// What an upload is about to do, on disk before it does it, so that whoever comes after a crash can
-// undo it or finish it.
-//
-// One file an upload, JSON lines, locked for as long as its process lives:
+// What an upload is about to do, as an intent log (base):
 //
 //   {"landing":"in","place":"/srv/in"}
 //   {"temporary":"a/.upload-….part"}                      before each temporary file is made
@@ -13,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ferry/base/lock.h"
+#include "ferry/base/intent_log.h"
 #include "landing/upload_place.h"
 
 namespace ferry::landing {
@@ -42,24 +39,12 @@ class UploadJournal {
   Result<void> note_commit(std::span<const StagedFile> files, bool no_clobber);
 
   /// All is done.
-  void remove();
-
-  /// The journals in DIRECTORY whose processes have died; until they go, nobody else has them.
-  struct Orphan {
-    fs::path path;
-    FileLock lock;
-    UploadPlan plan;
-  };
-  static Result<std::vector<Orphan>> find_orphans(const fs::path& directory);
+  void remove() { log_.remove(); }
 
  private:
-  UploadJournal(fs::path path, FileLock lock, UniqueFd fd)
-      : path_(std::move(path)), lock_(std::move(lock)), fd_(std::move(fd)) {}
-  Result<void> append(const std::string& line);
+  explicit UploadJournal(IntentLog log) : log_(std::move(log)) {}
 
-  fs::path path_;
-  FileLock lock_;
-  UniqueFd fd_;
+  IntentLog log_;
 };
 
 }  // namespace ferry::landing

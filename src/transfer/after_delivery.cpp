@@ -1,14 +1,18 @@
 #include "ferry/transfer/after_delivery.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "ferry/base/intent_log.h"
 #include "ferry/base/log.h"
 #include "transfer/landing_roots.h"
 #include "transfer/take_away.h"
 #include "transfer/take_away_at_server.h"
+#include "transfer/take_away_lines.h"
 
 namespace ferry::transfer {
 namespace {
@@ -23,17 +27,12 @@ constexpr std::size_t kGroupSize = 1024;
 struct Candidate {
   FileRecord file;
   const Route* route = nullptr;
-  const LandingRoot* landing = nullptr;
 };
 
-bool deletes(const Candidate& candidate) {
-  return candidate.route->after == AfterDelivery::kDelete;
-}
-
-std::string reason_for(const Candidate& candidate, Taken taken) {
+std::string reason_for(const TakeAway& what, Taken taken) {
   if (taken == Taken::kGone) return "delivered, and gone from the landing area";
-  if (deletes(candidate)) return "delivered, and deleted";
-  return fmt::format("delivered, and archived in {}", candidate.route->archive.string());
+  if (what.deletes()) return "delivered, and deleted";
+  return fmt::format("delivered, and archived in {}", what.archive);
 }
 
 bool everybody_has(std::span<const Delivery> deliveries,
@@ -52,68 +51,96 @@ Result<std::vector<Candidate>> find_candidates(metastore::Metastore& metastore,
   due.due_to_go = true;
   due.latest_versions = true;
   const auto look_at = [&](const FileRecord& file, std::span<const Delivery> deliveries) {
-    const LandingRoot* landing = roots.find(file.landing);
-    if (landing == nullptr) return;
+    if (roots.find(file.landing) == nullptr) return;
     const Route* route = routes.route_after_delivery(file.landing, file.path);
     if (route == nullptr || route->after == AfterDelivery::kKeep) return;
     if (!everybody_has(deliveries, routes.wanted_by(file.landing, file.path))) return;
-    candidates.push_back({file, route, landing});
+    candidates.push_back({file, route});
   };
   if (auto visited = metastore.visit(due, look_at); !visited) return visited.error();
   return candidates;
 }
 
-Result<Taken> take_here(const Candidate& candidate) {
-  const int root = candidate.landing->directory.get();
-  if (deletes(candidate)) return delete_source(root, candidate.file);
-  return archive_source(root, candidate.file, candidate.route->archive);
+TakeAway to_take_away(const Candidate& candidate) {
+  return {.file = candidate.file,
+          .archive = candidate.route->archive.string(),
+          .private_name = make_private_name()};
 }
 
 /// Takes files away, wherever they are, and tells of each.
 class Settling {
  public:
-  Settling(metastore::Metastore& metastore, StopToken& stop) : metastore_(metastore), stop_(stop) {}
+  Settling(metastore::Metastore& metastore, const LandingRoots& roots, const fs::path& intents,
+           StopToken& stop)
+      : metastore_(metastore), roots_(roots), intents_(intents), stop_(stop) {}
 
-  Result<void> settle(std::span<const Candidate> group) {
-    std::map<const sftp::Location*, std::vector<const Candidate*>> at_servers;
-    for (const Candidate& candidate : group) {
-      if (candidate.landing->is_remote()) {
-        at_servers[candidate.landing->location].push_back(&candidate);
-      } else {
-        note(candidate, take_here(candidate));
+  Result<void> settle(std::vector<TakeAway> files) {
+    auto log = IntentLog::create(intents_, to_lines(files));
+    if (!log) return log.error();
+    // Otherwise it is finished the next time.
+    if (take(files)) log->remove();
+    for (const TakeAway& what : files) note(what);
+    return tell_registry();
+  }
+
+  Result<void> finish_earlier() {
+    const auto orphans = IntentLog::find_orphans(intents_);
+    if (!orphans) return orphans.error();
+    for (const IntentLog::Orphan& orphan : *orphans) {
+      std::vector<TakeAway> files = parse_take_aways(orphan.text);
+      for (TakeAway& what : files) what.is_under_way = true;
+      const bool is_done = take(files);
+      // What is not there was finished, or never begun.
+      for (const TakeAway& what : files) {
+        if (!what.outcome || *what.outcome == Taken::kAway) note(what);
       }
+      if (auto told = tell_registry(); !told) return told;
+      if (is_done) ::unlink(orphan.path.c_str());
     }
-    for (const auto& [location, candidates] : at_servers) take_there(*location, candidates);
-    const auto changed = metastore_.change_states(std::exchange(changes_, {}));
-    return changed ? Result<void>() : changed.error();
+    return {};
   }
 
   const Settled& settled() const { return settled_; }
 
  private:
-  void take_there(const sftp::Location& location, std::span<const Candidate* const> candidates) {
+  /// False if something may be half-way, or not be durable.
+  bool take(std::span<TakeAway> files) {
+    std::map<const LandingRoot*, std::vector<TakeAway*>> by_root;
+    for (TakeAway& what : files) {
+      if (const auto* root = roots_.find(what.file.landing)) by_root[root].push_back(&what);
+    }
+    bool is_durable = true;
+    for (auto& [root, there] : by_root) {
+      if (root->is_remote()) {
+        take_there(*root->location, there);
+      } else {
+        is_durable = take_here(root->directory.get(), there) && is_durable;
+      }
+    }
+    return is_durable && std::ranges::none_of(files, &TakeAway::is_under_way);
+  }
+
+  static bool take_here(int root, std::span<TakeAway* const> files) {
+    for (TakeAway* what : files) take_away(root, *what);
+    const auto synced = sync_taken(root, files);
+    if (!synced) tell_of_loss(synced.error());
+    return synced.has_value();
+  }
+
+  void take_there(const sftp::Location& location, std::span<TakeAway* const> files) {
     if (stop_.stop_requested()) return;
     const auto [known, is_new] = takers_.try_emplace(&location);
     if (is_new) known->second = ServerTaker::connect(location, stop_);
     Result<ServerTaker>& taker = *known->second;
     if (!taker) {
-      settled_.failed += candidates.size();
       if (is_new) tell_of_loss(taker.error());
       return;
     }
-    std::vector<TakeAway> files;
-    for (const Candidate* one : candidates) {
-      files.push_back({.file = &one->file, .archive = one->route->archive.string()});
-    }
     const auto survived = taker->take(files);
-    for (std::size_t i = 0; i < files.size(); ++i) {
-      if (survived || files[i].outcome) {
-        note(*candidates[i], files[i].outcome);
-      } else {
-        ++settled_.failed;
-      }
-    }
     if (survived) return;
+    for (TakeAway* what : files) {
+      if (!what->outcome) what->outcome = TakeAway{}.outcome;
+    }
     tell_of_loss(survived.error());
     taker = survived.error();
   }
@@ -123,24 +150,34 @@ class Settling {
     log::warning("delivered files not archived or deleted", {{"error", error.message}});
   }
 
-  void note(const Candidate& candidate, const Result<Taken>& taken) {
-    const FileRecord& file = candidate.file;
-    if (!taken) {
+  void note(const TakeAway& what) {
+    const FileRecord& file = what.file;
+    if (!what.outcome) {
       ++settled_.failed;
-      log::warning(
-          deletes(candidate) ? "delivered file not deleted" : "delivered file not archived",
-          {{"path", file.path}, {"id", file.id}, {"error", taken.error().message}});
+      if (what.outcome.error().kind == ErrorKind::kCancelled) return;  // said once for all of them
+      log::warning(what.deletes() ? "delivered file not deleted" : "delivered file not archived",
+                   {{"path", file.path}, {"id", file.id}, {"error", what.outcome.error().message}});
       return;
     }
-    if (*taken == Taken::kNewer) return;  // the watcher will find and register it
-    changes_.push_back({file.id, FileState::kMissing, reason_for(candidate, *taken)});
-    if (*taken == Taken::kGone) return;
-    ++(deletes(candidate) ? settled_.deleted : settled_.archived);
-    log::info(deletes(candidate) ? "deleted after delivery" : "archived after delivery",
+    const Taken taken = *what.outcome;
+    if (taken == Taken::kNewer) return;  // the watcher will find and register it
+    if (taken == Taken::kGone && is_unmounted(*roots_.find(file.landing), file)) return;
+    changes_.push_back({file.id, FileState::kMissing, reason_for(what, taken)});
+    if (taken == Taken::kGone) return;
+    ++(what.deletes() ? settled_.deleted : settled_.archived);
+    log::info(what.deletes() ? "deleted after delivery" : "archived after delivery",
               {{"path", file.path}, {"id", file.id}});
   }
 
+  Result<void> tell_registry() {
+    if (changes_.empty()) return {};
+    const auto changed = metastore_.change_states(std::exchange(changes_, {}));
+    return changed ? Result<void>() : changed.error();
+  }
+
   metastore::Metastore& metastore_;
+  const LandingRoots& roots_;
+  const fs::path& intents_;
   StopToken& stop_;
   Settled settled_;
   std::vector<metastore::StateChange> changes_;
@@ -150,20 +187,20 @@ class Settling {
 }  // namespace
 
 Result<Settled> settle_sources(metastore::Metastore& metastore, const Routes& routes,
-                               const std::map<std::string, fs::path>& landings,
-                               const std::map<std::string, sftp::Location>& remote_landings,
-                               StopToken& stop) {
+                               const SettleOptions& options, StopToken& stop) {
+  const auto roots = LandingRoots::open(options.landings, options.remote_landings);
+  Settling settling(metastore, roots, options.intents, stop);
+  if (auto finished = settling.finish_earlier(); !finished) return finished.error();
   const bool keeps_all = std::ranges::all_of(
       routes.all(), [](const Route& route) { return route.after == AfterDelivery::kKeep; });
-  if (keeps_all) return Settled{};
-  const auto roots = LandingRoots::open(landings, remote_landings);
-  if (!roots) return roots.error();
-  const auto candidates = find_candidates(metastore, routes, *roots);
+  if (keeps_all) return settling.settled();
+  const auto candidates = find_candidates(metastore, routes, roots);
   if (!candidates) return candidates.error();
-  Settling settling(metastore, stop);
   for (std::span<const Candidate> left = *candidates; !left.empty();) {
     const auto group = left.first(std::min(kGroupSize, left.size()));
-    if (auto settled = settling.settle(group); !settled) return settled.error();
+    std::vector<TakeAway> files;
+    for (const Candidate& candidate : group) files.push_back(to_take_away(candidate));
+    if (auto settled = settling.settle(std::move(files)); !settled) return settled.error();
     left = left.subspan(group.size());
   }
   return settling.settled();

@@ -1,184 +1,176 @@
 #include "transfer/take_away.h"
 
 #include <fcntl.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <cerrno>
-#include <vector>
+#include <set>
 
-#include "transfer/source_opener.h"
+#include "ferry/base/directory.h"
+#include "ferry/base/uuid.h"
+#include "transfer/archive.h"
 
 namespace ferry::transfer {
 namespace {
 
-constexpr std::size_t kBlockBytes = 1024 * 1024;
+using metastore::FileRecord;
 
-/// A rename changes the ctime.
-bool is_same_but_ctime(FileIdentity one, const FileIdentity& other) {
-  one.ctime_ns = other.ctime_ns;
-  return one == other;
+Result<Taken> absent(const Error& error) {
+  if (error.kind == ErrorKind::kNotFound) return Taken::kGone;
+  return error;
 }
 
-/// A file's directory, and its names in it.
-struct Place {
-  UniqueFd directory;
+Result<Taken> compare_content(int directory, const std::string& name, const FileRecord& file) {
+  const auto fd = open_beneath(directory, name, O_RDONLY);
+  if (!fd) return absent(fd.error());
+  const auto same = has_registered_content(fd->get(), file);
+  if (!same) return same.error();
+  return *same ? Taken::kAway : Taken::kNewer;
+}
+
+enum class Name { kOwn, kPrivate };
+
+/// kAway: NAME in DIRECTORY is FILE. The rename to its private name changed its ctime.
+Result<Taken> compare(int directory, const std::string& name, Name kind, const FileRecord& file) {
+  const auto status = stat_at(directory, name);
+  if (!status) return absent(status.error());
+  if (!S_ISREG(status->st_mode)) return Taken::kNewer;
+  if (!file.identity) return compare_content(directory, name, file);
+  const FileIdentity found = identity_of(*status);
+  const bool is_same =
+      kind == Name::kOwn ? found == *file.identity : same_but_for_ctime(found, *file.identity);
+  return is_same ? Taken::kAway : Taken::kNewer;
+}
+
+/// What has the private name in FROM is another file than the one that was meant.
+Result<Taken> put_back(int from, const Entry& place, TakeAway& what) {
+  auto back = rename_new(from, what.private_name, place.directory.get(), place.name);
+  what.is_under_way = !back;
+  if (back) return Taken::kNewer;
+  return back.error().with_context(
+      fmt::format("{}: another version, taken away by mistake, cannot be put back", place.name));
+}
+
+/// Moves the file to its private name in TO. kAway: it has it.
+Result<Taken> move(const Entry& place, int to, TakeAway& what) {
+  const auto earlier = compare(to, what.private_name, Name::kPrivate, what.file);
+  if (!earlier || *earlier == Taken::kAway) return earlier;
+  if (*earlier == Taken::kNewer) return put_back(to, place, what);
+  const auto found = compare(place.directory.get(), place.name, Name::kOwn, what.file);
+  if (!found || *found != Taken::kAway) return found;
+  auto moved = rename_new(place.directory.get(), place.name, to, what.private_name);
+  if (!moved) return absent(moved.error());
+  what.is_under_way = true;
+  const auto arrived = compare(to, what.private_name, Name::kPrivate, what.file);
+  if (arrived && *arrived == Taken::kNewer) return put_back(to, place, what);
+  return arrived;
+}
+
+Result<Taken> remove(const Entry& place, TakeAway& what) {
+  auto moved = move(place, place.directory.get(), what);
+  if (!moved || *moved != Taken::kAway) return moved;
+  if (auto removed = remove_at(place.directory.get(), what.private_name); !removed) {
+    return removed.error();
+  }
+  return Taken::kAway;
+}
+
+/// Over file systems: the source goes when its copy is whole.
+Result<Taken> copy_in(const Archive& archive, const std::string& name, const Entry& place,
+                      TakeAway& what) {
+  const auto found = compare(place.directory.get(), place.name, Name::kOwn, what.file);
+  if (!found || *found != Taken::kAway) return found;
+  if (auto copied = archive.copy(place, what.file, name); !copied) return copied.error();
+  what.is_under_way = true;
+  auto removed = remove(place, what);
+  if (!removed || *removed == Taken::kAway) return removed;
+  if (auto forgotten = remove_at(archive.arriving(), name); !forgotten) return forgotten.error();
+  return removed;
+}
+
+/// Of an earlier call that was cut short: the source may still be there, too.
+Result<Taken> finish_copy(const Result<Entry>& place, TakeAway& what) {
+  if (place) {
+    if (auto removed = remove(*place, what); !removed) return removed;
+  }
+  return Taken::kAway;
+}
+
+/// Brings the file into .arriving, where NAME says what it is called. kAway: it is there.
+Result<Taken> arrive(const Archive& archive, const Result<Entry>& place, TakeAway& what,
+                     std::string& name) {
+  const std::string copy = what.private_name + ".copy";
+  name = what.private_name;
+  const auto moved = compare(archive.arriving(), name, Name::kPrivate, what.file);
+  if (!moved || *moved == Taken::kAway) return moved;
+  if (stat_at(archive.arriving(), copy)) {
+    name = copy;
+    return finish_copy(place, what);
+  }
+  if (!place) return absent(place.error());
+  if (*moved == Taken::kNewer) return put_back(archive.arriving(), *place, what);
+  auto now_moved = move(*place, archive.arriving(), what);
+  if (now_moved || now_moved.error().os_code != EXDEV) return now_moved;
+  name = copy;
+  return copy_in(archive, copy, *place, what);
+}
+
+Result<Taken> archive_file(const Result<Entry>& place, TakeAway& what) {
+  const auto archive = Archive::open(what.archive);
+  if (!archive) return archive.error().with_context("archive");
+  // First, so that an archive that is full leaves the file where it is.
+  const auto target = archive->place_for(what.file);
+  if (!target) return target.error().with_context("archive " + what.archive);
   std::string name;
-  std::string hidden;
-};
-
-Result<Place> place_of(int landing_fd, const metastore::FileRecord& file) {
-  const auto slash = file.path.rfind('/');
-  const std::string parent = slash == std::string::npos ? "." : file.path.substr(0, slash);
-  auto directory = open_beneath(landing_fd, parent, O_RDONLY | O_DIRECTORY);
-  if (!directory) return directory.error();
-  return Place{std::move(*directory), file.path.substr(slash + 1), hidden_name(file)};
-}
-
-Result<FileIdentity> identity_at(const Place& place, const std::string& name) {
-  struct stat status{};
-  if (::fstatat(place.directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-    return errno_error(errno, name);
+  auto arrived = arrive(*archive, place, what, name);
+  if (!arrived || *arrived != Taken::kAway) return arrived;
+  if (auto named = archive->give_name(name, *target, what.file); !named) {
+    return named.error().with_context("archive " + what.archive);
   }
-  if (!S_ISREG(status.st_mode)) return make_error(ErrorKind::kAbnormal, "{}: no file", name);
-  return identity_of(status);
+  return Taken::kAway;
 }
 
-Result<void> rename_at(int from_directory, const std::string& from, int to_directory,
-                       const std::string& to) {
-  if (::renameat2(from_directory, from.c_str(), to_directory, to.c_str(), RENAME_NOREPLACE) == 0) {
-    return {};
-  }
-  return errno_error(errno, "rename " + from + " to " + to);
+Result<Taken> take(int landing_fd, TakeAway& what) {
+  const auto place = open_parent(landing_fd, what.file.path);
+  if (!what.deletes()) return archive_file(place, what);
+  return place ? remove(*place, what) : absent(place.error());
 }
 
-/// Whether a crash left the file under its hidden name.
-bool is_hidden_already(const Place& place, const metastore::FileRecord& file) {
-  const auto hidden = identity_at(place, place.hidden);
-  return hidden && file.identity && is_same_but_ctime(*hidden, *file.identity);
-}
-
-/// The identity of the file in its place, where it is FILE; kAbnormal where it is another.
-Result<FileIdentity> identity_of_version(int landing_fd, const Place& place,
-                                         const metastore::FileRecord& file) {
-  auto identity = identity_at(place, place.name);
-  if (!identity || (file.identity && *identity == *file.identity)) return identity;
-  if (file.identity) return make_error(ErrorKind::kAbnormal, "{}: another version", file.path);
-  const auto source = open_local_source(landing_fd, file.path);
-  const auto checked = source ? check_content(**source, file) : source.error();
-  if (!checked) return checked.error();
-  return checked->identity;
-}
-
-/// Gives the file its hidden name. kAway: it has it.
-Result<Taken> hide(int landing_fd, const Place& place, const metastore::FileRecord& file) {
-  if (is_hidden_already(place, file)) return Taken::kAway;
-  const auto identity = identity_of_version(landing_fd, place, file);
-  if (!identity) {
-    if (identity.error().kind == ErrorKind::kNotFound) return Taken::kGone;
-    if (identity.error().kind == ErrorKind::kAbnormal) return Taken::kNewer;
-    return identity.error();
-  }
-  const int directory = place.directory.get();
-  if (auto renamed = rename_at(directory, place.name, directory, place.hidden); !renamed) {
-    return renamed.error();
-  }
-  const auto hidden = identity_at(place, place.hidden);
-  if (hidden && is_same_but_ctime(*hidden, *identity)) return Taken::kAway;
-  // It was replaced between the look and the rename: back with it.
-  if (auto restored = rename_at(directory, place.hidden, directory, place.name); !restored) {
-    return restored.error();
-  }
-  return Taken::kNewer;
-}
-
-Result<void> copy(int from, int to, const fs::path& path) {
-  std::vector<std::byte> block(kBlockBytes);
-  for (std::uint64_t offset = 0;;) {
-    const auto count = pread_full(from, block, offset, path);
-    if (!count) return count.error();
-    if (auto written = write_full(to, std::span(block).first(*count), path); !written) {
-      return written;
-    }
-    if (*count < block.size()) break;
-    offset += *count;
-  }
-  if (::fsync(to) != 0) return errno_error(errno, "fsync " + path.string());
-  return {};
-}
-
-/// To another file system: a copy beside TARGET that then gets its name, which must be free.
-Result<void> copy_to(const Place& place, const fs::path& target) {
-  const int raw = ::openat(place.directory.get(), place.hidden.c_str(), O_RDONLY | O_CLOEXEC);
-  if (raw < 0) return errno_error(errno, "open " + place.hidden);
-  const UniqueFd from(raw);
-  const fs::path part = target.parent_path() / place.hidden;
-  const auto to = open_file(part, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  if (!to) return to.error();
-  auto outcome = copy(from.get(), to->get(), part);
-  if (outcome) outcome = rename_at(AT_FDCWD, part.string(), AT_FDCWD, target.string());
-  if (outcome) outcome = sync_directory(target.parent_path());
-  if (!outcome) {
-    ::unlink(part.c_str());
-    return outcome;
-  }
-  if (::unlinkat(place.directory.get(), place.hidden.c_str(), 0) == 0) return {};
-  return errno_error(errno, "remove " + place.hidden);
-}
-
-Result<void> move_to(const Place& place, const fs::path& target) {
-  auto moved = rename_at(place.directory.get(), place.hidden, AT_FDCWD, target.string());
-  if (moved || moved.error().os_code != EXDEV) return moved;
-  return copy_to(place, target);
+Result<void> sync_parent(int root, const std::string& path) {
+  const auto entry = open_parent(root, path);
+  if (entry) return sync(entry->directory.get(), path);
+  if (entry.error().kind == ErrorKind::kNotFound) return {};  // removed since
+  return entry.error();
 }
 
 }  // namespace
 
-std::string hidden_name(const metastore::FileRecord& file) {
-  Hasher hasher(HashAlgorithm::kMd5);  // for a short name, not for secrecy
-  hasher.update(as_bytes(file.id));
-  return "." + hasher.finish().to_string().substr(4) + ".delivered";
+std::string make_private_name() {
+  return fmt::format(".{}.delivered", uuid_v7());
 }
 
-/// IDs of foreign rows may have any character.
-std::string archive_suffix(const metastore::FileRecord& file) {
-  std::string suffix = "." + file.id;
-  for (char& letter : suffix) {
-    if (letter == '/' || static_cast<unsigned char>(letter) < 0x20) letter = '_';
-  }
-  return suffix;
+void take_away(int landing_fd, TakeAway& what) {
+  what.outcome = take(landing_fd, what);
+  if (what.outcome) what.is_under_way = false;
 }
 
-Result<Taken> delete_source(int landing_fd, const metastore::FileRecord& file) {
-  const auto place = place_of(landing_fd, file);
-  if (!place) {
-    if (place.error().kind == ErrorKind::kNotFound) return Taken::kGone;
-    return place.error();
+Result<void> sync_taken(int landing_fd, std::span<TakeAway* const> files) {
+  std::set<std::string> done;
+  const auto is_new = [&](const TakeAway& what, const std::string& place) {
+    return done.insert(place + '\0' + what.file.path.substr(0, what.file.path.rfind('/') + 1))
+        .second;
+  };
+  for (const TakeAway* what : files) {
+    if (!what->outcome || *what->outcome != Taken::kAway) continue;
+    if (is_new(*what, "")) {
+      if (auto synced = sync_parent(landing_fd, what->file.path); !synced) return synced;
+    }
+    if (what->deletes() || !is_new(*what, what->archive)) continue;
+    const auto archive = open_private_directory(what->archive);
+    if (!archive) return archive.error();
+    if (auto synced = sync_parent(archive->get(), what->file.path); !synced) return synced;
   }
-  auto hidden = hide(landing_fd, *place, file);
-  if (!hidden || *hidden != Taken::kAway) return hidden;
-  if (::unlinkat(place->directory.get(), place->hidden.c_str(), 0) != 0) {
-    return errno_error(errno, "remove " + file.path);
-  }
-  return Taken::kAway;
-}
-
-Result<Taken> archive_source(int landing_fd, const metastore::FileRecord& file,
-                             const fs::path& archive) {
-  const auto place = place_of(landing_fd, file);
-  if (!place) {
-    if (place.error().kind == ErrorKind::kNotFound) return Taken::kGone;
-    return place.error();
-  }
-  const fs::path target = archive / file.path;
-  if (auto made = make_directories(target.parent_path()); !made) return made.error();
-  auto hidden = hide(landing_fd, *place, file);
-  if (!hidden || *hidden != Taken::kAway) return hidden;
-  auto moved = move_to(*place, target);
-  if (!moved && moved.error().os_code == EEXIST) {
-    moved = move_to(*place, target.string() + archive_suffix(file));
-  }
-  if (!moved) return moved.error();
-  return Taken::kAway;
+  return {};
 }
 
 }  // namespace ferry::transfer

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ferry/sftp/remote_path.h"
+#include "transfer/archive.h"
 
 namespace ferry::transfer {
 namespace {
@@ -15,6 +16,10 @@ constexpr std::size_t kLanes = 64;
 
 bool is_version(const Result<sftp::Attributes>& found, const FileRecord& file) {
   return found && sftp::is_regular(*found) && sftp::identity_of(*found) == file.identity;
+}
+
+std::string base_name(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
 }
 
 }  // namespace
@@ -30,7 +35,7 @@ Result<ServerTaker> ServerTaker::connect(const sftp::Location& location, StopTok
   return ServerTaker(std::move(*client), location.directory);
 }
 
-Result<void> ServerTaker::take(std::span<TakeAway> files) {
+Result<void> ServerTaker::take(std::span<TakeAway* const> files) {
   std::size_t next = 0;
   for (std::size_t i = 0; i < std::min(kLanes, files.size()); ++i) {
     client_->spawn(lane(files, next));
@@ -38,56 +43,68 @@ Result<void> ServerTaker::take(std::span<TakeAway> files) {
   return client_->run();
 }
 
-Task<void> ServerTaker::lane(std::span<TakeAway> files, std::size_t& next) {
+Task<void> ServerTaker::lane(std::span<TakeAway* const> files, std::size_t& next) {
   while (next < files.size()) {
-    TakeAway& what = files[next++];
+    TakeAway& what = *files[next++];
     what.outcome = co_await take_one(what);
+    if (what.outcome) what.is_under_way = false;
   }
 }
 
-Task<Result<Taken>> ServerTaker::take_one(const TakeAway& what) {
-  const FileRecord& file = *what.file;
+Task<Result<Taken>> ServerTaker::take_one(TakeAway& what) {
+  const FileRecord& file = what.file;
   if (!file.identity) {
     co_return make_error(ErrorKind::kFailed, "{}: its row tells neither size nor time", file.path);
   }
   const std::string name = sftp::join_remote(directory_, file.path);
-  const Place place{name, sftp::join_remote(sftp::remote_parent(name), hidden_name(file))};
-  const auto hidden = co_await hide(file, place);
+  const Place place{name, sftp::join_remote(sftp::remote_parent(name), what.private_name)};
+  const auto hidden = co_await hide(what, place);
   if (!hidden || *hidden != Taken::kAway) co_return hidden;
   auto moving = what.archive.empty() ? client_->remove(place.hidden) : move_to_archive(what, place);
   const auto moved = co_await std::move(moving);
   if (moved) co_return Taken::kAway;
-  [[maybe_unused]] const auto back = co_await client_->rename(place.hidden, place.name);
+  const auto back = co_await client_->rename(place.hidden, place.name);
+  what.is_under_way = !back;
   co_return moved.error();
 }
 
-/// Gives the file its hidden name. kAway: it has it.
-Task<Result<Taken>> ServerTaker::hide(const FileRecord& file, const Place& place) {
-  const auto left = co_await client_->lstat(place.hidden);
-  if (is_version(left, file)) co_return Taken::kAway;
+/// Gives the file its private name. kAway: it has it.
+Task<Result<Taken>> ServerTaker::hide(TakeAway& what, const Place& place) {
+  const FileRecord& file = what.file;
+  const auto earlier = co_await client_->lstat(place.hidden);
+  if (!earlier && earlier.error().kind != ErrorKind::kNotFound) co_return earlier.error();
+  if (is_version(earlier, file)) co_return Taken::kAway;
+  if (earlier) co_return co_await put_back(what, place);
   const auto there = co_await client_->lstat(place.name);
   if (!there && there.error().kind == ErrorKind::kNotFound) co_return Taken::kGone;
   if (!there) co_return there.error();
   if (!is_version(there, file)) co_return Taken::kNewer;
   const auto renamed = co_await client_->rename(place.name, place.hidden);
+  what.is_under_way = renamed || sftp::ends_connection(renamed.error().kind);
   if (!renamed) co_return renamed.error().with_context("rename to " + place.hidden);
   const auto hidden = co_await client_->lstat(place.hidden);
+  if (!hidden) co_return hidden.error().with_context("look at " + place.hidden);
   if (is_version(hidden, file)) co_return Taken::kAway;
-  // It was replaced between the look and the rename: back with it.
-  const auto restored = co_await client_->rename(place.hidden, place.name);
-  if (!restored) co_return restored.error().with_context("rename to " + place.name);
+  // It was replaced between the look and the rename.
+  co_return co_await put_back(what, place);
+}
+
+Task<Result<Taken>> ServerTaker::put_back(TakeAway& what, const Place& place) {
+  const auto back = co_await client_->rename(place.hidden, place.name);
+  what.is_under_way = !back;
+  if (!back) co_return back.error().with_context("rename to " + place.name);
   co_return Taken::kNewer;
 }
 
 Task<Result<void>> ServerTaker::move_to_archive(const TakeAway& what, const Place& place) {
-  std::string target = sftp::join_remote(what.archive, what.file->path);
+  std::string target = sftp::join_remote(what.archive, what.file.path);
   const auto made = co_await directories_->ensure(sftp::remote_parent(target));
   if (!made) co_return made;
   const auto moved = co_await client_->rename(place.hidden, target);
   if (moved) co_return moved;
   const auto taken = co_await client_->lstat(target);
   if (!taken) co_return moved.error().with_context("rename to " + target);
-  target += archive_suffix(*what.file);
+  target = sftp::join_remote(sftp::remote_parent(target), with_id(base_name(target), what.file));
   const auto beside = co_await client_->rename(place.hidden, target);
   if (!beside) co_return beside.error().with_context("rename to " + target);
   co_return beside;

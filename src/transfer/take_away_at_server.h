@@ -15,33 +15,29 @@
 
 namespace ferry::transfer {
 
-struct TakeAway {
-  const metastore::FileRecord* file = nullptr;
-  std::string archive;  // a directory on the same server; empty: delete the file
-  Result<Taken> outcome = Taken::kGone;
-};
-
 class ServerTaker {
  public:
   /// Errors: those of sftp::connect. STOP must outlive the taker.
   static Result<ServerTaker> connect(const sftp::Location& location, StopToken& stop);
 
-  /// Sets each one's outcome. A file that cannot be archived, on another file system for example,
-  /// has its name back afterwards. An error where the connection did not survive it, which is then
-  /// the outcome of what was not done.
-  Result<void> take(std::span<TakeAway> files);
+  /// Sets each one's outcome and is_under_way; their archives are directories on the same server. A
+  /// file that cannot be archived, on another file system for example, has its name back
+  /// afterwards. An error where the connection did not survive it, which is then the outcome of
+  /// what was not done.
+  Result<void> take(std::span<TakeAway* const> files);
 
  private:
   struct Place {
     std::string name;
-    std::string hidden;
+    std::string hidden;  // its private name
   };
 
   ServerTaker(std::unique_ptr<sftp::Client> client, std::string directory);
 
-  sftp::Task<void> lane(std::span<TakeAway> files, std::size_t& next);
-  sftp::Task<Result<Taken>> take_one(const TakeAway& what);
-  sftp::Task<Result<Taken>> hide(const metastore::FileRecord& file, const Place& place);
+  sftp::Task<void> lane(std::span<TakeAway* const> files, std::size_t& next);
+  sftp::Task<Result<Taken>> take_one(TakeAway& what);
+  sftp::Task<Result<Taken>> hide(TakeAway& what, const Place& place);
+  sftp::Task<Result<Taken>> put_back(TakeAway& what, const Place& place);
   sftp::Task<Result<void>> move_to_archive(const TakeAway& what, const Place& place);
 
   std::unique_ptr<sftp::Client> client_;

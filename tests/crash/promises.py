@@ -419,7 +419,7 @@ def nothing_left_over(evidence):
             yield f"at {destination}: {path.relative_to(world.folder / destination)}"
     for name, folder in (("landing area", world.landing), ("archive", world.archive)):
         for path in folder.rglob(".*"):
-            if path.name != ".quarantine":
+            if path.name not in (".quarantine", ".arriving"):
                 yield f"in the {name}: {path.relative_to(folder)}"
     held = world.landing / ".quarantine"
     for path in held.rglob("*") if not world.held_at_rest else []:
@@ -427,11 +427,16 @@ def nothing_left_over(evidence):
     yield from left_in_metastore(evidence)
 
 
+def is_unbegun(path):
+    """Killed before it said what it was about to do: whoever comes a minute later removes it."""
+    return path.parent.name in ("uploads", "taking") and path.suffix == ".jsonl" and not path.stat().st_size
+
+
 def left_in_metastore(evidence):
     world = evidence.world
-    for folder in ("journals", "uploads", "agents", "spool"):
+    for folder in ("journals", "uploads", "agents", "spool", "taking"):
         for path in (world.metastore / folder).rglob("*"):
-            if path.is_file():
+            if path.is_file() and not is_unbegun(path):
                 yield f"in the metastore: {path.relative_to(world.metastore)}"
     for path in [*world.metastore.rglob("*.tmp"), world.metastore / "compaction.json"]:
         if path.exists():

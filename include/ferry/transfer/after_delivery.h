@@ -20,16 +20,25 @@ struct Settled {
   std::uint64_t failed = 0;  // logged; the next run tries again
 };
 
+struct SettleOptions {
+  /// Directories of the landing areas, by the registry's `landing` column; files of other areas are
+  /// left alone.
+  std::map<std::string, fs::path> landings;
+  /// The same for landing areas on servers.
+  std::map<std::string, sftp::Location> remote_landings;
+  /// Where it notes what it is about to do: a directory of its own, the same for all runs.
+  fs::path intents;
+};
+
 /// Carries out Route::after for every ready file that all destinations which want it have, and
 /// tells the registry that it is missing now, and why. Only the version that was delivered is
-/// touched: a file that is another one by now, or is replaced at this very moment, stays.
-/// LANDINGS, REMOTE_LANDINGS: by the registry's `landing` column; files of other areas are left
-/// alone. An archive is on the landing area's own host, and keeps paths; of two versions of a path
-/// the later one gets its id added to its name. A server that does not answer is logged.
-/// Errors: the metastore's, and those of opening a landing area of this host.
+/// touched: a file that is another one by now, or is replaced at this very moment, stays. What a
+/// process that died, or an error, left half-way is finished first. An archive is on the landing
+/// area's own host, and keeps paths; of two versions of a path the later one gets its id added to
+/// its name. A server that does not answer is logged.
+/// Files of areas that are not there are left alone. Errors: the metastore's, and kIo for the
+/// notes.
 Result<Settled> settle_sources(metastore::Metastore& metastore, const Routes& routes,
-                               const std::map<std::string, fs::path>& landings,
-                               const std::map<std::string, sftp::Location>& remote_landings,
-                               StopToken& stop);
+                               const SettleOptions& options, StopToken& stop);
 
 }  // namespace ferry::transfer

@@ -1,0 +1,41 @@
+#include "ferry/base/intent_log.h"
+
+#include <doctest/doctest.h>
+
+#include <boost/filesystem/operations.hpp>
+
+#include "temporary_directory.h"
+
+using namespace ferry;
+
+TEST_CASE("what a process that died was about to do is found, by one at a time") {
+  testing::TemporaryDirectory folder;
+  const fs::path directory = folder / "intents";
+  CHECK(IntentLog::find_orphans(directory)->empty());
+  {
+    auto log = IntentLog::create(directory, "first");
+    REQUIRE(log);
+    REQUIRE(log->append("second"));
+    INFO("its process lives");
+    CHECK(IntentLog::find_orphans(directory)->empty());
+  }
+  const auto orphans = IntentLog::find_orphans(directory);
+  REQUIRE(orphans->size() == 1);
+  CHECK(orphans->front().text == "first\nsecond\n");
+  INFO("somebody has it");
+  CHECK(IntentLog::find_orphans(directory)->empty());
+}
+
+TEST_CASE("what is done leaves nothing") {
+  testing::TemporaryDirectory folder;
+  auto log = IntentLog::create(folder.path(), "first");
+  REQUIRE(log);
+  log->remove();
+  CHECK(fs::is_empty(folder.path()));
+}
+
+TEST_CASE("a directory that cannot be read is not an empty one") {
+  testing::TemporaryDirectory folder;
+  REQUIRE(replace_file(folder / "file", "x"));
+  CHECK_FALSE(IntentLog::find_orphans(folder / "file"));
+}
