@@ -63,11 +63,12 @@ Result<landing::LandingArea> only_area(const Settings& settings) {
                     names);
 }
 
+/// UNREGISTERED: the files are in their places all the same.
 Result<std::vector<FileRecord>> upload_all(metastore::Metastore& store,
                                            landing::UploadOptions options,
                                            const std::vector<Item>& items,
-                                           const std::optional<Checksum>& expected,
-                                           StopToken& stop) {
+                                           const std::optional<Checksum>& expected, StopToken& stop,
+                                           bool& unregistered) {
   for (const Item& item : items) {
     if (auto fit = landing::check_upload_path(options.area, item.path); !fit) return fit.error();
   }
@@ -79,7 +80,9 @@ Result<std::vector<FileRecord>> upload_all(metastore::Metastore& store,
     const auto read = [&](std::span<std::byte> buffer) { return input->read(buffer, stop); };
     if (auto added = (*upload)->add(item.path, read, expected); !added) return added.error();
   }
-  return (*upload)->commit();
+  auto records = (*upload)->commit();
+  unregistered = (*upload)->is_unregistered();
+  return records;
 }
 
 void print_records(const std::vector<FileRecord>& records, bool as_json) {
@@ -116,7 +119,10 @@ Outcome<ExitStatus> run_upload(const Invocation& invocation) {
   landing::UploadOptions options{.area = std::move(*area),
                                  .journals = upload_journals(*settings),
                                  .no_clobber = arguments.has("no-clobber")};
-  const auto records = upload_all(**store, std::move(options), *items, *expected, invocation.stop);
+  bool unregistered = false;
+  const auto records =
+      upload_all(**store, std::move(options), *items, *expected, invocation.stop, unregistered);
+  if (!records && unregistered) return fail(records.error(), Origin::kMetastore);
   if (!records) return fail(records.error(), origin_of(records.error(), *settings));
   print_records(*records, arguments.has("json"));
   return ExitStatus::kDone;
@@ -147,7 +153,9 @@ Command upload_command() {
                 {ExitStatus::kUsage},
                 {ExitStatus::kDestination,
                  "the landing area's server is unreachable or refused us"},
-                {ExitStatus::kMetastore},
+                {ExitStatus::kMetastore,
+                 "the metastore could not be written; the message says so if the files are there "
+                 "all the same"},
                 {ExitStatus::kInterrupted}},
       .run = &run_upload};
 }

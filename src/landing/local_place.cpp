@@ -9,13 +9,14 @@
 #include <set>
 #include <utility>
 
+#include "ferry/base/directory.h"
 #include "landing/inspect.h"
 
 namespace ferry::landing {
 namespace {
 
 constexpr std::size_t kBlockBytes = 256 * 1024;
-constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+constexpr int kDirectory = O_RDONLY | O_DIRECTORY;
 
 std::string parent_of(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -39,15 +40,11 @@ Result<Names> open_names(int root_fd, const StagedFile& file) {
   return Names{std::move(*directory), name_of(file.temporary), name_of(file.path)};
 }
 
-std::optional<struct stat> look(int directory, const std::string& name) {
-  struct stat status{};
-  if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
-  return status;
-}
-
-bool has_staged(const Names& names, const std::string& name, const StagedFile& file) {
-  const auto status = look(names.directory.get(), name);
-  return status && same_but_for_ctime(identity_of(*status), file.identity);
+/// Whether FILE has its final name.
+Result<bool> is_published(const Names& names, const StagedFile& file) {
+  const auto there = find_at(names.directory.get(), names.final_name);
+  if (!there) return there.error();
+  return *there && same_but_for_ctime(identity_of(**there), file.identity);
 }
 
 int rename_at(const Names& names, const std::string& from, const std::string& to, unsigned flags) {
@@ -55,48 +52,54 @@ int rename_at(const Names& names, const std::string& from, const std::string& to
   return ::renameat2(fd, from.c_str(), fd, to.c_str(), flags) == 0 ? 0 : errno;
 }
 
-/// For file systems without RENAME_NOREPLACE: link(2) refuses a name that is taken.
-int link_then_unlink(const Names& names) {
-  const int fd = names.directory.get();
-  if (::linkat(fd, names.temporary.c_str(), fd, names.final_name.c_str(), 0) != 0) return errno;
-  ::unlinkat(fd, names.temporary.c_str(), 0);
-  return 0;
-}
-
-int take_free_name(const Names& names) {
-  const int error = rename_at(names, names.temporary, names.final_name, RENAME_NOREPLACE);
-  return error == EINVAL ? link_then_unlink(names) : error;
+/// Nothing is at the path, or a link has taken the place of a directory above it.
+bool is_elsewhere(const Error& error) {
+  return error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kAbnormal;
 }
 
 Error name_taken(const std::string& path, std::string_view by) {
   return make_error(ErrorKind::kFailed, "{}: {} has this name already", path, by);
 }
 
+/// In the place of a file that has the name, which gets the temporary one where possible.
+Result<void> exchange(const Names& names, const StagedFile& file) {
+  const auto old = find_at(names.directory.get(), names.final_name);
+  if (!old) return old.error();
+  if (*old && S_ISDIR((*old)->st_mode)) return name_taken(file.path, "a directory");
+  int error = rename_at(names, names.temporary, names.final_name, RENAME_EXCHANGE);
+  // Without exchange, or where the old file went meanwhile.
+  if (error == EINVAL || error == ENOENT) {
+    error = rename_at(names, names.temporary, names.final_name, 0);
+  }
+  if (error == 0) return {};
+  return errno_error(error, fmt::format("rename to {}", file.path));
+}
+
 Result<void> publish_one(int root_fd, const StagedFile& file, bool no_clobber) {
   const auto names = open_names(root_fd, file);
   if (!names) return names.error();
-  if (has_staged(*names, names->final_name, file)) return {};
-  int error = take_free_name(*names);
-  if (error == EEXIST && no_clobber) return name_taken(file.path, "a file");
-  if (error == EEXIST) {
-    const auto old = look(names->directory.get(), names->final_name);
-    if (old && S_ISDIR(old->st_mode)) return name_taken(file.path, "a directory");
-    error = rename_at(*names, names->temporary, names->final_name, RENAME_EXCHANGE);
-    // Without exchange, or where the old file went meanwhile.
-    if (error == EINVAL || error == ENOENT) {
-      error = rename_at(*names, names->temporary, names->final_name, 0);
-    }
-  }
-  if (error != 0) return errno_error(error, fmt::format("rename to {}", file.path));
-  return {};
+  const auto published = is_published(*names, file);
+  if (!published) return published.error();
+  if (*published) return {};
+  const int fd = names->directory.get();
+  auto renamed = rename_new(fd, names->temporary, fd, names->final_name);
+  if (renamed || renamed.error().os_code != EEXIST) return renamed;
+  if (no_clobber) return name_taken(file.path, "a file");
+  return exchange(*names, file);
 }
 
-void take_back(int root_fd, const StagedFile& file) {
+Result<void> take_back(int root_fd, const StagedFile& file) {
   const auto names = open_names(root_fd, file);
-  if (!names || !has_staged(*names, names->final_name, file)) return;
-  const bool replaced = look(names->directory.get(), names->temporary).has_value();
-  rename_at(*names, names->final_name, names->temporary,
-            replaced ? RENAME_EXCHANGE : RENAME_NOREPLACE);
+  if (!names) return names.error();
+  const auto published = is_published(*names, file);
+  if (!published) return published.error();
+  if (!*published) return {};
+  const auto replaced = find_at(names->directory.get(), names->temporary);
+  if (!replaced) return replaced.error();
+  const int error = rename_at(*names, names->final_name, names->temporary,
+                              *replaced ? RENAME_EXCHANGE : RENAME_NOREPLACE);
+  if (error == 0) return {};
+  return errno_error(error, fmt::format("rename {} back", file.path));
 }
 
 /// Makes the names in all directories of FILES durable.
@@ -106,18 +109,9 @@ Result<void> sync_directories(int root_fd, std::span<const StagedFile> files) {
   for (const std::string& directory : directories) {
     const auto fd = open_beneath(root_fd, directory, kDirectory);
     if (!fd) return fd.error();
-    if (::fsync(fd->get()) != 0) {
-      return errno_error(errno, fmt::format("fsync directory {}", directory));
-    }
+    if (auto synced = sync(fd->get(), directory); !synced) return synced;
   }
   return {};
-}
-
-void remove_replaced(int root_fd, const StagedFile& file) {
-  const auto names = open_names(root_fd, file);
-  if (names && has_staged(*names, names->final_name, file)) {
-    ::unlinkat(names->directory.get(), names->temporary.c_str(), 0);
-  }
 }
 
 Result<void> copy(const UploadSource& source, int fd, const std::string& path) {
@@ -130,8 +124,7 @@ Result<void> copy(const UploadSource& source, int fd, const std::string& path) {
       return written;
     }
   }
-  if (::fsync(fd) != 0) return errno_error(errno, fmt::format("fsync {}", path));
-  return {};
+  return sync(fd, path);
 }
 
 }  // namespace
@@ -143,9 +136,7 @@ Result<UniqueFd> LocalPlace::make_directory(int root_fd, const std::string& dire
   if (!parent) return parent.error();
   if (::mkdirat(parent->get(), name_of(directory).c_str(), 0777) == 0) {
     made_.push_back(directory);
-    if (::fsync(parent->get()) != 0) {
-      return errno_error(errno, fmt::format("fsync directory {}", parent_of(directory)));
-    }
+    if (auto synced = sync(parent->get(), parent_of(directory)); !synced) return synced.error();
   } else if (errno != EEXIST) {
     return errno_error(errno, fmt::format("create directory {}", directory));
   }
@@ -156,12 +147,14 @@ Result<FileIdentity> LocalPlace::stage(const std::string& temporary, const Uploa
   const auto root_fd = root_.open();
   if (!root_fd) return root_fd.error();
   const auto directory = make_directory(root_fd->get(), parent_of(temporary));
+  if (!directory && directory.error().kind == ErrorKind::kAbnormal) {
+    return Error{ErrorKind::kInvalid, directory.error().message, 0};  // the name is not fit
+  }
   if (!directory) return directory.error();
-  const UniqueFd fd(::openat(directory->get(), name_of(temporary).c_str(),
-                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
-  if (!fd) return errno_error(errno, fmt::format("create {}", temporary));
-  if (auto copied = copy(source, fd.get(), temporary); !copied) return copied.error();
-  const auto status = stat_fd(fd.get(), temporary);
+  const auto fd = create_at(directory->get(), name_of(temporary), 0666);
+  if (!fd) return fd.error();
+  if (auto copied = copy(source, fd->get(), temporary); !copied) return copied.error();
+  const auto status = stat_fd(fd->get(), temporary);
   if (!status) return status.error();
   return identity_of(*status);
 }
@@ -172,8 +165,13 @@ Result<std::optional<std::string>> LocalPlace::judge(const StagedFile& file,
                                                      const StopToken& stop) {
   const auto root_fd = root_.open();
   if (!root_fd) return root_fd.error();
-  const auto fd = open_beneath(root_fd->get(), file.temporary, O_RDONLY | O_NOFOLLOW);
-  if (!fd) return fd.error();
+  const auto fd = open_beneath(root_fd->get(), file.temporary, O_RDONLY);
+  if (!fd && !is_elsewhere(fd.error())) return fd.error();
+  const auto status = fd ? stat_fd(fd->get(), file.temporary) : fd.error();
+  if (!status || identity_of(*status) != file.identity) {
+    return make_error(ErrorKind::kFailed, "{}: another process changed or removed it meanwhile",
+                      file.temporary);
+  }
   return ferry::judge(policy, fd->get(), file.path, file.identity.size,
                       judged_environment(landing, file.path, file.identity.size, file.sha256),
                       stop);
@@ -188,12 +186,12 @@ Result<void> LocalPlace::publish(std::span<const StagedFile> files, bool no_clob
     outcome = publish_one(root_fd->get(), files[done], no_clobber);
   }
   if (outcome) outcome = sync_directories(root_fd->get(), files);
-  if (!outcome) {
-    while (done-- > 0) take_back(root_fd->get(), files[done]);
-    return outcome;
+  if (outcome) return outcome;
+  while (done-- > 0) {
+    const auto back = take_back(root_fd->get(), files[done]);
+    if (!back) not_undone_ = back.error();
   }
-  for (const StagedFile& file : files) remove_replaced(root_fd->get(), file);
-  return {};
+  return outcome;
 }
 
 Result<std::vector<std::optional<FileIdentity>>> LocalPlace::identities(
@@ -203,7 +201,8 @@ Result<std::vector<std::optional<FileIdentity>>> LocalPlace::identities(
   std::vector<std::optional<FileIdentity>> identities;
   identities.reserve(files.size());
   for (const StagedFile& file : files) {
-    const auto status = probe(root_fd->get(), file.path);
+    const auto status = stat_beneath(root_fd->get(), file.path);
+    if (!status && !is_elsewhere(status.error())) return status.error();
     auto& identity = identities.emplace_back();
     if (status && same_but_for_ctime(identity_of(*status), file.identity)) {
       identity = identity_of(*status);
@@ -213,24 +212,22 @@ Result<std::vector<std::optional<FileIdentity>>> LocalPlace::identities(
 }
 
 Result<std::size_t> LocalPlace::discard(std::span<const std::string> temporaries) {
+  // A temporary name may be all that is left of a file that was replaced.
+  if (not_undone_) return *not_undone_;
   const auto root_fd = root_.open();
   if (!root_fd) return root_fd.error();
   std::size_t removed = 0;
   for (const std::string& temporary : temporaries) {
-    const auto directory = open_beneath(root_fd->get(), parent_of(temporary), kDirectory);
-    if (!directory) {
-      if (directory.error().kind == ErrorKind::kNotFound) continue;
-      return directory.error();
-    }
-    if (::unlinkat(directory->get(), name_of(temporary).c_str(), 0) == 0) {
-      ++removed;
-    } else if (errno != ENOENT) {
-      return errno_error(errno, fmt::format("remove {}", temporary));
-    }
+    const auto entry = open_parent(root_fd->get(), temporary);
+    if (!entry && is_elsewhere(entry.error())) continue;
+    if (!entry) return entry.error();
+    const auto gone = remove_at(entry->directory.get(), entry->name);
+    if (!gone && gone.error().kind != ErrorKind::kNotFound) return gone.error();
+    removed += gone ? 1 : 0;
   }
   for (; !made_.empty(); made_.pop_back()) {
-    const auto parent = open_beneath(root_fd->get(), parent_of(made_.back()), kDirectory);
-    if (parent) ::unlinkat(parent->get(), name_of(made_.back()).c_str(), AT_REMOVEDIR);
+    const auto parent = open_parent(root_fd->get(), made_.back());
+    if (parent) ::unlinkat(parent->directory.get(), parent->name.c_str(), AT_REMOVEDIR);
   }
   return removed;
 }

@@ -28,6 +28,7 @@ class LocalPlace final : public UploadPlace {
 
   Root root_;
   std::vector<std::string> made_;  // directories, parents first
+  std::optional<Error> not_undone_;
 };
 
 }  // namespace ferry::landing

@@ -85,6 +85,7 @@ class RunningUpload final : public Upload {
   Result<void> add(std::string path, const UploadSource& source,
                    std::optional<Checksum> expected) override;
   Result<std::vector<FileRecord>> commit() override;
+  bool is_unregistered() const override { return unregistered_; }
 
  private:
   Result<void> publish();
@@ -98,6 +99,7 @@ class RunningUpload final : public Upload {
   std::set<std::string> paths_;
   std::vector<std::string> temporaries_;
   bool settled_ = false;  // or left to a recovery
+  bool unregistered_ = false;
 };
 
 RunningUpload::~RunningUpload() {
@@ -203,11 +205,21 @@ Result<void> RunningUpload::publish() {
 Result<std::vector<FileRecord>> RunningUpload::commit() {
   if (stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
   if (auto noted = journal_.note_commit(staged_, options_.no_clobber); !noted) return noted.error();
-  if (auto published = publish(); !published) return published.error();
-  settled_ = true;
+  if (auto published = publish(); !published) {
+    Error error = published.error();
+    // Nobody else's business is what has a temporary name.
+    if (error.kind == ErrorKind::kNotFound) error.kind = ErrorKind::kFailed;
+    return error;
+  }
+  settled_ = unregistered_ = true;
   auto records = register_published(metastore_, *place_, options_.area.name, staged_);
-  if (!records) return records.error();
-  journal_.remove();
+  if (!records) {
+    return records.error().with_context(
+        "the files are in their places, and not registered: the next upload or watcher does it");
+  }
+  unregistered_ = false;
+  // What files of this host replaced still has their temporary names.
+  if (options_.area.location || place_->discard(temporaries_)) journal_.remove();
   std::vector<FileRecord> registered;
   for (std::size_t i = 0; i < staged_.size(); ++i) {
     if (!records->at(i)) {
@@ -305,16 +317,17 @@ Result<UploadRecovery> recover_uploads(metastore::Metastore& metastore,
                                        std::span<const LandingArea> areas, const fs::path& journals,
                                        StopToken& stop) {
   UploadRecovery recovery;
-  auto orphans = UploadJournal::find_orphans(journals);
+  auto orphans = IntentLog::find_orphans(journals);
   if (!orphans) return orphans.error();
-  for (const UploadJournal::Orphan& orphan : *orphans) {
+  for (const IntentLog::Orphan& orphan : *orphans) {
+    const UploadPlan plan = parse_upload_plan(orphan.text);
     const auto area = std::ranges::find_if(areas, [&](const LandingArea& candidate) {
-      return candidate.name == orphan.plan.landing && place_name(candidate) == orphan.plan.place;
+      return candidate.name == plan.landing && place_name(candidate) == plan.place;
     });
     // An upload that died before its first line belongs to nobody.
-    if (area == areas.end() && !orphan.plan.landing.empty()) continue;
+    if (area == areas.end() && !plan.landing.empty()) continue;
     const auto done =
-        area == areas.end() ? UploadRecovery{} : recover(metastore, *area, orphan.plan, stop);
+        area == areas.end() ? UploadRecovery{} : recover(metastore, *area, plan, stop);
     if (!done) {
       log::warning("upload of a dead process not settled", {{"landing", area->name},
                                                             {"reason", done.error().message},

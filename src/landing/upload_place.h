@@ -24,12 +24,6 @@ struct StagedFile {
   Checksum sha256;
 };
 
-/// True where both are the same bytes of the same file, renamed or not.
-inline bool same_but_for_ctime(FileIdentity one, const FileIdentity& other) {
-  one.ctime_ns = other.ctime_ns;
-  return one == other;
-}
-
 class UploadPlace {
  public:
   virtual ~UploadPlace() = default;
@@ -45,15 +39,16 @@ class UploadPlace {
                                                    const StopToken& stop) = 0;
 
   /// Gives all files their names, durably. On an error none has its name, unless the connection to
-  /// the place was lost. Files that have their names already are left alone: it may be repeated.
+  /// the place was lost, or discard says that it could not be undone. Files that have their names
+  /// already are left alone: it may be repeated. What they replaced may have a temporary name then.
   virtual Result<void> publish(std::span<const StagedFile> files, bool no_clobber) = 0;
 
   /// The identities that published files have now; nothing for those that are not there any more,
-  /// or have been replaced.
+  /// or have been replaced. An error says that it cannot be told.
   virtual Result<std::vector<std::optional<FileIdentity>>> identities(
       std::span<const StagedFile> files) = 0;
 
-  /// Removes temporary files, as far as they are there, and directories that stage made for them.
+  /// Removes what has temporary names, as far as it is there, and directories that stage made.
   virtual Result<std::size_t> discard(std::span<const std::string> temporaries) = 0;
 };
 

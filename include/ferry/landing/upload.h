@@ -68,10 +68,13 @@ class Upload {
                            std::optional<Checksum> expected = std::nullopt) = 0;
 
   /// Gives all files their names and registers them; returns their records in the order of add. On
-  /// an error all names are what they were before, except where the error is the metastore's: then
-  /// the files are in place, and the next watcher or upload registers them. kFailed where a name is
-  /// taken (no_clobber, or by a directory).
+  /// an error all names are what they were before, unless is_unregistered: then the files are in
+  /// place, and the next watcher or upload registers them. kFailed where a name is taken
+  /// (no_clobber, or by a directory).
   virtual Result<std::vector<metastore::FileRecord>> commit() = 0;
+
+  /// All files have their names, and commit could not register them.
+  virtual bool is_unregistered() const = 0;
 };
 
 struct UploadRecovery {
