@@ -22,6 +22,7 @@ Result<landing::WatchOptions> watch_options(const Settings& settings, bool once)
   options.poll_interval = settings.watch.poll_interval;
   options.hash_threads = settings.watch.hash_threads;
   options.once = once;
+  options.patience += settings.general.lock_timeout;
   return options;
 }
 

@@ -150,7 +150,8 @@ std::vector<std::string> judged_environment(const std::string& landing, const st
 std::chrono::milliseconds remaining_wait(std::chrono::milliseconds min_age, Timestamp changed,
                                          Timestamp now) {
   using std::chrono::milliseconds;
-  // A time in the future would make the file wait longer than for its whole age.
+  // It lies so far ahead that the clock must have been set back since: it says nothing any more.
+  if (changed - now > min_age) return milliseconds(0);
   return std::clamp(min_age - (now - changed), milliseconds(0), min_age);
 }
 

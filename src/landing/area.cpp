@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kScanBudget = 2'000;    // entries between two looks at the event queue
 constexpr std::size_t kMostInFlight = 4'096;  // paths with the workers and the registrar
-constexpr std::size_t kMostWaiting = 16'384;  // scanned paths; events are never held back
+constexpr std::size_t kMostFresh = 16'384;    // scanned paths; events are never held back
 constexpr Duration kRootCheck = std::chrono::seconds(1);
 constexpr Duration kSweepDelay = milliseconds(100);  // one sweep for a tree that is being removed
 constexpr Duration kOncePatience = std::chrono::seconds(2);
@@ -21,6 +21,11 @@ constexpr Duration kOncePatience = std::chrono::seconds(2);
 /// A new name is looked at after this: by then most writers have closed the file, which is an event
 /// of its own, and only names that link(2) made are left (sftp-server renames that way).
 constexpr Duration kCreatedDelay = milliseconds(100);
+
+/// An error of Root::find or Root::open that says that the area is not there.
+bool is_loss(const Error& error) {
+  return error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kDenied;
+}
 
 std::string_view base_name(std::string_view path) {
   return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
@@ -67,8 +72,18 @@ bool AreaWatcher::check_root(TimePoint now) {
   if (!root_) return false;
   const auto found = Root::find(area_.path);
   if (found && found->same_directory(*root_)) return true;
+  if (!found && !is_loss(found.error())) return true;
   lose(found ? "another directory has taken its place" : found.error().message, now);
   return false;
+}
+
+/// It cannot be told what is there: too many open files, say. What was known stays.
+void AreaWatcher::give_up_rescan(const Error& error, TimePoint now) {
+  unreadable("", error);
+  rescanning_ = false;
+  again_.reset();
+  scan_.clear();
+  next_rescan_ = now + timing_.poll_interval;
 }
 
 void AreaWatcher::lose(const std::string& reason, TimePoint now) {
@@ -127,7 +142,7 @@ void AreaWatcher::fall_back_to_polling(const Error& error, std::string_view cure
 }
 
 bool AreaWatcher::can_list() const {
-  return settle_.waiting() < kMostWaiting;
+  return settle_.fresh() < kMostFresh;
 }
 
 void AreaWatcher::advance(TimePoint now) {
@@ -141,7 +156,7 @@ void AreaWatcher::advance(TimePoint now) {
   if (!root_ || scan_.done()) return;
   const auto root_fd = root_->open();
   if (!root_fd) {
-    check_root(now);
+    if (check_root(now)) give_up_rescan(root_fd.error(), now);
     return;
   }
   scan_.step(root_fd->get(), *this, kScanBudget, can_list());
@@ -192,9 +207,11 @@ void AreaWatcher::inspected(const std::string& path, const Inspection& inspectio
       }
       break;
     case Outcome::kRootLost:
-      settle_.finished(path, now);
-      check_root(now);
-      return;
+      // Where it is there after all, the path is looked at again.
+      if (check_root(now)) return settle_.unsettled(path, {}, std::nullopt, now);
+      break;
+    case Outcome::kLarge:
+      return settle_.set_aside(path);
     case Outcome::kCancelled:
       return;  // and stays in flight
     default:
@@ -332,6 +349,8 @@ bool AreaWatcher::arm(const std::string& directory) {
     return true;
   }
   if (watch.error().kind == ErrorKind::kNotFound) return false;
+  // It is read all the same, if that is possible, with each rescan.
+  if (watch.error().os_code == ENAMETOOLONG) return true;
   if (watch.error().os_code == ENOSPC) {
     limited_ = true;
     fall_back_to_polling(make_error(ErrorKind::kIo, "the limit of inotify watches is reached"),

@@ -72,9 +72,10 @@ class AreaWatcher final : private ScanVisitor {
 
   Result<void> attach(std::string_view reason, TimePoint now);
   void open_events();
-  /// False where the path does not lead to the same directory any more; then all is forgotten.
+  /// False if the path does not lead to the same directory any more; then all is forgotten.
   bool check_root(TimePoint now);
   void lose(const std::string& reason, TimePoint now);
+  void give_up_rescan(const Error& error, TimePoint now);
   void rescan(std::string_view reason);
   void conclude_rescan(TimePoint now);
   void fall_back_to_polling(const Error& error, std::string_view cure);

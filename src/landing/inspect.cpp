@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
+#include "ferry/base/directory.h"
 #include "landing/ignore.h"
 #include "landing/writers.h"
 
@@ -56,12 +58,19 @@ Duration since_last_change(const FileIdentity& identity) {
   return since_mtime < Duration::zero() ? since_ctime : std::min(since_ctime, since_mtime);
 }
 
+/// How long it has been seen without a change.
+Duration unchanged_for(const DuePath& candidate, const FileIdentity& identity) {
+  const bool seen_before = candidate.sighting && candidate.sighting->identity == identity;
+  return seen_before ? Clock::now() - candidate.sighting->since : Duration::zero();
+}
+
 /// Until the area's policy takes it for old enough.
-std::optional<Inspection> age_check(const AcceptancePolicy& policy, const FileIdentity& identity) {
-  using std::chrono::milliseconds;
-  const auto age = std::chrono::floor<milliseconds>(since_last_change(identity));
-  const auto wait = remaining_wait(policy.min_age, Timestamp{} - age, Timestamp{});
-  if (wait <= milliseconds::zero()) return std::nullopt;
+std::optional<Inspection> age_check(const AcceptancePolicy& policy, const DuePath& candidate,
+                                    const FileIdentity& identity) {
+  // A clock that was set back makes the file's times useless, and not what we saw ourselves.
+  const Duration wait =
+      quiet_delay(policy.min_age, since_last_change(identity), unchanged_for(candidate, identity));
+  if (wait <= Duration::zero()) return std::nullopt;
   Inspection inspection = unsettled(identity, wait);
   inspection.reason = "it is younger than min_age";
   return inspection;
@@ -72,14 +81,21 @@ std::optional<Inspection> settle_check(int fd, const Root& root, const DuePath& 
                                        const FileIdentity& identity, Duration settle) {
   const Writers writers = root.is_local() ? writers_of(fd) : Writers::kUnknown;
   if (writers == Writers::kSome) return unsettled(identity, std::nullopt);
-  const bool seen_before = candidate.sighting && candidate.sighting->identity == identity;
-  const Duration unchanged_for =
-      seen_before ? Clock::now() - candidate.sighting->since : Duration::zero();
   const auto age = root.is_local() ? std::optional(since_last_change(identity)) : std::nullopt;
   const Duration period = writers == Writers::kNone ? kTimestampTick : settle;
-  const Duration wait = quiet_delay(period, age, unchanged_for);
+  const Duration wait = quiet_delay(period, age, unchanged_for(candidate, identity));
   if (wait > Duration::zero()) return unsettled(identity, wait);
   return std::nullopt;
+}
+
+/// Why the policy refuses the file, as far as that can be told without reading all of it.
+Result<std::optional<std::string>> early_refusal(int fd, const std::string& path,
+                                                 std::uint64_t size,
+                                                 const AcceptancePolicy& policy) {
+  std::vector<std::byte> head(magic_length(policy));
+  const auto count = pread_full(fd, head, 0, path);
+  if (!count) return count.error();
+  return refusal_reason(policy, {path, size, std::span(head).first(*count)});
 }
 
 }  // namespace
@@ -101,15 +117,28 @@ Result<HashedContent> hash_content(int fd, const std::string& path, std::span<st
   }
 }
 
-Inspector::Inspector(const StopToken& cancelled) : cancelled_(cancelled), buffer_(kBlock) {}
+Inspector::Inspector(const StopToken& cancelled, Pulse& pulse)
+    : cancelled_(cancelled), pulse_(pulse), buffer_(kBlock) {}
+
+/// The file as it was found and opened.
+struct Inspector::File {
+  const std::string& path;
+  int root_fd;
+  int fd;
+  FileIdentity identity;
+};
 
 Inspection Inspector::inspect(const Root& root, const DuePath& candidate,
-                              const InspectionRules& rules) {
+                              const InspectionRules& rules,
+                              std::unique_ptr<HashProgress>& progress) {
+  pulse_.beat();
   const auto root_fd = root.open();
   if (!root_fd) {
-    return {.outcome = Outcome::kRootLost, .reason = root_fd.error().message};
+    const bool is_lost = root_fd.error().kind == ErrorKind::kNotFound;
+    return {.outcome = is_lost ? Outcome::kRootLost : Outcome::kUnreadable,
+            .reason = root_fd.error().message};
   }
-  const auto status = probe(root_fd->get(), candidate.path);
+  const auto status = stat_beneath(root_fd->get(), candidate.path);
   if (!status) return failed(status.error());
   const FileIdentity identity = identity_of(*status);
   if (!S_ISREG(status->st_mode)) {
@@ -122,51 +151,86 @@ Inspection Inspector::inspect(const Root& root, const DuePath& candidate,
   if (*is_registered) {
     return {.outcome = Outcome::kKnown, .identity = identity};
   }
-  return read(root_fd->get(), root, candidate, identity, rules);
-}
-
-Inspection Inspector::read(int root_fd, const Root& root, const DuePath& candidate,
-                           const FileIdentity& identity, const InspectionRules& rules) {
-  // O_NONBLOCK: a FIFO that took the file's place since the probe must not hold us.
-  auto fd = open_beneath(root_fd, candidate.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  const auto fd = open_beneath(root_fd->get(), candidate.path, O_RDONLY);
   if (!fd) return failed(fd.error());
   const auto opened = stat_fd(fd->get(), candidate.path);
   if (!opened) return failed(opened.error());
   if (identity_of(*opened) != identity) return unsettled(identity_of(*opened), std::nullopt);
-  if (auto wait = settle_check(fd->get(), root, candidate, identity, rules.settle)) return *wait;
-  if (const auto problem = name_problem(candidate.path)) {
+  return read({candidate.path, root_fd->get(), fd->get(), identity}, root, candidate, rules,
+              progress);
+}
+
+Inspection Inspector::read(const File& file, const Root& root, const DuePath& candidate,
+                           const InspectionRules& rules, std::unique_ptr<HashProgress>& progress) {
+  const FileIdentity& identity = file.identity;
+  if (auto wait = settle_check(file.fd, root, candidate, identity, rules.settle)) return *wait;
+  if (const auto problem = name_problem(file.path)) {
     return {.outcome = Outcome::kAbnormal, .identity = identity, .reason = std::string(*problem)};
   }
-  if (auto wait = age_check(rules.acceptance, identity)) return *wait;
-
-  const auto content = hash_content(fd->get(), candidate.path, buffer_, cancelled_);
-  if (!content) {
-    if (content.error().kind == ErrorKind::kCancelled) return {};
-    return failed(content.error());
+  if (auto wait = age_check(rules.acceptance, candidate, identity)) return *wait;
+  if (identity.size > kPieceBytes) {
+    const auto refusal = early_refusal(file.fd, file.path, identity.size, rules.acceptance);
+    if (!refusal) return failed(refusal.error());
+    if (*refusal) return {.outcome = Outcome::kUnread, .identity = identity, .reason = **refusal};
   }
-  const Inspection judged = judge_hashed(
-      fd->get(), candidate.path,
-      {.outcome = Outcome::kHashed, .identity = identity, .checksum = content->checksum}, rules);
-  const auto after = stat_fd(fd->get(), candidate.path);
+  const Inspection hashed = hash(file, progress);
+  const bool is_hashed = hashed.outcome == Outcome::kHashed;
+  if (!is_hashed && hashed.outcome != Outcome::kLarge) return hashed;
+  const Inspection judged = is_hashed ? judge_hashed(file, hashed, rules) : hashed;
+
+  const auto after = stat_fd(file.fd, file.path);
   if (!after) return failed(after.error());
-  const auto named = probe(root_fd, candidate.path);
+  const auto named = stat_beneath(file.root_fd, file.path);
   if (!named) return failed(named.error());
-  if (content->size != identity.size || identity_of(*after) != identity ||
-      identity_of(*named) != identity) {
+  if (identity_of(*after) != identity || identity_of(*named) != identity) {
     return unsettled(identity_of(*named), std::nullopt);
   }
   return judged;
 }
 
-Inspection Inspector::judge_hashed(int fd, const std::string& path, Inspection hashed,
+/// A large file's first look reads nothing: there may be others.
+Inspection Inspector::hash(const File& file, std::unique_ptr<HashProgress>& progress) {
+  const bool begins = !progress || progress->identity != file.identity;
+  if (begins) progress = std::make_unique<HashProgress>(HashProgress{.identity = file.identity});
+  const Inspection goes_on{.outcome = Outcome::kLarge, .identity = file.identity};
+  if (begins && file.identity.size > kPieceBytes) return goes_on;
+  const auto at_end = hash_piece(file, *progress);
+  if (!at_end) {
+    if (at_end.error().kind == ErrorKind::kCancelled) return {};
+    return failed(at_end.error());
+  }
+  if (!*at_end) return goes_on;
+  const auto done = std::exchange(progress, nullptr);
+  if (done->offset != file.identity.size) return unsettled(file.identity, std::nullopt);
+  return {
+      .outcome = Outcome::kHashed, .identity = file.identity, .checksum = done->hasher.finish()};
+}
+
+/// True at the end of the file.
+Result<bool> Inspector::hash_piece(const File& file, HashProgress& progress) {
+  ::posix_fadvise(file.fd, static_cast<off_t>(progress.offset), kPieceBytes, POSIX_FADV_SEQUENTIAL);
+  for (std::uint64_t piece = 0; piece < kPieceBytes; piece += buffer_.size()) {
+    pulse_.beat();
+    if (cancelled_.stop_requested()) return make_error(ErrorKind::kCancelled, "asked to stop");
+    const auto count = pread_full(file.fd, buffer_, progress.offset, file.path);
+    if (!count) return count.error();
+    progress.hasher.update(std::span(buffer_).first(*count));
+    progress.offset += *count;
+    if (*count < buffer_.size()) return true;
+  }
+  return false;
+}
+
+Inspection Inspector::judge_hashed(const File& file, Inspection hashed,
                                    const InspectionRules& rules) const {
-  const auto is_accepted = rules.is_accepted(path, hashed.checksum);
+  const auto is_accepted = rules.is_accepted(file.path, hashed.checksum);
   if (!is_accepted) return unknown(is_accepted.error());
   if (*is_accepted) return hashed;
-  const std::uint64_t size = hashed.identity.size;
+  const Rest rest(pulse_);  // the command has a deadline
+  const std::uint64_t size = file.identity.size;
   const auto refusal =
-      judge(rules.acceptance, fd, path, size,
-            judged_environment(rules.landing, path, size, hashed.checksum), cancelled_);
+      judge(rules.acceptance, file.fd, file.path, size,
+            judged_environment(rules.landing, file.path, size, hashed.checksum), cancelled_);
   if (!refusal) {
     if (refusal.error().kind == ErrorKind::kCancelled) return {};
     return {.outcome = Outcome::kUnreadable, .reason = refusal.error().message};

@@ -1,8 +1,12 @@
 // Looks at one path: is it a settled regular file that the registry does not know, what is its
 // checksum, and does its area's policy take it?
+//
+// Size, name and first bytes are judged before the whole of it is read. A large file is hashed
+// piece by piece, with other files in between.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +16,7 @@
 #include "ferry/base/file.h"
 #include "ferry/base/hash.h"
 #include "ferry/base/stop.h"
+#include "landing/pulse.h"
 #include "landing/root.h"
 #include "landing/settle.h"
 
@@ -21,6 +26,8 @@ struct Inspection {
   enum class Outcome : std::uint8_t {
     kHashed,      // settled and accepted; identity and checksum are set
     kRefused,     // the same, but the policy refuses it: `reason` says why
+    kUnread,      // the policy refuses it, and it is too large to be read for that: `reason`
+    kLarge,       // goes on: there are more pieces to hash
     kKnown,       // the registry has it
     kUnsettled,   // look again: after `wait`, or after a back-off; `reason`: the policy wants it so
     kGone,        // no such name any more
@@ -42,6 +49,13 @@ struct HashedContent {
   std::uint64_t size = 0;
 };
 
+/// How far a large file has been hashed.
+struct HashProgress {
+  FileIdentity identity;
+  Hasher hasher{HashAlgorithm::kSha256};
+  std::uint64_t offset = 0;
+};
+
 /// Reads all of FD; PATH is for messages. kCancelled where CANCELLED comes first.
 Result<HashedContent> hash_content(int fd, const std::string& path, std::span<std::byte> buffer,
                                    const StopToken& cancelled);
@@ -61,17 +75,26 @@ struct InspectionRules {
 /// Owns a read buffer; one per thread.
 class Inspector {
  public:
-  explicit Inspector(const StopToken& cancelled);
+  /// A file of more bytes is large, and hashed in pieces of this size.
+  static constexpr std::uint64_t kPieceBytes = std::uint64_t{64} << 20;
 
-  Inspection inspect(const Root& root, const DuePath& candidate, const InspectionRules& rules);
+  /// PULSE: the thread's.
+  Inspector(const StopToken& cancelled, Pulse& pulse);
+
+  /// With the outcome kLarge PROGRESS is set, and the same call is to be made again.
+  Inspection inspect(const Root& root, const DuePath& candidate, const InspectionRules& rules,
+                     std::unique_ptr<HashProgress>& progress);
 
  private:
-  Inspection read(int root_fd, const Root& root, const DuePath& candidate,
-                  const FileIdentity& identity, const InspectionRules& rules);
-  Inspection judge_hashed(int fd, const std::string& path, Inspection hashed,
-                          const InspectionRules& rules) const;
+  struct File;
+  Inspection read(const File& file, const Root& root, const DuePath& candidate,
+                  const InspectionRules& rules, std::unique_ptr<HashProgress>& progress);
+  Inspection hash(const File& file, std::unique_ptr<HashProgress>& progress);
+  Result<bool> hash_piece(const File& file, HashProgress& progress);
+  Inspection judge_hashed(const File& file, Inspection hashed, const InspectionRules& rules) const;
 
   const StopToken& cancelled_;
+  Pulse& pulse_;
   std::vector<std::byte> buffer_;
 };
 

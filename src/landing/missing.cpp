@@ -2,22 +2,14 @@
 
 #include <algorithm>
 
+#include "ferry/base/directory.h"
+
 namespace ferry::landing {
 namespace {
 
 bool is_gone(int root_fd, const std::string& path) {
-  const auto status = probe(root_fd, path);
+  const auto status = stat_beneath(root_fd, path);
   return !status && status.error().kind == ErrorKind::kNotFound;
-}
-
-/// The device of the nearest directory above PATH that is there.
-std::optional<std::uint64_t> device_above(int root_fd, std::string path) {
-  for (;;) {
-    const auto slash = path.rfind('/');
-    path = slash == std::string::npos ? "." : path.substr(0, slash);
-    if (const auto status = probe(root_fd, path)) return status->st_dev;
-    if (path == ".") return std::nullopt;
-  }
 }
 
 bool is_missing(int root_fd, const metastore::FileRecord& file) {
@@ -42,7 +34,7 @@ bool Subtrees::cover(std::string_view path) const {
 
 Result<std::vector<std::string>> find_missing(metastore::Metastore& metastore,
                                               std::string_view landing, const Root& root,
-                                              std::vector<std::string> directories) {
+                                              std::vector<std::string> directories, Pulse& pulse) {
   const auto root_fd = root.open();
   if (!root_fd || directories.empty()) return std::vector<std::string>();
   std::vector<std::string> missing;
@@ -51,6 +43,7 @@ Result<std::vector<std::string>> find_missing(metastore::Metastore& metastore,
                                     .states = {metastore::FileState::kReady},
                                     .latest_versions = true};
   auto visited = metastore.visit(latest, [&](const metastore::FileRecord& file, auto) {
+    pulse.beat();
     if (is_missing(root_fd->get(), file)) missing.push_back(file.path);
   });
   if (!visited) return visited.error();
@@ -60,15 +53,16 @@ Result<std::vector<std::string>> find_missing(metastore::Metastore& metastore,
 }
 
 Result<std::vector<metastore::FileRecord>> find_unmoved(metastore::Metastore& metastore,
-                                                        std::string_view landing,
-                                                        const Root& root) {
+                                                        std::string_view landing, const Root& root,
+                                                        Pulse& pulse) {
   std::vector<metastore::FileRecord> unmoved;
   const auto root_fd = root.open();
   if (!root_fd) return unmoved;
   const metastore::FileQuery held{.landings = {std::string(landing)},
                                   .states = {metastore::FileState::kQuarantined}};
   auto visited = metastore.visit(held, [&](const metastore::FileRecord& file, auto) {
-    const auto status = probe(root_fd->get(), file.path);
+    pulse.beat();
+    const auto status = stat_beneath(root_fd->get(), file.path);
     if (status && file.identity == identity_of(*status)) unmoved.push_back(file);
   });
   if (!visited) return visited.error();

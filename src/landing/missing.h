@@ -8,6 +8,7 @@
 
 #include "ferry/base/result.h"
 #include "ferry/metastore/metastore.h"
+#include "landing/pulse.h"
 #include "landing/root.h"
 
 namespace ferry::landing {
@@ -27,10 +28,11 @@ class Subtrees {
 /// that is there now counts as present: that file system is probably just not mounted.
 Result<std::vector<std::string>> find_missing(metastore::Metastore& metastore,
                                               std::string_view landing, const Root& root,
-                                              std::vector<std::string> directories);
+                                              std::vector<std::string> directories, Pulse& pulse);
 
 /// Files that the registry has as quarantined and that are in their old place.
 Result<std::vector<metastore::FileRecord>> find_unmoved(metastore::Metastore& metastore,
-                                                        std::string_view landing, const Root& root);
+                                                        std::string_view landing, const Root& root,
+                                                        Pulse& pulse);
 
 }  // namespace ferry::landing

@@ -58,11 +58,12 @@ std::string id_of_unregistered(const FileIdentity& identity) {
 }  // namespace
 
 Registrar::Registrar(metastore::Metastore& metastore, std::vector<LandingArea> areas, bool retry,
-                     Mailbox& mailbox)
+                     Mailbox& mailbox, Pulse& pulse)
     : metastore_(metastore),
       areas_(std::move(areas)),
       retry_(retry),
       mailbox_(mailbox),
+      pulse_(pulse),
       thread_([this] { run(); }) {}
 
 void Registrar::finish() {
@@ -75,10 +76,15 @@ void Registrar::finish() {
   if (thread_.joinable()) thread_.join();
 }
 
+std::vector<Registrar::Job> Registrar::next_jobs() {
+  const Rest rest(pulse_);
+  return jobs_.pop(kGroup);
+}
+
 void Registrar::run() {
   for (;;) {
-    std::vector<Job> jobs = jobs_.pop(kGroup);
-    if (jobs.empty()) return;
+    std::vector<Job> jobs = next_jobs();
+    if (jobs.empty()) return pulse_.rest();
     // A path is in at most one job at a time: their order among themselves does not matter.
     std::vector<Finished> group;
     for (Job& job : jobs) {
@@ -155,7 +161,9 @@ Result<void> Registrar::mark_missing(const std::string& landing,
 void Registrar::move_aside(const Finished& finished) {
   const Inspection& inspection = finished.inspection;
   const bool refused = inspection.outcome == Outcome::kRefused;
-  if (!refused && inspection.outcome != Outcome::kAbnormal) return;
+  const bool is_unregistered =
+      inspection.outcome == Outcome::kAbnormal || inspection.outcome == Outcome::kUnread;
+  if (!refused && !is_unregistered) return;
   if (refused && finished.id.empty()) return;  // it could not be registered
   if (areas_[finished.area].location) return held_in_place(finished);
   hold(areas_[finished.area],
@@ -176,6 +184,7 @@ void Registrar::held_in_place(const Finished& finished) {
 }
 
 void Registrar::hold(const LandingArea& area, const HeldFile& file, const FileIdentity& identity) {
+  pulse_.beat();
   auto folder = QuarantineFolder::make(area);
   const Result<void> taken = folder ? folder->take(file, identity) : folder.error();
   if (taken) {
@@ -203,7 +212,7 @@ void Registrar::hold(const LandingArea& area, const HeldFile& file, const FileId
 /// What the registry has as quarantined and a crash, or a lack of permission, left in its place.
 Result<void> Registrar::finish_moves(const SweepRequest& request) {
   const LandingArea& area = areas_[request.area];
-  const auto unmoved = find_unmoved(metastore_, area.name, *request.root);
+  const auto unmoved = find_unmoved(metastore_, area.name, *request.root, pulse_);
   if (!unmoved) return unmoved.error();
   for (const metastore::FileRecord& file : *unmoved) {
     hold(area, {.id = file.id, .path = file.path, .reason = file.reason, .registered = true},
@@ -215,7 +224,8 @@ Result<void> Registrar::finish_moves(const SweepRequest& request) {
 void Registrar::sweep_now(const SweepRequest& request) {
   const std::string& landing = areas_[request.area].name;
   persist("look for missing files", [&]() -> Result<void> {
-    const auto missing = find_missing(metastore_, landing, *request.root, request.directories);
+    const auto missing =
+        find_missing(metastore_, landing, *request.root, request.directories, pulse_);
     if (!missing) return missing.error();
     return mark_missing(landing, *missing, "not found by a rescan");
   });
@@ -228,6 +238,7 @@ void Registrar::sweep_now(const SweepRequest& request) {
 bool Registrar::persist(std::string_view purpose, const std::function<Result<void>()>& work) {
   auto time = kFirstPause;
   while (!failed_) {
+    pulse_.beat();
     const auto done = work();
     if (done) return true;
     const bool again = retry_ && is_retryable(done.error().kind);
@@ -249,6 +260,7 @@ bool Registrar::persist(std::string_view purpose, const std::function<Result<voi
 }
 
 bool Registrar::pause(std::chrono::milliseconds time) {
+  const Rest rest(pulse_);
   std::unique_lock lock(mutex_);
   return !finishing_changed_.wait_for(lock, time, [&] { return finishing_; });
 }

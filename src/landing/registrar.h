@@ -18,6 +18,7 @@
 #include "landing/blocking_queue.h"
 #include "landing/complaints.h"
 #include "landing/mailbox.h"
+#include "landing/pulse.h"
 #include "landing/root.h"
 
 namespace ferry::landing {
@@ -35,11 +36,11 @@ class Registrar {
   /// it works or finish is called; any other failure is posted as an error, and so is the first
   /// one without RETRY.
   Registrar(metastore::Metastore& metastore, std::vector<LandingArea> areas, bool retry,
-            Mailbox& mailbox);
+            Mailbox& mailbox, Pulse& pulse);
   ~Registrar() { finish(); }
 
-  /// FINISHED has the outcome kHashed, kRefused, kAbnormal or kGone. It goes on to the mailbox when
-  /// it is recorded.
+  /// FINISHED has the outcome kHashed, kRefused, kUnread, kAbnormal or kGone. It goes on to the
+  /// mailbox when it is recorded.
   void record(Finished finished) { jobs_.push(std::move(finished)); }
   void sweep(SweepRequest request) { jobs_.push(std::move(request)); }
 
@@ -53,6 +54,7 @@ class Registrar {
  private:
   using Job = std::variant<Finished, SweepRequest>;
 
+  std::vector<Job> next_jobs();
   void run();
   void record_group(std::vector<Finished> group);
   Result<void> register_hashed(std::vector<Finished>& group);
@@ -72,6 +74,7 @@ class Registrar {
   std::vector<LandingArea> areas_;
   bool retry_;
   Mailbox& mailbox_;
+  Pulse& pulse_;
   BlockingQueue<Job> jobs_;
   std::atomic<std::uint64_t> inserted_{0};
   std::atomic<std::uint64_t> bytes_{0};

@@ -32,11 +32,11 @@ Error not_settled(const std::string& path) {
   return make_error(ErrorKind::kBusy, "{}: it changed while it was read", path);
 }
 
-/// By the server's time of the last change and our clock.
-bool is_too_young(const AcceptancePolicy& policy, const FileIdentity& identity) {
-  const Timestamp changed{
-      std::chrono::duration_cast<Timestamp::duration>(std::chrono::nanoseconds(identity.mtime_ns))};
-  return remaining_wait(policy.min_age, changed, now()) > milliseconds::zero();
+/// By the server's time of the last change and our clock, or, where one of them cannot be right, by
+/// what we saw ourselves.
+bool is_too_young(const AcceptancePolicy& policy, const Sighting& sighting) {
+  const auto age = now().time_since_epoch() - std::chrono::nanoseconds(sighting.identity.mtime_ns);
+  return quiet_delay(policy.min_age, age, Clock::now() - sighting.since) > Duration::zero();
 }
 
 }  // namespace
@@ -184,7 +184,7 @@ Result<std::vector<RemoteListing::File>> RemoteArea::settled_files(const RemoteL
       if (sighting.identity == file.identity) seen.sighting.since = sighting.since;
     }
     const bool rests = now - seen.sighting.since >= settle_;
-    seen.too_young = rests && is_too_young(area_.acceptance, file.identity);
+    seen.too_young = rests && is_too_young(area_.acceptance, seen.sighting);
     if (rests && !seen.too_young) {
       settled.push_back(file);
     } else {

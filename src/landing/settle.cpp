@@ -6,11 +6,25 @@ namespace ferry::landing {
 
 void SettleQueue::schedule(Entries::value_type& item, TimePoint due) {
   auto& [path, entry] = item;
+  return_from_aside(entry);
   entry.waiting = true;
   entry.noticed_again = false;
   entry.due = due;
   entry.turn = ++turns_;
+  fresh_ += entry.fresh ? 1 : 0;
   due_.emplace(due, entry.turn, &path);
+}
+
+void SettleQueue::unschedule(Entries::value_type& item) {
+  auto& [path, entry] = item;
+  due_.erase({entry.due, entry.turn, &path});
+  fresh_ -= entry.fresh ? 1 : 0;
+  entry.waiting = false;
+}
+
+void SettleQueue::return_from_aside(Entry& entry) {
+  set_aside_ -= entry.set_aside ? 1 : 0;
+  entry.set_aside = false;
 }
 
 void SettleQueue::notice(const std::string& path, TimePoint due) {
@@ -20,7 +34,7 @@ void SettleQueue::notice(const std::string& path, TimePoint due) {
   if (!entry.waiting) {
     entry.noticed_again = true;
   } else if (entry.due > due) {
-    due_.erase({entry.due, entry.turn, &item->first});
+    unschedule(*item);
     schedule(*item, due);
   }
 }
@@ -28,24 +42,40 @@ void SettleQueue::notice(const std::string& path, TimePoint due) {
 std::vector<DuePath> SettleQueue::take(TimePoint now, std::size_t limit) {
   std::vector<DuePath> taken;
   while (taken.size() < limit && !due_.empty() && std::get<TimePoint>(*due_.begin()) <= now) {
-    const std::string& path = *std::get<const std::string*>(*due_.begin());
-    Entry& entry = entries_.at(path);
-    entry.waiting = false;
-    taken.push_back({path, entry.sighting});
-    due_.erase(due_.begin());
+    const auto item = entries_.find(*std::get<const std::string*>(*due_.begin()));
+    unschedule(*item);
+    item->second.fresh = false;
+    taken.push_back({item->first, item->second.sighting});
   }
   return taken;
+}
+
+void SettleQueue::set_aside(const std::string& path) {
+  const auto item = entries_.find(path);
+  if (item == entries_.end() || item->second.waiting || item->second.set_aside) return;
+  item->second.set_aside = true;
+  ++set_aside_;
+}
+
+void SettleQueue::give_up(const std::string& path) {
+  const auto item = entries_.find(path);
+  if (item == entries_.end()) return;
+  return_from_aside(item->second);
+  entries_.erase(item);
 }
 
 void SettleQueue::finished(const std::string& path, TimePoint now) {
   const auto item = entries_.find(path);
   if (item == entries_.end()) return;
-  if (!item->second.noticed_again) {
-    entries_.erase(item);
-    return;
-  }
+  if (!item->second.noticed_again) return give_up(path);
+  return_from_aside(item->second);
   item->second = Entry{};
   schedule(*item, now);
+}
+
+Duration SettleQueue::longest_back_off() const {
+  const auto known = static_cast<Duration::rep>(entries_.size() - fresh_);
+  return std::max(kLongestBackOff, known * kBackOffShare);
 }
 
 void SettleQueue::unsettled(const std::string& path, const FileIdentity& identity,
@@ -59,7 +89,7 @@ void SettleQueue::unsettled(const std::string& path, const FileIdentity& identit
   if (wait) {
     delay = *wait;
   } else {
-    entry.back_off = std::min(entry.back_off * 2, kLongestBackOff);
+    entry.back_off = std::min(entry.back_off * 2, longest_back_off());
   }
   schedule(*item, now + delay);
 }
@@ -78,6 +108,7 @@ void SettleQueue::take_back(TimePoint now) {
 
 void SettleQueue::clear() {
   due_.clear();
+  fresh_ = 0;
   std::erase_if(entries_, [](const auto& item) { return item.second.waiting; });
   for (auto& [path, entry] : entries_) entry.noticed_again = false;
 }

@@ -2,11 +2,13 @@
 //
 //            notice            take               finished
 //   (absent) ------> waiting ------> in flight ------------> (absent), or waiting where the path
-//                       ^                |                   was noticed meanwhile
-//                       +----------------+
-//                           unsettled: back-off
+//                       ^              |   |                 was noticed meanwhile
+//                       +--------------+   |
+//                         unsettled:       v  set_aside
+//                         back-off      set aside ----------> the same as from in flight
 //
-// A path is never in flight twice, so what is found out about it stays in order.
+// A path is never in flight twice, so what is found out about it stays in order. One that is set
+// aside is with somebody for long.
 #pragma once
 
 #include <chrono>
@@ -42,6 +44,9 @@ class SettleQueue {
  public:
   static constexpr Duration kFirstBackOff = std::chrono::milliseconds(100);
   static constexpr Duration kLongestBackOff = std::chrono::seconds(2);
+  /// Of very many paths that keep being unsettled each waits longer: all together they cost at most
+  /// a thousand looks a second.
+  static constexpr Duration kBackOffShare = std::chrono::milliseconds(1);
 
   /// Something happened to PATH: look at it no later than DUE.
   void notice(const std::string& path, TimePoint due);
@@ -61,22 +66,28 @@ class SettleQueue {
   Duration unsettled_for(const std::string& path, TimePoint now) const;
 
   /// Forgets an in-flight PATH whatever was noticed meanwhile.
-  void give_up(const std::string& path) { entries_.erase(path); }
+  void give_up(const std::string& path);
 
-  /// Those who took what is in flight are gone: it is due at once.
+  /// An in-flight PATH will take long, and makes room for others.
+  void set_aside(const std::string& path);
+
+  /// Those who took what is in flight, or set aside, are gone: it is due at once.
   void take_back(TimePoint now);
 
   /// Forgets all that waits.
   void clear();
 
   std::optional<TimePoint> next_due() const;
-  std::size_t waiting() const { return due_.size(); }
-  std::size_t in_flight() const { return entries_.size() - due_.size(); }
+  /// Paths that wait and were not looked at yet.
+  std::size_t fresh() const { return fresh_; }
+  std::size_t in_flight() const { return entries_.size() - due_.size() - set_aside_; }
   bool empty() const { return entries_.empty(); }
 
  private:
   struct Entry {
     bool waiting = true;
+    bool fresh = true;
+    bool set_aside = false;
     bool noticed_again = false;  // while in flight
     TimePoint due;
     std::uint64_t turn = 0;  // orders paths that are due at the same time
@@ -87,9 +98,14 @@ class SettleQueue {
   using Entries = std::unordered_map<std::string, Entry>;
 
   void schedule(Entries::value_type& item, TimePoint due);
+  void unschedule(Entries::value_type& item);
+  void return_from_aside(Entry& entry);
+  Duration longest_back_off() const;
 
   Entries entries_;
   std::set<std::tuple<TimePoint, std::uint64_t, const std::string*>> due_;
+  std::size_t fresh_ = 0;      // of those in due_
+  std::size_t set_aside_ = 0;  // of the others
   std::uint64_t turns_ = 0;
 };
 

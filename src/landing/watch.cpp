@@ -53,9 +53,9 @@ class Loop {
         stop_(stop),
         reload_(reload),
         areas_(areas),
-        registrar_(metastore, options.areas, !options.once, mailbox_),
-        workers_(thread_count(options.hash_threads), options.areas, metastore, registrar_,
-                 mailbox_) {
+        registrar_(metastore, options.areas, !options.once, mailbox_, pulses_.add("registrar")),
+        workers_(thread_count(options.hash_threads), options.areas, metastore, registrar_, mailbox_,
+                 pulses_) {
     for (std::size_t i = areas_.size(); i < options.areas.size(); ++i) {
       remote_areas_.push_back(std::make_unique<RemoteArea>(
           options.areas[i], i, RemoteTiming{options.poll_interval, options.once}, metastore,
@@ -113,10 +113,24 @@ class Loop {
       if (hooks_.on_ready) hooks_.on_ready();
     }
     if (hooks_.on_alive && Clock::now() >= next_alive_) {
-      hooks_.on_alive();
+      if (all_make_progress()) hooks_.on_alive();
       // Twice as often as asked for: a turn of the loop takes time too.
       next_alive_ = Clock::now() + hooks_.alive_interval / 2;
     }
+  }
+
+  bool all_make_progress() {
+    const Pulse* stuck = pulses_.stuck(Clock::now(), options_.patience);
+    const bool is_new = stuck != nullptr && stuck != stuck_;
+    stuck_ = stuck;
+    if (is_new) {
+      const auto silent = stuck->silent_for(Clock::now());
+      log::error("no progress",
+                 {{"thread", stuck->name()},
+                  {"seconds", std::chrono::floor<std::chrono::seconds>(silent).count()},
+                  {"next", "the service manager is not told that we are alive until it goes on"}});
+    }
+    return stuck == nullptr;
   }
 
   int poll_timeout() const {
@@ -176,11 +190,13 @@ class Loop {
   ReloadRequest& reload_;
   Areas& areas_;
   Mailbox mailbox_;
+  Pulses pulses_;
   Registrar registrar_;
   Workers workers_;
   std::vector<std::unique_ptr<RemoteArea>> remote_areas_;
   bool ready_ = false;
   bool reload_waits_ = false;
+  const Pulse* stuck_ = nullptr;  // what was told of
   TimePoint next_alive_;
   std::optional<Error> error_;
 };

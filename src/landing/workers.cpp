@@ -25,43 +25,63 @@ InspectionRules rules_of(const LandingArea& area, metastore::Metastore& metastor
 }
 
 bool is_for_the_registrar(Outcome outcome) {
-  return outcome == Outcome::kHashed || outcome == Outcome::kRefused || outcome == Outcome::kGone ||
-         outcome == Outcome::kAbnormal;
+  switch (outcome) {
+    case Outcome::kHashed:
+    case Outcome::kRefused:
+    case Outcome::kUnread:
+    case Outcome::kGone:
+    case Outcome::kAbnormal:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
 
 Workers::Workers(std::size_t threads, const std::vector<LandingArea>& areas,
-                 metastore::Metastore& metastore, Registrar& registrar, Mailbox& mailbox)
+                 metastore::Metastore& metastore, Registrar& registrar, Mailbox& mailbox,
+                 Pulses& pulses)
     : registrar_(registrar), mailbox_(mailbox) {
   for (const LandingArea& area : areas) rules_.push_back(rules_of(area, metastore));
-  for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+  for (std::size_t i = 0; i < threads; ++i) {
+    Pulse& pulse = pulses.add(fmt::format("inspector {}", i + 1));
+    threads_.emplace_back([this, &pulse] { run(pulse); });
+  }
 }
 
 void Workers::stop() {
   cancelled_.request_stop();
-  tasks_.discard();
   tasks_.close();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
 }
 
-void Workers::run() {
-  Inspector inspector(cancelled_);
-  for (;;) {
-    std::vector<InspectionTask> tasks = tasks_.pop(1);
-    if (tasks.empty()) return;
-    InspectionTask& task = tasks.front();
-    Finished finished{
-        .area = task.area,
-        .path = {},
-        .inspection = inspector.inspect(*task.root, task.candidate, rules_[task.area])};
-    finished.path = std::move(task.candidate.path);
-    if (is_for_the_registrar(finished.inspection.outcome)) {
-      registrar_.record(std::move(finished));
-    } else {
-      mailbox_.post(std::move(finished));
-    }
+void Workers::run(Pulse& pulse) {
+  Inspector inspector(cancelled_, pulse);
+  const auto next = [&] {
+    const Rest rest(pulse);
+    return tasks_.pop();
+  };
+  while (auto task = next()) perform(std::move(*task), inspector);
+  pulse.rest();
+}
+
+void Workers::perform(InspectionTask task, Inspector& inspector) {
+  const bool is_first = task.progress == nullptr;
+  Finished finished{.area = task.area,
+                    .path = task.candidate.path,
+                    .inspection = inspector.inspect(*task.root, task.candidate, rules_[task.area],
+                                                    task.progress)};
+  const Outcome outcome = finished.inspection.outcome;
+  if (outcome == Outcome::kLarge) {
+    if (is_first) mailbox_.post(std::move(finished));
+    const std::uint64_t left = task.progress->identity.size - task.progress->offset;
+    tasks_.push_large(left, std::move(task));
+  } else if (is_for_the_registrar(outcome)) {
+    registrar_.record(std::move(finished));
+  } else {
+    mailbox_.post(std::move(finished));
   }
 }
 

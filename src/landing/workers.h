@@ -10,25 +10,18 @@
 #include "ferry/base/stop.h"
 #include "ferry/landing/watch.h"
 #include "ferry/metastore/metastore.h"
-#include "landing/blocking_queue.h"
-#include "landing/inspect.h"
+#include "landing/inspection_queue.h"
 #include "landing/mailbox.h"
 #include "landing/registrar.h"
 #include "landing/root.h"
 
 namespace ferry::landing {
 
-struct InspectionTask {
-  std::size_t area = 0;
-  std::shared_ptr<const Root> root;
-  DuePath candidate;
-};
-
 class Workers {
  public:
   /// Results go to REGISTRAR where something is to be recorded, else straight to MAILBOX.
   Workers(std::size_t threads, const std::vector<LandingArea>& areas,
-          metastore::Metastore& metastore, Registrar& registrar, Mailbox& mailbox);
+          metastore::Metastore& metastore, Registrar& registrar, Mailbox& mailbox, Pulses& pulses);
   ~Workers() { stop(); }
 
   void submit(InspectionTask task) { tasks_.push(std::move(task)); }
@@ -37,12 +30,13 @@ class Workers {
   void stop();
 
  private:
-  void run();
+  void run(Pulse& pulse);
+  void perform(InspectionTask task, Inspector& inspector);
 
   std::vector<InspectionRules> rules_;  // of each area
   Registrar& registrar_;
   Mailbox& mailbox_;
-  BlockingQueue<InspectionTask> tasks_;
+  InspectionQueue tasks_;
   StopToken cancelled_;
   std::vector<std::thread> threads_;
 };

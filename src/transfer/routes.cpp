@@ -73,8 +73,8 @@ Timestamp last_change(const metastore::FileRecord& file, Timestamp now) {
     return Timestamp(std::chrono::floor<Timestamp::duration>(std::chrono::nanoseconds(ns)));
   };
   const Timestamp modified = time_of(file.identity->mtime_ns);
-  // Of a server, whose clock may be ahead of ours.
-  if (file.identity->ctime_ns == 0) return modified;
+  // Of a server, whose clock may be ahead of ours: it was changed before it was registered.
+  if (file.identity->ctime_ns == 0) return modified > now ? file.updated_date : modified;
   // Anybody can set mtime, to the future too; nobody sets ctime.
   const Timestamp changed = time_of(file.identity->ctime_ns);
   return modified > now ? changed : std::max(changed, modified);

@@ -1,6 +1,7 @@
 #include "landing/inspect.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include "landing/files.h"
 
@@ -15,7 +16,9 @@ namespace {
 struct Inspecting {
   TemporaryDirectory dir;
   StopToken cancelled;
-  Inspector inspector{cancelled};
+  Pulse pulse;
+  Inspector inspector{cancelled, pulse};
+  std::unique_ptr<HashProgress> progress;
   std::optional<FileIdentity> known;
   bool accepted = false;
   InspectionRules rules{
@@ -25,7 +28,7 @@ struct Inspecting {
       .is_accepted = [&](const std::string&, const Checksum&) { return accepted; }};
 
   Inspection look(const std::string& path) {
-    return inspector.inspect(*Root::find(dir.path()), {path, std::nullopt}, rules);
+    return inspector.inspect(*Root::find(dir.path()), {path, std::nullopt}, rules, progress);
   }
   /// The answer once the last timestamp tick has passed.
   Inspection settled(const std::string& path) {
@@ -198,7 +201,7 @@ TEST_CASE_FIXTURE(Inspecting,
   const auto root = Root::find(root_path);
   fs::rename(root_path, dir / "old");
   fs::create_directory(root_path);
-  const auto inspection = inspector.inspect(*root, {"a", std::nullopt}, rules);
+  const auto inspection = inspector.inspect(*root, {"a", std::nullopt}, rules, progress);
   CHECK(inspection.outcome == Outcome::kRootLost);
 }
 
@@ -225,4 +228,62 @@ TEST_CASE("file systems without events are recognised") {
   CHECK_FALSE(is_remote_file_system(0xEF53));      // ext4
   CHECK_FALSE(is_remote_file_system(0x58465342));  // XFS
   CHECK_FALSE(is_remote_file_system(0x01021994));  // tmpfs
+}
+
+TEST_CASE_FIXTURE(Inspecting, "a large file is hashed in pieces, and as one") {
+  const std::uint64_t size = 2 * Inspector::kPieceBytes + 12345;
+  const auto make = [&](const char* name, char last) {
+    const UniqueFd fd(::open((dir / name).c_str(), O_RDWR | O_CREAT, 0644));
+    REQUIRE(::ftruncate(fd.get(), static_cast<off_t>(size)) == 0);
+    REQUIRE(::pwrite(fd.get(), &last, 1, static_cast<off_t>(size - 1)) == 1);
+  };
+  make("a", 'x');
+  int pieces = 0;
+  Inspection inspection = settled("a");
+  for (; inspection.outcome == Outcome::kLarge; inspection = settled("a")) {
+    REQUIRE(progress);
+    CHECK(progress->offset == static_cast<std::uint64_t>(pieces++) * Inspector::kPieceBytes);
+  }
+  CHECK(pieces == 3);
+  CHECK(inspection.outcome == Outcome::kHashed);
+  CHECK_FALSE(progress);
+  std::vector<std::byte> buffer(1 << 20);
+  const UniqueFd fd(::open((dir / "a").c_str(), O_RDONLY));
+  CHECK(inspection.checksum == hash_content(fd.get(), "a", buffer, cancelled)->checksum);
+
+  INFO("one that is replaced meanwhile begins anew");
+  CHECK(settled("a").outcome == Outcome::kLarge);
+  CHECK(settled("a").outcome == Outcome::kLarge);
+  CHECK(progress->offset == Inspector::kPieceBytes);
+  make("b", 'y');
+  fs::rename(dir / "b", dir / "a");
+  CHECK(settled("a").outcome == Outcome::kLarge);
+  CHECK(progress->offset == 0);
+  CHECK(progress->identity == identity(dir / "a"));
+}
+
+TEST_CASE_FIXTURE(Inspecting, "what is too large is refused without being read") {
+  rules.acceptance.max_size = 1000;
+  put(dir / "a", "");
+  REQUIRE(::truncate((dir / "a").c_str(), off_t{1} << 42) == 0);
+  const Inspection inspection = settled("a");
+  CHECK(inspection.outcome == Outcome::kUnread);
+  CHECK(inspection.reason.find("more than max_size (1000)") != std::string::npos);
+  CHECK(inspection.identity == identity(dir / "a"));
+}
+
+TEST_CASE_FIXTURE(Inspecting, "too many open files are no answer to whether a file is there") {
+  put(dir / "a", "x");
+  const Root root = *Root::find(dir.path());
+  const auto is_full = [&] { return ::fcntl(0, F_DUPFD_CLOEXEC, 1000) < 0; };
+  struct rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const struct rlimit few{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &few);
+  const bool was_full = is_full();
+  const Inspection inspection = inspector.inspect(root, {"a", std::nullopt}, rules, progress);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  CHECK(was_full);
+  CHECK(inspection.outcome == Outcome::kUnreadable);
+  CHECK(inspection.reason.find("Too many open files") != std::string::npos);
 }

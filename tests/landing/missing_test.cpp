@@ -14,6 +14,7 @@ namespace {
 struct Registry {
   TemporaryDirectory dir;
   FakeMetastore store;
+  Pulse pulse;
   std::uint64_t device = identity(dir.path()).device;
 
   void knows(const std::string& path, std::optional<std::uint64_t> on_device = std::nullopt,
@@ -28,7 +29,7 @@ struct Registry {
     (void)store.import_files({row});
   }
   std::vector<std::string> missing(std::vector<std::string> below = {""}) {
-    return find_missing(store, "in", *Root::find(dir.path()), std::move(below)).value();
+    return find_missing(store, "in", *Root::find(dir.path()), std::move(below), pulse).value();
   }
 };
 
@@ -83,5 +84,5 @@ TEST_CASE_FIXTURE(Registry, "where the root is another directory, nothing is mis
   fs::create_directory(area);
   const auto root = Root::find(area);
   fs::rename(area, dir / "moved");
-  CHECK(find_missing(store, "in", *root, {""}).value().empty());
+  CHECK(find_missing(store, "in", *root, {""}, pulse).value().empty());
 }

@@ -14,7 +14,8 @@ namespace {
 struct Recorder {
   FakeMetastore store;
   Mailbox mailbox;
-  Registrar registrar{store, {{.name = "in", .path = {}, .ignore = {}}}, false, mailbox};
+  Pulse pulse;
+  Registrar registrar{store, {{.name = "in", .path = {}, .ignore = {}}}, false, mailbox, pulse};
 
   Recorder() { log::init(log::Level::kOff, log::Format::kText); }
 

@@ -50,7 +50,7 @@ TEST_CASE("no more are taken than asked for") {
   queue.notice_at(0s, "a");
   queue.notice_at(0s, "b");
   CHECK(queue.due(0s, 1) == Paths{"a"});
-  CHECK(queue.waiting() == 1);
+  CHECK(queue.fresh() == 1);
   CHECK(queue.in_flight() == 1);
 }
 
@@ -186,4 +186,57 @@ TEST_CASE("quiet: what was seen counts always") {
 TEST_CASE("quiet: a file whose clock is ahead of ours waits one period, not until that day") {
   CHECK(quiet_delay(2s, -24h, 0s) == 2s);
   CHECK(quiet_delay(2s, -24h, 2s) == 0s);
+}
+
+TEST_CASE("what was looked at and waits again is not fresh") {
+  Queue queue;
+  for (const char* path : {"a", "b", "c"}) queue.notice_at(0s, path);
+  CHECK(queue.fresh() == 3);
+  queue.due(0s);
+  CHECK(queue.fresh() == 0);
+  queue.written_at(0s, "a");
+  CHECK(queue.fresh() == 0);
+  queue.notice_at(0s, "b");
+  queue.finished_at(0s, "b");
+  CHECK(queue.fresh() == 1);
+  queue.clear();
+  CHECK(queue.fresh() == 0);
+}
+
+TEST_CASE("the more paths are unsettled, the longer each waits") {
+  Queue queue;
+  constexpr int kPaths = 5'000;
+  for (int i = 0; i < kPaths; ++i) queue.notice_at(0s, std::to_string(i));
+  for (Duration at = 0s; at < 2min; at = *queue.next_due() - kStart) {
+    for (const std::string& path : queue.due(at, kPaths)) queue.written_at(at, path);
+  }
+  int looks = 0;
+  for (Duration at = 2min; at < 3min; at = *queue.next_due() - kStart) {
+    for (const std::string& path : queue.due(at, kPaths)) {
+      ++looks;
+      queue.written_at(at, path);
+    }
+  }
+  CHECK(looks <= 66'000);
+}
+
+TEST_CASE("what is set aside makes room, and comes back like anything in flight") {
+  Queue queue;
+  for (const char* path : {"a", "b"}) queue.notice_at(0s, path);
+  queue.due(0s);
+  queue.set_aside("a");
+  queue.set_aside("a");
+  queue.set_aside("nobody");
+  CHECK(queue.in_flight() == 1);
+  queue.notice_at(1s, "a");
+  queue.finished_at(2s, "a");
+  CHECK(queue.due(2s) == Paths{"a"});
+  CHECK(queue.in_flight() == 2);
+  queue.set_aside("a");
+  queue.give_up("a");
+  CHECK(queue.in_flight() == 1);
+  queue.set_aside("b");
+  queue.take_back(kStart + 3s);
+  CHECK(queue.due(3s) == Paths{"b"});
+  CHECK(queue.in_flight() == 1);
 }

@@ -389,3 +389,38 @@ TEST_CASE_FIXTURE(Failing, "with once a busy metastore is an error at once") {
   StopToken never;
   CHECK(watch(store_, options, {}, never).error().kind == ErrorKind::kBusy);
 }
+
+TEST_CASE_FIXTURE(Failing, "nobody is told that we are alive while a thread hangs") {
+  options.patience = 50ms;
+  std::atomic<int> signs{0};
+  WatchHooks hooks;
+  hooks.on_alive = [&] { ++signs; };
+  hooks.alive_interval = 10ms;
+  StopToken end;
+  Result<WatchSummary> ended;
+  std::thread watcher([&] { ended = watch(store_, options, hooks, end); });
+  const auto comes_true = [](const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    while (!condition() && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(10ms);
+    }
+    return condition();
+  };
+  const auto falls_silent = [&] {
+    const int before = signs;
+    std::this_thread::sleep_for(200ms);
+    return signs == before;
+  };
+  CHECK(comes_true([&] { return signs > 3; }));
+  fake.close_gate();
+  put(at("a"), "x");
+  CHECK(comes_true([&] { return fake.somebody_waits(); }));
+  CHECK(comes_true(falls_silent));
+  fake.open_gate();
+  const int silent = signs;
+  CHECK(comes_true([&] { return signs > silent; }));
+  CHECK(registered("a"));
+  end.request_stop();
+  watcher.join();
+  CHECK(ended);
+}

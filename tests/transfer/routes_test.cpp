@@ -115,9 +115,29 @@ TEST_CASE("a route lets a file wait for its age, and a version for the time that
   waiting.identity->ctime_ns = 0;
   CHECK(remaining_wait(by, waiting, now) == 5min);
   INFO("and its clock may be ahead of ours");
-  waiting.identity->mtime_ns = ns(now + 2s);
-  CHECK(remaining_wait(by, waiting, now) == 40min);
+  for (const auto ahead : {2s, 86'400s}) {
+    waiting.identity->mtime_ns = ns(now + ahead);
+    CHECK(remaining_wait(by, waiting, now) == 30min);
+  }
   INFO("a row may say nothing of either");
   waiting.identity.reset();
   CHECK(remaining_wait(by, waiting, now) == 30min);
+}
+
+TEST_CASE("nobody waits for a clock that was set back to catch up") {
+  using namespace std::chrono_literals;
+  const Timestamp now{400'000h};
+  const auto ns = [](Timestamp time) {
+    return std::chrono::nanoseconds(time.time_since_epoch()).count();
+  };
+  Route by;
+  by.settle = 1min;
+  by.acceptance.min_age = 1min;
+  metastore::FileRecord file;
+  file.updated_date = now + 24h;
+  file.identity = FileIdentity{.mtime_ns = ns(now + 24h), .ctime_ns = ns(now + 24h)};
+  CHECK(remaining_wait(by, file, now) == 0ms);
+  file.updated_date = now - 2min;
+  file.identity = FileIdentity{.mtime_ns = ns(now + 24h)};
+  CHECK(remaining_wait(by, file, now) == 0ms);
 }

@@ -83,7 +83,8 @@ Result<std::optional<std::string>> judge(const AcceptancePolicy& policy, int fd,
 std::vector<std::string> judged_environment(const std::string& landing, const std::string& path,
                                             std::uint64_t size, const Checksum& checksum);
 
-/// How long what happened at CHANGED has to wait yet to be as old as MIN_AGE; zero: it is.
+/// How long what happened at CHANGED has to wait yet to be as old as MIN_AGE; zero: it is. Where
+/// clocks are set back nothing waits for more than twice MIN_AGE.
 std::chrono::milliseconds remaining_wait(std::chrono::milliseconds min_age, Timestamp changed,
                                          Timestamp now);
 

@@ -54,6 +54,9 @@ struct WatchOptions {
   std::chrono::milliseconds poll_interval = std::chrono::seconds(10);
   std::size_t hash_threads = 0;  // 0: as many as there are processors, at most 8
   bool once = false;             // register what is there, then end
+  /// A thread that is busy for longer without any progress hangs. More than the metastore's
+  /// lock_timeout.
+  std::chrono::milliseconds patience = std::chrono::minutes(1);
 };
 
 /// Life signs for a service manager; called on the watching thread.
@@ -61,7 +64,8 @@ struct WatchHooks {
   /// All directories of all areas are watched: nothing that happens from now on is missed. The
   /// files that were there before are still being registered.
   std::function<void()> on_ready;
-  std::function<void()> on_alive;  // at least every alive_interval
+  /// At least every alive_interval, as long as every thread makes progress.
+  std::function<void()> on_alive;
   std::chrono::milliseconds alive_interval = std::chrono::seconds(10);
 };
 
