@@ -20,7 +20,7 @@ export CCACHE_SLOPPINESS := pch_defines,time_macros
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
 .PHONY: all deps build tools demo test test-asan test-tsan asan tsan lint bench docs install deb \
-  test-crash test-systemd test-airflow test-airflow-quick test-servers test-all clean
+  test-crash test-hostile test-systemd test-airflow test-airflow-quick test-servers test-all clean
 
 all: build
 
@@ -54,6 +54,10 @@ CRASH_STORMS ?= 200
 test-crash: build
 	FERRY=build/ferry tests/crash/run --report build/crash.txt $(CRASH_OPTIONS)
 	FERRY=build/ferry tests/crash/run --report build/storms.txt --storms $(CRASH_STORMS) $(STORM_OPTIONS)
+
+# Each attack for a minute; `make test` makes each for a second.
+test-hostile: build
+	FERRY_HOSTILE_SECONDS=60 FERRY=build/ferry $(PYTEST) tests/hostile
 
 asan tsan: deps
 	cmake --preset $@ $(CACHE) -Wno-dev
@@ -120,7 +124,7 @@ test-servers: build tools
 	FERRY=build/ferry $(PYTEST) -n 2 --dist loadgroup tests/servers --tb=short --servers "$(SERVERS)" --cases "$(CASES)" \
 	  $(SERVERS_OPTIONS)
 
-test-all: test test-crash test-systemd test-airflow
+test-all: test test-crash test-hostile test-systemd test-airflow
 
 clean:
 	rm -rf build build-debug build-asan build-tsan

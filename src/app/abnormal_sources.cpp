@@ -13,10 +13,13 @@ Result<bool> quarantine(metastore::Metastore& metastore,
                         const std::vector<landing::LandingArea>& areas,
                         const transfer::AbnormalSource& source) {
   const std::string id(source.id);
-  const auto found = metastore.find(std::span(&id, 1));
+  auto found = metastore.find(std::span(&id, 1));
   if (!found) return found.error();
-  const std::optional<metastore::FileRecord>& file = found->front();
+  std::optional<metastore::FileRecord>& file = found->front();
   if (!file) return false;
+  // By now the row may tell of another file, found after this one was claimed.
+  if (file->identity && file->identity != source.identity) return false;
+  file->identity = source.identity;
   const auto area = std::ranges::find_if(areas, [&](const landing::LandingArea& known) {
     return known.name == file->landing || known.path == file->landing ||
            (areas.size() == 1 && file->landing.empty());

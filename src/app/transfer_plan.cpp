@@ -3,13 +3,30 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "app/routing.h"
 #include "app/selection.h"
 #include "app/setup.h"
+#include "ferry/base/log.h"
 
 namespace ferry::app {
 namespace {
+
+/// Says once, over all runs, that a landing area cannot be read, and that it can be again.
+std::function<void(const std::string&, const Error*)> report_landings() {
+  return [absent = std::make_shared<std::set<std::string>>()](const std::string& landing,
+                                                              const Error* absence) {
+    if (absence != nullptr && absent->insert(landing).second) {
+      log::warning("landing area left out",
+                   {{"landing", landing},
+                    {"reason", absence->message},
+                    {"next", "its files stay pending, which costs them no attempt"}});
+    } else if (absence == nullptr && absent->erase(landing) > 0) {
+      log::info("landing area is back", {{"landing", landing}});
+    }
+  };
+}
 
 Result<transfer::TransferOptions> transfer_options(const Settings& settings,
                                                    const Arguments& arguments) {
@@ -23,6 +40,7 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
   auto locations = landing_locations(settings);
   if (!locations) return locations.error();
   options.remote_landings = std::move(*locations);
+  options.on_landing = report_landings();
   options.max_attempts = given.max_attempts.value;
   if (arguments.has("follow")) options.rest_after_failure = given.retry_after;
   options.verify = given.verify;
@@ -75,7 +93,9 @@ Outcome<TransferPlan> make_transfer_plan(const Arguments& arguments) {
   if (!settings) return fail(settings.error());
   auto options = transfer_options(*settings, arguments);
   if (!options) return fail(options.error());
-  if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
+  if (const auto checked = check_landings(*settings, Presence::kOfAny); !checked) {
+    return fail(checked.error());
+  }
   auto destinations = resolve_destinations(*settings);
   if (!destinations) return fail(destinations.error());
   auto routes = make_routes(*settings);

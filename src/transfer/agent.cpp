@@ -15,10 +15,10 @@
 #include "transfer/crew.h"
 #include "transfer/kept_control_file.h"
 #include "transfer/landing_roots.h"
+#include "transfer/reach.h"
 #include "transfer/remote_path.h"
 #include "transfer/resume.h"
 #include "transfer/route_checks.h"
-#include "transfer/select.h"
 #include "transfer/serial_observer.h"
 #include "transfer/session.h"
 #include "transfer/source_opener.h"
@@ -57,10 +57,9 @@ class Run {
   Result<TransferSummary> execute();
 
  private:
-  Result<SelectedFiles> select_within_reach();
   void dial_ahead(const SelectedFiles& selected);
   Result<void> join();
-  Result<void> claim(std::vector<std::string> ids);  // what is claimed becomes a job
+  Result<void> claim(std::vector<SelectedFiles::One> files);  // what is claimed becomes a job
   void add_job(metastore::Claim claim);
   bool would_pass_for_control_file(const std::string& path) const;
   void take_by(const Route& route, Job& job, const metastore::FileRecord& file);
@@ -109,15 +108,10 @@ class Run {
 Result<TransferSummary> Run::execute() {
   const auto started = Clock::now();
   summary_.destination = destination_.name;
-  auto roots = LandingRoots::open(options_.landings, options_.remote_landings);
-  if (!roots) return roots.error();
-  roots_ = std::move(*roots);
-  auto selected = select_ids(metastore_, destination_.name, options_);
-  if (selected && !selected->ids.empty() && !options_.remote_landings.empty()) {
-    selected = select_within_reach();
-  }
+  roots_ = LandingRoots::open(options_.landings, options_.remote_landings);
+  auto selected = select_within_reach(metastore_, destination_.name, options_, roots_, sources_);
   if (!selected) return selected.error();
-  if (selected->ids.empty()) return summary_;
+  if (selected->files.empty()) return summary_;
 
   // Before anything is claimed: a destination that does not answer changes nothing.
   auto session = open_session(destination_, options_, limiter_, stop_);
@@ -126,7 +120,7 @@ Result<TransferSummary> Run::execute() {
   dial_ahead(*selected);
   if (auto opened = open_spool(); !opened) return opened.error();
   if (auto joined = join(); !joined) return joined.error();
-  if (auto claimed = claim(std::move(selected->ids)); !claimed) return claimed.error();
+  if (auto claimed = claim(std::move(selected->files)); !claimed) return claimed.error();
   if (batch_.jobs.empty()) return summary_;  // others were faster
   refuse_shared_names();
   summary_.batch_id = batch_.id;
@@ -165,26 +159,9 @@ Result<TransferSummary> Run::execute() {
   return summary_;
 }
 
-/// What lies in landing areas that answer. Of the others nothing is claimed: it costs no attempt.
-/// An error where nothing is left for that reason.
-Result<SelectedFiles> Run::select_within_reach() {
-  TransferOptions reachable = options_;
-  std::optional<Error> failure;
-  for (const auto& [landing, location] : options_.remote_landings) {
-    const auto reached = sources_.reach(*roots_.find(landing));
-    if (reached) continue;
-    failure = reached.error();
-    log::warning("landing area left out", {{"landing", landing}, {"reason", failure->message}});
-    reachable.remote_landings.erase(landing);
-  }
-  auto selected = select_ids(metastore_, destination_.name, reachable);
-  if (selected && selected->ids.empty() && failure) return *failure;
-  return selected;
-}
-
 /// While the files are claimed and looked at.
 void Run::dial_ahead(const SelectedFiles& selected) {
-  const WorkQueue::Progress work{.total = selected.bytes + selected.ids.size() * kFileCost};
+  const WorkQueue::Progress work{.total = selected.bytes + selected.files.size() * kFileCost};
   const auto dial = [this,
                      known = KnownDirectories{session_->directory, session_->control_directory}] {
     return open_session(destination_, options_, limiter_, stop_, known);
@@ -210,15 +187,19 @@ Result<void> Run::join() {
 }
 
 /// In groups: neither the lock nor the memory grows with what is pending.
-Result<void> Run::claim(std::vector<std::string> ids) {
+Result<void> Run::claim(std::vector<SelectedFiles::One> files) {
   constexpr std::size_t kGroupSize = 4096;
-  batch_.jobs.reserve(ids.size());
-  for (std::size_t begin = 0; begin < ids.size() && !stop_.stop_requested(); begin += kGroupSize) {
-    const auto group = std::span(ids).subspan(begin, std::min(kGroupSize, ids.size() - begin));
+  const std::size_t count = files.size();
+  batch_.jobs.reserve(count);
+  for (std::size_t begin = 0; begin < count && !stop_.stop_requested(); begin += kGroupSize) {
+    std::vector<std::string> ids;
+    for (std::size_t i = begin; i < std::min(begin + kGroupSize, count); ++i) {
+      ids.push_back(std::move(files[i].id));
+    }
     auto claims = metastore_.claim({.destination = destination_.name,
                                     .batch_id = batch_.id,
                                     .agent = batch_.agent,
-                                    .ids = {group.begin(), group.end()},
+                                    .ids = std::move(ids),
                                     .ignore_max_attempts = !options_.selection.names.empty()});
     if (!claims) return claims.error();
     for (metastore::Claim& claim : *claims) add_job(std::move(claim));
@@ -232,10 +213,12 @@ void Run::add_job(metastore::Claim claim) {
       options_.routes == nullptr
           ? nullptr
           : options_.routes->find(claim.file.landing, claim.file.path, destination_.name);
-  const auto source = check_source(sources_, landing, claim.file);
+  FileIdentity meant;
+  const auto source = check_source(sources_, landing, claim.file, meant);
   const auto name = remote_name(route, claim.file);
   Job& job = batch_.jobs.emplace_back(
       make_job(claim, landing, join_remote(batch_.directory, name.value_or(std::string()))));
+  job.source.identity = meant;
   if (source) job.source = *source;
   if (!source) {
     end(job, source.error());
@@ -489,7 +472,12 @@ void Run::tell_of_abnormal_sources() {
   if (!options_.on_abnormal) return;
   for (const Job& job : batch_.jobs) {
     if (!job.error || job.error->kind != ErrorKind::kAbnormal || job.refused_here) continue;
-    options_.on_abnormal({.id = job.id, .reason = job.error->message});
+    const FileIdentity& identity =
+        (job.transformed ? job.transformed->source : job.source).identity;
+    const bool is_known = identity != FileIdentity{};
+    options_.on_abnormal({.id = job.id,
+                          .identity = is_known ? std::optional(identity) : std::nullopt,
+                          .reason = job.error->message});
   }
 }
 

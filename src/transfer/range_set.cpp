@@ -50,8 +50,10 @@ std::vector<Range> cut_into_chunks(const std::vector<Range>& ranges, std::uint64
 std::uint64_t chunk_bytes_for(std::uint64_t file_bytes) {
   constexpr std::uint64_t kMaxChunkBytes = 32 << 20;
   constexpr std::uint64_t kWantedChunks = 1024;
+  constexpr std::uint64_t kMostChunks = 8192;  // from 256 GiB on they grow beyond kMaxChunkBytes
   std::uint64_t chunk = kMinChunkBytes;
   while (chunk < kMaxChunkBytes && file_bytes / chunk > kWantedChunks) chunk *= 2;
+  while (file_bytes / chunk > kMostChunks) chunk *= 2;
   return chunk;
 }
 

@@ -79,6 +79,11 @@ bool is_selected(const metastore::FileRecord& file, const metastore::Delivery* d
 
 namespace {
 
+bool is_doubtful(const LandingRoot* landing, const metastore::FileRecord& file) {
+  return landing != nullptr && !landing->is_remote() && file.identity &&
+         file.identity->device != landing->device;
+}
+
 using Taker =
     std::function<void(const metastore::FileRecord& file, const metastore::Delivery* delivery)>;
 
@@ -151,12 +156,13 @@ Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastor
 }
 
 Result<SelectedFiles> select_ids(metastore::Metastore& metastore, std::string_view destination,
-                                 const TransferOptions& options) {
+                                 const TransferOptions& options, const LandingRoots& roots) {
   SelectedFiles selected;
   const auto done = for_each_selected(
       metastore, destination, options,
       [&](const metastore::FileRecord& file, const metastore::Delivery* delivery) {
-        selected.ids.push_back(file.id);
+        selected.files.push_back({file.id, &*selected.landings.insert(file.landing).first});
+        if (is_doubtful(roots.find(file.landing), file)) selected.doubtful.push_back(file);
         if (file.identity) selected.bytes += file.identity->size;
         if (delivery != nullptr && !selected.batch_ids.contains(delivery->batch_id)) {
           selected.batch_ids.emplace(delivery->batch_id);

@@ -87,20 +87,23 @@ Result<void> SourceOpener::reach(const LandingRoot& landing) {
 }
 
 Result<CheckedSource> check_source(SourceOpener& sources, const LandingRoot* landing,
-                                   const metastore::FileRecord& record) {
+                                   const metastore::FileRecord& record, FileIdentity& meant) {
   const bool has_sha256 = record.checksum.algorithm == HashAlgorithm::kSha256;
+  meant = record.identity.value_or(FileIdentity{});
   if (landing != nullptr && landing->is_remote() && record.identity && has_sha256) {
     return CheckedSource{*record.identity, record.checksum};
   }
   const auto source = sources.open(landing, record.path);
   if (!source) return not_opened(source.error(), landing, record);
-  return check_content(**source, record);
+  return check_content(**source, record, meant);
 }
 
-Result<CheckedSource> check_content(Source& source, const metastore::FileRecord& record) {
+Result<CheckedSource> check_content(Source& source, const metastore::FileRecord& record,
+                                    FileIdentity& meant) {
   const bool has_sha256 = record.checksum.algorithm == HashAlgorithm::kSha256;
   const auto identity = source.identity();
   if (!identity) return identity.error();
+  meant = record.identity.value_or(*identity);
   if (record.identity == *identity && has_sha256) return CheckedSource{*identity, record.checksum};
   const auto content = hash_content(source, identity->size, record.checksum.algorithm);
   if (!content) return content.error();

@@ -44,12 +44,16 @@ class SourceOpener {
 };
 
 /// Holds an open file against its record, by content unless its identity vouches for it.
-Result<CheckedSource> check_content(Source& source, const metastore::FileRecord& record);
+/// MEANT becomes the identity of the file that the record means: its own, or that of what is judged
+/// if it has none; also if the judgement is an error.
+Result<CheckedSource> check_content(Source& source, const metastore::FileRecord& record,
+                                    FileIdentity& meant);
 
 /// Holds a file against its record: by identity where the record has one and it is unchanged, else
 /// by content. A file on a server whose record has both identity and SHA-256 is taken at its word:
-/// it is looked at, and proven, when it is sent.
+/// it is looked at, and proven, when it is sent. MEANT as above; none if the file cannot be opened
+/// and its record has none.
 Result<CheckedSource> check_source(SourceOpener& sources, const LandingRoot* landing,
-                                   const metastore::FileRecord& record);
+                                   const metastore::FileRecord& record, FileIdentity& meant);
 
 }  // namespace ferry::transfer

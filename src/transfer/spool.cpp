@@ -8,6 +8,7 @@
 #include <boost/filesystem/operations.hpp>
 #include <vector>
 
+#include "ferry/base/directory.h"
 #include "ferry/base/uuid.h"
 #include "transfer/source_opener.h"
 #include "transfer/transform/transform.h"
@@ -55,8 +56,7 @@ std::string spool_key(const metastore::FileRecord& file, const Route& route) {
 }
 
 Result<Spool> Spool::open(const fs::path& directory, std::uint64_t limit_bytes) {
-  if (auto made = make_directories(directory); !made) return made.error().with_context("spool");
-  auto fd = open_file(directory, O_RDONLY | O_DIRECTORY);
+  auto fd = make_private_directory(directory);
   if (!fd) return fd.error().with_context("spool");
   Spool spool(directory, std::move(*fd), limit_bytes);
   spool.remove_stale();
@@ -83,7 +83,8 @@ std::optional<SpoolEntry> Spool::find(const std::string& key) const {
   expected.path = found->second;
   expected.checksum = *checksum;
   const auto source = open_local_source(fd(), found->second);
-  const auto content = source ? check_content(**source, expected) : source.error();
+  FileIdentity unused;
+  const auto content = source ? check_content(**source, expected, unused) : source.error();
   if (content) return SpoolEntry{found->second, *content};
   remove(found->second);
   return std::nullopt;
@@ -131,7 +132,6 @@ Result<SpoolWriter> SpoolWriter::begin(const Spool& spool, const std::string& ke
   if (!*lock) return make_error(ErrorKind::kBusy, "spool: {} is taken", path.string());
   auto fd = open_file(path, O_WRONLY);
   if (!fd) return fd.error().with_context("spool");
-  ::fchmod(fd->get(), S_IRUSR | S_IWUSR);
   return SpoolWriter(spool, key, std::move(path), std::move(**lock), std::move(*fd));
 }
 

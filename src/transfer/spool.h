@@ -36,7 +36,8 @@ struct SpoolEntry {
 
 class Spool {
  public:
-  /// Makes DIRECTORY where it is missing, and removes what writers left behind that were killed.
+  /// Makes DIRECTORY, which is ours alone, where it is missing, and removes what writers left
+  /// behind that were killed.
   static Result<Spool> open(const fs::path& directory, std::uint64_t limit_bytes);
 
   /// To open entries below.

@@ -74,5 +74,11 @@ TEST_CASE("chunks grow with the file, within bounds") {
   CHECK(chunk_bytes_for(1) == kMinChunkBytes);
   CHECK(chunk_bytes_for(1ULL << 30) == kMinChunkBytes);
   CHECK(chunk_bytes_for(100ULL << 30) == 32 << 20);
-  CHECK(chunk_bytes_for(1ULL << 50) == 32 << 20);
+  CHECK(chunk_bytes_for(200ULL << 30) == 32 << 20);
+  INFO("and there are never very many");
+  for (const std::uint64_t size : {1ULL << 40, 1ULL << 50, (1ULL << 63) - 1}) {
+    const auto chunks = cut_into_chunks({{0, size}}, chunk_bytes_for(size));
+    CHECK(chunks.size() <= 8193);
+    CHECK(chunks.back().end == size);
+  }
 }

@@ -21,6 +21,7 @@ struct Fixture {
   StopToken stop;
   SourceOpener sources{std::chrono::seconds(10), stop};
   metastore::FileRecord record;
+  FileIdentity meant;
 
   Fixture() {
     record.path = "file";
@@ -40,7 +41,7 @@ struct Fixture {
     hasher.update(as_bytes(read_file(path()).value()));
     record.checksum = hasher.finish();
   }
-  Result<CheckedSource> check() { return check_source(sources, &root, record); }
+  Result<CheckedSource> check() { return check_source(sources, &root, record, meant); }
   std::string complaint() {
     const auto result = check();
     REQUIRE_FALSE(result);
@@ -87,6 +88,31 @@ TEST_CASE_FIXTURE(Fixture, "other content is refused, and both checksums are nam
   land("abd");
   CHECK(complains_of(kMd5OfAbc));
   CHECK(complains_of("md5:4911e516e5aa21d327512e0c8b197616"));
+}
+
+TEST_CASE_FIXTURE(
+    Fixture, "a file of other content is the one that is meant unless the record knows better") {
+  struct stat status{};
+  SUBCASE("its identity is recorded") {
+    registered_with_identity();
+    const FileIdentity recorded = *record.identity;
+    land("abd");
+    CHECK_FALSE(check());
+    CHECK(meant == recorded);
+  }
+  SUBCASE("it is not") {
+    registered_as(kMd5OfAbc);
+    land("abd");
+    CHECK_FALSE(check());
+    REQUIRE(::stat(path().c_str(), &status) == 0);
+    CHECK(meant == identity_of(status));
+  }
+  SUBCASE("it is not, and nothing is there") {
+    registered_as(kMd5OfAbc);
+    fs::remove(path());
+    CHECK_FALSE(check());
+    CHECK(meant == FileIdentity{});
+  }
 }
 
 TEST_CASE_FIXTURE(Fixture, "what is not a regular file below the landing area is refused") {

@@ -81,6 +81,9 @@ inline constexpr std::chrono::milliseconds kLongestRest = std::chrono::hours(1);
 /// A file that was not delivered because of what it is.
 struct AbnormalSource {
   std::string_view id;
+  /// Of the file that was to be delivered. Another one in its place has changed, and is not the
+  /// abnormal one. Absent where the registry had none.
+  std::optional<FileIdentity> identity;
   std::string_view reason;
 };
 
@@ -107,6 +110,10 @@ struct TransferOptions {
   /// Told of each abnormal source once its failure is recorded, also of those that merely changed
   /// or vanished. On the thread that called deliver.
   std::function<void(const AbnormalSource&)> on_abnormal;
+  /// Told once for each landing area that has files to deliver: why they cannot be had now, which
+  /// costs them no attempt, or null. On the thread that called deliver.
+  std::function<void(const std::string& landing, const Error* absence)> on_landing =
+      [](const std::string&, const Error*) {};
   fs::path control_files;  // where the agent keeps its own copy of each batch's control file
   fs::path journals;       // where it notes which chunks of large files were acknowledged
   fs::path spool;          // where transformed files wait to be sent
