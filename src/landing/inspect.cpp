@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "ferry/base/directory.h"
+#include "ferry/base/writers.h"
 #include "landing/ignore.h"
-#include "landing/writers.h"
 
 namespace ferry::landing {
 namespace {

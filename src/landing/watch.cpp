@@ -11,12 +11,12 @@
 #include <utility>
 
 #include "ferry/base/log.h"
+#include "ferry/base/writers.h"
 #include "landing/area.h"
 #include "landing/mailbox.h"
 #include "landing/registrar.h"
 #include "landing/remote_area.h"
 #include "landing/workers.h"
-#include "landing/writers.h"
 
 namespace ferry::landing {
 namespace {

@@ -8,6 +8,7 @@
 
 #include "ferry/base/log.h"
 #include "ferry/base/uuid.h"
+#include "ferry/base/writers.h"
 #include "transfer/all_or_nothing.h"
 #include "transfer/backoff.h"
 #include "transfer/batch.h"
@@ -88,6 +89,7 @@ class Run {
   void end_all(const Error& error);   // what has not failed already
   Result<KeptControlFile> keep(bool (*is_listed)(const Job&));
 
+  const LeaseSignalGuard lease_signals_;  // see Source::is_vouched_for
   Metastore& metastore_;
   const Destination& destination_;
   const TransferOptions& options_;

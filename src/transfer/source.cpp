@@ -2,7 +2,11 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "ferry/base/directory.h"
+#include "ferry/base/writers.h"
 
 namespace ferry::transfer {
 namespace {
@@ -31,6 +35,8 @@ class LocalSource final : public Source {
   }
 
   Result<void> verify_unchanged_if_local() override { return verify_unchanged(); }
+
+  bool is_vouched_for() const override { return writers_of(fd_.get()) == Writers::kNone; }
 
   int fd() const override { return fd_.get(); }
 
@@ -75,6 +81,29 @@ Result<std::unique_ptr<Source>> open_local_source(int landing_fd, const std::str
     return make_error(ErrorKind::kAbnormal, "{}: not a regular file", path);
   }
   return std::make_unique<LocalSource>(std::move(*fd), path, identity_of(*status));
+}
+
+sftp::Task<Result<void>> prove_unchanged(sftp::Client& client, Source& source, std::string path,
+                                         CheckedSource expected, const StopToken& stop) {
+  if (source.is_vouched_for()) co_return source.verify_unchanged();
+  constexpr std::size_t kBlockBytes = 1 << 20;  // between two looks at the network
+  Hasher hasher(HashAlgorithm::kSha256);
+  std::vector<std::byte> block(kBlockBytes);
+  const std::uint64_t size = expected.identity.size;
+  for (std::uint64_t offset = 0; offset < size;) {
+    if (stop.stop_requested()) co_return make_error(ErrorKind::kCancelled, "stopped");
+    const auto bytes = std::span(block).first(
+        static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), size - offset)));
+    if (auto filled = source.read(offset, bytes); !filled) co_return filled;
+    hasher.update(bytes);
+    offset += bytes.size();
+    co_await client.sleep_until(std::chrono::steady_clock::now());
+  }
+  const auto unchanged = source.verify_unchanged();
+  if (!unchanged) co_return unchanged;
+  const Checksum found = hasher.finish();
+  if (found == expected.sha256) co_return Result<void>();
+  co_return unlike_the_registry(path, found, expected.sha256);
 }
 
 Result<void> SourceStream::read(std::uint64_t offset, std::span<std::byte> buffer) {

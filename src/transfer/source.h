@@ -9,6 +9,8 @@
 #include "ferry/base/file.h"
 #include "ferry/base/hash.h"
 #include "ferry/base/result.h"
+#include "ferry/base/stop.h"
+#include "ferry/sftp/client.h"
 
 namespace ferry::transfer {
 
@@ -35,6 +37,10 @@ class Source {
 
   /// The same where it takes no round trip; nothing of a file on a server.
   virtual Result<void> verify_unchanged_if_local() { return {}; }
+
+  /// True if nobody can have changed it without another identity: the kernel says that nobody has
+  /// it open for writing, or mapped.
+  virtual bool is_vouched_for() const { return false; }
 
   /// For a command that judges the file; -1: it is on a server.
   virtual int fd() const { return -1; }
@@ -66,6 +72,12 @@ class SourceStream {
   Checksum expected_;
   Hasher hasher_{HashAlgorithm::kSha256};
 };
+
+/// Holds what is there now of a file that was sent in pieces against EXPECTED: by its identity if
+/// that proves the content, else by reading all of it once more. Others of CLIENT's tasks go on
+/// meanwhile.
+sftp::Task<Result<void>> prove_unchanged(sftp::Client& client, Source& source, std::string path,
+                                         CheckedSource expected, const StopToken& stop);
 
 /// The error for a source that is not what it was, "while it was sent" for instance.
 Error source_changed(std::string_view path, std::string_view when);

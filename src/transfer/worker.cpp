@@ -156,10 +156,18 @@ sftp::Task<Result<void>> Worker::finish(Job& job) {
   const auto verified = co_await verify_part(session_, target, depth_for(job));
   if (!verified) co_return verified;
   if (!job.transformed) {  // what is in the spool was read from an unchanged source
-    const auto source =
+    const auto opened =
         sources_.open(job.landing, job.path, job.source.identity, {target.size, target.size});
-    if (!source) co_return source.error();
-    if (auto unchanged = (*source)->verify_unchanged(); !unchanged) co_return unchanged;
+    if (!opened) co_return opened.error();
+    Source& source = **opened;
+    Result<void> unchanged;
+    if (comes_from_a_server(job)) {
+      unchanged = source.verify_unchanged();  // what B has was read back, see depth_for
+    } else {
+      unchanged =
+          co_await prove_unchanged(*session_.client, source, job.path, job.source, context_.stop);
+    }
+    if (!unchanged) co_return unchanged;
   }
   if (context_.phase == Phase::kUpload) co_return Result<void>();
   co_return co_await rename(job, target);

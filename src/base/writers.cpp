@@ -1,11 +1,11 @@
-#include "landing/writers.h"
+#include "ferry/base/writers.h"
 
 #include <fcntl.h>
 #include <signal.h>
 
 #include <cerrno>
 
-namespace ferry::landing {
+namespace ferry {
 
 Writers writers_of(int fd) {
   if (::fcntl(fd, F_SETLEASE, F_RDLCK) != 0) {
@@ -21,4 +21,4 @@ LeaseSignalGuard::~LeaseSignalGuard() {
   if (previous_ != SIG_ERR) ::signal(SIGIO, previous_);
 }
 
-}  // namespace ferry::landing
+}  // namespace ferry

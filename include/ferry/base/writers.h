@@ -1,12 +1,12 @@
-// Does anybody have a file open for writing?
+// Does anybody have a file open for writing, or mapped?
 #pragma once
 
 #include <cstdint>
 
-namespace ferry::landing {
+namespace ferry {
 
 enum class Writers : std::uint8_t {
-  kNone,
+  kNone,  // as long as nobody opens it, and changes its times by writing
   kSome,
   kUnknown,  // not our file and no CAP_LEASE, or a file system without leases
 };
@@ -28,4 +28,4 @@ class LeaseSignalGuard {
   void (*previous_)(int);
 };
 
-}  // namespace ferry::landing
+}  // namespace ferry
