@@ -1,6 +1,7 @@
 """A landing area on a server A: polled, uploaded to, and delivered from to B."""
 
 import filecmp
+import hashlib
 import json
 import os
 import pathlib
@@ -340,6 +341,43 @@ def test_what_a_crash_left_half_taken_away_at_a_is_taken_away(remote):
     assert not hidden.exists()
     assert (remote.area / "a").read_bytes() == b"another"
     assert list((remote.metastore / "taking").iterdir()) == []
+
+
+def make_giant(path):
+    with open(path, "wb") as giant:
+        os.truncate(giant.fileno(), 2**43)
+
+
+def test_a_giant_on_a_keeps_no_other_file_waiting(remote):
+    for number in range(20):
+        make_giant(remote.area / f"giant-{number}")
+    running = remote.start("watch")
+    try:
+        eventually(lambda: " ready" in running.log(), what="the watcher")
+        for number in range(3):
+            put(remote.area / f"{number}.csv", b"lawful")
+            eventually(lambda: remote.states(f"{number}.csv"), deadline=60, what="a lawful file")
+    finally:
+        assert running.stop().code == 0
+
+
+def test_a_giant_that_is_refused_is_not_read(remote):
+    remote.reach_a_by(remote.a, 'max_size = "1M"\nmagic = ["00"]')
+    for number in range(20):
+        make_giant(remote.area / f"giant-{number}")
+    put(remote.area / "small.csv", b"\0")
+    ended = remote.ferry("watch", "--once", "--json")
+    assert ended.code == 0, ended.stderr
+    assert ended.json["registered"] == 1
+    assert ended.stderr.count("skipped") == 20 and "more than max_size" in ended.stderr
+
+
+def test_a_large_file_on_a_is_hashed_in_pieces_as_one(remote):
+    make_big_file(remote.area / "big", 200 << 20)
+    remote.register()
+    (row,) = remote.rows()
+    assert row["checksum"] == "sha256:" + hashlib.sha256(
+        (remote.area / "big").read_bytes()).hexdigest()
 
 
 def test_other_bytes_of_the_same_size_and_time_are_another_file(remote):

@@ -22,6 +22,9 @@ constexpr milliseconds kShortestSettle{1'100};
 /// Files that are read at once: while one waits for an answer the others fill the line.
 constexpr std::size_t kLanes = 16;
 constexpr std::size_t kReadBudget = 8 << 20;
+/// A larger file is read in pieces of this size, for this long in each look.
+constexpr std::uint64_t kPieceBytes = Inspector::kPieceBytes;
+constexpr milliseconds kReadingTime{10'000};
 
 /// Nothing more can be asked for.
 bool ends_look(ErrorKind kind) {
@@ -96,7 +99,8 @@ void RemoteArea::run() {
     was_reached = looked.has_value();
     if (!looked) client_.reset();
     pause = looked ? kFirstPause : std::min(pause * 2, kLongestPause);
-    sleep_unless_stopped(looked ? timing_.poll_interval : pause, stop_);
+    const milliseconds rest = readings_.empty() ? timing_.poll_interval : milliseconds(0);
+    sleep_unless_stopped(looked ? rest : pause, stop_);
   }
 }
 
@@ -177,6 +181,10 @@ Result<std::vector<RemoteListing::File>> RemoteArea::settled_files(const RemoteL
   const TimePoint now = Clock::now();
   for (const RemoteListing::File& file : *candidates) {
     if (is_handed_over(file.path)) continue;
+    if (is_being_read(file)) {
+      settled.push_back(file);
+      continue;
+    }
     Unsettled seen{.sighting = {file.identity, now}, .first_seen = now};
     if (const auto before = unsettled_files_.find(file.path); before != unsettled_files_.end()) {
       const Sighting& sighting = before->second.sighting;
@@ -206,34 +214,62 @@ void RemoteArea::complain_of_long_writing(const std::string& path, Duration time
                {{"landing", area_.name}, {"path", path}, {"reason", reason}});
 }
 
+bool RemoteArea::is_being_read(const RemoteListing::File& file) const {
+  const auto reading = readings_.find(file.path);
+  return reading != readings_.end() && reading->second.identity == file.identity;
+}
+
 Result<void> RemoteArea::hash(std::vector<RemoteListing::File> files) {
-  if (files.empty()) return {};
-  std::ranges::reverse(files);  // they are taken from the end
-  for (std::size_t i = 0; i < std::min(kLanes, files.size()); ++i) {
-    client_->spawn(hash_lane(files));
+  ToRead to_read;
+  std::map<std::string, Reading> readings;
+  for (RemoteListing::File& file : files) {
+    std::uint64_t left = file.identity.size;
+    if (is_being_read(file)) {
+      auto reading = readings_.extract(file.path);
+      left -= reading.mapped().size;
+      readings.insert(std::move(reading));
+    }
+    to_read.emplace(left, std::move(file));
+  }
+  readings_ = std::move(readings);  // what is not there any more, or changed, is forgotten
+  if (to_read.empty()) return {};
+  const auto deadline = timing_.once ? TimePoint::max() : Clock::now() + kReadingTime;
+  for (std::size_t i = 0; i < std::min(kLanes, to_read.size()); ++i) {
+    client_->spawn(hash_lane(to_read, deadline));
   }
   return client_->run();
 }
 
-sftp::Task<void> RemoteArea::hash_lane(std::vector<RemoteListing::File>& files) {
+sftp::Task<void> RemoteArea::hash_lane(ToRead& files, TimePoint deadline) {
   while (!files.empty() && !stop_.stop_requested()) {
-    const RemoteListing::File file = std::move(files.back());
-    files.pop_back();
-    const auto content = co_await hash_one(file);
-    if (!content && ends_look(content.error().kind)) co_return;
-    take_hash(file, content);
+    const bool is_large = files.begin()->first > kPieceBytes;
+    if (is_large && Clock::now() >= deadline) co_return;
+    const RemoteListing::File file = std::move(files.extract(files.begin()).mapped());
+    auto known = readings_.extract(file.path);
+    Reading reading = known ? std::move(known.mapped()) : Reading{.identity = file.identity};
+    const auto at_end = co_await hash_piece(file, reading);
+    const bool is_cut_off = !at_end && ends_look(at_end.error().kind);
+    if (at_end && *at_end) {
+      take_hash(file, reading);
+    } else if (at_end || is_cut_off) {
+      files.emplace(file.identity.size - reading.size, file);
+      readings_.emplace(file.path, std::move(reading));
+    } else {
+      take_failure(file, at_end.error());
+    }
+    if (is_cut_off) co_return;
   }
 }
 
 /// What the registry has as accepted was released: it is not held again.
-Result<Inspection> RemoteArea::judge(const RemoteListing::File& file,
-                                     const Content& content) const {
+Result<Inspection> RemoteArea::judge(const RemoteListing::File& file, const Checksum& checksum,
+                                     std::span<const std::byte> head) const {
   Inspection inspection{
-      .outcome = Outcome::kHashed, .identity = file.identity, .checksum = content.checksum};
-  auto reason = refusal_reason(
-      area_.acceptance, {.path = file.path, .size = file.identity.size, .head = content.head});
+      .outcome = Outcome::kHashed, .identity = file.identity, .checksum = checksum};
+  auto reason = refusal_reason(area_.acceptance,
+                               {.path = file.path, .size = file.identity.size, .head = head});
   if (!reason) return inspection;
-  const auto accepted = is_accepted(metastore_, area_.name, file.path, content.checksum);
+  const auto accepted = is_accepted(metastore_, area_.name, file.path, checksum);
   if (!accepted) return accepted.error();
   if (*accepted) return inspection;
   inspection.outcome = Outcome::kRefused;
@@ -241,25 +277,32 @@ Result<Inspection> RemoteArea::judge(const RemoteListing::File& file,
   return inspection;
 }
 
-void RemoteArea::take_hash(const RemoteListing::File& file, const Result<Content>& content) {
-  auto judged = content ? judge(file, *content) : content.error();
-  if (judged) {
-    complaints_.settle(file.path);
-    return hand_over(file.path, std::move(*judged));
-  }
-  const Error& error = judged.error();
+void RemoteArea::take_hash(const RemoteListing::File& file, Reading& reading) {
+  auto judged = judge(file, reading.hasher.finish(), reading.head);
+  if (!judged) return take_failure(file, judged.error());
+  complaints_.settle(file.path);
+  hand_over(file.path, std::move(*judged));
+}
+
+void RemoteArea::take_failure(const RemoteListing::File& file, const Error& error) {
   if (error.kind == ErrorKind::kNotFound) return;
   if (error.kind == ErrorKind::kBusy) {
     const TimePoint now = Clock::now();
     unsettled_files_.insert_or_assign(
         file.path, Unsettled{.sighting = {file.identity, now}, .first_seen = now});
-  } else if (complaints_.is_new(file.path, error.message)) {
-    ++failed_;
-    log::warning("unreadable", {{"landing", area_.name},
-                                {"path", file.path},
-                                {"reason", error.message},
-                                {"next", "it is tried again at the next look"}});
+    return;
   }
+  if (!complaints_.is_new(file.path, error.message)) return;
+  if (error.kind == ErrorKind::kAbnormal) {
+    log::warning("skipped",
+                 {{"landing", area_.name}, {"path", file.path}, {"reason", error.message}});
+    return;
+  }
+  ++failed_;
+  log::warning("unreadable", {{"landing", area_.name},
+                              {"path", file.path},
+                              {"reason", error.message},
+                              {"next", "it is tried again at the next look"}});
 }
 
 /// By its name, and not through a link.
@@ -273,46 +316,60 @@ sftp::Task<Result<void>> RemoteArea::check(const RemoteListing::File& file) {
   co_return Result<void>();
 }
 
-sftp::Task<Result<RemoteArea::Content>> RemoteArea::hash_one(const RemoteListing::File& file) {
+/// True at the end of the file.
+sftp::Task<Result<bool>> RemoteArea::hash_piece(const RemoteListing::File& file, Reading& reading) {
   const auto before = co_await check(file);
   if (!before) co_return before.error();
   const std::string path = sftp::join_remote(area_.location->directory, file.path);
   const auto handle = co_await client_->open(path, sftp::kOpenRead, 0);
   if (!handle) co_return handle.error();
-  Result<void> outcome;
-  Hasher hasher(HashAlgorithm::kSha256);
-  Content content{};
-  const std::size_t head_size = magic_length(area_.acceptance);
-  {
-    // One byte more than it should have: a file that grew shows itself.
-    sftp::ReadBudget budget{.limit = kReadBudget / kLanes};
-    sftp::ReadAhead data(*client_, *handle, 0, file.identity.size + 1, budget);
-    std::uint64_t size = 0;
-    for (bool at_end = false; outcome && !at_end;) {
-      const auto block = co_await data.next();
-      if (!block) {
-        outcome = block.error();
-      } else {
-        hasher.update(*block);
-        const std::size_t wanted = std::min(head_size - content.head.size(), block->size());
-        const auto head = std::span(*block).first(wanted);
-        content.head.insert(content.head.end(), head.begin(), head.end());
-        size += block->size();
-        at_end = block->empty() || size > file.identity.size;
-      }
-    }
-    if (outcome && size != file.identity.size) outcome = not_settled(file.path);
-  }
+  auto at_end = co_await read_piece(*handle, file, reading);
   const auto opened = co_await client_->fstat(*handle);
-  if (outcome && (!opened || sftp::identity_of(*opened) != file.identity)) {
-    outcome = opened ? not_settled(file.path) : opened.error();
+  if (at_end && (!opened || sftp::identity_of(*opened) != file.identity)) {
+    at_end = opened ? not_settled(file.path) : opened.error();
   }
   const auto closed = co_await client_->close(*handle);
-  if (outcome && !closed) outcome = closed.error();
-  if (outcome) outcome = co_await check(file);
-  if (!outcome) co_return outcome.error();
-  content.checksum = hasher.finish();
-  co_return content;
+  if (at_end && !closed) at_end = closed.error();
+  if (!at_end) co_return at_end;
+  const auto after = co_await check(file);
+  if (!after) co_return after.error();
+  co_return at_end;
+}
+
+sftp::Task<Result<bool>> RemoteArea::read_piece(const sftp::Handle& handle,
+                                                const RemoteListing::File& file, Reading& reading) {
+  const std::size_t head_size = magic_length(area_.acceptance);
+  const std::uint64_t left = file.identity.size - reading.size;
+  const bool is_last = left <= kPieceBytes;
+  // In the end one byte more than it should have: a file that grew shows itself.
+  const std::uint64_t end = reading.size + (is_last ? left + 1 : kPieceBytes);
+  sftp::ReadBudget budget{.limit = kReadBudget / kLanes};
+  sftp::ReadAhead data(*client_, handle, reading.size, end, budget);
+  while (reading.size < end) {
+    const auto block = co_await data.next();
+    if (!block) co_return block.error();
+    if (block->empty()) break;
+    reading.hasher.update(*block);
+    const std::size_t wanted = std::min(head_size - reading.head.size(), block->size());
+    const auto head = std::span(*block).first(wanted);
+    reading.head.insert(reading.head.end(), head.begin(), head.end());
+    reading.size += block->size();
+    if (auto fit = check_head(file, reading); !fit) co_return fit.error();
+  }
+  const bool is_right = is_last ? reading.size == file.identity.size : reading.size == end;
+  if (!is_right) co_return not_settled(file.path);
+  co_return is_last;
+}
+
+/// A large file that the policy refuses for its size, name or first bytes is not read for that.
+Result<void> RemoteArea::check_head(const RemoteListing::File& file, Reading& reading) const {
+  const bool is_head_known = reading.head.size() == magic_length(area_.acceptance);
+  if (reading.is_judged || !is_head_known || file.identity.size <= kPieceBytes) return {};
+  reading.is_judged = true;
+  auto reason = refusal_reason(
+      area_.acceptance, {.path = file.path, .size = file.identity.size, .head = reading.head});
+  if (!reason) return {};
+  return Error{ErrorKind::kAbnormal, std::move(*reason), 0};
 }
 
 Result<void> RemoteArea::sweep(const RemoteListing& listing, Timestamp started) {

@@ -2,6 +2,9 @@
 //
 //   list → compare with the registry → settled? → read and hash → registrar
 //
+// Large files are read a piece at a time, the one with the least left first, and for a while in
+// each look: none keeps the others from being seen and read.
+//
 // A file is settled when its size and modification time were the same at two looks, far enough from
 // one another that a change in between would show in a time of whole seconds. What the area's
 // policy refuses is registered as quarantined, and left where it is.
@@ -61,10 +64,16 @@ class RemoteArea {
     TimePoint first_seen;    // under this name, whatever was in it
     bool too_young = false;  // it rests, and the policy wants it older
   };
-  struct Content {
-    Checksum checksum;
-    std::vector<std::byte> head;  // as much as the policy looks at
+  /// How far a file has been read.
+  struct Reading {
+    FileIdentity identity;
+    Hasher hasher{HashAlgorithm::kSha256};
+    std::uint64_t size = 0;         // of what was read
+    std::vector<std::byte> head{};  // as much as the policy looks at
+    bool is_judged = false;         // by size, name and head
   };
+  /// What is to be read in a look, by the bytes that are left.
+  using ToRead = std::multimap<std::uint64_t, RemoteListing::File>;
 
   void run();
   Result<void> connect();
@@ -74,12 +83,18 @@ class RemoteArea {
   Result<std::vector<RemoteListing::File>> unregistered(const RemoteListing& listing);
   Result<std::vector<RemoteListing::File>> settled_files(const RemoteListing& listing);
   void complain_of_long_writing(const std::string& path, Duration time);
+  bool is_being_read(const RemoteListing::File& file) const;
   Result<void> hash(std::vector<RemoteListing::File> files);
-  sftp::Task<void> hash_lane(std::vector<RemoteListing::File>& files);
-  sftp::Task<Result<Content>> hash_one(const RemoteListing::File& file);
+  sftp::Task<void> hash_lane(ToRead& files, TimePoint deadline);
+  sftp::Task<Result<bool>> hash_piece(const RemoteListing::File& file, Reading& reading);
+  sftp::Task<Result<bool>> read_piece(const sftp::Handle& handle, const RemoteListing::File& file,
+                                      Reading& reading);
+  Result<void> check_head(const RemoteListing::File& file, Reading& reading) const;
   sftp::Task<Result<void>> check(const RemoteListing::File& file);
-  void take_hash(const RemoteListing::File& file, const Result<Content>& content);
-  Result<Inspection> judge(const RemoteListing::File& file, const Content& content) const;
+  void take_hash(const RemoteListing::File& file, Reading& reading);
+  void take_failure(const RemoteListing::File& file, const Error& error);
+  Result<Inspection> judge(const RemoteListing::File& file, const Checksum& checksum,
+                           std::span<const std::byte> head) const;
   Result<void> sweep(const RemoteListing& listing, Timestamp started);
   sftp::Task<void> confirm_gone(std::string path);
   bool is_handed_over(const std::string& path);
@@ -96,6 +111,7 @@ class RemoteArea {
 
   std::unique_ptr<sftp::Client> client_;
   std::map<std::string, Unsettled> unsettled_files_;  // that the registry does not know
+  std::map<std::string, Reading> readings_;           // of large files, between two pieces
   Complaints complaints_;
 
   std::mutex mutex_;
