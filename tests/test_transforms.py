@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 
 import pytest
@@ -262,3 +264,36 @@ def test_a_spool_in_the_landing_area_is_refused(configured, landing):
     ended = configured.run("transfer")
     assert ended.code == 2
     assert "lies in the landing area" in ended.stderr
+
+
+@pytest.mark.skipif(SANITIZED or shutil.which("strace") is None, reason="needs strace")
+def test_what_waits_in_the_spool_is_for_nobody_else(configured, folder, landing, server):
+    configured.write('[route.b]\nto = "b"\ntransforms = ["gzip"]\n')
+    put(landing / "secret", b"secret")
+    configured.register()
+    calls = folder / "calls"
+    traced = Process(folder, "transfer", "--config", configured.file,
+                     under=("strace", "-f", "-o", str(calls), "-e",
+                            "trace=open,openat,openat2,mkdir,mkdirat"))
+    assert traced.wait().code == 0
+    assert server.files() == ["secret.gz"]
+    made = [line for line in calls.read_text().splitlines()
+            if "spool" in line and ("O_CREAT" in line or "mkdir" in line) and "= -1" not in line]
+    assert len(made) == 2
+    assert all(re.search(r", (0700|0600)\)", line) for line in made), made
+
+
+@pytest.mark.skipif(SANITIZED or shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("call", ["unlink", "unlinkat", "link", "renameat2"])
+def test_a_spool_that_fails_once_costs_nothing(configured, folder, landing, server, call):
+    configured.write('[route.b]\nto = "b"\ntransforms = ["gzip"]\n')
+    put(landing / "a", b"content")
+    configured.register()
+    traced = Process(folder, "transfer", "--config", configured.file, "--retry-delay", "10ms",
+                     under=("strace", "-f", "-o", "/dev/null", "-e",
+                            f"inject={call}:error=EIO:when=1"))
+    ended = traced.wait()
+    assert "changed" not in ended.stderr
+    configured.transfer()
+    assert gzip.decompress((server.root / "a.gz").read_bytes()) == b"content"
+    assert len(server.control_files()) == 1

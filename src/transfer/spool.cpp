@@ -148,15 +148,14 @@ Result<SpoolEntry> SpoolWriter::commit() {
   SpoolEntry entry;
   entry.content.sha256 = hasher_.finish();
   entry.name = fmt::format("{}.{}", key_, hex_of(entry.content.sha256));
-  const fs::path path = spool_->directory() / entry.name;
+  const int directory = spool_->root().directory.get();
   // Never over an entry of the same content: others may be sending it.
-  if (::link(path_.c_str(), path.c_str()) != 0 && errno != EEXIST) {
-    return errno_error(errno, "spool: link " + path.string());
-  }
-  ::unlink(path_.c_str());
-  struct stat status{};
-  if (::stat(path.c_str(), &status) != 0) return errno_error(errno, "spool: " + path.string());
-  entry.content.identity = identity_of(status);
+  auto named = rename_new(directory, path_.filename().string(), directory, entry.name);
+  if (named) path_.clear();
+  if (!named && named.error().os_code != EEXIST) return named.error().with_context("spool");
+  const auto status = stat_at(directory, entry.name);
+  if (!status) return status.error().with_context("spool");
+  entry.content.identity = identity_of(*status);
   return entry;
 }
 

@@ -1,7 +1,7 @@
 // Where transformed files wait to be sent: a bounded cache in a directory.
 //
 // An entry is named after what it was made from and after its own SHA-256. It is complete: it gets
-// its name by link(2) when all of it is written. It is not synced; whoever finds an entry of an
+// its name when all of it is written. It is not synced; whoever finds an entry of an
 // earlier run reads it once and holds it against its name. Entries may be removed by anybody at any
 // time: they are made again. Several processes may share a spool.
 #pragma once
@@ -92,7 +92,7 @@ class SpoolWriter {
 
   const Spool* spool_;
   std::string key_;
-  fs::path path_;  // empty once moved from
+  fs::path path_;  // empty once moved from, or named
   FileLock lock_;  // says that its writer lives
   UniqueFd fd_;
   Hasher hasher_{HashAlgorithm::kSha256};

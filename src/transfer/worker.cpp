@@ -209,8 +209,11 @@ sftp::Task<void> Worker::settle(Work work, Result<void> outcome) {
     outcome = after.error().with_context("journal");
   }
   Error error = outcome.error();
-  // An entry that vanished from the spool is made again by the next run.
-  if (job.transformed && error.kind == ErrorKind::kAbnormal) error.kind = ErrorKind::kIo;
+  // It was the entry in the spool that was read, and the next run makes it again.
+  if (job.transformed && error.kind == ErrorKind::kAbnormal) {
+    error = make_error(ErrorKind::kIo, "{}: its transformed content is not in the spool any more",
+                       job.path);
+  }
   if (error.kind == ErrorKind::kCancelled) co_return;  // not its fault: it stays pending
   if (sftp::ends_connection(error.kind) && !lost_) lost_ = error;
   const auto again = retry_time(job, error);
