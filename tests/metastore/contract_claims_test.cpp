@@ -230,11 +230,27 @@ CONTRACT("a claim takes what a query finds, and what accept lets pass") {
   ClaimRequest some = request(*agent);
   some.query.below = {"a"};
   some.accept = [](const FileRecord& file, const Delivery* delivery) {
-    return delivery == nullptr && file.path.ends_with(".csv");
+    const bool wanted = delivery == nullptr && file.path.ends_with(".csv");
+    return wanted ? ClaimRequest::Answer::kTake : ClaimRequest::Answer::kLeave;
   };
   const auto claims = must(store->claim(some));
   REQUIRE(claims.size() == 1);
   CHECK(claims[0].file.path == "a/one.csv");
+}
+
+CONTRACT("a claim ends as soon as accept says that it is enough") {
+  auto store = open();
+  for (const char* path : {"1", "2", "3", "4"}) put(*store, found(path, "bytes"));
+  const auto agent = must(store->join());
+  std::size_t asked = 0;
+  ClaimRequest some = request(*agent);
+  some.accept = [&](const FileRecord&, const Delivery*) {
+    return ++asked == 2 ? ClaimRequest::Answer::kEnough : ClaimRequest::Answer::kTake;
+  };
+  const auto claims = must(store->claim(some));
+  REQUIRE(claims.size() == 1);
+  CHECK(claims[0].file.path == "1");
+  CHECK(asked == 2);
 }
 
 CONTRACT("a destination that nobody configured may be claimed for: it wants every file") {

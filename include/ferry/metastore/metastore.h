@@ -132,9 +132,14 @@ struct ClaimRequest {
   /// at most its limit, among what is deliverable to DESTINATION.
   std::vector<std::string> ids{};
   FileQuery query{};
-  /// Is asked of each file that would be claimed, where that needs more than a query can say.
-  /// Called while others wait: it may neither do I/O nor call the metastore.
-  std::function<bool(const FileRecord& file, const Delivery* delivery)> accept{};
+  enum class Answer : std::uint8_t {
+    kTake,
+    kLeave,
+    kEnough,  // nor any of those that follow
+  };
+  /// Is asked of each file that would be claimed, if that needs more than a query can say. Called
+  /// while others wait: it may neither do I/O nor call the metastore.
+  std::function<Answer(const FileRecord& file, const Delivery* delivery)> accept{};
   bool ignore_max_attempts = false;
 };
 

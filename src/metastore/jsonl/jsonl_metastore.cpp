@@ -272,7 +272,9 @@ class Claiming {
         break;
     }
     const Delivery* delivery = find_delivery(deliveries, request_.destination);
-    if (request_.accept && !request_.accept(*file, delivery)) return {};
+    const auto answer = request_.accept ? request_.accept(*file, delivery) : Answer::kTake;
+    has_enough_ = answer == Answer::kEnough;
+    if (answer != Answer::kTake) return {};
     Claim claim{.file = std::move(*file), .attempt = next_attempt(delivery)};
     auto entered = transaction_.enter(in_progress_row(request_, claim, now()));
     if (entered) claims_.push_back(std::move(claim));
@@ -281,7 +283,11 @@ class Claiming {
 
   std::vector<Claim>& claims() { return claims_; }
 
+  bool is_done() const { return has_enough_ || claims_.size() == request_.query.limit; }
+
  private:
+  using Answer = ClaimRequest::Answer;
+
   bool holds_other(std::span<const FileNumber> versions, FileNumber number) {
     return std::ranges::any_of(versions, [&](FileNumber other) {
       if (other == number) return false;
@@ -295,6 +301,7 @@ class Claiming {
   Snapshot& snapshot_;
   const ClaimRequest& request_;
   std::vector<Claim> claims_;
+  bool has_enough_ = false;
 };
 
 /// What is asked for beyond being deliverable.
@@ -319,18 +326,19 @@ Result<std::vector<Claim>> JsonlMetastore::claim(const ClaimRequest& request) {
         const auto number = transaction.snapshot().index().find(id);
         if (!number) continue;
         if (auto claimed = claiming.claim(*number); !claimed) return claimed.error();
+        if (claiming.is_done()) break;
       }
       return std::move(claiming.claims());
     }
     Snapshot& snapshot = transaction.judged_snapshot(view);
     Claiming claiming(transaction, snapshot, request);
     FileSearch search(deliverable(request));
-    while (claiming.claims().size() < request.query.limit) {
+    while (!claiming.is_done()) {
       const auto files = search.next_files(snapshot);
       if (!files) return files.error();
       if (files->empty()) break;
       for (const KnownFile& file : *files) {
-        if (claiming.claims().size() == request.query.limit) break;
+        if (claiming.is_done()) break;
         if (auto claimed = claiming.claim(file.number); !claimed) return claimed.error();
       }
     }
