@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include "ferry/base/json.h"
 
+#include "ferry/base/json.h"
+#include "ferry/base/json_row.h"
 #include "metastore/path_rules.h"
-#include "metastore/row_cells.h"
 
 namespace ferry::metastore {
 namespace {

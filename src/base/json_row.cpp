@@ -1,10 +1,10 @@
-#include "metastore/row_cells.h"
+#include "ferry/base/json_row.h"
 
 #include <algorithm>
 #include <charconv>
 #include "ferry/base/json.h"
 
-namespace ferry::metastore {
+namespace ferry {
 namespace {
 
 /// Receives the parser's events. Only the members of the outermost object matter; what lies deeper
@@ -217,4 +217,4 @@ void RowWriter::finish() {
   line_ += "}\n";
 }
 
-}  // namespace ferry::metastore
+}  // namespace ferry

@@ -1,4 +1,5 @@
-// Splits a line of JSON into the columns of a table.
+// Lines of JSON that are flat rows: read into columns and written from them, quickly where they are
+// plain.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@
 
 #include "ferry/base/result.h"
 
-namespace ferry::metastore {
+namespace ferry {
 
 /// How deep a row's columns may be nested: whoever handles a value goes as deep as it does.
 inline constexpr int kMaxDepth = 32;
@@ -62,4 +63,4 @@ class RowWriter {
 /// TEXT as a JSON string. What is not UTF-8 becomes U+FFFD.
 void append_json_string(std::string& out, std::string_view text);
 
-}  // namespace ferry::metastore
+}  // namespace ferry
