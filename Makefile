@@ -5,11 +5,11 @@ BUILD_PACKAGES := g++ cmake ninja-build pkg-config libssh2-1-dev libssl-dev nloh
   libboost-filesystem-dev libboost-program-options-dev libspdlog-dev libtomlplusplus-dev \
   libsystemd-dev zlib1g-dev libzstd-dev libsqlite3-dev doctest-dev
 TEST_PACKAGES := openssh-client openssh-sftp-server libwrap0 libnss-wrapper jq time strace binutils \
-  python3-pytest python3-jsonschema zsh mandoc man-db
+  python3-pytest python3-pytest-xdist python3-jsonschema zsh mandoc man-db
 DEB_PACKAGES := dpkg-dev lintian
 SYSTEMD_TEST_PACKAGES := debootstrap util-linux iproute2
 AIRFLOW_PACKAGES := python3-venv
-SERVERS_TEST_PACKAGES := util-linux openssl python3-venv python3-pytest-xdist
+SERVERS_TEST_PACKAGES := util-linux openssl python3-venv
 BENCH_PACKAGES := rclone lftp
 LINT_PACKAGES := clang-format-19 clang-tidy-19
 
@@ -47,7 +47,7 @@ build/tools/promtool: | deps
 test: build tools
 	scripts/check_layers.py
 	ctest --test-dir build --output-on-failure
-	FERRY=build/ferry $(PYTEST) tests
+	FERRY=build/ferry $(PYTEST) -n 3 tests
 
 # Strikes at every call that changes something, with every kind of fault, and then at random.
 CRASH_STORMS ?= 200

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import filecmp
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -245,6 +246,12 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def part_name(name, batch, file_id, attempt=0):
+    """The name under which NAME grows at a destination; of short names only."""
+    token = hashlib.sha256(f"{batch}\n{file_id}\n{attempt}".encode()).hexdigest()[:16]
+    return f".{name}.{token}.part"
 
 
 def make_files(folder, count, size, prefix="file"):

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ferry_harness import (SANITIZED, Process, eventually, make_big_file, make_files, put,
+from ferry_harness import (SANITIZED, Process, eventually, make_big_file, make_files, part_name, put,
                            relative_files, same_tree, tables)
 
 GIB = 1 << 30
@@ -120,26 +120,6 @@ def test_a_registry_written_by_hand_is_enough(server, landing, metastore, transf
     (held,) = ferry("list", "--status", "quarantined", "--json",
                     "--metastore", metastore).json_lines
     assert held["path"] == "bad.csv"
-
-
-def test_what_a_dead_agent_left_of_its_control_file_is_removed(server, landing, metastore, register,
-                                                              transfer, transfer_arguments):
-    make_files(landing, 2, 10)
-    register()
-    files, _ = tables(metastore)
-    batch = "01a2103e-11a5-76c6-aa46-31bf6a1a50b9"
-    destination = transfer_arguments[transfer_arguments.index("--to") + 1]
-    rows = [{"id": file["id"], "transfer_status": "in_progress", "destination": destination,
-             "transfer_date": "2026-11-22T13:41:00Z", "batch_id": name, "agent": "dead-1-1",
-             "attempt": 1} for file, name in zip(files, (batch, batch[:-3] + "/.."))]
-    (metastore / "transfer_logs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    ours = server.root / f".{batch}.control.json.{batch}.part"
-    anothers = server.root / f".{batch[:-1]}0.control.json.{batch[:-1]}0.part"
-    for path in (ours, anothers):
-        path.write_text("half")
-    ended = transfer()
-    assert ended.code == 0, ended.stderr
-    assert server.leftovers() == [anothers]
 
 
 def test_a_dry_run_changes_nothing(server, landing, metastore, register, transfer):

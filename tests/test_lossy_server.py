@@ -34,7 +34,7 @@ def test_what_was_renamed_is_not_sent_again_where_the_reply_got_lost(
     assert ended.code == 0, ended.stderr
     assert (folder / "lost").exists()
     assert (server.root / "data.bin").read_bytes() == (landing / "data.bin").read_bytes()
-    assert bytes_written(folder) < size + 10_000  # and the control file
+    assert bytes_written(folder) < size + 200_000  # the control file, and the try of a server's handles
 
 
 @pytest.mark.parametrize("server", [("refuse", "fsync@openssh.com")], indirect=True)
@@ -48,7 +48,7 @@ def test_what_the_server_could_not_sync_does_not_count(
     assert "fsync" in ended.stderr
     assert server.files() == []
     assert server.leftovers() == []
-    assert list((metastore / "journals").iterdir()) == []
+    assert list((metastore / "journals").glob("*")) == []
     put(landing / "data.bin", b"small enough for --no-fsync")
     register()
     assert transfer("--no-fsync").code == 0

@@ -107,7 +107,7 @@ def test_two_files_with_one_remote_name_are_not_both_sent(configured, landing, s
     configured.register()
     ended = configured.transfer()
     assert ended.code == 1
-    assert "is also that of x/a" in ended.stderr
+    assert "is also that of an older file in the same batch" in ended.stderr
     assert (server.root / "a").read_bytes() == b"first"
 
 

@@ -232,11 +232,35 @@ Result<void> assign(Transport& target, const Value& value, const fs::path&) {
   return assign_choice(target, value, kTransports);
 }
 
-Result<void> assign(std::optional<Bytes>& target, const Value& value, const fs::path& base) {
-  Bytes bytes;
-  if (auto assigned = assign(bytes, value, base); !assigned) return assigned;
-  target = bytes;
+namespace {
+
+template <typename T>
+Result<void> assign_optional(std::optional<T>& target, const Value& value, const fs::path& base) {
+  T given{};
+  if (auto assigned = assign(given, value, base); !assigned) return assigned;
+  target = given;
   return {};
+}
+
+/// An empty text where there is nothing.
+template <typename T>
+Value optional_value(const std::optional<T>& value) {
+  return value ? to_value(*value) : Value(std::string());
+}
+
+}  // namespace
+
+Result<void> assign(std::optional<Count>& target, const Value& value, const fs::path& base) {
+  return assign_optional(target, value, base);
+}
+
+Result<void> assign(std::optional<Bytes>& target, const Value& value, const fs::path& base) {
+  return assign_optional(target, value, base);
+}
+
+Result<void> assign(std::optional<std::chrono::milliseconds>& target, const Value& value,
+                    const fs::path& base) {
+  return assign_optional(target, value, base);
 }
 
 Result<void> assign(EmptyFiles& target, const Value& value, const fs::path&) {
@@ -339,8 +363,14 @@ Value to_value(const CommandWords& value) {
 Value to_value(Transport value) {
   return choice_name(value, kTransports);
 }
+Value to_value(const std::optional<Count>& value) {
+  return optional_value(value);
+}
 Value to_value(const std::optional<Bytes>& value) {
-  return value ? to_value(*value) : Value(std::string());
+  return optional_value(value);
+}
+Value to_value(const std::optional<std::chrono::milliseconds>& value) {
+  return optional_value(value);
 }
 Value to_value(EmptyFiles value) {
   return choice_name(value, kEmptyFiles);

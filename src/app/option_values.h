@@ -29,7 +29,10 @@ Result<void> assign(log::Level& target, const Value& value, const fs::path& base
 Result<void> assign(log::Format& target, const Value& value, const fs::path& base);
 Result<void> assign(sftp::Url& target, const Value& value, const fs::path& base);
 Result<void> assign(Transport& target, const Value& value, const fs::path& base);
+Result<void> assign(std::optional<Count>& target, const Value& value, const fs::path& base);
 Result<void> assign(std::optional<Bytes>& target, const Value& value, const fs::path& base);
+Result<void> assign(std::optional<std::chrono::milliseconds>& target, const Value& value,
+                    const fs::path& base);
 Result<void> assign(EmptyFiles& target, const Value& value, const fs::path& base);
 Result<void> assign(std::vector<MagicBytes>& target, const Value& value, const fs::path& base);
 Result<void> assign(transfer::Verify& target, const Value& value, const fs::path& base);
@@ -56,7 +59,9 @@ Value to_value(const fs::path& value);
 Value to_value(const std::vector<std::string>& value);
 Value to_value(const CommandWords& value);
 Value to_value(Transport value);
+Value to_value(const std::optional<Count>& value);
 Value to_value(const std::optional<Bytes>& value);
+Value to_value(const std::optional<std::chrono::milliseconds>& value);
 Value to_value(EmptyFiles value);
 Value to_value(const std::vector<MagicBytes>& value);
 Value to_value(transfer::Verify value);
@@ -113,7 +118,13 @@ inline std::string_view type_name(const Bytes*) {
 inline std::string_view type_name(const std::optional<Bytes>*) {
   return type_name(static_cast<const Bytes*>(nullptr));
 }
+inline std::string_view type_name(const std::optional<Count>*) {
+  return "number";
+}
 inline std::string_view type_name(const std::chrono::milliseconds*) {
+  return "duration";
+}
+inline std::string_view type_name(const std::optional<std::chrono::milliseconds>*) {
   return "duration";
 }
 inline std::string_view type_name(const fs::path*) {

@@ -267,6 +267,15 @@ std::vector<Option> make_options() {
         "paths are appended; needs an account with a shell", kFlows, kRepeatable),
     option<&Transfer::batch>(kTransfer, "batch", "batch", "MODE",
         "independent, or all-or-nothing: one failure undoes what the run delivered", kFlows),
+    option<&Transfer::batch_files>(kTransfer, "batch_files", "batch-files", "N",
+        "the most files of a batch, which has one control file; without: no bound, or 10,000 with "
+        "--follow", kFlows),
+    option<&Transfer::batch_bytes>(kTransfer, "batch_bytes", "batch-bytes", "SIZE",
+        "the most bytes of a batch, unless it is one larger file; without: no bound, or 16GiB with "
+        "--follow", kFlows),
+    option<&Transfer::batch_time>(kTransfer, "batch_time", "batch-time", "TIME",
+        "after this long what is delivered is listed, and what is on its way goes on in the next "
+        "batch; without: no bound, or 10m with --follow", kFlows),
     option<&Transfer::bandwidth_limit>(kTransfer, "bandwidth_limit", "bandwidth-limit", "LIMIT",
         "bytes a second over all connections, such as 10M or '08:00-18:00=10M'", kFlows),
     option<&Transfer::window>(kTransfer, "window", "window", "SIZE",

@@ -1,8 +1,12 @@
 #include "app/progress.h"
 
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <mutex>
+#include <utility>
 
 #include "app/units.h"
 #include "ferry/base/log.h"
@@ -47,7 +51,7 @@ class LogObserver : public CountingObserver {
   explicit LogObserver(std::string destination) : destination_(std::move(destination)) {}
 
   void on_start(std::uint64_t files, std::uint64_t bytes) override {
-    log_start(&log::info, destination_, files, bytes);
+    if (!std::exchange(has_started_, true)) log_start(&log::info, destination_, files, bytes);
   }
   void on_delivered(const transfer::FileOutcome& file) override {
     log_delivery(&log::info, file, destination_);
@@ -57,43 +61,29 @@ class LogObserver : public CountingObserver {
   }
 
  private:
-  std::string destination_;
+  const std::string destination_;
+  bool has_started_ = false;
 };
 
-class BarObserver : public CountingObserver {
+/// One line at the foot of a terminal. Thread-safe.
+class Bar {
  public:
-  BarObserver(std::string destination, std::FILE* terminal)
-      : destination_(std::move(destination)), terminal_(terminal) {
-    log::set_line_start(kWipe);
-  }
-  BarObserver(const BarObserver&) = delete;
-  BarObserver& operator=(const BarObserver&) = delete;
-  ~BarObserver() override {
+  explicit Bar(std::FILE* terminal) : terminal_(terminal) { log::set_line_start(kWipe); }
+  Bar(const Bar&) = delete;
+  Bar& operator=(const Bar&) = delete;
+  ~Bar() {
     log::set_line_start("");
     fmt::print(terminal_, "{}", kWipe);
     std::fflush(terminal_);
   }
 
-  void on_start(std::uint64_t files, std::uint64_t bytes) override {
-    log_start(&log::debug, destination_, files, bytes);
-    progress_.files = files;
-    progress_.bytes = bytes;
-    started_ = steady_clock::now();
-    redraw_if_due();
-  }
-  void on_bytes(std::uint64_t acknowledged) override {
-    CountingObserver::on_bytes(acknowledged);
-    progress_.bytes_done += acknowledged;
-    redraw_if_due();
-  }
-  void on_delivered(const transfer::FileOutcome& file) override {
-    ++progress_.files_done;
-    log_delivery(&log::debug, file, destination_);
-    redraw_if_due();
-  }
-  void on_failed(const transfer::FileOutcome& file, const Error& error) override {
-    ++progress_.files_done;
-    log_failure(file, destination_, error);
+  /// What there is more of than before.
+  void add(const Progress& more) {
+    const std::scoped_lock lock(mutex_);
+    progress_.files += more.files;
+    progress_.files_done += more.files_done;
+    progress_.bytes += more.bytes;
+    progress_.bytes_done += more.bytes_done;
     redraw_if_due();
   }
 
@@ -113,11 +103,41 @@ class BarObserver : public CountingObserver {
     std::fflush(terminal_);
   }
 
-  std::string destination_;
-  std::FILE* terminal_;
+  std::FILE* const terminal_;
+  std::mutex mutex_;
   Progress progress_;
-  steady_clock::time_point started_;
+  const steady_clock::time_point started_ = steady_clock::now();
   steady_clock::time_point drawn_;
+};
+
+class BarObserver : public CountingObserver {
+ public:
+  BarObserver(std::string destination, std::shared_ptr<Bar> bar)
+      : destination_(std::move(destination)), bar_(std::move(bar)) {}
+
+  void on_start(std::uint64_t files, std::uint64_t bytes) override {
+    if (files_ == 0) log_start(&log::debug, destination_, files, bytes);
+    bar_->add({.files = files - std::exchange(files_, files),
+               .bytes = bytes - std::exchange(bytes_, bytes)});
+  }
+  void on_bytes(std::uint64_t acknowledged) override {
+    CountingObserver::on_bytes(acknowledged);
+    bar_->add({.bytes_done = acknowledged});
+  }
+  void on_delivered(const transfer::FileOutcome& file) override {
+    log_delivery(&log::debug, file, destination_);
+    bar_->add({.files_done = 1});
+  }
+  void on_failed(const transfer::FileOutcome& file, const Error& error) override {
+    log_failure(file, destination_, error);
+    bar_->add({.files_done = 1});
+  }
+
+ private:
+  const std::string destination_;
+  const std::shared_ptr<Bar> bar_;
+  std::uint64_t files_ = 0;  // as told last
+  std::uint64_t bytes_ = 0;
 };
 
 std::string bar(double fraction, std::size_t width) {
@@ -152,12 +172,15 @@ std::string progress_line(const Progress& progress, std::size_t width) {
   return text.substr(0, width);
 }
 
-std::unique_ptr<CountingObserver> make_log_observer(std::string destination) {
-  return std::make_unique<LogObserver>(std::move(destination));
-}
-
-std::unique_ptr<CountingObserver> make_bar_observer(std::string destination, std::FILE* terminal) {
-  return std::make_unique<BarObserver>(std::move(destination), terminal);
+MakeObserver make_observers(log::Format format) {
+  if (::isatty(STDERR_FILENO) == 0 || format != log::Format::kText) {
+    return [](std::string destination) {
+      return std::make_unique<LogObserver>(std::move(destination));
+    };
+  }
+  return [bar = std::make_shared<Bar>(stderr)](std::string destination) {
+    return std::make_unique<BarObserver>(std::move(destination), bar);
+  };
 }
 
 }  // namespace ferry::app

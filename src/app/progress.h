@@ -1,11 +1,14 @@
 // Shows how a transfer goes: a bar on a terminal, else one log line per event.
 #pragma once
 
-#include <cstdio>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 
+#include "ferry/base/log.h"
 #include "ferry/transfer/agent.h"
 
 namespace ferry::app {
@@ -29,13 +32,14 @@ class CountingObserver : public transfer::Observer {
   std::uint64_t sent() const { return sent_; }
 
  private:
-  std::uint64_t sent_ = 0;
+  std::atomic<std::uint64_t> sent_ = 0;
 };
 
-std::unique_ptr<CountingObserver> make_log_observer(std::string destination);
-
-/// The same for a person: draws on TERMINAL, which is stderr, at most ten times a second; wipes the
-/// bar when it goes, and under log lines. Of deliveries it logs each at level debug only.
-std::unique_ptr<CountingObserver> make_bar_observer(std::string destination, std::FILE* terminal);
+/// Makes what is told of the runs to destinations, one for each. On a terminal
+/// (stderr), unless logs are for programs: one bar for all of them, drawn at most ten times a
+/// second, wiped under log lines and when the last of them goes; of deliveries it logs each at
+/// level debug only. Else: a log line for each. May be called on any thread.
+using MakeObserver = std::function<std::unique_ptr<CountingObserver>(std::string destination)>;
+MakeObserver make_observers(log::Format format);
 
 }  // namespace ferry::app

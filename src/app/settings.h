@@ -142,6 +142,10 @@ struct TransferSettings {
   transfer::Verify verify = transfer::TransferOptions{}.verify;
   std::vector<std::string> verify_command = transfer::TransferOptions{}.verify_command;
   transfer::BatchMode batch = transfer::TransferOptions{}.batch;
+  // Absent: no bound for a single run, TransferPlan's own for one that follows.
+  std::optional<Count> batch_files;
+  std::optional<Bytes> batch_bytes;
+  std::optional<std::chrono::milliseconds> batch_time;
   transfer::BandwidthLimit bandwidth_limit;
   Bytes window{transfer::Limits{}.window_bytes};
   Count files_in_flight{static_cast<std::int64_t>(transfer::Limits{}.files_in_flight)};

@@ -12,14 +12,34 @@
 namespace ferry::app {
 namespace {
 
+Json to_json(const transfer::BatchSummary& batch) {
+  return {{"batch_id", batch.id},
+          {"control_file", batch.control_file},
+          {"selected", batch.selected},
+          {"successful", batch.successful},
+          {"failed", batch.failed},
+          {"bytes", batch.bytes},
+          {"duration_ms", batch.duration.count()}};
+}
+
+/// The only one, if there is only one.
+const transfer::BatchSummary* only_batch(const transfer::TransferSummary& summary) {
+  return summary.batches.size() == 1 ? &summary.batches.front() : nullptr;
+}
+
 Json to_json(const TransferEnding& ending) {
   const transfer::TransferSummary& summary = ending.summary;
+  const transfer::BatchSummary* only = only_batch(summary);
+  Json batches = Json::array();
+  for (const transfer::BatchSummary& batch : summary.batches) batches.push_back(to_json(batch));
   Json json{{"destination", ending.destination},
-            {"batch_id", summary.batch_id},
-            {"control_file", summary.control_file},
+            {"batch_id", only != nullptr ? only->id : ""},
+            {"control_file", only != nullptr ? only->control_file : ""},
+            {"batches", std::move(batches)},
             {"selected", summary.selected},
             {"successful", summary.successful},
             {"failed", summary.failed},
+            {"unlisted", summary.unlisted},
             {"given_up", ending.left_out.given_up},
             {"bytes", summary.bytes},
             {"sent_bytes", ending.sent},
@@ -32,7 +52,7 @@ Json to_json(const TransferEnding& ending) {
 
 std::string to_text(const TransferEnding& ending) {
   const transfer::TransferSummary& summary = ending.summary;
-  if (summary.selected == 0) {
+  if (summary.selected + summary.unlisted == 0) {
     return escape_controls(
                fmt::format("{}: nothing to do{}", ending.destination, to_text(ending.left_out))) +
            "\n";
@@ -47,9 +67,17 @@ std::string to_text(const TransferEnding& ending) {
     text += fmt::format(", {} of it sent by this run", human_size(sent));
   if (seconds > 0) text += fmt::format(" ({}/s)", human_size(sent / seconds));
   if (summary.failed > 0) text += fmt::format("; {} failed", summary.failed);
+  if (summary.unlisted > 0) {
+    text += fmt::format("; {} delivered that no control file lists yet: the next run does that",
+                        summary.unlisted);
+  }
   if (summary.lost) text += "; the destination could not be reached any more";
   text += to_text(ending.left_out);
-  if (!summary.control_file.empty()) text += fmt::format("; {}", summary.control_file);
+  if (const auto* only = only_batch(summary); only != nullptr && !only->control_file.empty()) {
+    text += fmt::format("; {}", only->control_file);
+  } else if (summary.batches.size() > 1) {
+    text += fmt::format("; {} batches", summary.batches.size());
+  }
   return escape_controls(text) + "\n";
 }
 
@@ -70,7 +98,8 @@ std::string to_text(const LeftOut& left_out) {
 ExitStatus status_of(const TransferEnding& ending) {
   if (ending.error) return exit_status_for({Origin::kDestination, *ending.error});
   if (ending.summary.lost) return ExitStatus::kDestination;
-  const bool all_done = ending.summary.failed == 0 && ending.left_out == LeftOut{};
+  const bool all_done =
+      ending.summary.failed + ending.summary.unlisted == 0 && ending.left_out == LeftOut{};
   return all_done ? ExitStatus::kDone : ExitStatus::kSomeFailed;
 }
 

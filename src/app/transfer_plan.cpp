@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 
 #include "app/routing.h"
@@ -15,17 +16,32 @@ namespace {
 
 /// Says once, over all runs, that a landing area cannot be read, and that it can be again.
 std::function<void(const std::string&, const Error*)> report_landings() {
-  return [absent = std::make_shared<std::set<std::string>>()](const std::string& landing,
-                                                              const Error* absence) {
-    if (absence != nullptr && absent->insert(landing).second) {
+  struct Absent {
+    std::mutex mutex;
+    std::set<std::string> landings;
+  };
+  return [absent = std::make_shared<Absent>()](const std::string& landing, const Error* absence) {
+    const std::scoped_lock lock(absent->mutex);
+    if (absence != nullptr && absent->landings.insert(landing).second) {
       log::warning("landing area left out",
                    {{"landing", landing},
                     {"reason", absence->message},
                     {"next", "its files stay pending, which costs them no attempt"}});
-    } else if (absence == nullptr && absent->erase(landing) > 0) {
+    } else if (absence == nullptr && absent->landings.erase(landing) > 0) {
       log::info("landing area is back", {{"landing", landing}});
     }
   };
+}
+
+/// A single run is one batch unless somebody wants it otherwise: its receiver waits for one control
+/// file.
+transfer::BatchBounds batch_bounds(const TransferSettings& given, bool follows) {
+  transfer::BatchBounds bounds;
+  if (follows) bounds = {.files = 10'000, .bytes = 16ULL << 30, .time = std::chrono::minutes(10)};
+  if (given.batch_files) bounds.files = static_cast<std::uint64_t>(given.batch_files->value);
+  if (given.batch_bytes) bounds.bytes = given.batch_bytes->value;
+  if (given.batch_time) bounds.time = *given.batch_time;
+  return bounds;
 }
 
 Result<transfer::TransferOptions> transfer_options(const Settings& settings,
@@ -49,6 +65,7 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
     return make_error(ErrorKind::kInvalid, "verify_command is empty: name a program");
   }
   options.batch = given.batch;
+  options.bounds = batch_bounds(given, arguments.has("follow"));
   options.limits.window_bytes = given.window.value;
   options.limits.files_in_flight = static_cast<std::size_t>(given.files_in_flight.value);
   options.limits.stall_timeout = given.stall_timeout;
@@ -57,6 +74,7 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
   options.fsync = given.fsync ? transfer::Fsync::kWhereOffered : transfer::Fsync::kNever;
   options.control_files = settings.general.metastore / "batches";
   options.journals = settings.general.metastore / "journals";
+  options.servers = settings.general.metastore / "servers";
   options.spool = given.spool.empty() ? settings.general.metastore / "spool" : given.spool;
   options.spool_limit = given.spool_limit.value;
   return options;
@@ -99,6 +117,11 @@ Outcome<TransferPlan> make_transfer_plan(const Arguments& arguments) {
   auto destinations = resolve_destinations(*settings);
   if (!destinations) return fail(destinations.error());
   auto routes = make_routes(*settings);
+  options->routes = routes.get();
+  auto spool = transfer::open_spool(*options);
+  options->routes = nullptr;
+  if (!spool) return fail(spool.error());
+  options->shared_spool = std::move(*spool);
   return TransferPlan{std::move(*settings), std::move(*options), std::move(*destinations),
                       std::move(routes)};
 }

@@ -1,10 +1,9 @@
 #include "app/transfer_run.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "app/abnormal_sources.h"
 #include "app/output.h"
@@ -14,34 +13,52 @@
 #include "app/standings.h"
 #include "app/units.h"
 #include "ferry/base/log.h"
+#include "ferry/base/writers.h"
 #include "ferry/transfer/after_delivery.h"
 
 namespace ferry::app {
 namespace {
 
-std::unique_ptr<CountingObserver> make_observer(const Settings& settings,
-                                                const std::string& destination) {
-  const bool terminal = ::isatty(STDERR_FILENO) != 0;
-  if (terminal && settings.log.format == log::Format::kText) {
-    return make_bar_observer(destination, stderr);
+TransferEnding deliver_to(const transfer::Destination& destination, metastore::Metastore& store,
+                          const TransferPlan& plan, CountingObserver& observer, StopToken& stop) {
+  const auto options = agent_options(destination, store, plan);
+  if (!options) return {destination.name, {}, options.error()};
+  auto summary = transfer::deliver(store, destination, *options, observer, stop);
+  if (!summary) return {destination.name, {}, summary.error()};
+  TransferEnding ending{.destination = destination.name,
+                        .summary = std::move(*summary),
+                        .error = {},
+                        .sent = observer.sent()};
+  const auto left_out = find_left_out(destination.name, store, plan);
+  if (!left_out) {
+    ending.error = left_out.error();
+  } else {
+    ending.left_out = *left_out;
   }
-  return make_log_observer(destination);
+  return ending;
 }
 
-/// One destination's trouble does not keep the others from their files.
+/// Each destination has an agent, and a thread, of its own: none waits for another.
 std::vector<TransferEnding> run_all(metastore::Metastore& store, const TransferPlan& plan,
                                     StopToken& stop) {
-  std::vector<TransferEnding> endings;
-  for (const transfer::Destination& destination : plan.destinations) {
-    if (stop.stop_requested()) break;
-    endings.push_back(deliver_to(destination, store, plan, stop));
-    const auto& error = endings.back().error;
-    if (error && error->kind != ErrorKind::kCancelled && plan.destinations.size() > 1) {
-      log::error("transfer failed", {{"destination", destination.name},
-                                     {"kind", to_string(error->kind)},
-                                     {"error", error->message}});
-    }
+  const bool is_alone = plan.destinations.size() == 1;
+  const auto observers = make_observers(plan.settings.log.format);
+  std::vector<TransferEnding> endings(plan.destinations.size());
+  std::vector<std::jthread> agents;
+  for (std::size_t i = 0; i < endings.size(); ++i) {
+    agents.emplace_back([&, i] {
+      const transfer::Destination& destination = plan.destinations[i];
+      const auto observer = observers(destination.name);
+      endings[i] = deliver_to(destination, store, plan, *observer, stop);
+      const auto& error = endings[i].error;
+      if (error && error->kind != ErrorKind::kCancelled && !is_alone) {
+        log::error("transfer failed", {{"destination", destination.name},
+                                       {"kind", to_string(error->kind)},
+                                       {"error", error->message}});
+      }
+    });
   }
+  agents.clear();
   return endings;
 }
 
@@ -49,8 +66,8 @@ bool was_stopped(const TransferEnding& ending) {
   return ending.error && ending.error->kind == ErrorKind::kCancelled;
 }
 
-bool was_cut_short(const std::vector<TransferEnding>& endings, std::size_t destinations) {
-  return endings.size() < destinations || std::ranges::any_of(endings, &was_stopped);
+bool was_cut_short(const std::vector<TransferEnding>& endings) {
+  return std::ranges::any_of(endings, &was_stopped);
 }
 
 bool had_nothing_to_do(const std::vector<TransferEnding>& endings) {
@@ -88,26 +105,14 @@ Result<LeftOut> find_left_out(const std::string& destination, metastore::Metasto
   return left_out;
 }
 
-TransferEnding deliver_to(const transfer::Destination& destination, metastore::Metastore& store,
-                          const TransferPlan& plan, StopToken& stop) {
+Result<transfer::TransferOptions> agent_options(const transfer::Destination& destination,
+                                                metastore::Metastore& store,
+                                                const TransferPlan& plan) {
   auto areas = landing_areas(plan.settings);
-  if (!areas) return {destination.name, {}, areas.error()};
-  const auto observer = make_observer(plan.settings, destination.name);
+  if (!areas) return areas.error();
   transfer::TransferOptions options = plan.options_for(destination.name);
   options.on_abnormal = quarantine_abnormal_sources(store, std::move(*areas));
-  auto summary = transfer::deliver(store, destination, options, *observer, stop);
-  if (!summary) return {destination.name, {}, summary.error()};
-  TransferEnding ending{.destination = destination.name,
-                        .summary = std::move(*summary),
-                        .error = {},
-                        .sent = observer->sent()};
-  const auto left_out = find_left_out(destination.name, store, plan);
-  if (!left_out) {
-    ending.error = left_out.error();
-  } else {
-    ending.left_out = *left_out;
-  }
-  return ending;
+  return options;
 }
 
 void tell_of_left_out(const TransferEnding& ending) {
@@ -133,6 +138,7 @@ void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopT
 
 Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore& store,
                                  const Invocation& invocation, ExitStatus idle) {
+  const LeaseSignalGuard lease_signals;  // of sources that are looked at
   const RunDeadline deadline(plan.settings.transfer.deadline, invocation.stop);
   const auto endings = run_all(store, plan, invocation.stop);
   settle_sources(store, plan, invocation.stop);
@@ -143,7 +149,7 @@ Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore&
     print(fmt::format("nothing is registered yet: '{}' registers what lies in the landing area\n",
                       registering_command(invocation.arguments)));
   }
-  if (deadline.has_passed() && was_cut_short(endings, plan.destinations.size())) {
+  if (deadline.has_passed() && was_cut_short(endings)) {
     log::error("the deadline has passed, what is not delivered stays pending",
                {{"deadline", human_duration(plan.settings.transfer.deadline)}});
     return ExitStatus::kSomeFailed;

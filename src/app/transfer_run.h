@@ -8,8 +8,17 @@
 
 namespace ferry::app {
 
-TransferEnding deliver_to(const transfer::Destination& destination, metastore::Metastore& store,
-                          const TransferPlan& plan, StopToken& stop);
+/// What the agent of DESTINATION is told, with what follows from sources that are abnormal.
+Result<transfer::TransferOptions> agent_options(const transfer::Destination& destination,
+                                                metastore::Metastore& store,
+                                                const TransferPlan& plan);
+
+/// Of the files that a run is to take. Those that are named are taken whatever their attempts.
+Result<LeftOut> find_left_out(const std::string& destination, metastore::Metastore& store,
+                              const TransferPlan& plan);
+
+/// Logs what the run did not take.
+void tell_of_left_out(const TransferEnding& ending);
 
 /// Of the files that a run is to take. Those that are named are taken whatever their attempts.
 Result<LeftOut> find_left_out(const std::string& destination, metastore::Metastore& store,
@@ -22,7 +31,7 @@ void tell_of_left_out(const TransferEnding& ending);
 /// comes of it.
 void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopToken& stop);
 
-/// To all destinations of PLAN. Ends with IDLE where there was nothing to do.
+/// To all destinations of PLAN, side by side. Ends with IDLE if there was nothing to do.
 Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore& store,
                                  const Invocation& invocation, ExitStatus idle);
 

@@ -14,15 +14,6 @@
 namespace ferry::landing {
 namespace {
 
-sftp::Task<void> list(sftp::Client& client, std::string directory, Result<std::uint64_t>& count) {
-  const auto names = co_await client.list(std::move(directory));
-  if (names) {
-    count = names->size();
-  } else {
-    count = names.error();
-  }
-}
-
 /// What a watcher does not watch either: it went away, or its path is too long.
 bool is_left_out(const Error& error) {
   return error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kAbnormal ||
@@ -61,14 +52,12 @@ Result<std::uint64_t> count_directories(const fs::path& area) {
 }
 
 Result<std::uint64_t> count_names(const sftp::Location& location, StopToken& stop) {
-  const auto client = sftp::Client::connect(location.connect, {}, stop);
+  sftp::EventLoop loop(stop);
+  const auto client = loop.wait_for(sftp::Client::connect(location.connect, {}, loop));
   if (!client) return client.error();
-  Result<std::uint64_t> count = 0;
-  (*client)->spawn(list(**client, location.directory, count));
-  // An error of the connection is the listing's, too.
-  [[maybe_unused]] const auto ran = (*client)->run();
-  if (!count) return count.error().with_context("list " + location.directory);
-  return count;
+  const auto names = loop.wait_for((*client)->list(location.directory));
+  if (!names) return names.error().with_context("list " + location.directory);
+  return names->size();
 }
 
 Result<std::uint64_t> watch_limit() {

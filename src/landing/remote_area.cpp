@@ -123,9 +123,15 @@ Result<void> RemoteArea::look_once() {
 
 Result<void> RemoteArea::connect() {
   if (client_) return {};
-  auto client = sftp::Client::connect(area_.location->connect, {}, stop_);
+  auto client = loop_.wait_for(sftp::Client::connect(area_.location->connect, {}, loop_));
   if (!client) return client.error();
   client_ = std::move(*client);
+  return {};
+}
+
+Result<void> RemoteArea::run_loop() {
+  loop_.run();
+  if (const auto& lost = client_->error()) return *lost;
   return {};
 }
 
@@ -235,9 +241,9 @@ Result<void> RemoteArea::hash(std::vector<RemoteListing::File> files) {
   if (to_read.empty()) return {};
   const auto deadline = timing_.once ? TimePoint::max() : Clock::now() + kReadingTime;
   for (std::size_t i = 0; i < std::min(kLanes, to_read.size()); ++i) {
-    client_->spawn(hash_lane(to_read, deadline));
+    loop_.spawn(hash_lane(to_read, deadline));
   }
-  return client_->run();
+  return run_loop();
 }
 
 sftp::Task<void> RemoteArea::hash_lane(ToRead& files, TimePoint deadline) {
@@ -389,9 +395,9 @@ Result<void> RemoteArea::sweep(const RemoteListing& listing, Timestamp started) 
   });
   if (!visited) return visited;
   for (const std::string& path : missing) {
-    if (!is_handed_over(path)) client_->spawn(confirm_gone(path));
+    if (!is_handed_over(path)) loop_.spawn(confirm_gone(path));
   }
-  return client_->run();
+  return run_loop();
 }
 
 sftp::Task<void> RemoteArea::confirm_gone(std::string path) {

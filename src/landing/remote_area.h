@@ -79,6 +79,7 @@ class RemoteArea {
   Result<void> connect();
   Result<void> look_once();
   Result<void> look();
+  Result<void> run_loop();
   void complain(const RemoteListing& listing);
   Result<std::vector<RemoteListing::File>> unregistered(const RemoteListing& listing);
   Result<std::vector<RemoteListing::File>> settled_files(const RemoteListing& listing);
@@ -109,7 +110,6 @@ class RemoteArea {
   Registrar& registrar_;
   Mailbox& mailbox_;
 
-  std::unique_ptr<sftp::Client> client_;
   std::map<std::string, Unsettled> unsettled_files_;  // that the registry does not know
   std::map<std::string, Reading> readings_;           // of large files, between two pieces
   Complaints complaints_;
@@ -121,6 +121,8 @@ class RemoteArea {
   std::atomic<std::uint64_t> unsettled_{0};
   std::atomic<std::uint64_t> failed_{0};
   StopToken stop_;
+  sftp::EventLoop loop_{stop_};  // of the thread
+  std::unique_ptr<sftp::Client> client_;
   std::thread thread_;  // the last to come, the first to go
 };
 

@@ -52,11 +52,11 @@ class Listing {
 Result<RemoteListing> list_remote(sftp::Client& client, const std::string& directory,
                                   const IgnoreRules& ignore) {
   Listing listing(ignore);
-  const auto walked = sftp::walk_tree(
+  const auto walked = client.loop().wait_for(sftp::walk_tree(
       client, directory,
       {.entry = [&](const auto& path, const auto& entry) { return listing.take(path, entry); },
        .unreadable = [&](const auto& path,
-                         const auto& reason) { listing.take_unreadable(path, reason); }});
+                         const auto& reason) { listing.take_unreadable(path, reason); }}));
   if (!walked) return walked.error();
   return listing.result();
 }

@@ -21,11 +21,6 @@ bool has_staged(const Result<sftp::Attributes>& found, const StagedFile& file) {
   return found && sftp::is_regular(*found) && sftp::identity_of(*found) == file.identity;
 }
 
-template <typename T>
-Task<void> keep(Task<Result<T>> task, std::optional<Result<T>>& outcome) {
-  outcome = co_await std::move(task);
-}
-
 }  // namespace
 
 /// What is read of a source so far; shared by the lanes that write it.
@@ -69,15 +64,21 @@ class RemotePlace::Content {
   std::optional<Error> error_;
 };
 
-RemotePlace::RemotePlace(std::unique_ptr<sftp::Client> client, std::string directory)
-    : client_(std::move(client)), directory_(std::move(directory)), directories_(*client_) {}
+RemotePlace::RemotePlace(std::unique_ptr<sftp::EventLoop> loop,
+                         std::unique_ptr<sftp::Client> client, std::string directory)
+    : loop_(std::move(loop)),
+      client_(std::move(client)),
+      directory_(std::move(directory)),
+      directories_(*client_) {}
 
 Result<std::unique_ptr<UploadPlace>> RemotePlace::open(const sftp::Location& location,
                                                        StopToken& stop) {
-  auto client = sftp::Client::connect(location.connect, {}, stop);
+  auto loop = std::make_unique<sftp::EventLoop>(stop);
+  auto client = loop->wait_for(sftp::Client::connect(location.connect, {}, *loop));
   if (!client) return client.error();
-  std::unique_ptr<RemotePlace> place(new RemotePlace(std::move(*client), location.directory));
-  const auto there = place->wait_for(place->client_->stat(location.directory));
+  std::unique_ptr<RemotePlace> place(
+      new RemotePlace(std::move(loop), std::move(*client), location.directory));
+  const auto there = place->loop_->wait_for(place->client_->stat(location.directory));
   if (!there) return there.error().with_context("landing area " + location.directory);
   if (there->permissions && !sftp::is_directory(*there)) {
     return make_error(ErrorKind::kInvalid, "landing area {}: is not a directory",
@@ -90,19 +91,10 @@ std::string RemotePlace::at(const std::string& path) const {
   return sftp::join_remote(directory_, path);
 }
 
-template <typename T>
-Result<T> RemotePlace::wait_for(Task<Result<T>> task) {
-  std::optional<Result<T>> outcome;
-  client_->spawn(keep(std::move(task), outcome));
-  // An error of the connection is the task's, too.
-  [[maybe_unused]] const auto ran = client_->run();
-  return std::move(*outcome);
-}
-
 // Staging.
 
 Result<FileIdentity> RemotePlace::stage(const std::string& temporary, const UploadSource& source) {
-  return wait_for(stage_at(at(temporary), source));
+  return loop_->wait_for(stage_at(at(temporary), source));
 }
 
 Task<Result<FileIdentity>> RemotePlace::stage_at(std::string path, const UploadSource& source) {
@@ -127,13 +119,9 @@ Task<Result<FileIdentity>> RemotePlace::stage_at(std::string path, const UploadS
 
 Task<Result<void>> RemotePlace::fill(const sftp::Handle& handle, const UploadSource& source) {
   Content content(source);
-  std::vector<sftp::SharedResult<bool>> ended(kLanes);
-  const auto run = [](Task<void> task, sftp::SharedResult<bool>& done) -> Task<void> {
-    co_await std::move(task);
-    done.set(true);
-  };
-  for (auto& done : ended) client_->spawn(run(lane(handle, content), done));
-  for (auto& done : ended) co_await done;
+  sftp::TaskGroup lanes(*loop_);
+  for (std::size_t i = 0; i < kLanes; ++i) lanes.spawn(lane(handle, content));
+  co_await lanes;
   co_return content.outcome();
 }
 
@@ -142,14 +130,15 @@ Task<void> RemotePlace::lane(const sftp::Handle& handle, Content& content) {
   for (;;) {
     const Content::Block block = content.take(buffer);
     if (block.size == 0) co_return;
-    const sftp::SourceReader read = [&](std::uint64_t offset,
-                                        std::span<std::byte> space) -> Result<void> {
-      const auto from = static_cast<std::ptrdiff_t>(offset - block.offset);
-      std::copy_n(buffer.begin() + from, space.size(), space.begin());
-      return {};
-    };
-    const auto written = co_await client_->write(handle, block.offset, block.offset + block.size,
-                                                 read, [](std::uint64_t, std::size_t) {});
+    const sftp::ByteSource bytes{
+        .read = [&](std::uint64_t offset, std::span<std::byte> space) -> Result<void> {
+          const auto from = static_cast<std::ptrdiff_t>(offset - block.offset);
+          std::copy_n(buffer.begin() + from, space.size(), space.begin());
+          return {};
+        }};
+    const sftp::OnAcknowledged ignore = [](std::uint64_t, std::size_t) {};
+    const auto written =
+        co_await client_->write(handle, block.offset, block.offset + block.size, bytes, ignore);
     if (!written) content.fail(written.error());
   }
 }
@@ -185,7 +174,7 @@ Result<std::optional<std::string>> RemotePlace::judge(const StagedFile& file,
                                                       const std::string&, const StopToken&) {
   std::vector<std::byte> head;
   if (const std::size_t wanted = magic_length(policy); wanted > 0) {
-    auto read = wait_for(head_of(at(file.temporary), wanted));
+    auto read = loop_->wait_for(head_of(at(file.temporary), wanted));
     if (!read) return read.error();
     head = std::move(*read);
   }
@@ -211,7 +200,7 @@ Task<Result<RemotePlace::Published>> RemotePlace::publish_one(const StagedFile& 
   // The plain rename refuses a name that was taken since.
   auto rename =
       no_clobber ? client_->rename(temporary, final_path) : client_->replace(temporary, final_path);
-  const auto renamed = co_await std::move(rename);
+  const auto renamed = co_await rename;
   if (!renamed) co_return renamed.error().with_context("rename to " + final_path);
   co_return there ? Published::kReplaced : Published::kNew;
 }
@@ -223,10 +212,10 @@ Task<Result<void>> RemotePlace::take_back(const StagedFile& file) {
 Result<void> RemotePlace::publish(std::span<const StagedFile> files, bool no_clobber) {
   std::vector<const StagedFile*> taken;
   for (const StagedFile& file : files) {
-    const auto published = wait_for(publish_one(file, no_clobber));
+    const auto published = loop_->wait_for(publish_one(file, no_clobber));
     if (!published) {
       for (const StagedFile* one : taken) [[maybe_unused]]
-        const auto back = wait_for(take_back(*one));
+        const auto back = loop_->wait_for(take_back(*one));
       return published.error();
     }
     if (*published == Published::kNew) taken.push_back(&file);
@@ -245,7 +234,7 @@ Result<std::vector<std::optional<FileIdentity>>> RemotePlace::identities(
     std::span<const StagedFile> files) {
   std::vector<std::optional<FileIdentity>> identities;
   for (const StagedFile& file : files) {
-    const auto found = wait_for(identity(file));
+    const auto found = loop_->wait_for(identity(file));
     if (!found) return found.error();
     identities.push_back(*found);
   }
@@ -263,7 +252,7 @@ Task<Result<std::size_t>> RemotePlace::remove(std::span<const std::string> tempo
 }
 
 Result<std::size_t> RemotePlace::discard(std::span<const std::string> temporaries) {
-  return wait_for(remove(temporaries));
+  return loop_->wait_for(remove(temporaries));
 }
 
 }  // namespace ferry::landing

@@ -3,6 +3,7 @@
 
 #include "ferry/sftp/client.h"
 #include "ferry/sftp/connect.h"
+#include "ferry/sftp/event_loop.h"
 #include "ferry/sftp/remote_directories.h"
 #include "landing/upload_place.h"
 
@@ -29,11 +30,8 @@ class RemotePlace final : public UploadPlace {
   class Content;
   enum class Published : std::uint8_t { kNew, kReplaced, kAlready };
 
-  RemotePlace(std::unique_ptr<sftp::Client> client, std::string directory);
-
-  /// Moves bytes until TASK has its result.
-  template <typename T>
-  Result<T> wait_for(sftp::Task<Result<T>> task);
+  RemotePlace(std::unique_ptr<sftp::EventLoop> loop, std::unique_ptr<sftp::Client> client,
+              std::string directory);
 
   sftp::Task<Result<FileIdentity>> stage_at(std::string path, const UploadSource& source);
   sftp::Task<Result<void>> fill(const sftp::Handle& handle, const UploadSource& source);
@@ -46,6 +44,7 @@ class RemotePlace final : public UploadPlace {
 
   std::string at(const std::string& path) const;
 
+  std::unique_ptr<sftp::EventLoop> loop_;
   std::unique_ptr<sftp::Client> client_;
   std::string directory_;
   sftp::RemoteDirectories directories_;

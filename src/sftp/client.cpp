@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "ferry/base/text.h"
 #include "ferry/sftp/connect.h"
 #include "ferry/sftp/read_ahead.h"
 #include "sftp/connection.h"
@@ -18,6 +19,8 @@ namespace {
 constexpr std::size_t kDefaultWriteBytes = 32 * 1024;
 /// More saves little and makes progress coarse.
 constexpr std::size_t kMaxWriteBytes = 255 * 1024;
+/// Whatever a server asks for: each packet costs us more than its data.
+constexpr std::size_t kLeastPacketData = 4 * 1024;
 
 }  // namespace
 
@@ -87,6 +90,49 @@ Result<ServerLimits> parse_limits(const Result<wire::Packet>& reply) {
 
 using Names = std::optional<std::vector<DirectoryEntry>>;
 
+/// What the answers to READDIR add up to, within bounds.
+class Listing {
+ public:
+  bool is_complete() const { return is_complete_; }
+  const std::optional<Error>& error() const { return error_; }
+  std::vector<DirectoryEntry> take() { return std::move(entries_); }
+
+  void add(Result<Names> names) {
+    if (!names) return end(names.error());
+    if (!*names) return end({});
+    empty_answers_ = (*names)->empty() ? empty_answers_ + 1 : 0;
+    if (empty_answers_ > kMostEmptyAnswers) {
+      return end(make_error(ErrorKind::kFailed, "the server lists a directory without end"));
+    }
+    for (DirectoryEntry& entry : **names) {
+      bytes_ += entry.name.size();
+      entries_.push_back(std::move(entry));
+    }
+    if (entries_.size() > Client::kMaxListedNames) {
+      end(make_error(ErrorKind::kFailed, "more than {} names in one directory",
+                     Client::kMaxListedNames));
+    } else if (bytes_ > Client::kMaxListedBytes) {
+      end(make_error(ErrorKind::kFailed, "more than {} MiB of names in one directory",
+                     Client::kMaxListedBytes >> 20));
+    }
+  }
+
+ private:
+  /// An answer may have nothing but "." and "..".
+  static constexpr unsigned kMostEmptyAnswers = 100;
+
+  void end(std::optional<Error> error) {
+    is_complete_ = true;
+    error_ = std::move(error);
+  }
+
+  std::vector<DirectoryEntry> entries_;
+  std::size_t bytes_ = 0;
+  unsigned empty_answers_ = 0;
+  bool is_complete_ = false;
+  std::optional<Error> error_;
+};
+
 Result<Names> parse_names(const Result<wire::Packet>& reply) {
   if (!reply) return reply.error();
   return wire::parse_names(*reply);
@@ -115,21 +161,6 @@ class Client::Room final : public RoomSink {
   std::coroutine_handle<> awaiting_;
 };
 
-/// Awaits a point in time, the connection's failure or a stop, whichever comes first.
-class Client::Sleep {
- public:
-  Sleep(Connection& connection, std::chrono::steady_clock::time_point until)
-      : connection_(connection), until_(until) {}
-
-  bool await_ready() const { return connection_.is_ending(); }
-  void await_suspend(std::coroutine_handle<> awaiting) { connection_.resume_at(until_, awaiting); }
-  void await_resume() const {}
-
- private:
-  Connection& connection_;
-  const std::chrono::steady_clock::time_point until_;
-};
-
 /// The writes in flight of one Client::write; awaiting it waits for all their answers.
 class Client::WriteBatch final : public ReplySink {
  public:
@@ -141,12 +172,12 @@ class Client::WriteBatch final : public ReplySink {
     if (!error_) error_ = error;
   }
 
-  void send(std::uint64_t offset, std::size_t size, const SourceReader& read) {
+  void send(std::uint64_t offset, std::size_t size, const ByteSource& source) {
     ByteQueue& out = connection_.out();
     const std::size_t header = wire::write_header_bytes(handle_.bytes);
     // The data goes straight into the packet, before the header commits us to it.
     const auto space = out.prepare(header + size);
-    if (auto filled = read(offset, space.subspan(header, size)); !filled) {
+    if (auto filled = source.read(offset, space.subspan(header, size)); !filled) {
       set_error(filled.error());
       return;
     }
@@ -199,58 +230,60 @@ class Client::WriteBatch final : public ReplySink {
   std::coroutine_handle<> awaiting_;
 };
 
-Client::Client(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+Client::Client(std::unique_ptr<Connection> connection)
+    : connection_(std::move(connection)), handle_closed_(connection_->loop()) {}
 Client::~Client() = default;
 
-Result<std::unique_ptr<Client>> Client::start(std::unique_ptr<Channel> channel,
-                                              const ClientOptions& options, StopToken& stop) {
+Task<Result<std::unique_ptr<Client>>> Client::start(std::unique_ptr<Channel> channel,
+                                                    ClientOptions options, EventLoop& loop) {
   std::unique_ptr<Client> client(
-      new Client(std::make_unique<Connection>(std::move(channel), options, stop)));
-  Result<void> negotiated;
-  client->spawn(client->negotiate(negotiated));
-  if (auto ran = client->run(); !ran) return ran.error();
-  if (!negotiated) return negotiated.error();
-  return client;
+      new Client(std::make_unique<Connection>(std::move(channel), options, loop)));
+  const auto negotiated = co_await client->negotiate();
+  if (negotiated) co_return client;
+  co_await loop.next_turn();  // it is the client's own connection that resumed us
+  co_return negotiated.error();
 }
 
-Result<std::unique_ptr<Client>> Client::connect(const ConnectOptions& where,
-                                                const ClientOptions& options, StopToken& stop) {
-  auto channel = sftp::connect(where, stop);
-  if (!channel) return channel.error();
-  auto client = start(std::move(*channel), options, stop);
-  if (!client) return client.error().with_context(where.host);
-  return client;
+Task<Result<std::unique_ptr<Client>>> Client::connect(ConnectOptions where, ClientOptions options,
+                                                      EventLoop& loop) {
+  auto dial = loop.in_thread([&] { return sftp::connect(where, loop.stop()); });
+  auto channel = co_await dial;
+  if (!channel) co_return channel.error();
+  auto client = co_await start(std::move(*channel), options, loop);
+  if (!client) co_return client.error().with_context(where.host);
+  co_return client;
 }
 
-Task<void> Client::negotiate(Result<void>& outcome) {
+Task<Result<void>> Client::negotiate() {
   wire::append_init(connection_->out());
-  auto version = co_await Pending<wire::Version>(*connection_, kVersionId, &parse_hello);
-  if (!version) {
-    outcome = version.error();
-    co_return;
-  }
+  Pending<wire::Version> hello(*connection_, kVersionId, &parse_hello);
+  auto version = co_await hello;
+  if (!version) co_return version.error();
   if (version->version != wire::kProtocolVersion) {
-    outcome = make_error(ErrorKind::kProtocol, "the server speaks SFTP version {}, we speak 3",
+    co_return make_error(ErrorKind::kProtocol, "the server speaks SFTP version {}, we speak 3",
                          version->version);
-    co_return;
   }
   const bool offers_limits = version->extensions.contains(std::string(wire::kLimits));
   connection_->set_version(std::move(*version));
-  if (!offers_limits) co_return;
-  const std::uint32_t id = connection_->ask(wire::kLimits, {});
-  const auto limits = co_await Pending<ServerLimits>(*connection_, id, &parse_limits);
-  if (!limits) {
-    outcome = limits.error();
-    co_return;
-  }
+  if (!offers_limits) co_return Result<void>();
+  Pending<ServerLimits> answer(*connection_, connection_->ask(wire::kLimits, {}), &parse_limits);
+  const auto limits = co_await answer;
+  if (!limits) co_return limits.error();
   limits_ = *limits;
+  if (limits_.max_open_handles > 0) {
+    most_open_handles_ = static_cast<std::size_t>(limits_.max_open_handles);
+  }
+  co_return Result<void>();
 }
 
-void Client::spawn(Task<void> task) {
-  connection_->spawn(std::move(task));
+EventLoop& Client::loop() const {
+  return connection_->loop();
 }
-Result<void> Client::run() {
-  return connection_->run();
+const std::optional<Error>& Client::error() const {
+  return connection_->error();
+}
+Condition& Client::ended() const {
+  return connection_->failed();
 }
 
 namespace {
@@ -265,6 +298,15 @@ bool offers(const wire::Version& version, std::string_view name, std::string_vie
 Agreement Client::agreement() const {
   return connection_->agreement();
 }
+
+std::string Client::server_description() const {
+  std::string text = connection_->channel().server_version();
+  for (const auto& [name, version] : connection_->version().extensions) {
+    text += fmt::format("\n{} {}", excerpt(name), excerpt(version));
+  }
+  return text;
+}
+
 bool Client::offers_fsync() const {
   return offers(connection_->version(), wire::kFsync, "1");
 }
@@ -284,184 +326,240 @@ std::chrono::nanoseconds Client::round_trip() const {
 
 std::size_t Client::max_write_bytes() const {
   if (limits_.max_write_bytes == 0) return kDefaultWriteBytes;
-  return static_cast<std::size_t>(std::min<std::uint64_t>(limits_.max_write_bytes, kMaxWriteBytes));
+  return std::clamp<std::uint64_t>(limits_.max_write_bytes, kLeastPacketData, kMaxWriteBytes);
+}
+
+/// ASK queues the request and returns its id.
+template <typename Ask>
+Task<Result<Handle>> Client::open_within_limits(Ask ask, bool waits) {
+  constexpr unsigned kMostRefusals = 3;
+  for (unsigned refusals = 0;;) {
+    while (waits && open_handles_ >= most_open_handles_ && !connection_->is_ending()) {
+      co_await handle_closed_.wait();
+    }
+    const std::size_t others = open_handles_++;
+    Pending<Handle> answer(*connection_, ask(), &parse_answer<Handle, wire::parse_handle>);
+    auto handle = co_await answer;
+    if (handle) co_return handle;
+    --open_handles_;
+    handle_closed_.notify_all();
+    // SSH_FX_FAILURE says nothing; with other files open, those may be as many as it takes.
+    const bool may_be_full = handle.error().kind == ErrorKind::kFailed && others > 0;
+    if (!waits || !may_be_full || connection_->is_ending()) co_return handle;
+    if (++refusals > kMostRefusals) co_return handle;
+    most_open_handles_ = std::min(most_open_handles_, others);
+  }
 }
 
 Task<Result<Handle>> Client::open(std::string path, std::uint32_t flags,
                                   std::uint32_t permissions) {
-  const std::uint32_t id = connection_->next_id();
-  wire::append_open(connection_->out(), id, path, flags, permissions);
-  co_return co_await Pending<Handle>(*connection_, id, &parse_answer<Handle, wire::parse_handle>);
+  return open_within_limits(ask_to_open(std::move(path), flags, permissions), true);
+}
+
+Task<Result<Handle>> Client::open_beside(std::string path, std::uint32_t flags,
+                                         std::uint32_t permissions) {
+  return open_within_limits(ask_to_open(std::move(path), flags, permissions), false);
+}
+
+std::function<std::uint32_t()> Client::ask_to_open(std::string path, std::uint32_t flags,
+                                                   std::uint32_t permissions) {
+  return [this, path = std::move(path), flags, permissions] {
+    const std::uint32_t id = connection_->next_id();
+    wire::append_open(connection_->out(), id, path, flags, permissions);
+    return id;
+  };
 }
 
 Task<Result<void>> Client::close(Handle handle) {
   const std::uint32_t id = connection_->ask(wire::PacketType::kClose, handle.bytes);
-  co_return co_await Pending<void>(*connection_, id, &parse_ok);
+  Pending<void> answer(*connection_, id, &parse_ok);
+  auto closed = co_await answer;
+  // Whatever the answer is, the handle is of no use any more.
+  if (open_handles_ > 0) --open_handles_;
+  handle_closed_.notify_all();
+  co_return closed;
 }
 
 Task<Result<Attributes>> Client::stat(std::string path) {
   const std::uint32_t id = connection_->ask(wire::PacketType::kStat, path);
-  co_return co_await Pending<Attributes>(*connection_, id,
-                                         &parse_answer<Attributes, wire::parse_attributes>);
+  Pending<Attributes> answer(*connection_, id, &parse_answer<Attributes, wire::parse_attributes>);
+  co_return co_await answer;
 }
 
 Task<Result<Attributes>> Client::lstat(std::string path) {
   const std::uint32_t id = connection_->ask(wire::PacketType::kLstat, path);
-  co_return co_await Pending<Attributes>(*connection_, id,
-                                         &parse_answer<Attributes, wire::parse_attributes>);
+  Pending<Attributes> answer(*connection_, id, &parse_answer<Attributes, wire::parse_attributes>);
+  co_return co_await answer;
 }
 
 Task<Result<Attributes>> Client::fstat(const Handle& handle) {
   const std::uint32_t id = connection_->ask(wire::PacketType::kFstat, handle.bytes);
-  co_return co_await Pending<Attributes>(*connection_, id,
-                                         &parse_answer<Attributes, wire::parse_attributes>);
+  Pending<Attributes> answer(*connection_, id, &parse_answer<Attributes, wire::parse_attributes>);
+  co_return co_await answer;
 }
 
 Task<Result<void>> Client::fsync(const Handle& handle) {
   const std::uint32_t id = connection_->ask(wire::kFsync, {handle.bytes});
-  co_return co_await Pending<void>(*connection_, id, &parse_ok);
+  Pending<void> answer(*connection_, id, &parse_ok);
+  co_return co_await answer;
 }
 
 Task<Result<void>> Client::mkdir(std::string path) {
   const std::uint32_t id = connection_->next_id();
   wire::append_mkdir(connection_->out(), id, path);
-  co_return co_await Pending<void>(*connection_, id, &parse_ok);
+  Pending<void> answer(*connection_, id, &parse_ok);
+  co_return co_await answer;
 }
 
 Task<Result<void>> Client::remove(std::string path) {
   const std::uint32_t id = connection_->ask(wire::PacketType::kRemove, path);
-  co_return co_await Pending<void>(*connection_, id, &parse_ok);
+  Pending<void> answer(*connection_, id, &parse_ok);
+  co_return co_await answer;
 }
 
 Task<Result<std::string>> Client::realpath(std::string path) {
   const std::uint32_t id = connection_->ask(wire::PacketType::kRealpath, path);
-  co_return co_await Pending<std::string>(*connection_, id,
-                                          &parse_answer<std::string, wire::parse_single_name>);
+  Pending<std::string> answer(*connection_, id,
+                              &parse_answer<std::string, wire::parse_single_name>);
+  co_return co_await answer;
 }
 
 Task<Result<void>> Client::rename(std::string from, std::string to) {
   const std::uint32_t id = connection_->next_id();
   wire::append_rename(connection_->out(), id, from, to);
-  co_return co_await Pending<void>(*connection_, id, &parse_ok);
+  Pending<void> answer(*connection_, id, &parse_ok);
+  co_return co_await answer;
 }
 
 Task<Result<std::vector<DirectoryEntry>>> Client::list(std::string directory) {
-  const std::uint32_t id = connection_->ask(wire::PacketType::kOpendir, directory);
-  const auto handle =
-      co_await Pending<Handle>(*connection_, id, &parse_answer<Handle, wire::parse_handle>);
+  const auto handle = co_await open_within_limits(
+      [&] { return connection_->ask(wire::PacketType::kOpendir, directory); }, true);
   if (!handle) co_return handle.error();
-  std::vector<DirectoryEntry> entries;
-  std::optional<Error> error;
-  while (!error) {
+  Listing listing;
+  while (!listing.is_complete()) {
     const std::uint32_t next = connection_->ask(wire::PacketType::kReaddir, handle->bytes);
-    auto names = co_await Pending<Names>(*connection_, next, &parse_names);
-    if (names && !*names) break;
-    if (!names) {
-      error = names.error();
-    } else if (entries.size() + (*names)->size() > kMaxListedNames) {
-      error =
-          make_error(ErrorKind::kFailed, "more than {} names in one directory", kMaxListedNames);
-    } else {
-      std::ranges::move(**names, std::back_inserter(entries));
-    }
+    Pending<Names> answer(*connection_, next, &parse_names);
+    listing.add(co_await answer);
   }
   const auto closed = co_await close(*handle);
-  if (error) co_return *error;
+  if (listing.error()) co_return *listing.error();
   if (!closed) co_return closed.error();
-  co_return entries;
+  co_return listing.take();
 }
 
 Task<Result<FileSystemSpace>> Client::statvfs(std::string path) {
   const std::uint32_t id = connection_->ask(wire::kStatvfs, {path});
-  co_return co_await Pending<FileSystemSpace>(*connection_, id,
-                                              &parse_answer<FileSystemSpace, wire::parse_statvfs>);
+  Pending<FileSystemSpace> answer(*connection_, id,
+                                  &parse_answer<FileSystemSpace, wire::parse_statvfs>);
+  co_return co_await answer;
 }
 
 Task<Result<void>> Client::replace(std::string from, std::string to) {
-  const std::uint32_t id = connection_->next_id();
   if (offers_posix_rename()) {
+    const std::uint32_t id = connection_->next_id();
     wire::append_extended(connection_->out(), id, wire::kPosixRename, {from, to});
-    co_return co_await Pending<void>(*connection_, id, &parse_ok);
+    Pending<void> answer(*connection_, id, &parse_ok);
+    co_return co_await answer;
   }
-  wire::append_rename(connection_->out(), id, from, to);
-  auto renamed = co_await Pending<void>(*connection_, id, &parse_ok);
+  const auto renamed = co_await rename(from, to);
   if (renamed || renamed.error().kind != ErrorKind::kFailed) co_return renamed;
   const auto target = co_await stat(to);
   if (!target) co_return renamed;
-  auto removed = co_await remove(to);
+  const auto removed = co_await remove(to);
   if (!removed) co_return removed;
-  const std::uint32_t second = connection_->next_id();
-  wire::append_rename(connection_->out(), second, from, to);
-  co_return co_await Pending<void>(*connection_, second, &parse_ok);
+  co_return co_await rename(std::move(from), std::move(to));
+}
+
+/// For what the bandwidth limit allows.
+Task<void> Client::await_turn(std::size_t bytes) {
+  const auto turn = connection_->options().pace(bytes);
+  while (turn > EventLoop::Clock::now() && !connection_->is_ending()) {
+    co_await connection_->failed().wait(turn);
+  }
 }
 
 Task<void> Client::send_all(WriteBatch& batch, std::uint64_t begin, std::uint64_t end,
-                            const SourceReader& read) {
+                            const ByteSource& source) {
   const std::uint64_t ticket = connection_->next_ticket();
   for (std::uint64_t offset = begin; offset < end && !batch.error();) {
     const auto size =
         static_cast<std::size_t>(std::min<std::uint64_t>(max_write_bytes(), end - offset));
-    if (connection_->options().pace) {
-      const auto turn = connection_->options().pace(size);
-      if (turn > std::chrono::steady_clock::now()) co_await Sleep(*connection_, turn);
+    if (connection_->options().pace) co_await await_turn(size);
+    if (source.await) {
+      const auto there = co_await source.await(size);
+      if (!there) co_return batch.set_error(there.error());
     }
-    co_await Room(*connection_, ticket, size);
-    if (connection_->error()) {
-      batch.set_error(*connection_->error());
-    } else if (!batch.error()) {
-      batch.send(offset, size, read);
-    }
+    Room room(*connection_, ticket, size);
+    co_await room;
+    if (connection_->error()) co_return batch.set_error(*connection_->error());
+    if (!batch.error()) batch.send(offset, size, source);
     offset += size;
   }
 }
 
 Task<Result<void>> Client::write(const Handle& handle, std::uint64_t begin, std::uint64_t end,
-                                 const SourceReader& read, const OnAcknowledged& on_acknowledged) {
+                                 const ByteSource& source, const OnAcknowledged& on_acknowledged) {
   WriteBatch batch(*connection_, handle, on_acknowledged);
-  co_await send_all(batch, begin, end, read);
+  co_await send_all(batch, begin, end, source);
   co_return co_await batch;
 }
 
-Task<Result<Attributes>> Client::write_and_close(Handle handle, std::uint64_t size, bool sync,
-                                                 const SourceReader& read,
+Task<Result<Attributes>> Client::write_and_close(Handle handle, std::string path,
+                                                 std::uint64_t size, bool sync,
+                                                 const ByteSource& source,
                                                  const OnAcknowledged& on_acknowledged) {
-  WriteBatch batch(*connection_, handle, on_acknowledged);
-  co_await send_all(batch, 0, size, read);
-  std::optional<Pending<void>> synced;
-  if (sync) synced.emplace(*connection_, connection_->ask(wire::kFsync, {handle.bytes}), &parse_ok);
-  Pending<Attributes> attributes(*connection_,
-                                 connection_->ask(wire::PacketType::kFstat, handle.bytes),
-                                 &parse_answer<Attributes, wire::parse_attributes>);
-  Pending<void> closed(*connection_, connection_->ask(wire::PacketType::kClose, handle.bytes),
-                       &parse_ok);
-  // All answers are awaited, whatever the first of them says.
-  const auto write_outcome = co_await batch;
-  Result<void> sync_outcome;
-  if (synced) {
-    Pending<void>& answer = *synced;
-    sync_outcome = co_await answer;
+  const auto written = co_await write(handle, 0, size, source, on_acknowledged);
+  if (!written) {
+    [[maybe_unused]] const auto closed = co_await close(std::move(handle));
+    co_return written.error();
   }
-  const auto seen = co_await attributes;
-  const auto close_outcome = co_await closed;
-  if (!write_outcome) co_return write_outcome.error();
-  if (!sync_outcome) co_return sync_outcome.error().with_context("fsync");
-  if (!close_outcome) co_return close_outcome.error().with_context("close");
-  co_return seen ? *seen : Attributes{};
+  std::optional<Pending<void>> sync_answer;
+  if (sync) {
+    const std::uint32_t id = connection_->ask(wire::kFsync, {handle.bytes});
+    sync_answer.emplace(*connection_, id, &parse_ok);
+  }
+  Pending<Attributes> attributes_answer(*connection_,
+                                        connection_->ask(wire::PacketType::kFstat, handle.bytes),
+                                        &parse_answer<Attributes, wire::parse_attributes>);
+  const auto closed = co_await close(std::move(handle));
+  Result<void> synced;
+  if (sync_answer) {
+    Pending<void>& answer = *sync_answer;
+    synced = co_await answer;
+  }
+  auto attributes = co_await attributes_answer;
+  if (!closed) co_return closed.error().with_context("close");
+  const bool was_overtaken = !attributes && !connection_->error();
+  // An fsync that failed by itself must not be asked for again: the second one would succeed.
+  if (!synced && was_overtaken) synced = co_await sync_by_path(path);
+  if (!synced) co_return synced.error().with_context("fsync");
+  if (was_overtaken) attributes = co_await stat(std::move(path));
+  co_return attributes;
 }
 
-Task<Result<void>> Client::read(const Handle& handle, const DataSink& sink) {
+/// Of a file that was closed before the server came to the request.
+Task<Result<void>> Client::sync_by_path(std::string path) {
+  const auto handle = co_await open(std::move(path), kOpenWrite, 0);
+  if (!handle) co_return handle.error();
+  const auto synced = co_await fsync(*handle);
+  const auto closed = co_await close(*handle);
+  co_return synced ? closed : synced;
+}
+
+Task<Result<void>> Client::read(const Handle& handle, std::uint64_t at_most, const DataSink& sink) {
+  // One byte more tells whether there is more.
   ReadBudget budget;
-  ReadAhead data(*this, handle, 0, std::numeric_limits<std::uint64_t>::max(), budget);
-  for (;;) {
+  ReadAhead data(*this, handle, 0, at_most + 1, budget);
+  for (std::uint64_t total = 0;;) {
     const auto block = co_await data.next();
     if (!block) co_return block.error();
     if (block->empty()) co_return Result<void>();
+    total += block->size();
+    if (total > at_most) {
+      co_return make_error(ErrorKind::kFailed, "the file has more than {} bytes", at_most);
+    }
     sink(*block);
   }
-}
-
-Task<void> Client::sleep_until(std::chrono::steady_clock::time_point time) {
-  co_await Sleep(*connection_, time);
 }
 
 }  // namespace ferry::sftp

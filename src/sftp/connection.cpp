@@ -1,7 +1,6 @@
 #include "sftp/connection.h"
 
 #include <algorithm>
-#include <cerrno>
 
 #include "sftp/window.h"
 
@@ -22,11 +21,15 @@ class Nobody final : public ReplySink {
 }  // namespace
 
 Client::Connection::Connection(std::unique_ptr<Channel> channel, const ClientOptions& options,
-                               StopToken& stop)
-    : channel_(std::move(channel)), options_(options), stop_(stop), last_progress_(Clock::now()) {}
+                               EventLoop& loop)
+    : channel_(std::move(channel)), options_(options), loop_(loop), failed_(loop) {
+  loop_.add(*this);
+}
 
 void Client::Connection::expect(std::uint32_t id, ReplySink& sink, std::size_t window_bytes) {
-  expected_.push_back({id, &sink, window_bytes, Clock::now()});
+  const auto now = Clock::now();
+  if (expected_.empty()) last_progress_ = now;  // until now the server owed us nothing
+  expected_.push_back({id, &sink, window_bytes, now});
   window_used_ += window_bytes;
 }
 
@@ -67,33 +70,26 @@ bool Client::Connection::has_room(std::size_t bytes) const {
          window_used_ + bytes <= useful_window(round_trip_, options_.window_bytes);
 }
 
-Client::Connection::Detached Client::Connection::detach(Task<void> task, std::size_t& active) {
-  ++active;
-  co_await task;
-  --active;
-}
-
-void Client::Connection::spawn(Task<void> task) {
-  detach(std::move(task), active_tasks_);
-}
-
-Result<void> Client::Connection::run() {
-  last_progress_ = Clock::now();
-  while (active_tasks_ > 0) {
-    fire_timers();
-    auto moved = exchange_bytes();
-    if (moved && *moved) {
-      last_progress_ = Clock::now();
-      continue;
-    }
-    if (!moved) {
-      fail(moved.error());
-    } else if (active_tasks_ > 0) {
-      if (auto waited = wait(); !waited) fail(waited.error());
-    }
+bool Client::Connection::serve() {
+  if (error_) return false;
+  const auto moved = exchange_bytes();
+  if (!moved) {
+    fail(moved.error());
+    return true;
   }
-  if (error_) return *error_;
-  return {};
+  if (*moved) {
+    last_progress_ = Clock::now();
+  } else if (Clock::now() >= deadline()) {
+    fail(overdue());
+    return true;
+  }
+  return *moved;
+}
+
+EventLoop::Time Client::Connection::add_poll_fds(std::vector<pollfd>& fds) {
+  if (error_) return EventLoop::Time::max();
+  channel_->add_poll_fds(!out_.empty(), fds);
+  return deadline();
 }
 
 /// Reading comes first: it may open the channel's window without giving us a byte, and the write
@@ -163,47 +159,22 @@ void Client::Connection::give_room() {
   }
 }
 
-void Client::Connection::fire_timers() {
-  while (!timers_.empty() && (is_ending() || timers_.begin()->first <= Clock::now())) {
-    const auto waiting = timers_.begin()->second;
-    timers_.erase(timers_.begin());
-    waiting.resume();
-  }
-}
-
 /// By when the server must have answered.
-Clock::time_point Client::Connection::next_deadline() {
-  if (expected_.empty() && out_.empty()) {
-    last_progress_ = Clock::now();  // it owes us nothing: we wait for our own timers
-  }
+EventLoop::Time Client::Connection::deadline() {
+  if (expected_.empty() && out_.empty()) return EventLoop::Time::max();
   auto deadline = last_progress_ + options_.stall_timeout;
-  if (stop_.stop_requested()) {
+  if (loop_.stop().stop_requested()) {
     if (!stop_deadline_) stop_deadline_ = Clock::now() + options_.stop_grace;
     deadline = std::min(deadline, *stop_deadline_);
   }
   return deadline;
 }
 
-Result<void> Client::Connection::wait() {
-  auto deadline = next_deadline();
-  const auto now = Clock::now();
-  if (now >= deadline) {
-    if (stop_deadline_) return make_error(ErrorKind::kCancelled, "stopped");
-    return make_error(
-        ErrorKind::kConnectionLost, "the server did not answer for {} s",
-        std::chrono::duration_cast<std::chrono::seconds>(options_.stall_timeout).count());
-  }
-  if (!timers_.empty()) deadline = std::min(deadline, std::max(now, timers_.begin()->first));
-  poll_fds_.clear();
-  channel_->add_poll_fds(!out_.empty(), poll_fds_);
-  // Once a stop was requested its descriptor stays readable: it has said what it had to say.
-  if (!stop_.stop_requested()) poll_fds_.push_back({stop_.fd(), POLLIN, 0});
-  const auto timeout = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);
-  if (::poll(poll_fds_.data(), poll_fds_.size(), static_cast<int>(timeout.count())) < 0 &&
-      errno != EINTR) {
-    return errno_error(errno, "poll");
-  }
-  return {};
+Error Client::Connection::overdue() const {
+  if (stop_deadline_) return make_error(ErrorKind::kCancelled, "stopped");
+  return make_error(
+      ErrorKind::kConnectionLost, "the server did not answer for {} s",
+      std::chrono::duration_cast<std::chrono::seconds>(options_.stall_timeout).count());
 }
 
 void Client::Connection::fail(const Error& error) {
@@ -218,7 +189,7 @@ void Client::Connection::fail(const Error& error) {
     room_waiters_.erase(room_waiters_.begin());
     sink->on_room();
   }
-  fire_timers();
+  failed_.notify_all();
 }
 
 }  // namespace ferry::sftp

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <coroutine>
 #include <cstdint>
 #include <deque>
 #include <initializer_list>
@@ -12,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "ferry/base/stop.h"
 #include "ferry/sftp/channel.h"
 #include "ferry/sftp/client.h"
+#include "ferry/sftp/event_loop.h"
 #include "ferry/sftp/task.h"
 #include "sftp/byte_queue.h"
 #include "sftp/wire.h"
@@ -47,9 +46,15 @@ class RoomSink {
 /// VERSION has no id; requests count from 1.
 constexpr std::uint32_t kVersionId = 0;
 
-class Client::Connection {
+class Client::Connection final : public EventLoop::Source {
  public:
-  Connection(std::unique_ptr<Channel> channel, const ClientOptions& options, StopToken& stop);
+  Connection(std::unique_ptr<Channel> channel, const ClientOptions& options, EventLoop& loop);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() override { loop_.remove(*this); }
+
+  EventLoop& loop() { return loop_; }
+  const Channel& channel() const { return *channel_; }
   Agreement agreement() const { return channel_->agreement(); }
 
   /// Where requests are appended. An id must be taken for each.
@@ -76,17 +81,15 @@ class Client::Connection {
   }
   std::uint64_t next_ticket() { return ++last_ticket_; }
 
-  /// Resumes WAITING at TIME, or as soon as the connection failed or a stop was requested.
-  void resume_at(std::chrono::steady_clock::time_point time, std::coroutine_handle<> waiting) {
-    timers_.emplace(time, waiting);
-  }
-  bool is_ending() const { return error_ || stop_.stop_requested(); }
+  bool is_ending() const { return error_ || loop_.stop().stop_requested(); }
 
   const ClientOptions& options() const { return options_; }
   const std::optional<Error>& error() const { return error_; }
+  /// Is notified when the connection has failed.
+  Condition& failed() { return failed_; }
 
-  void spawn(Task<void> task);
-  Result<void> run();
+  bool serve() override;
+  EventLoop::Time add_poll_fds(std::vector<pollfd>& fds) override;
 
   const wire::Version& version() const { return version_; }
   void set_version(wire::Version version) { version_ = std::move(version); }
@@ -102,33 +105,22 @@ class Client::Connection {
     std::size_t bytes;
     RoomSink* sink;
   };
-  /// Owns a spawned task; gone when it has ended.
-  struct Detached {
-    struct promise_type {
-      Detached get_return_object() noexcept { return {}; }
-      std::suspend_never initial_suspend() noexcept { return {}; }
-      std::suspend_never final_suspend() noexcept { return {}; }
-      void return_void() noexcept {}
-      void unhandled_exception() noexcept { std::terminate(); }
-    };
-  };
   /// Takes the one with ID out; nothing where there is none.
   std::optional<Expected> take_expected(std::uint32_t id);
-  static Detached detach(Task<void> task, std::size_t& active);
 
   Result<bool> exchange_bytes();  // true where any moved
   Result<bool> flush();
   Result<bool> receive();
   Result<void> dispatch(std::span<const std::byte> packet);
   void give_room();
-  void fire_timers();
-  std::chrono::steady_clock::time_point next_deadline();
-  Result<void> wait();
+  EventLoop::Time deadline();
+  Error overdue() const;
   void fail(const Error& error);
 
   std::unique_ptr<Channel> channel_;
   const ClientOptions options_;
-  StopToken& stop_;
+  EventLoop& loop_;
+  Condition failed_;
   ByteQueue out_;
   ByteQueue in_;
   std::uint32_t last_id_ = 0;
@@ -137,13 +129,10 @@ class Client::Connection {
   std::chrono::nanoseconds round_trip_ = std::chrono::nanoseconds::max();
   std::map<std::uint64_t, RoomWaiter> room_waiters_;
   std::uint64_t last_ticket_ = 0;
-  std::multimap<std::chrono::steady_clock::time_point, std::coroutine_handle<>> timers_;
-  std::size_t active_tasks_ = 0;
   std::optional<Error> error_;
   wire::Version version_;
-  std::chrono::steady_clock::time_point last_progress_;
-  std::optional<std::chrono::steady_clock::time_point> stop_deadline_;
-  std::vector<pollfd> poll_fds_;
+  EventLoop::Time last_progress_;
+  std::optional<EventLoop::Time> stop_deadline_;
 };
 
 }  // namespace ferry::sftp

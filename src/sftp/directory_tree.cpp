@@ -17,14 +17,15 @@ class Walk {
   Walk(Client& client, const std::string& root, const TreeVisitor& visitor)
       : client_(client), root_(root), visitor_(visitor) {}
 
-  /// Lanes end where nothing waits just then: what is found meanwhile is for the next ones.
-  Result<void> run() {
+  /// Lanes end when nothing waits: what is found meanwhile is for the next ones.
+  Task<Result<void>> run() {
     while (!waiting_.empty() && !failure_) {
-      for (std::size_t i = 0; i < kDirectoriesAtOnce; ++i) client_.spawn(lane());
-      if (auto ran = client_.run(); !ran) return ran;
+      TaskGroup lanes(client_.loop());
+      for (std::size_t i = 0; i < kDirectoriesAtOnce; ++i) lanes.spawn(lane());
+      co_await lanes;
     }
-    if (failure_) return *failure_;
-    return {};
+    if (failure_) co_return *failure_;
+    co_return Result<void>();
   }
 
  private:
@@ -53,9 +54,13 @@ class Walk {
 
   void take_entry(const std::string& directory, const DirectoryEntry& entry) {
     std::string path = join_remote(directory, entry.name);
+    bytes_ += path.size();
     if (++names_ > kMaxTreeNames) {
       failure_ =
           make_error(ErrorKind::kFailed, "more than {} names below {}", kMaxTreeNames, root_);
+    } else if (bytes_ > kMaxTreeBytes) {
+      failure_ = make_error(ErrorKind::kFailed, "more than {} MiB of names below {}",
+                            kMaxTreeBytes >> 20, root_);
     } else if (path.size() > kMaxTreePathBytes) {
       visitor_.unreadable(path, "its path is too long");
     } else if (visitor_.entry(path, entry) && is_directory(entry.attributes)) {
@@ -68,13 +73,15 @@ class Walk {
   const TreeVisitor& visitor_;
   std::vector<std::string> waiting_{""};  // directories, relative to the root
   std::size_t names_ = 0;
+  std::size_t bytes_ = 0;
   std::optional<Error> failure_;
 };
 
 }  // namespace
 
-Result<void> walk_tree(Client& client, const std::string& directory, const TreeVisitor& visitor) {
-  return Walk(client, directory, visitor).run();
+Task<Result<void>> walk_tree(Client& client, std::string directory, TreeVisitor visitor) {
+  Walk walk(client, directory, visitor);
+  co_return co_await walk.run();
 }
 
 }  // namespace ferry::sftp

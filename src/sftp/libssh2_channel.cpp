@@ -356,6 +356,11 @@ class Libssh2Channel final : public Channel {
     return done;
   }
 
+  std::string server_version() const override {
+    const char* banner = libssh2_session_banner_get(session_->raw());
+    return banner == nullptr ? std::string() : excerpt(banner);
+  }
+
   void add_poll_fds(bool wants_write, std::vector<pollfd>& fds) const override {
     const SocketStream& stream = session_->stream();
     const bool blocked = blocked_at_ == stream.received();

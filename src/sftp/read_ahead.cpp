@@ -12,12 +12,14 @@ namespace {
 
 /// Every server answers reads of this much; it may give less.
 constexpr std::size_t kDefaultReadBytes = 32 * 1024;
+/// Whatever a server asks for: each request costs us more than its data.
+constexpr std::size_t kLeastReadBytes = 4 * 1024;
 /// Fewer packets cost less; more than this saves little.
 constexpr std::size_t kMaxReadBytes = 128 * 1024;
 
 std::size_t read_bytes(const ServerLimits& limits) {
   if (limits.max_read_bytes == 0) return kDefaultReadBytes;
-  return static_cast<std::size_t>(std::min<std::uint64_t>(limits.max_read_bytes, kMaxReadBytes));
+  return std::clamp<std::uint64_t>(limits.max_read_bytes, kLeastReadBytes, kMaxReadBytes);
 }
 
 }  // namespace
@@ -76,33 +78,40 @@ class ReadAhead::Read final : public ReplySink {
 ReadAhead::ReadAhead(Client& client, Handle handle, std::uint64_t begin, std::uint64_t end,
                      ReadBudget& budget)
     : client_(client), handle_(std::move(handle)), unasked_(begin), end_(end), budget_(budget) {
+  ++budget_.readers;
   ask();
 }
 
 ReadAhead::~ReadAhead() {
-  for (const auto& read : reads_) budget_.used -= read->size();
+  budget_.used -= used_;
+  --budget_.readers;
 }
 
 void ReadAhead::send(std::uint64_t offset, std::size_t size, bool at_front) {
   auto read = std::make_unique<Read>(*client_.connection_, handle_, offset, size);
   budget_.used += size;
-  if (at_front) {
-    reads_.push_front(std::move(read));
-  } else {
-    reads_.push_back(std::move(read));
-  }
+  used_ += size;
+  reads_.insert(at_front ? reads_.begin() : reads_.end(), std::move(read));
+}
+
+std::size_t ReadAhead::next_size() const {
+  return static_cast<std::size_t>(
+      std::min<std::uint64_t>(read_bytes(client_.limits()), end_ - unasked_));
 }
 
 void ReadAhead::ask_for_one() {
-  const std::size_t most = read_bytes(client_.limits());
-  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(most, end_ - unasked_));
+  const std::size_t size = next_size();
   send(unasked_, size, false);
   unasked_ += size;
 }
 
+bool ReadAhead::may_ask(std::size_t size) const {
+  if (budget_.used + size > budget_.limit) return false;
+  return used_ == 0 || used_ + size <= budget_.limit / budget_.readers;
+}
+
 void ReadAhead::ask() {
-  const std::size_t most = read_bytes(client_.limits());
-  while (unasked_ < end_ && budget_.used + most <= budget_.limit) ask_for_one();
+  while (unasked_ < end_ && may_ask(next_size())) ask_for_one();
 }
 
 Task<Result<std::vector<std::byte>>> ReadAhead::next() {
@@ -115,6 +124,7 @@ Task<Result<std::vector<std::byte>>> ReadAhead::next() {
   const std::unique_ptr<Read> answered = std::move(reads_.front());
   reads_.pop_front();
   budget_.used -= answered->size();
+  used_ -= answered->size();
   if (!data) co_return data.error();
   if (data->empty()) {
     unasked_ = end_;

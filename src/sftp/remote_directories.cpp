@@ -9,7 +9,9 @@ Task<Result<void>> RemoteDirectories::ensure(std::string directory) {
   SharedResult<Result<void>>& shared = found->second;
   if (is_new) {
     const auto outcome = co_await make(std::move(directory));
-    shared.set(outcome);
+    shared.set(outcome);  // those who wait take it at once
+    if (!outcome) outcomes_.erase(found);
+    co_return outcome;
   }
   co_return co_await shared;
 }

@@ -133,8 +133,6 @@ ErrorKind kind_of(StatusCode code) {
       return ErrorKind::kNotFound;
     case StatusCode::kPermissionDenied:
       return ErrorKind::kDenied;
-    case StatusCode::kBadMessage:
-      return ErrorKind::kProtocol;
     case StatusCode::kNoConnection:
     case StatusCode::kConnectionLost:
       return ErrorKind::kConnectionLost;
@@ -317,8 +315,8 @@ Result<std::optional<std::vector<DirectoryEntry>>> parse_names(const Packet& pac
     decoder.string();  // the line that ls(1) would print
     DirectoryEntry entry{.name = std::string(name), .attributes = read_attributes(decoder)};
     if (!decoder.good() || name == "." || name == "..") continue;
-    // It would lead elsewhere.
-    if (name.empty() || name.find_first_of(std::string_view("/\0", 2)) != name.npos) {
+    const bool leads_elsewhere = name.find_first_of(std::string_view("/\0", 2)) != name.npos;
+    if (name.empty() || leads_elsewhere || name.size() > kMaxNameBytes) {
       return malformed("NAME");
     }
     entries.push_back(std::move(entry));

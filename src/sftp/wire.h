@@ -62,6 +62,7 @@ constexpr std::uint32_t kProtocolVersion = 3;
 /// OpenSSH's own limit (SFTP_MAX_MSG_LENGTH); a longer reply is an attack or an accident.
 constexpr std::size_t kMaxReplyBytes = 256 * 1024;
 constexpr std::size_t kMaxHandleBytes = 256;
+constexpr std::size_t kMaxNameBytes = 4096;  // of a name in a directory; Linux takes 255
 
 constexpr std::string_view kPosixRename = "posix-rename@openssh.com";
 constexpr std::string_view kFsync = "fsync@openssh.com";

@@ -24,30 +24,32 @@ std::string control_file_name(std::string_view batch_id) {
   return fmt::format("{}{}", batch_id, kControlFileSuffix);
 }
 
-Result<void> write_json(const ControlFile& control,
-                        const std::function<Result<void>(std::string_view)>& write) {
-  std::uint64_t total = 0;
-  for (const ControlEntry& entry : control.files) total += entry.size;
+ControlFileWriter::ControlFileWriter(const ControlHeader& header, Write write)
+    : write_(std::move(write)) {
   // Not one Json value for all: a batch may have very many files.
-  std::string text = to_text(Json{{"version", kControlFileVersion},
-                                  {"batch_id", control.batch_id},
-                                  {"created", format_timestamp(control.created)},
-                                  {"agent", control.agent},
-                                  {"destination", control.destination},
-                                  {"count", control.files.size()},
-                                  {"total_bytes", total}});
-  text.pop_back();
-  text += ",\"files\":[";
-  std::string_view separator = "\n";
-  for (const ControlEntry& entry : control.files) {
-    text.append(separator).append(entry_line(entry));
-    separator = ",\n";
-    if (text.size() < kPieceBytes) continue;
-    if (auto written = write(text); !written) return written;
-    text.clear();
-  }
-  text += "\n]}\n";
-  return write(text);
+  text_ = to_text(Json{{"version", kControlFileVersion},
+                       {"batch_id", header.batch_id},
+                       {"created", format_timestamp(header.created)},
+                       {"agent", header.agent},
+                       {"destination", header.destination},
+                       {"count", header.count},
+                       {"total_bytes", header.total_bytes}});
+  text_.pop_back();
+  text_ += ",\"files\":[";
+}
+
+Result<void> ControlFileWriter::add(const ControlEntry& entry) {
+  text_.append(has_files_ ? ",\n" : "\n").append(entry_line(entry));
+  has_files_ = true;
+  if (text_.size() < kPieceBytes) return {};
+  if (auto written = write_(text_); !written) return written;
+  text_.clear();
+  return {};
+}
+
+Result<void> ControlFileWriter::finish() {
+  text_ += "\n]}\n";
+  return write_(text_);
 }
 
 }  // namespace ferry::transfer

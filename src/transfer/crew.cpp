@@ -1,5 +1,10 @@
 #include "transfer/crew.h"
 
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "ferry/base/log.h"
 #include "transfer/backoff.h"
 #include "transfer/worker.h"
 
@@ -47,40 +52,75 @@ bool is_worth_dialling(const WorkQueue::Progress& progress, milliseconds elapsed
   return expected_ms > static_cast<double>((kWorthDialling * connections).count());
 }
 
-std::optional<Session> Crew::run(Session session, DialledAhead ahead) {
+void Crew::start(Session session) {
+  wait();
   known_ = {session.directory, session.control_directory};
   round_trip_ = session.client->round_trip();
-  ++working_;
+  ramp_ = {};
+  measured_from_ = Clock::now();
+  done_before_ = queue_.progress().done;
+  is_measuring_ = false;
+  idle_session_.reset();
+  give_up_reason_.reset();
+  is_running_ = true;
+  working_ = 1;
   threads_.emplace_back(
       [this, session = std::move(session)]() mutable { work(std::move(session)); });
-  supervise(std::move(ahead));
-  threads_.clear();  // joins
-  return std::move(idle_session_);
+  supervisor_ = std::jthread([this] {
+    supervise();
+    threads_.clear();  // joins
+    is_running_ = false;
+    ended_();
+  });
 }
 
-void Crew::supervise(DialledAhead ahead) {
+void Crew::wait() {
+  if (supervisor_.joinable()) supervisor_.join();
+}
+
+void Crew::supervise() {
   std::unique_lock lock(mutex_);
-  for (auto& dialled : ahead) start(std::move(dialled));
-  while (working_ > 0) {
+  while (working_ > 0 || ramp_.dialling > 0) {
     if (wants_another()) {
       start(std::async(std::launch::deferred, [this] { return dial(); }));
     } else {
       changed_.wait_for(lock, kLookInterval);
     }
+    end_if_stuck();
+  }
+}
+
+Crew::Watched::Watched(Crew& crew, const sftp::EventLoop& loop) : crew_(crew), loop_(loop) {
+  const std::scoped_lock lock(crew_.mutex_);
+  crew_.loops_.insert(&loop_);
+}
+
+Crew::Watched::~Watched() {
+  const std::scoped_lock lock(crew_.mutex_);
+  crew_.loops_.erase(&loop_);
+}
+
+void Crew::end_if_stuck() const {
+  for (const sftp::EventLoop* loop : loops_) {
+    if (loop->idle_time() < kLongestIdleTime) continue;
+    log::error("stuck", {{"destination", context_.destination.name},
+                         {"reason", "a connection's thread has made no progress for 5 minutes"},
+                         {"next", "this process ends; the next run goes on"}});
+    ::_exit(EXIT_FAILURE);
   }
 }
 
 /// The time until the first answers says nothing of the pace that comes after it.
 bool Crew::wants_another() {
-  if (!ramp_.may_dial(context_.destination.connections) || context_.stop.stop_requested()) {
-    return false;
-  }
+  if (working_ == 0 || !ramp_.may_dial(context_.destination.connections)) return false;
+  if (context_.stop.stop_requested()) return false;
   auto progress = queue_.progress();
-  if (done_before_ == 0 && progress.done > 0) {
+  if (!is_measuring_ && progress.done > done_before_) {
     measured_from_ = Clock::now();
     done_before_ = progress.done;
+    is_measuring_ = true;
   }
-  progress.total -= done_before_;
+  progress.total -= std::min(progress.total, done_before_);
   progress.done -= done_before_;
   const auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - measured_from_);
   return is_worth_dialling(progress, elapsed, ramp_.asked_for(), round_trip_);
@@ -124,9 +164,15 @@ Result<void> Crew::work_off(Session& session) {
   unsigned failures = 0;
   for (;;) {
     Worker worker(context_, queue_, session);
+    const Watched watched(*this, *session.loop);
     auto ended = worker.run();
     if (ended) return ended;
-    if (worker.made_progress()) failures = 0;
+    if (worker.made_progress() || !worker.was_busy()) failures = 0;
+    // A server may well end connections on which nothing happens.
+    const auto wanted = [this] { return !context_.stop.stop_requested(); };
+    if (!worker.was_busy() && !queue_.wait_for_work(wanted)) {
+      return make_error(ErrorKind::kCancelled, "nothing is left to do");
+    }
     auto next = reconnect(failures, ended.error());
     if (!next) return next.error();
     session = std::move(*next);
@@ -147,7 +193,7 @@ Result<Session> Crew::reconnect(unsigned& failures, Error reason) {
 }
 
 Result<Session> Crew::dial() const {
-  return open_session(context_.destination, context_.options, context_.limiter, context_.stop,
+  return open_session(context_.destination, context_.options, context_.limiter, context_.closing,
                       known_);
 }
 

@@ -1,12 +1,16 @@
 // The workers of a run: as many connections as the work is worth, replaced when they end.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <future>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "ferry/base/result.h"
@@ -35,24 +39,49 @@ struct Ramp {
   }
 };
 
-/// Connections that are being made while there is other work to do.
-using DialledAhead = std::vector<std::future<Result<Session>>>;
+/// A worker that neither sleeps nor moves a byte for this long is stuck: in a system call, or in
+/// ourselves.
+constexpr std::chrono::minutes kLongestIdleTime{5};
 
 class Crew {
  public:
-  Crew(const RunContext& context, WorkQueue& queue) : context_(context), queue_(queue) {}
+  /// ENDED is called, on another thread, when nobody works any more.
+  Crew(const RunContext& context, WorkQueue& queue, std::function<void()> ended)
+      : context_(context), queue_(queue), ended_(std::move(ended)) {}
+  Crew(const Crew&) = delete;
+  Crew& operator=(const Crew&) = delete;
+  ~Crew() { wait(); }
 
-  /// Works off the queue, beginning with SESSION, on which the caller waits no more. Returns a
-  /// session that still works, if there is one; what is left in the queue then failed with
-  /// give_up_reason(), or was left because of a stop.
-  std::optional<Session> run(Session session, DialledAhead ahead);
+  /// Works off the queue, beginning with SESSION, until it is over. Ends the process if a worker is
+  /// stuck: its claims are free then.
+  void start(Session session);
+  bool is_running() const { return is_running_; }
+  /// Until nobody works any more.
+  void wait();
 
+  /// A session that still works, if there is one. Not while anybody works.
+  std::optional<Session> take_session() { return std::exchange(idle_session_, std::nullopt); }
+  /// Why no connection could be had any more, if that is what ended it.
   const std::optional<Error>& give_up_reason() const { return give_up_reason_; }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  void supervise(DialledAhead ahead);
+  /// A loop that is looked after while it runs.
+  class Watched {
+   public:
+    Watched(Crew& crew, const sftp::EventLoop& loop);
+    Watched(const Watched&) = delete;
+    Watched& operator=(const Watched&) = delete;
+    ~Watched();
+
+   private:
+    Crew& crew_;
+    const sftp::EventLoop& loop_;
+  };
+
+  void supervise();
+  void end_if_stuck() const;
   bool wants_another();
   void start(std::future<Result<Session>> dialled);
   std::optional<Session> arrival(Result<Session> dialled);
@@ -63,6 +92,7 @@ class Crew {
 
   const RunContext& context_;
   WorkQueue& queue_;
+  const std::function<void()> ended_;
   KnownDirectories known_;
   std::chrono::nanoseconds round_trip_{};
   std::vector<std::jthread> threads_;
@@ -72,9 +102,13 @@ class Crew {
   Ramp ramp_;
   Clock::time_point measured_from_ = Clock::now();
   std::uint64_t done_before_ = 0;
+  bool is_measuring_ = false;
   unsigned working_ = 0;
+  std::set<const sftp::EventLoop*> loops_;
   std::optional<Session> idle_session_;
   std::optional<Error> give_up_reason_;
+  std::atomic<bool> is_running_{false};
+  std::jthread supervisor_;
 };
 
 }  // namespace ferry::transfer

@@ -16,7 +16,7 @@ Result<std::vector<Finding>> find_extra_files(const ReceivedControlFile& control
   std::unordered_set<std::string_view> listed;
   for (const ListedFile& file : control.files) listed.insert(file.path);
   std::vector<Finding> findings;
-  const auto walked =
+  const auto walked = client.loop().wait_for(
       sftp::walk_tree(client, directory,
                       {.entry =
                            [&](const std::string& path, const sftp::DirectoryEntry& entry) {
@@ -30,7 +30,7 @@ Result<std::vector<Finding>> find_extra_files(const ReceivedControlFile& control
                        .unreadable =
                            [&](const std::string& path, const std::string& reason) {
                              findings.push_back({path, Verdict::kUnreadable, reason});
-                           }});
+                           }}));
   if (!walked) return walked.error();
   std::ranges::sort(findings, {}, &Finding::path);
   return findings;

@@ -12,6 +12,7 @@
 #include "ferry/base/time.h"
 #include "ferry/metastore/metastore.h"
 #include "ferry/transfer/routes.h"
+#include "transfer/batch_journal.h"
 #include "transfer/journal.h"
 #include "transfer/landing_roots.h"
 #include "transfer/range_set.h"
@@ -21,9 +22,20 @@ namespace ferry::transfer {
 
 /// A file that goes out in chunks, over any number of connections. Guarded by the WorkQueue.
 struct Spread {
-  std::deque<Range> waiting;  // chunks that nobody is at
+  std::deque<Range> waiting;  // what nobody is at
   std::size_t in_hand = 0;    // chunks that somebody is at
+  RangeSet acknowledged;      // what is at B for good
   std::optional<Journal> journal;
+};
+
+/// The file at B under which a job's content grows. Each begins with a name that no connection
+/// knows of that we have given up: what such a one asked for may still be done, at any time.
+struct Part {
+  std::string path;           // empty: none was begun
+  bool rename_asked = false;  // and the answer not seen: it may have its final name already
+  /// What was acknowledged may be lost all the same: the server was not asked to sync it, and the
+  /// connection has ended since.
+  bool is_doubtful = false;
 };
 
 /// A job whose content is not the source itself, but what transforms make of it, in the spool.
@@ -36,12 +48,17 @@ struct Transformed {
   bool is_shared = false;  // another destination may want the same entry
 };
 
-/// Small: a run may have very many.
+class Batch;
+
+/// A file on its way. There are as many at a time as keep the connections busy, and some more.
 struct Job {
   std::string id;
   std::string path;                      // relative to its landing area
   const LandingRoot* landing = nullptr;  // of the run's LandingRoots; null: unknown to it
   std::int64_t attempt = 1;
+  std::string batch_id;                      // of the batch that it was claimed for
+  Batch* batch = nullptr;                    // the one that it belongs to: the agent's alone to use
+  std::optional<BatchJournal::Place> place;  // in the batch's journal; absent: nothing was begun
   /// What is sent; valid once the source was checked. Where it is transformed: the source itself
   /// until its entry in the spool is made.
   CheckedSource source;
@@ -51,16 +68,15 @@ struct Job {
   std::chrono::milliseconds duration{};
   Timestamp finished;
 
+  Part part;
+  unsigned parts_begun = 0;
   std::unique_ptr<Spread> spread;      // null: it goes out as a whole
   std::unique_ptr<const Error> error;  // it has failed; chunks that are in hand come to their end
-  bool ended = false;                  // delivered, or failed and nobody is at it any more
   unsigned tries = 0;                  // failures that were the file's
   unsigned losses = 0;                 // connections that ended under it
-  bool target_existed = false;         // kAllOrNothing: not ours to remove
-  bool uploaded = false;               // the part file is whole at B and waits for the others'
-  /// The rename was asked for; if its answer got lost the file may be there already.
-  bool publishing = false;
-  bool refused_here = false;  // abnormal for this destination alone: the source stays
+  bool has_source_changed = false;     // since it was transformed, or while it was sent in pieces
+  bool refused_here = false;           // abnormal for this destination alone: the source stays
+  bool is_named_later = false;         // its batch is all or nothing
 };
 
 inline bool is_content_known(const Job& job) {
@@ -73,10 +89,6 @@ inline const LandingRoot* content_root(const Job& job) {
 }
 inline const std::string& content_path(const Job& job) {
   return job.transformed ? job.transformed->entry : job.path;
-}
-
-inline bool goes_out_in_chunks(const Job& job) {
-  return job.source.identity.size > kMinChunkBytes;
 }
 
 }  // namespace ferry::transfer

@@ -1,10 +1,12 @@
-// What of a file B has acknowledged, kept so that the next run goes on from there.
+// What of a file B has acknowledged and keeps, so that the next run goes on from there.
 //
-// One file a delivery, <id>@<hash of the destination>.jsonl: a header line that says for which
-// source and which part file it holds, then one line for each range. Lines are appended and not
-// synced: what a power cut takes away is sent once more. Anything unreadable counts as not there.
+// One file for each delivery, named after file and destination: a header line that says for which
+// source it holds and in which part file the bytes are, then one line for each range. Lines are
+// appended and not synced: what a power cut takes away is sent once more. Anything unreadable
+// counts as not there; a last line that was cut off, as not written.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "ferry/base/fd.h"
@@ -15,39 +17,45 @@
 
 namespace ferry::transfer {
 
-/// A journal holds only where all of this is the same.
+/// A journal holds only if all of this is the same.
 struct JournalKey {
   std::string id;
   std::string destination;
-  std::string part_path;
+  std::string final_path;
   FileIdentity source;
   Checksum checksum;
 };
 
 class Journal {
  public:
-  /// What an earlier run left for KEY in DIRECTORY.
+  /// What an earlier run left.
   struct Past {
-    RangeSet acknowledged;
-    bool publishing = false;  // the rename was asked for; its answer is not known
+    std::string part_path;
+    RangeSet acknowledged = {};
+    bool rename_asked = false;  // and its answer is not known
+    /// The server was not asked to sync some of it.
+    bool is_doubtful = false;
   };
 
-  /// No past where there is no journal, or one for another source.
-  static Past load(const fs::path& directory, const JournalKey& key);
+  /// Nothing if there is no journal in DIRECTORY, or one for another source.
+  static std::optional<Past> load(const fs::path& directory, const JournalKey& key);
 
-  /// Goes on with KEY's journal where load would have found a past, else starts an empty one.
-  static Result<Journal> open(const fs::path& directory, const JournalKey& key);
+  /// The part file that a journal speaks of, for whatever source; empty: there is none.
+  static std::string part_path_in(const fs::path& directory, const std::string& id,
+                                  const std::string& destination);
 
-  /// Whether an earlier run left a journal, for whatever source.
-  static bool exists(const fs::path& directory, const std::string& id,
-                     const std::string& destination);
+  /// Begins a journal for PART_PATH; an older one is replaced.
+  static Result<Journal> begin(const fs::path& directory, const JournalKey& key,
+                               const std::string& part_path);
+  /// Goes on with the one that load found.
+  static Result<Journal> resume(const fs::path& directory, const JournalKey& key);
 
   /// Removes the journal of a file that needs none any more. It need not be there.
   static void remove(const fs::path& directory, const std::string& id,
                      const std::string& destination);
 
-  Result<void> add(Range acknowledged);
-  Result<void> add_publishing();
+  Result<void> add(Range acknowledged, bool is_synced);
+  Result<void> add_rename_asked();
 
  private:
   Journal(UniqueFd fd, fs::path path) : fd_(std::move(fd)), path_(std::move(path)) {}

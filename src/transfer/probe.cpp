@@ -9,6 +9,7 @@
 #include "ferry/base/hash.h"
 #include "ferry/base/time.h"
 #include "ferry/base/uuid.h"
+#include "transfer/many_handles.h"
 #include "transfer/remote_path.h"
 #include "transfer/session.h"
 
@@ -26,7 +27,7 @@ class Probe {
  public:
   Probe(const Destination& destination, const Limits& limits, std::uint64_t needed_bytes,
         StopToken& stop)
-      : destination_(destination), limits_(limits), needed_bytes_(needed_bytes), stop_(stop) {}
+      : destination_(destination), limits_(limits), needed_bytes_(needed_bytes), loop_(stop) {}
 
   std::vector<ProbeStep> run();
 
@@ -39,6 +40,7 @@ class Probe {
   Task<void> look_at_directory(std::string name, std::string directory);
   Task<Result<std::string>> nearest_directory(std::string path);
   Task<void> try_directory(std::string name, std::string directory);
+  Task<void> try_large_files(std::string directory);
   Task<Result<void>> write_file(std::string path, bool measures_clock);
   Task<Result<void>> read_file(std::string path);
   Task<void> look_at_space(std::string directory);
@@ -58,7 +60,7 @@ class Probe {
   const Destination& destination_;
   const Limits& limits_;
   const std::uint64_t needed_bytes_;
-  StopToken& stop_;
+  sftp::EventLoop loop_;
   std::unique_ptr<Client> client_;
   std::vector<ProbeStep> steps_;
   std::string content_ = std::string(kProbeBytes, 'f');
@@ -68,9 +70,10 @@ std::vector<ProbeStep> Probe::run() {
   if (!resolve() || !connect()) return std::move(steps_);
   algorithms();
   extensions();
-  client_->spawn(look_at_directories());
-  if (auto ran = client_->run(); !ran) {
-    trouble("connection", ran.error(), "look at the server's log: it ended the connection");
+  loop_.spawn(look_at_directories());
+  loop_.run();
+  if (const auto& lost = client_->error()) {
+    trouble("connection", *lost, "look at the server's log: it ended the connection");
   }
   return std::move(steps_);
 }
@@ -99,7 +102,7 @@ bool Probe::connect() {
   options.stall_timeout = limits_.stall_timeout;
   sftp::ConnectOptions where = destination_.connect;
   where.tells_agreement = true;
-  auto client = Client::connect(where, options, stop_);
+  auto client = loop_.wait_for(Client::connect(where, options, loop_));
   if (client) {
     client_ = std::move(*client);
     well("connect", fmt::format("host key known, login accepted at {}:{}",
@@ -172,6 +175,9 @@ Task<void> Probe::look_at_directory(std::string name, std::string directory) {
                            *absolute));
   }
   co_await try_directory(name, *absolute);
+  if (name == "directory" && steps_.back().health == Health::kWell) {
+    co_await try_large_files(*absolute);
+  }
   co_await look_at_space(*absolute);
 }
 
@@ -219,16 +225,34 @@ Task<void> Probe::try_directory(std::string name, std::string directory) {
   }
 }
 
+/// As every agent does once for each server.
+Task<void> Probe::try_large_files(std::string directory) {
+  const auto possible =
+      co_await try_many_handles(*client_, join_remote(directory, ".ferry-doctor." + uuid_v7()));
+  if (!possible) {
+    trouble("large files", possible.error().with_context(directory), "look at the server's log");
+  } else if (*possible) {
+    well("large files", "written over several connections, and resumed where a run ended");
+  } else {
+    note("large files",
+         "each goes over one connection, in order, and begins anew when a run ends: here a file "
+         "that "
+         "is written through several handles is not what was written");
+  }
+}
+
 Task<Result<void>> Probe::write_file(std::string path, bool measures_clock) {
   const auto before = now();
   const auto handle = co_await client_->open(
       path, sftp::kOpenWrite | sftp::kOpenCreate | sftp::kOpenExclusive, kPermissions);
   if (!handle) co_return handle.error().with_context("create a file");
-  const sftp::SourceReader read = [&](std::uint64_t offset, std::span<std::byte> buffer) {
-    std::ranges::copy(as_bytes(content_).subspan(offset, buffer.size()), buffer.begin());
-    return Result<void>();
-  };
-  auto outcome = co_await client_->write(*handle, 0, content_.size(), read, [](auto, auto) {});
+  const sftp::ByteSource source{
+      .read = [&](std::uint64_t offset, std::span<std::byte> buffer) -> Result<void> {
+        std::ranges::copy(as_bytes(content_).subspan(offset, buffer.size()), buffer.begin());
+        return {};
+      }};
+  const sftp::OnAcknowledged ignore = [](std::uint64_t, std::size_t) {};
+  auto outcome = co_await client_->write(*handle, 0, content_.size(), source, ignore);
   if (!outcome) outcome = outcome.error().with_context("write");
   if (outcome && client_->offers_fsync()) {
     outcome = co_await client_->fsync(*handle);
@@ -250,7 +274,7 @@ Task<Result<void>> Probe::read_file(std::string path) {
   const sftp::DataSink keep = [&](std::span<const std::byte> data) {
     found.append(reinterpret_cast<const char*>(data.data()), data.size());
   };
-  const auto read = co_await client_->read(*handle, keep);
+  const auto read = co_await client_->read(*handle, content_.size(), keep);
   [[maybe_unused]] const auto closed = co_await client_->close(*handle);
   if (!read) co_return read.error().with_context("read back");
   if (found == content_) co_return Result<void>();

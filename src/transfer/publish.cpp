@@ -1,5 +1,7 @@
 #include "transfer/publish.h"
 
+#include <algorithm>
+
 #include "transfer/remote_path.h"
 
 namespace ferry::transfer {
@@ -32,16 +34,22 @@ Result<void> same_checksum(const Checksum& found, const Target& target) {
                     found.to_string(), target.sha256.to_string());
 }
 
-Task<Result<void>> verify_content(Client& client, const Target& target) {
-  const auto handle = co_await client.open(target.part_path, sftp::kOpenRead, 0);
-  if (!handle) co_return handle.error().with_context("read back " + target.part_path);
+Task<Result<Checksum>> read_checksum(Client& client, std::string path, std::uint64_t at_most) {
+  const auto handle = co_await client.open(path, sftp::kOpenRead, 0);
+  if (!handle) co_return handle.error().with_context("read back " + path);
   Hasher hasher(HashAlgorithm::kSha256);
   const sftp::DataSink hash = [&](std::span<const std::byte> data) { hasher.update(data); };
-  const auto read = co_await client.read(*handle, hash);
+  const auto read = co_await client.read(*handle, at_most, hash);
   const auto closed = co_await client.close(*handle);
-  if (!read) co_return read.error().with_context("read back " + target.part_path);
-  if (!closed) co_return closed.error().with_context("close the part file");
-  co_return same_checksum(hasher.finish(), target);
+  if (!read) co_return read.error().with_context("read back " + path);
+  if (!closed) co_return closed.error().with_context("close " + path);
+  co_return hasher.finish();
+}
+
+Task<Result<void>> verify_content(Client& client, const Target& target) {
+  const auto found = co_await read_checksum(client, target.part_path, target.size);
+  if (!found) co_return found.error();
+  co_return same_checksum(*found, target);
 }
 
 Task<Result<void>> verify_by_command(RemoteChecksums& checksums, const Target& target) {
@@ -61,17 +69,12 @@ Task<Result<void>> verify_bytes(Session& session, const Target& target, Verify v
   co_return verified;
 }
 
-bool wants_sync(const Client& client, Fsync fsync) {
-  return fsync == Fsync::kWhereOffered && client.offers_fsync();
-}
-
-/// What fstat says while the file is still open spares a request that must wait for the others.
 Task<Result<void>> fill(Session& session, Handle handle, const Target& target,
                         const Content& content, const TransferOptions& options) {
   Client& client = *session.client;
-  const auto attributes = co_await client.write_and_close(std::move(handle), target.size,
-                                                          wants_sync(client, options.fsync),
-                                                          content.read, content.on_acknowledged);
+  const auto attributes = co_await client.write_and_close(
+      std::move(handle), target.part_path, target.size, wants_sync(client, options.fsync),
+      content.source, content.on_acknowledged);
   if (!attributes) co_return attributes.error().with_context("part file");
   if (options.verify == Verify::kNone) co_return Result<void>();
   Result<void> verified;
@@ -85,6 +88,10 @@ Task<Result<void>> fill(Session& session, Handle handle, const Target& target,
 }
 
 }  // namespace
+
+bool wants_sync(const Client& client, Fsync fsync) {
+  return fsync == Fsync::kWhereOffered && client.offers_fsync();
+}
 
 Task<Result<Handle>> open_part(Client& client, const Target& target, Existing existing) {
   const std::uint32_t flags =
@@ -115,21 +122,25 @@ Task<Result<void>> verify_part(Session& session, const Target& target, Verify ve
   co_return verified;
 }
 
-Task<Result<bool>> was_renamed(Client& client, const Target& target) {
+Task<Result<RenameFate>> fate_of_rename(Client& client, const Target& target) {
   const auto part = co_await client.stat(target.part_path);
-  if (part) co_return false;
+  if (part) co_return RenameFate::kPending;
   if (part.error().kind != ErrorKind::kNotFound) co_return part.error();
-  const auto final_file = co_await client.stat(target.final_path);
-  if (final_file) co_return final_file->size.value_or(target.size) == target.size;
-  // A consumer may have taken it at once; without the part file that is what happened.
-  if (final_file.error().kind == ErrorKind::kNotFound) co_return true;
-  co_return final_file.error();
+  const auto there = co_await client.stat(target.final_path);
+  if (!there && there.error().kind == ErrorKind::kNotFound) co_return RenameFate::kVoid;
+  if (!there) co_return there.error();
+  if (there->size.value_or(target.size) != target.size) co_return RenameFate::kVoid;
+  const auto found = co_await read_checksum(client, target.final_path, target.size);
+  if (!found && found.error().kind == ErrorKind::kNotFound) co_return RenameFate::kVoid;
+  if (!found) co_return found.error();
+  co_return *found == target.sha256 ? RenameFate::kDone : RenameFate::kVoid;
 }
 
 Task<Error> explain(Client& client, Error error, const Target& target) {
   if (error.kind != ErrorKind::kFailed || !client.offers_statvfs()) co_return error;
   const auto space = co_await client.statvfs(remote_parent(target.final_path));
-  if (!space || space->available_bytes >= target.size) co_return error;
+  const std::uint64_t needed = std::max<std::uint64_t>(target.size, 1);
+  if (!space || space->available_bytes >= needed) co_return error;
   co_return make_error(ErrorKind::kRemoteFull,
                        "{}: the destination has {} bytes left, the file needs {}", error.message,
                        space->available_bytes, target.size);

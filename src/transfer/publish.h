@@ -21,7 +21,10 @@ struct Target {
   Checksum sha256;
 };
 
-/// Opens the part file for writing, made where it is missing. With kTruncate what it had is gone.
+/// Whether part files are synced.
+bool wants_sync(const sftp::Client& client, Fsync fsync);
+
+/// Opens the part file for writing, made if it is missing. With kTruncate what it had is gone.
 enum class Existing : std::uint8_t { kKeep, kTruncate };
 sftp::Task<Result<sftp::Handle>> open_part(sftp::Client& client, const Target& target,
                                            Existing existing);
@@ -35,15 +38,21 @@ sftp::Task<Result<void>> rename_part(sftp::Client& client, const Target& target)
 /// kFailed where the server's part file is not what the target wants, as far as VERIFY looks.
 sftp::Task<Result<void>> verify_part(Session& session, const Target& target, Verify verify);
 
-/// True where an earlier rename, whose answer got lost, was done: the part file is gone and the
-/// final name has a file of the right size.
-sftp::Task<Result<bool>> was_renamed(sftp::Client& client, const Target& target);
+/// What became of a rename whose answer was lost.
+enum class RenameFate : std::uint8_t {
+  kDone,     // the final name has exactly what was sent
+  kPending,  // the part file is still there: it can be renamed again
+  kVoid,     // there is no part file, and under the final name, if anything, something else
+};
+/// Reads the file back if nothing else tells: that a name is there, with the right size, does not
+/// mean that we gave it.
+sftp::Task<Result<RenameFate>> fate_of_rename(sftp::Client& client, const Target& target);
 
 /// SSH_FX_FAILURE says nothing; the free space may: kRemoteFull in place of kFailed where it does.
 sftp::Task<Error> explain(sftp::Client& client, Error error, const Target& target);
 
 struct Content {
-  sftp::SourceReader read;
+  sftp::ByteSource source;
   sftp::OnAcknowledged on_acknowledged;
 };
 

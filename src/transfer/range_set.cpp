@@ -22,15 +22,15 @@ std::uint64_t RangeSet::size() const {
   return sum;
 }
 
-std::vector<Range> RangeSet::missing(std::uint64_t size) const {
+std::vector<Range> RangeSet::missing(Range whole) const {
   std::vector<Range> gaps;
-  std::uint64_t at = 0;
+  std::uint64_t at = whole.begin;
   for (const Range& range : ranges_) {
-    if (range.begin >= size) break;
+    if (range.begin >= whole.end) break;
     if (at < range.begin) gaps.push_back({at, range.begin});
-    at = range.end;
+    at = std::max(at, range.end);
   }
-  if (at < size) gaps.push_back({at, size});
+  if (at < whole.end) gaps.push_back({at, whole.end});
   return gaps;
 }
 

@@ -18,13 +18,15 @@ struct Range {
 class RangeSet {
  public:
   void add(Range range);
+  const std::vector<Range>& ranges() const { return ranges_; }
 
   /// Bytes in the set.
   std::uint64_t size() const;
   /// Where the last range ends; 0 for an empty set.
   std::uint64_t end() const { return ranges_.empty() ? 0 : ranges_.back().end; }
-  /// What of [0, SIZE) is not in the set, in order.
-  std::vector<Range> missing(std::uint64_t size) const;
+  /// What of WHOLE is not in the set, in order.
+  std::vector<Range> missing(Range whole) const;
+  bool covers(Range whole) const { return missing(whole).empty(); }
 
  private:
   std::vector<Range> ranges_;  // in order, none touches the next

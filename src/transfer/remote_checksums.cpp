@@ -1,13 +1,10 @@
 #include "transfer/remote_checksums.h"
 
-#include <future>
-
 #include "ferry/sftp/remote_command.h"
 
 namespace ferry::transfer {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 /// A command line has to fit into one packet, and into what the server's system allows.
@@ -17,8 +14,6 @@ constexpr std::size_t kMaxFiles = 64;
 constexpr std::uint64_t kMaxBytes = 1ULL << 30;
 /// A server that reads and hashes more slowly than this is as good as stuck.
 constexpr std::uint64_t kSlowestBytesPerMs = 4 * 1024;
-/// How often to look whether a command has ended.
-constexpr milliseconds kInterval{10};
 
 }  // namespace
 
@@ -37,7 +32,7 @@ std::vector<Checksum> checksums_in(std::string_view output) {
 sftp::Task<Result<Checksum>> RemoteChecksums::of(std::string path, std::uint64_t size) {
   Request request{std::move(path), size, {}};
   waiting_.push_back(&request);
-  if (!std::exchange(is_serving_, true)) client_.spawn(serve());
+  if (!std::exchange(is_serving_, true)) client_.loop().spawn(serve());
   co_return co_await request.result;
 }
 
@@ -65,20 +60,28 @@ std::vector<RemoteChecksums::Request*> RemoteChecksums::take_group() {
   return group;
 }
 
+/// Nobody wants to know any more.
+sftp::Task<void> RemoteChecksums::stop_if_lost(sftp::Client& client, StopToken& stop,
+                                               bool& is_done) {
+  while (!is_done && !client.error() && !client.loop().stop().stop_requested()) {
+    co_await client.ended().wait();
+  }
+  if (!is_done) stop.request_stop();
+}
+
 sftp::Task<RemoteChecksums::Results> RemoteChecksums::run_beside(
     const std::vector<Request*>& group) {
   StopToken stop;
-  auto running = std::async(std::launch::async, [&] { return run(group, stop); });
-  while (running.wait_for(milliseconds(0)) != std::future_status::ready) {
-    const auto until = Clock::now() + kInterval;
-    co_await client_.sleep_until(until);
-    // The connection has failed, or a stop was requested: nobody wants to know any more.
-    if (Clock::now() < until) {
-      stop.request_stop();
-      running.wait();
-    }
-  }
-  co_return running.get();
+  bool is_done = false;
+  sftp::TaskGroup watching(client_.loop());
+  watching.spawn(stop_if_lost(client_, stop, is_done));
+  auto running = client_.loop().in_thread([&] { return run(group, stop); });
+  auto results = co_await running;
+  is_done = true;
+  client_.ended().notify_all();
+  co_await watching;
+  if (const auto& lost = client_.error()) co_return Results(group.size(), *lost);
+  co_return results;
 }
 
 RemoteChecksums::Results RemoteChecksums::run(const std::vector<Request*>& group,

@@ -53,6 +53,7 @@ class RemoteChecksums {
   sftp::Task<void> serve();
   std::vector<Request*> take_group();
   sftp::Task<Results> run_beside(const std::vector<Request*>& group);
+  static sftp::Task<void> stop_if_lost(sftp::Client& client, StopToken& stop, bool& is_done);
   Results run(const std::vector<Request*>& group, StopToken& stop) const;  // blocks
 
   sftp::Client& client_;

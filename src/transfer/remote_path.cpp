@@ -4,11 +4,18 @@
 
 #include <algorithm>
 
+#include "ferry/base/file.h"
+#include "ferry/base/hash.h"
+
 namespace ferry::transfer {
 namespace {
 
 constexpr std::size_t kMaxNameBytes = 255;   // NAME_MAX of the usual file systems
 constexpr std::size_t kMaxPathBytes = 4095;  // PATH_MAX, without the NUL
+/// Every file system in use takes names of so many bytes.
+constexpr std::size_t kShortNameBytes = 100;
+/// Servers that write to a name of their own first put some bytes before and behind it.
+constexpr std::size_t kLongestPartNameBytes = kMaxNameBytes - 15;
 
 bool continues_utf8_character(char byte) {
   return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
@@ -22,15 +29,24 @@ std::string_view below(std::string_view directory, std::string_view path) {
   return path;
 }
 
-std::string part_path(std::string_view final_path, std::string_view id) {
+std::string part_token(std::string_view batch_id, std::string_view id, unsigned n) {
+  constexpr std::size_t kDigits = 16;
+  Hasher hasher(HashAlgorithm::kSha256);
+  hasher.update(as_bytes(fmt::format("{}\n{}\n{}", batch_id, id, n)));
+  const std::string checksum = hasher.finish().to_string();
+  return checksum.substr(checksum.find(':') + 1, kDigits);
+}
+
+std::string part_path(std::string_view final_path, std::string_view token) {
   const auto slash = final_path.rfind('/');
   const std::size_t name_at = slash == std::string_view::npos ? 0 : slash + 1;
   const std::string_view directory = final_path.substr(0, name_at);
   std::string_view name = final_path.substr(name_at);
-  const std::string suffix = fmt::format(".{}.part", id);
-  if (1 + name.size() + suffix.size() > kMaxNameBytes) {
-    std::size_t size = kMaxNameBytes - 1 - suffix.size();
-    while (size > 0 && continues_utf8_character(name[size])) --size;
+  const std::string suffix = fmt::format(".{}.part", token);
+  const std::size_t most = std::clamp(name.size(), kShortNameBytes, kLongestPartNameBytes);
+  if (1 + name.size() + suffix.size() > most) {
+    std::size_t size = most - std::min(most, 1 + suffix.size());
+    while (size > 0 && size < name.size() && continues_utf8_character(name[size])) --size;
     name = name.substr(0, size);
   }
   return fmt::format("{}.{}{}", directory, name, suffix);

@@ -14,9 +14,12 @@ using sftp::remote_parent;
 /// What join_remote made PATH of, with this DIRECTORY.
 std::string_view below(std::string_view directory, std::string_view path);
 
-/// The name under which FINAL_PATH grows: ".<name>.<id>.part" beside it, the name cut where the
-/// whole would be longer than the 255 bytes that file systems allow.
-std::string part_path(std::string_view final_path, std::string_view id);
+/// What tells the part file of try number N, to deliver file ID in a batch, from all others.
+std::string part_token(std::string_view batch_id, std::string_view id, unsigned n);
+
+/// The name under which FINAL_PATH grows: ".<name>.<token>.part" beside it, the name cut so that it
+/// is no longer than the final name, unless that is short, and leaves servers room for a prefix.
+std::string part_path(std::string_view final_path, std::string_view token);
 
 /// True for a path, or one name in it, that the usual file systems do not take.
 bool is_too_long(std::string_view path);

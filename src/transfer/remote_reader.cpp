@@ -1,12 +1,12 @@
 #include "transfer/remote_reader.h"
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 #include <vector>
 
 #include "ferry/sftp/client.h"
 #include "ferry/sftp/read_ahead.h"
-#include "ferry/sftp/shared_result.h"
 #include "transfer/remote_path.h"
 
 namespace ferry::transfer {
@@ -40,218 +40,176 @@ class RemoteReader::Line {
  public:
   Line(std::unique_ptr<sftp::Client> client, const sftp::Location& location)
       : client_(std::move(client)), location_(location) {}
-  Line(const Line&) = delete;
-  Line& operator=(const Line&) = delete;
-  /// What was begun comes to its end: it owns itself.
-  ~Line() { [[maybe_unused]] const auto ran = client_->run(); }
 
   sftp::Client& client() { return *client_; }
   sftp::ReadBudget& budget() { return budget_; }
-  bool is_lost() const { return lost_; }
   std::string remote_path(const std::string& path) const {
     return join_remote(location_.directory, path);
   }
   Error as_error(const Error& error) const { return as_source_error(error, location_); }
 
-  /// Moves bytes until TASK has its result.
-  template <typename T>
-  Result<T> wait_for(Task<Result<T>> task) {
-    std::optional<Result<T>> outcome;
-    client_->spawn(keep(std::move(task), outcome));
-    if (!client_->run()) lost_ = true;
-    return std::move(*outcome);
+  /// One that a task of its own client may let go of: it goes in the loop's next turn.
+  static std::shared_ptr<Line> make(std::unique_ptr<sftp::Client> client,
+                                    const sftp::Location& location) {
+    sftp::EventLoop& loop = client->loop();
+    return {new Line(std::move(client), location),
+            [&loop](Line* line) { loop.post([owned = std::shared_ptr<Line>(line)] {}); }};
   }
 
  private:
-  template <typename T>
-  static Task<void> keep(Task<Result<T>> task, std::optional<Result<T>>& outcome) {
-    outcome = co_await std::move(task);
-  }
-
   std::unique_ptr<sftp::Client> client_;
   const sftp::Location& location_;
   sftp::ReadBudget budget_;
-  bool lost_ = false;
 };
-
-/// A file that is being opened or open; shared with the task that opens it.
-struct RemoteReader::Opening {
-  std::string path;
-  std::optional<FileIdentity> expected;
-  Range range;
-  sftp::Handle handle;
-  std::unique_ptr<sftp::ReadAhead> data;
-  sftp::SharedResult<Result<FileIdentity>> outcome;
-  bool is_open = false;
-  bool is_abandoned = false;  // nobody wants it any more
-
-  static Task<void> run(Line& line, std::shared_ptr<Opening> self);
-
- private:
-  Task<Result<FileIdentity>> open(Line& line);
-};
-
-Task<void> RemoteReader::Opening::run(Line& line, std::shared_ptr<Opening> self) {
-  const auto opened = co_await self->open(line);
-  if (self->is_open && self->is_abandoned) {
-    self->data.reset();
-    [[maybe_unused]] const auto closed = co_await line.client().close(self->handle);
-  }
-  self->outcome.set(opened);
-}
-
-Task<Result<FileIdentity>> RemoteReader::Opening::open(Line& line) {
-  const auto opened = co_await line.client().open(line.remote_path(path), sftp::kOpenRead, 0);
-  if (!opened) {
-    if (opened.error().kind == ErrorKind::kNotFound) co_return source_vanished(path);
-    co_return line.as_error(opened.error()).with_context(path);
-  }
-  handle = *opened;
-  is_open = true;
-  if (expected && !is_abandoned) {
-    data = std::make_unique<sftp::ReadAhead>(line.client(), handle, range.begin, range.end,
-                                             line.budget());
-  }
-  const auto attributes = co_await line.client().fstat(handle);
-  if (!attributes) co_return line.as_error(attributes.error()).with_context(path);
-  const auto identity = identity_from(*attributes, path);
-  if (!identity) co_return identity.error();
-  if (expected && *identity != *expected) co_return source_changed(path, "before it was sent");
-  if (!data && !is_abandoned) {
-    data =
-        std::make_unique<sftp::ReadAhead>(line.client(), handle, 0, identity->size, line.budget());
-  }
-  co_return identity;
-}
 
 class RemoteReader::File final : public Source {
  public:
-  File(std::shared_ptr<Line> line, std::shared_ptr<Opening> opening)
+  File(std::shared_ptr<Line> line, std::string path, sftp::Handle handle, FileIdentity identity,
+       Range range)
       : line_(std::move(line)),
-        opening_(std::move(opening)),
-        position_(opening_->expected ? opening_->range.begin : 0) {}
+        path_(std::move(path)),
+        handle_(std::move(handle)),
+        identity_(identity),
+        position_(range.begin),
+        data_(line_->client(), handle_, range.begin, range.end, line_->budget()) {}
   File(const File&) = delete;
   File& operator=(const File&) = delete;
-  ~File() override {
-    opening_->is_abandoned = true;
-    opening_->data.reset();
-    // Sent with the next thing that anybody waits for.
-    if (!std::exchange(opening_->is_open, false)) return;
-    line_->client().spawn(close(line_->client(), opening_->handle));
+  ~File() override { line_->client().loop().spawn(close(line_, handle_)); }
+
+  const std::string& path() const { return path_; }
+
+  bool is_always_ready() const override { return false; }
+
+  Task<Result<void>> await(std::size_t size) override {
+    while (buffered_ < size) {
+      auto block = co_await data_.next();
+      if (!block) co_return line_->as_error(block.error()).with_context(path_);
+      if (block->empty()) {
+        co_return source_changed(path_, "while it was read: it became shorter");
+      }
+      buffered_ += block->size();
+      blocks_.push_back(std::move(*block));
+    }
+    co_return Result<void>();
   }
 
   Result<void> read(std::uint64_t offset, std::span<std::byte> buffer) override {
-    if (offset != position_) {
-      return make_error(ErrorKind::kFailed, "{}: read at {}, not at {}: not in order",
-                        opening_->path, offset, position_);
+    if (offset != position_ || buffer.size() > buffered_) {
+      return make_error(ErrorKind::kFailed, "{}: read {} bytes at {} where {} are there at {}",
+                        path_, buffer.size(), offset, buffered_, position_);
     }
+    position_ += buffer.size();
+    buffered_ -= buffer.size();
     while (!buffer.empty()) {
-      if (taken_ == block_.size()) {
-        if (auto filled = next_block(); !filled) return filled;
-      }
-      const std::size_t count = std::min(buffer.size(), block_.size() - taken_);
-      std::copy_n(block_.begin() + static_cast<std::ptrdiff_t>(taken_), count, buffer.begin());
-      taken_ += count;
-      position_ += count;
+      const auto rest = std::span<const std::byte>(blocks_.front()).subspan(taken_);
+      const std::size_t count = std::min(buffer.size(), rest.size());
+      std::ranges::copy(rest.first(count), buffer.begin());
       buffer = buffer.subspan(count);
+      taken_ += count;
+      if (taken_ < blocks_.front().size()) continue;
+      blocks_.pop_front();
+      taken_ = 0;
     }
     return {};
   }
 
-  Result<FileIdentity> identity() override { return line_->wait_for(opened(*opening_)); }
+  Task<Result<FileIdentity>> identity() override { co_return identity_; }
 
-  Result<void> verify_unchanged() override {
-    const auto before = identity();
-    if (!before) return before.error();
-    const auto after = line_->wait_for(look_again(*line_, *opening_));
-    if (!after) return after.error();
-    if (*before != *after) return source_changed(opening_->path, "while it was read");
-    return {};
+  /// By its name, and not through a link: that what we opened is still what lies there.
+  Task<Result<void>> verify_unchanged() override {
+    const auto open_file = co_await line_->client().fstat(handle_);
+    if (!open_file) co_return line_->as_error(open_file.error());
+    const auto named = co_await line_->client().lstat(line_->remote_path(path_));
+    if (!named && named.error().kind == ErrorKind::kNotFound) co_return source_vanished(path_);
+    if (!named) co_return line_->as_error(named.error());
+    for (const auto& attributes : {*open_file, *named}) {
+      const auto identity = identity_from(attributes, path_);
+      if (!identity) co_return identity.error();
+      if (*identity != identity_) co_return source_changed(path_, "while it was read");
+    }
+    co_return Result<void>();
   }
 
  private:
-  static Task<void> close(sftp::Client& client, sftp::Handle handle) {
-    [[maybe_unused]] const auto closed = co_await client.close(std::move(handle));
-  }
-
-  static Task<Result<FileIdentity>> opened(Opening& opening) { co_return co_await opening.outcome; }
-
-  static Task<Result<std::vector<std::byte>>> next(Line& line, Opening& opening) {
-    const auto identity = co_await opening.outcome;
-    if (!identity) co_return identity.error();
-    auto data = co_await opening.data->next();
-    if (!data) co_return line.as_error(data.error()).with_context(opening.path);
-    if (data->empty()) {
-      co_return source_changed(opening.path, "while it was read: it became shorter");
-    }
-    co_return data;
-  }
-
-  /// By its name, and not through a link: that what we opened is still what lies there.
-  static Task<Result<FileIdentity>> look_again(Line& line, Opening& opening) {
-    const auto open_file = co_await line.client().fstat(opening.handle);
-    if (!open_file) co_return line.as_error(open_file.error());
-    const auto named = co_await line.client().lstat(line.remote_path(opening.path));
-    if (!named && named.error().kind == ErrorKind::kNotFound) {
-      co_return source_vanished(opening.path);
-    }
-    if (!named) co_return line.as_error(named.error());
-    const auto one = identity_from(*open_file, opening.path);
-    const auto other = identity_from(*named, opening.path);
-    if (one && other && *one != *other) co_return source_changed(opening.path, "while it was read");
-    co_return one ? other : one;
-  }
-
-  Result<void> next_block() {
-    auto data = line_->wait_for(next(*line_, *opening_));
-    if (!data) return data.error();
-    block_ = std::move(*data);
-    taken_ = 0;
-    return {};
+  static Task<void> close(std::shared_ptr<Line> line, sftp::Handle handle) {
+    [[maybe_unused]] const auto closed = co_await line->client().close(std::move(handle));
   }
 
   std::shared_ptr<Line> line_;
-  std::shared_ptr<Opening> opening_;
+  const std::string path_;
+  const sftp::Handle handle_;
+  const FileIdentity identity_;
   std::uint64_t position_;
-  std::vector<std::byte> block_;
-  std::size_t taken_ = 0;
+  sftp::ReadAhead data_;
+  std::deque<std::vector<std::byte>> blocks_;
+  std::size_t taken_ = 0;     // of the first block
+  std::size_t buffered_ = 0;  // in all blocks, what was taken left out
 };
 
-Result<std::shared_ptr<RemoteReader::Line>> RemoteReader::line() {
-  if (line_ && !line_->is_lost()) return line_;
-  if (failure_ && Clock::now() < failed_at_ + kConnectPause) return *failure_;
-  line_.reset();
-  const auto fail = [&](const Error& error) {
-    failure_ = as_source_error(error, location_);
-    failed_at_ = Clock::now();
-    return *failure_;
-  };
+Task<RemoteReader::Connected> RemoteReader::line() {
+  if (connected_ && connected_->await_ready()) {
+    const auto last = connected_->await_resume();
+    const bool is_void =
+        last ? (*last)->client().error().has_value() : Clock::now() >= failed_at_ + kConnectPause;
+    if (is_void) connected_.reset();
+  }
+  if (connected_) {
+    const auto waiting = connected_;
+    sftp::SharedResult<Connected>& result = *waiting;
+    co_return co_await result;
+  }
+  const auto result = std::make_shared<sftp::SharedResult<Connected>>();
+  connected_ = result;
+  auto outcome = co_await connect();
+  if (!outcome) failed_at_ = Clock::now();
+  result->set(outcome);
+  co_return outcome;
+}
+
+Task<RemoteReader::Connected> RemoteReader::connect() {
   sftp::ClientOptions options;
   options.stall_timeout = stall_timeout_;
-  auto client = sftp::Client::connect(location_.connect, options, stop_);
-  if (!client) return fail(client.error());
-  failure_.reset();
-  line_ = std::make_shared<Line>(std::move(*client), location_);
-  return line_;
+  auto client = co_await sftp::Client::connect(location_.connect, options, loop_);
+  if (!client) co_return as_source_error(client.error(), location_);
+  co_return Line::make(std::move(*client), location_);
 }
 
-Result<void> RemoteReader::reach() {
-  const auto reached = line();
-  if (!reached) return reached.error();
-  return {};
+Task<Result<void>> RemoteReader::reach() {
+  const auto reached = co_await line();
+  if (!reached) co_return reached.error();
+  co_return Result<void>();
 }
 
-Result<std::unique_ptr<Source>> RemoteReader::open(const std::string& path,
-                                                   const std::optional<FileIdentity>& expected,
-                                                   Range range) {
-  auto connected = line();
-  if (!connected) return connected.error();
-  auto opening = std::make_shared<Opening>();
-  opening->path = path;
-  opening->expected = expected;
-  opening->range = range;
-  (*connected)->client().spawn(Opening::run(**connected, opening));
-  return std::make_unique<File>(std::move(*connected), std::move(opening));
+Task<Result<std::unique_ptr<Source>>> RemoteReader::open(std::string path) {
+  const auto connected = co_await line();
+  if (!connected) co_return connected.error();
+  Line& line = **connected;
+  const auto named = co_await line.client().stat(line.remote_path(path));
+  if (!named && named.error().kind == ErrorKind::kNotFound) co_return source_vanished(path);
+  if (!named) co_return line.as_error(named.error()).with_context(path);
+  const auto identity = identity_from(*named, path);
+  if (!identity) co_return identity.error();
+  co_return co_await open(std::move(path), *identity, {0, identity->size});
+}
+
+Task<Result<std::unique_ptr<Source>>> RemoteReader::open(std::string path, FileIdentity expected,
+                                                         Range range) {
+  const auto connected = co_await line();
+  if (!connected) co_return connected.error();
+  Line& line = **connected;
+  const auto handle = co_await line.client().open(line.remote_path(path), sftp::kOpenRead, 0);
+  if (!handle) {
+    if (handle.error().kind == ErrorKind::kNotFound) co_return source_vanished(path);
+    co_return line.as_error(handle.error()).with_context(path);
+  }
+  auto file = std::make_unique<File>(*connected, std::move(path), *handle, expected, range);
+  // The first reads are on their way already.
+  const auto attributes = co_await line.client().fstat(*handle);
+  if (!attributes) co_return line.as_error(attributes.error()).with_context(file->path());
+  const auto identity = identity_from(*attributes, file->path());
+  if (!identity) co_return identity.error();
+  if (*identity != expected) co_return source_changed(file->path(), "before it was sent");
+  co_return file;
 }
 
 }  // namespace ferry::transfer

@@ -1,8 +1,4 @@
-// Reads files of a landing area on a server, for a thread that waits for each piece.
-//
-// Opening a file only sends the requests: by the time that its bytes are wanted they are on their
-// way, and so are those of all other files that the thread has opened meanwhile. Memory is bounded
-// by the budget of the connection.
+// Reads files of a landing area on a server.
 #pragma once
 
 #include <chrono>
@@ -11,42 +7,47 @@
 #include <string>
 
 #include "ferry/base/result.h"
-#include "ferry/base/stop.h"
 #include "ferry/sftp/connect.h"
+#include "ferry/sftp/event_loop.h"
+#include "ferry/sftp/shared_result.h"
 #include "transfer/range_set.h"
 #include "transfer/source.h"
 
 namespace ferry::transfer {
 
-/// Belongs to one thread; connects when it is first needed, and anew when the connection was lost.
-/// Errors of the connection are of kind kUnreachable (try again) or kRefused.
+/// Belongs to an event loop; connects when it is first needed, and anew when the connection was
+/// lost. What is read ahead, over all its files, is bounded. Errors of the connection are of kind
+/// kUnreachable (try again) or kRefused.
 class RemoteReader {
  public:
-  /// LOCATION and STOP must outlive the reader and what it opened.
+  /// LOCATION and LOOP must outlive the reader and what it opened.
   RemoteReader(const sftp::Location& location, std::chrono::milliseconds stall_timeout,
-               StopToken& stop)
-      : location_(location), stall_timeout_(stall_timeout), stop_(stop) {}
+               sftp::EventLoop& loop)
+      : location_(location), stall_timeout_(stall_timeout), loop_(loop) {}
 
   /// Makes sure of a connection.
-  Result<void> reach();
+  sftp::Task<Result<void>> reach();
 
-  /// RANGE: what will be read; counts only with EXPECTED.
-  Result<std::unique_ptr<Source>> open(const std::string& path,
-                                       const std::optional<FileIdentity>& expected, Range range);
+  /// Opens PATH to read all of it.
+  sftp::Task<Result<std::unique_ptr<Source>>> open(std::string path);
+  /// Opens PATH, which has to be EXPECTED, to read RANGE.
+  sftp::Task<Result<std::unique_ptr<Source>>> open(std::string path, FileIdentity expected,
+                                                   Range range);
 
  private:
   class Line;
   class File;
-  struct Opening;
+  using Connected = Result<std::shared_ptr<Line>>;
 
-  Result<std::shared_ptr<Line>> line();
+  sftp::Task<Connected> line();
+  sftp::Task<Connected> connect();
 
   const sftp::Location& location_;
   const std::chrono::milliseconds stall_timeout_;
-  StopToken& stop_;
-  std::shared_ptr<Line> line_;
-  std::optional<Error> failure_;  // of the last try to connect
-  std::chrono::steady_clock::time_point failed_at_;
+  sftp::EventLoop& loop_;
+  /// Of the last try to connect, or the one under way.
+  std::shared_ptr<sftp::SharedResult<Connected>> connected_;
+  sftp::EventLoop::Time failed_at_;
 };
 
 }  // namespace ferry::transfer

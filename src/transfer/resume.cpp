@@ -1,76 +1,79 @@
 #include "transfer/resume.h"
 
 #include "transfer/batch.h"
+#include "transfer/remote_path.h"
 
 namespace ferry::transfer {
 namespace {
 
-/// A journal speaks of a part file: where that is shorter than what was acknowledged, or gone, the
-/// journal is void.
-sftp::Task<void> check_part(Session& session, const Target& target, Journal::Past& past) {
-  const auto part = co_await session.client->stat(target.part_path);
-  const bool is_there = part && part->size.value_or(0) >= past.acknowledged.end();
-  if (!is_there && !past.publishing) past = {};
+using sftp::Task;
+
+/// Whether the part file can have all that the journal says. One that is gone may have its final
+/// name.
+Task<bool> is_part_there(sftp::Client& client, const Journal::Past& past) {
+  const auto part = co_await client.stat(past.part_path);
+  if (part) co_return part->size.value_or(0) >= past.acknowledged.end();
+  // An error says nothing: finishing the file will show.
+  co_return part.error().kind != ErrorKind::kNotFound || past.rename_asked;
 }
 
-struct Candidate {
-  Job* job;
-  Journal::Past past;
-};
-
-std::vector<Candidate> find_candidates(std::span<Job> jobs, const RunContext& context) {
-  std::vector<Candidate> candidates;
-  for (Job& job : jobs) {
-    if (!is_open(job) || !is_content_known(job) || !goes_out_in_chunks(job)) continue;
-    candidates.push_back({&job, Journal::load(context.options.journals,
-                                              journal_key_of(job, context.destination.name))});
-  }
-  return candidates;
-}
-
-void plan(Job& job, const Journal::Past& past) {
+void plan_rest(Job& job) {
   const std::uint64_t size = job.source.identity.size;
-  job.publishing = past.publishing;
-  job.spread = std::make_unique<Spread>();
-  const auto chunks = cut_into_chunks(past.acknowledged.missing(size), chunk_bytes_for(size));
+  const auto chunks =
+      cut_into_chunks(job.spread->acknowledged.missing({0, size}), chunk_bytes_for(size));
   job.spread->waiting.assign(chunks.begin(), chunks.end());
 }
 
-sftp::Task<void> remove_part(Session& session, std::string path) {
-  [[maybe_unused]] const auto removed = co_await session.client->remove(std::move(path));
+void go_on(Job& job, Journal::Past past) {
+  job.part = {.path = std::move(past.part_path),
+              .rename_asked = past.rename_asked,
+              .is_doubtful = past.is_doubtful};
+  job.spread = std::make_unique<Spread>();
+  job.spread->acknowledged = std::move(past.acknowledged);
+  plan_rest(job);
 }
 
 }  // namespace
 
-void plan_afresh(Job& job) {
-  if (goes_out_in_chunks(job)) plan(job, {});
+void begin_part(Job& job) {
+  const std::string token = part_token(job.batch_id, job.id, job.parts_begun++);
+  job.part = {.path = part_path(job.remote_path, token)};
 }
 
-void remove_outdated_parts(std::span<Job> jobs, const RunContext& context, Session& session) {
-  const fs::path& journals = context.options.journals;
-  for (const Job& job : jobs) {
-    if (!is_open(job) || is_content_known(job)) continue;
-    if (!Journal::exists(journals, job.id, context.destination.name)) continue;
-    session.client->spawn(remove_part(session, target_of(job).part_path));
-    Journal::remove(journals, job.id, context.destination.name);
-  }
-  [[maybe_unused]] const auto ran = session.client->run();
+bool is_cut_into_chunks(const Job& job, const RunContext& context) {
+  return context.takes_many_handles && job.source.identity.size > kMinChunkBytes;
 }
 
-void plan_spreads(std::span<Job> jobs, const RunContext& context, Session& session) {
-  auto candidates = find_candidates(jobs, context);
-  for (Candidate& candidate : candidates) {
-    if (candidate.past.acknowledged.end() == 0) continue;
-    session.client->spawn(check_part(session, target_of(*candidate.job), candidate.past));
-  }
-  // Where the connection ends meanwhile, what could not be checked counts as gone.
-  [[maybe_unused]] const auto ran = session.client->run();
-  for (const Candidate& candidate : candidates) {
-    if (candidate.past.acknowledged.end() == 0) {
-      Journal::remove(context.options.journals, candidate.job->id, context.destination.name);
+void plan_all(Job& job) {
+  job.spread = std::make_unique<Spread>();
+  plan_rest(job);
+}
+
+Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Client& client) {
+  if (job.source.identity.size <= kMinChunkBytes) co_return Result<void>();
+  auto past =
+      Journal::load(context.options.journals, journal_key_of(job, context.destination.name));
+  if (past && is_cut_into_chunks(job, context)) {
+    const bool is_there = co_await is_part_there(client, *past);
+    if (is_there) {
+      go_on(job, std::move(*past));
+      co_return context.events.on_part(job);
     }
-    plan(*candidate.job, candidate.past);
   }
+  // Void, but somebody may still write to that part: the next one gets another name.
+  co_await remove_outdated_part(job, context, client);
+  if (!is_cut_into_chunks(job, context)) co_return Result<void>();
+  begin_part(job);
+  plan_all(job);
+  co_return context.events.on_part(job);
+}
+
+Task<void> remove_outdated_part(const Job& job, const RunContext& context, sftp::Client& client) {
+  const fs::path& journals = context.options.journals;
+  const std::string part = Journal::part_path_in(journals, job.id, context.destination.name);
+  if (part.empty()) co_return;
+  [[maybe_unused]] const auto removed = co_await client.remove(part);
+  if (!client.error()) Journal::remove(journals, job.id, context.destination.name);
 }
 
 }  // namespace ferry::transfer

@@ -1,22 +1,30 @@
-// What an earlier run left at B, and what is left to do.
+// Where a run goes on with what an earlier one had sent.
 #pragma once
 
-#include <span>
-
+#include "ferry/sftp/task.h"
 #include "transfer/job.h"
 #include "transfer/run_context.h"
 #include "transfer/session.h"
 
 namespace ferry::transfer {
 
-/// Gives a job whose content nobody has begun to send a Spread, where it goes out in chunks.
-void plan_afresh(Job& job);
+/// Gives JOB, which has none, a part file of its own.
+void begin_part(Job& job);
 
-/// Removes what is left at B of jobs whose content has to be made anew: it may come out different.
-void remove_outdated_parts(std::span<Job> jobs, const RunContext& context, Session& session);
+/// Whether a file goes out in chunks, or from beginning to end in one go.
+bool is_cut_into_chunks(const Job& job, const RunContext& context);
 
-/// Gives each open job whose content is known, and goes out in chunks, its Spread: the chunks that
-/// B has not acknowledged yet, as far as the part file is still there.
-void plan_spreads(std::span<Job> jobs, const RunContext& context, Session& session);
+/// All of the job's file is to be sent in chunks, into the part that it has.
+void plan_all(Job& job);
+
+/// For a job whose content is known. One that goes out in chunks gets a part and its Spread: the
+/// chunks that B has not acknowledged yet, as far as the journal's part is still there. What an
+/// earlier run left of others is removed. An error is that of the batch's journal.
+sftp::Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Client& client);
+
+/// Removes what an earlier run left of a job whose content is not known yet: it may come out
+/// different.
+sftp::Task<void> remove_outdated_part(const Job& job, const RunContext& context,
+                                      sftp::Client& client);
 
 }  // namespace ferry::transfer

@@ -16,7 +16,8 @@ Result<Refusal> judge_source(const AcceptancePolicy& policy, SourceOpener& sourc
     return refusal_reason(policy, {file.path, size, {}});
   }
   std::vector<std::byte> head(std::min<std::uint64_t>(magic_length(policy), size));
-  const auto opened = sources.open(landing, file.path, source.identity, {0, head.size()});
+  const auto opened =
+      sources.loop().wait_for(sources.open(landing, file.path, source.identity, {0, head.size()}));
   if (!opened) return opened.error();
   if (const int fd = (*opened)->fd(); fd >= 0) {
     return judge(policy, fd, file.path, size,
@@ -25,7 +26,9 @@ Result<Refusal> judge_source(const AcceptancePolicy& policy, SourceOpener& sourc
   if (!policy.validate.empty()) {
     return make_error(ErrorKind::kInvalid, "no command can look at files on a server");
   }
-  if (auto filled = (*opened)->read(0, head); !filled) return filled.error();
+  auto filled = sources.loop().wait_for((*opened)->await(head.size()));
+  if (filled) filled = (*opened)->read(0, head);
+  if (!filled) return filled.error();
   return refusal_reason(policy, {file.path, size, head});
 }
 

@@ -1,29 +1,45 @@
-// What all parts of one run share. All of it outlives them.
+// What all parts of one agent share. All of it outlives them.
 #pragma once
 
-#include <functional>
+#include <cstddef>
 
+#include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/transfer/agent.h"
 
 namespace ferry::transfer {
 
-enum class Phase : std::uint8_t {
-  kDeliver,  // each file gets its final name as soon as it is whole
-  kUpload,   // files stay part files, to be given their names together later
-};
-
 struct Job;
 
-struct RunContext {
+/// What workers tell of. Called on any thread.
+class DeliveryEvents {
+ public:
+  virtual ~DeliveryEvents() = default;
+
+  /// JOB is about to write to its part, which nobody has heard of yet.
+  virtual Result<void> on_part(Job& job) = 0;
+  /// A connection has ended that may still write to JOB's part.
+  virtual void on_abandoned(const Job& job) = 0;
+  virtual void on_bytes(std::size_t acknowledged) = 0;
+  /// JOB's part is whole and waits for its name; the job is gone when this returns.
+  virtual void on_uploaded(Job& job) = 0;
+  /// JOB was delivered, or has failed; it is gone when this returns.
+  virtual void on_ended(Job& job) = 0;
+};
+
+struct BatchContext {
   const Destination& destination;
   const TransferOptions& options;
-  Observer& observer;  // thread-safe
+  StopToken& stop;  // nothing more is begun
+};
+
+struct RunContext : BatchContext {
+  DeliveryEvents& events;
   RateLimiter& limiter;
-  StopToken& stop;
-  Phase phase = Phase::kDeliver;
-  /// Is told, on any thread, of each job whose content will not be read again in this run.
-  std::function<void(const Job&)> on_content_done = {};
+  StopToken& closing;  // connections end, whatever is on the way
+  /// What is written to a file through any number of handles, opened at any time, is in it in the
+  /// end. Otherwise a file is written through one handle, in order, from its beginning.
+  bool takes_many_handles = false;
 };
 
 }  // namespace ferry::transfer

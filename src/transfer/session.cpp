@@ -27,17 +27,17 @@ Task<void> resolve(Session& session, Lookup& lookup) {
 /// names of what is there are asked again where it had to be made.
 Result<void> look_up(Session& session, std::span<Lookup> lookups) {
   for (Lookup& lookup : lookups) {
-    session.client->spawn(make(session, lookup));
-    session.client->spawn(resolve(session, lookup));
+    session.loop->spawn(make(session, lookup));
+    session.loop->spawn(resolve(session, lookup));
   }
-  if (auto ran = session.client->run(); !ran) return ran;
+  session.loop->run();
   for (const Lookup& lookup : lookups) {
     if (!lookup.made) return lookup.made;
   }
   for (Lookup& lookup : lookups) {
-    if (!lookup.path) session.client->spawn(resolve(session, lookup));
+    if (!lookup.path) session.loop->spawn(resolve(session, lookup));
   }
-  if (auto ran = session.client->run(); !ran) return ran;
+  session.loop->run();
   for (const Lookup& lookup : lookups) {
     if (!lookup.path) return lookup.path.error();
   }
@@ -63,9 +63,11 @@ Result<Session> open_session(const Destination& destination, const TransferOptio
   if (!destination.bandwidth.is_off()) {
     client_options.pace = [&limiter](std::size_t bytes) { return limiter.reserve(bytes); };
   }
-  auto client = sftp::Client::connect(destination.connect, client_options, stop);
+  auto loop = std::make_unique<sftp::EventLoop>(stop);
+  auto client = loop->wait_for(sftp::Client::connect(destination.connect, client_options, *loop));
   if (!client) return client.error();
-  Session session{.client = std::move(*client),
+  Session session{.loop = std::move(loop),
+                  .client = std::move(*client),
                   .directories = nullptr,
                   .checksums = nullptr,
                   .directory = std::move(known.directory),

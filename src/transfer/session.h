@@ -7,6 +7,7 @@
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/sftp/client.h"
+#include "ferry/sftp/event_loop.h"
 #include "ferry/sftp/remote_directories.h"
 #include "ferry/transfer/agent.h"
 #include "ferry/transfer/bandwidth.h"
@@ -15,6 +16,7 @@
 namespace ferry::transfer {
 
 struct Session {
+  std::unique_ptr<sftp::EventLoop> loop;
   std::unique_ptr<sftp::Client> client;
   std::unique_ptr<sftp::RemoteDirectories> directories;
   std::unique_ptr<RemoteChecksums> checksums;
@@ -22,8 +24,8 @@ struct Session {
   std::string control_directory;  // likewise
 };
 
-/// Errors: those of connect_libssh2; kRefused where a directory cannot be had.
-/// LIMITER paces what is written, and must outlive the session.
+/// Belongs to one thread at a time. Errors: those of connect_libssh2; kRefused where a directory
+/// cannot be had. LIMITER paces what is written, and must outlive the session.
 Result<Session> open_session(const Destination& destination, const TransferOptions& options,
                              RateLimiter& limiter, StopToken& stop);
 

@@ -25,16 +25,16 @@ class LocalSource final : public Source {
     return {};
   }
 
-  Result<FileIdentity> identity() override { return identity_; }
+  sftp::Task<Result<FileIdentity>> identity() override { co_return identity_; }
 
-  Result<void> verify_unchanged() override {
+  sftp::Task<Result<void>> verify_unchanged() override { co_return verify_unchanged_if_local(); }
+
+  Result<void> verify_unchanged_if_local() override {
     const auto status = stat_fd(fd_.get(), path_);
     if (!status) return status.error();
     if (identity_of(*status) != identity_) return source_changed(path_, "while it was read");
     return {};
   }
-
-  Result<void> verify_unchanged_if_local() override { return verify_unchanged(); }
 
   bool is_vouched_for() const override { return writers_of(fd_.get()) == Writers::kNone; }
 
@@ -52,6 +52,10 @@ class LocalSource final : public Source {
 };
 
 }  // namespace
+
+sftp::Task<Result<void>> Source::await(std::size_t) {
+  co_return Result<void>();
+}
 
 Error source_changed(std::string_view path, std::string_view when) {
   return make_error(ErrorKind::kAbnormal, "{}: the file changed {}", path, when);
@@ -83,41 +87,19 @@ Result<std::unique_ptr<Source>> open_local_source(int landing_fd, const std::str
   return std::make_unique<LocalSource>(std::move(*fd), path, identity_of(*status));
 }
 
-sftp::Task<Result<void>> prove_unchanged(sftp::Client& client, Source& source, std::string path,
-                                         CheckedSource expected, const StopToken& stop) {
-  if (source.is_vouched_for()) co_return source.verify_unchanged();
-  constexpr std::size_t kBlockBytes = 1 << 20;  // between two looks at the network
-  Hasher hasher(HashAlgorithm::kSha256);
-  std::vector<std::byte> block(kBlockBytes);
-  const std::uint64_t size = expected.identity.size;
-  for (std::uint64_t offset = 0; offset < size;) {
-    if (stop.stop_requested()) co_return make_error(ErrorKind::kCancelled, "stopped");
-    const auto bytes = std::span(block).first(
-        static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), size - offset)));
-    if (auto filled = source.read(offset, bytes); !filled) co_return filled;
-    hasher.update(bytes);
-    offset += bytes.size();
-    co_await client.sleep_until(std::chrono::steady_clock::now());
-  }
-  const auto unchanged = source.verify_unchanged();
-  if (!unchanged) co_return unchanged;
-  const Checksum found = hasher.finish();
-  if (found == expected.sha256) co_return Result<void>();
-  co_return unlike_the_registry(path, found, expected.sha256);
-}
-
 Result<void> SourceStream::read(std::uint64_t offset, std::span<std::byte> buffer) {
   if (auto filled = source_->read(offset, buffer); !filled) return filled;
   hasher_.update(buffer);
   return {};
 }
 
-Result<void> SourceStream::verify() {
-  if (auto unchanged = source_->verify_unchanged_if_local(); !unchanged) return unchanged;
+sftp::Task<Result<void>> SourceStream::verify() {
+  if (auto unchanged = source_->verify_unchanged_if_local(); !unchanged) co_return unchanged;
   const Checksum sent = hasher_.finish();
-  if (sent == expected_) return {};
-  if (auto unchanged = source_->verify_unchanged(); !unchanged) return unchanged;
-  return unlike_the_registry(path_, sent, expected_);
+  if (sent == expected_) co_return Result<void>();
+  const auto unchanged = co_await source_->verify_unchanged();
+  if (!unchanged) co_return unchanged;
+  co_return unlike_the_registry(path_, sent, expected_);
 }
 
 }  // namespace ferry::transfer

@@ -9,8 +9,7 @@
 #include "ferry/base/file.h"
 #include "ferry/base/hash.h"
 #include "ferry/base/result.h"
-#include "ferry/base/stop.h"
-#include "ferry/sftp/client.h"
+#include "ferry/sftp/task.h"
 
 namespace ferry::transfer {
 
@@ -20,7 +19,7 @@ struct CheckedSource {
   Checksum sha256;
 };
 
-/// An open file; belongs to one thread. Errors: kAbnormal where the file is not, or is no longer,
+/// An open file; belongs to one event loop. Errors: kAbnormal if the file is not, or is no longer,
 /// what was wanted; what may pass is retryable.
 class Source {
  public:
@@ -29,13 +28,18 @@ class Source {
   /// Fills BUFFER from OFFSET on, which must be where the last read ended.
   virtual Result<void> read(std::uint64_t offset, std::span<std::byte> buffer) = 0;
 
-  /// As of when it was opened; waits until that is known.
-  virtual Result<FileIdentity> identity() = 0;
+  /// False: await must have ended before what it was asked for is read.
+  virtual bool is_always_ready() const { return true; }
+  /// Ends when the next SIZE bytes can be read.
+  virtual sftp::Task<Result<void>> await(std::size_t size);
 
-  /// kAbnormal where the file changed since it was opened. What was read before is then void.
-  virtual Result<void> verify_unchanged() = 0;
+  /// As of when it was opened.
+  virtual sftp::Task<Result<FileIdentity>> identity() = 0;
 
-  /// The same where it takes no round trip; nothing of a file on a server.
+  /// kAbnormal if the file changed since it was opened. What was read before is then void.
+  virtual sftp::Task<Result<void>> verify_unchanged() = 0;
+
+  /// The same if it takes no round trip; says nothing of a file on a server.
   virtual Result<void> verify_unchanged_if_local() { return {}; }
 
   /// True if nobody can have changed it without another identity: the kernel says that nobody has
@@ -49,7 +53,7 @@ class Source {
   virtual void drop_from_cache(std::uint64_t, std::uint64_t) {}
 };
 
-/// Opens PATH below the directory LANDING_FD for reading; no symbolic links. Where it is not there,
+/// Opens PATH below the directory LANDING_FD for reading; no symbolic links. If it is not there,
 /// the error has the system's code.
 Result<std::unique_ptr<Source>> open_local_source(int landing_fd, const std::string& path);
 
@@ -60,11 +64,13 @@ class SourceStream {
   SourceStream(std::unique_ptr<Source> source, std::string path, const Checksum& expected)
       : source_(std::move(source)), path_(std::move(path)), expected_(expected) {}
 
+  bool is_always_ready() const { return source_->is_always_ready(); }
+  sftp::Task<Result<void>> await(std::size_t size) { return source_->await(size); }
   /// OFFSET must be where the last read ended.
   Result<void> read(std::uint64_t offset, std::span<std::byte> buffer);
 
-  /// kAbnormal where what was read is not what was checked.
-  Result<void> verify();
+  /// kAbnormal if what was read is not what was checked.
+  sftp::Task<Result<void>> verify();
 
  private:
   std::unique_ptr<Source> source_;
@@ -72,12 +78,6 @@ class SourceStream {
   Checksum expected_;
   Hasher hasher_{HashAlgorithm::kSha256};
 };
-
-/// Holds what is there now of a file that was sent in pieces against EXPECTED: by its identity if
-/// that proves the content, else by reading all of it once more. Others of CLIENT's tasks go on
-/// meanwhile.
-sftp::Task<Result<void>> prove_unchanged(sftp::Client& client, Source& source, std::string path,
-                                         CheckedSource expected, const StopToken& stop);
 
 /// The error for a source that is not what it was, "while it was sent" for instance.
 Error source_changed(std::string_view path, std::string_view when);

@@ -5,6 +5,9 @@
 #include <vector>
 
 namespace ferry::transfer {
+
+using sftp::Task;
+
 namespace {
 
 constexpr std::size_t kHashBlockBytes = 256 * 1024;
@@ -14,7 +17,8 @@ struct ContentChecksums {
   Checksum registered;  // under the algorithm that was asked for
 };
 
-Result<ContentChecksums> hash_content(Source& source, std::uint64_t size, HashAlgorithm algorithm) {
+sftp::Task<Result<ContentChecksums>> hash_content(Source& source, std::uint64_t size,
+                                                  HashAlgorithm algorithm) {
   Hasher sha256(HashAlgorithm::kSha256);
   std::optional<Hasher> other;
   if (algorithm != HashAlgorithm::kSha256) other.emplace(algorithm);
@@ -23,14 +27,16 @@ Result<ContentChecksums> hash_content(Source& source, std::uint64_t size, HashAl
     const auto wanted =
         static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), size - offset));
     const auto bytes = std::span(block).first(wanted);
-    if (auto filled = source.read(offset, bytes); !filled) return filled.error();
+    auto filled = co_await source.await(wanted);
+    if (filled) filled = source.read(offset, bytes);
+    if (!filled) co_return filled.error();
     sha256.update(bytes);
     if (other) other->update(bytes);
     offset += wanted;
   }
   ContentChecksums result{.sha256 = sha256.finish(), .registered = {}};
   result.registered = other ? other->finish() : result.sha256;
-  return result;
+  co_return result;
 }
 
 /// The file system that the file was registered on is another than the landing area's, which may be
@@ -58,60 +64,70 @@ Error unknown_landing(const std::string& path) {
 
 RemoteReader& SourceOpener::reader(const LandingRoot& landing) {
   auto& reader = readers_[landing.location];
-  if (!reader) reader = std::make_unique<RemoteReader>(*landing.location, stall_timeout_, stop_);
+  if (!reader) reader = std::make_unique<RemoteReader>(*landing.location, stall_timeout_, loop_);
   return *reader;
 }
 
-Result<std::unique_ptr<Source>> SourceOpener::open(const LandingRoot* landing,
-                                                   const std::string& path) {
-  if (landing == nullptr) return unknown_landing(path);
-  if (landing->is_remote()) return reader(*landing).open(path, std::nullopt, {});
-  return open_local_source(landing->directory.get(), path);
+Task<Result<std::unique_ptr<Source>>> SourceOpener::open(const LandingRoot* landing,
+                                                         std::string path) {
+  if (landing == nullptr) co_return unknown_landing(path);
+  if (!landing->is_remote()) co_return open_local_source(landing->directory.get(), path);
+  co_return co_await reader(*landing).open(std::move(path));
 }
 
-Result<std::unique_ptr<Source>> SourceOpener::open(const LandingRoot* landing,
-                                                   const std::string& path,
-                                                   const FileIdentity& expected, Range range) {
-  if (landing == nullptr) return unknown_landing(path);
-  if (landing->is_remote()) return reader(*landing).open(path, expected, range);
+Task<Result<std::unique_ptr<Source>>> SourceOpener::open(const LandingRoot* landing,
+                                                         std::string path, FileIdentity expected,
+                                                         Range range) {
+  if (landing == nullptr) co_return unknown_landing(path);
+  if (landing->is_remote()) {
+    co_return co_await reader(*landing).open(std::move(path), expected, range);
+  }
   auto source = open_local_source(landing->directory.get(), path);
-  if (!source) return source;
-  const auto identity = (*source)->identity();
-  if (!identity) return identity.error();
-  if (*identity != expected) return source_changed(path, "before it was sent");
-  return source;
+  if (!source) co_return source;
+  const auto identity = co_await (*source)->identity();
+  if (!identity) co_return identity.error();
+  if (*identity != expected) co_return source_changed(path, "before it was sent");
+  co_return source;
 }
 
-Result<void> SourceOpener::reach(const LandingRoot& landing) {
-  return reader(landing).reach();
+Task<Result<void>> SourceOpener::reach(const LandingRoot& landing) {
+  co_return co_await reader(landing).reach();
 }
 
-Result<CheckedSource> check_source(SourceOpener& sources, const LandingRoot* landing,
-                                   const metastore::FileRecord& record, FileIdentity& meant) {
+Task<Result<CheckedSource>> check_source(SourceOpener& sources, const LandingRoot* landing,
+                                         const metastore::FileRecord& record, FileIdentity& meant) {
   const bool has_sha256 = record.checksum.algorithm == HashAlgorithm::kSha256;
   meant = record.identity.value_or(FileIdentity{});
   if (landing != nullptr && landing->is_remote() && record.identity && has_sha256) {
-    return CheckedSource{*record.identity, record.checksum};
+    co_return CheckedSource{*record.identity, record.checksum};
   }
-  const auto source = sources.open(landing, record.path);
-  if (!source) return not_opened(source.error(), landing, record);
-  return check_content(**source, record, meant);
+  const auto source = co_await sources.open(landing, record.path);
+  if (!source) co_return not_opened(source.error(), landing, record);
+  co_return co_await check_content(**source, record, meant);
 }
 
-Result<CheckedSource> check_content(Source& source, const metastore::FileRecord& record,
-                                    FileIdentity& meant) {
+Result<CheckedSource> check_local_content(Source& source, const metastore::FileRecord& record) {
+  FileIdentity meant;
+  return sftp::result_of(check_content(source, record, meant));
+}
+
+Task<Result<CheckedSource>> check_content(Source& source, const metastore::FileRecord& record,
+                                          FileIdentity& meant) {
   const bool has_sha256 = record.checksum.algorithm == HashAlgorithm::kSha256;
-  const auto identity = source.identity();
-  if (!identity) return identity.error();
+  const auto identity = co_await source.identity();
+  if (!identity) co_return identity.error();
   meant = record.identity.value_or(*identity);
-  if (record.identity == *identity && has_sha256) return CheckedSource{*identity, record.checksum};
-  const auto content = hash_content(source, identity->size, record.checksum.algorithm);
-  if (!content) return content.error();
-  if (content->registered != record.checksum) {
-    return unlike_the_registry(record.path, content->registered, record.checksum);
+  if (record.identity == *identity && has_sha256) {
+    co_return CheckedSource{*identity, record.checksum};
   }
-  if (auto unchanged = source.verify_unchanged(); !unchanged) return unchanged.error();
-  return CheckedSource{*identity, content->sha256};
+  const auto content = co_await hash_content(source, identity->size, record.checksum.algorithm);
+  if (!content) co_return content.error();
+  if (content->registered != record.checksum) {
+    co_return unlike_the_registry(record.path, content->registered, record.checksum);
+  }
+  const auto unchanged = co_await source.verify_unchanged();
+  if (!unchanged) co_return unchanged.error();
+  co_return CheckedSource{*identity, content->sha256};
 }
 
 }  // namespace ferry::transfer

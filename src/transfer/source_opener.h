@@ -8,8 +8,8 @@
 #include <string>
 
 #include "ferry/base/result.h"
-#include "ferry/base/stop.h"
 #include "ferry/metastore/records.h"
+#include "ferry/sftp/event_loop.h"
 #include "transfer/landing_roots.h"
 #include "transfer/range_set.h"
 #include "transfer/remote_reader.h"
@@ -17,43 +17,48 @@
 
 namespace ferry::transfer {
 
-/// Belongs to one thread; keeps a connection to each server that it was asked for. What it opened
-/// may outlive it.
+/// Belongs to an event loop; keeps a connection to each server that it was asked for. What it
+/// opened may outlive it.
 class SourceOpener {
  public:
-  SourceOpener(std::chrono::milliseconds stall_timeout, StopToken& stop)
-      : stall_timeout_(stall_timeout), stop_(stop) {}
+  SourceOpener(std::chrono::milliseconds stall_timeout, sftp::EventLoop& loop)
+      : stall_timeout_(stall_timeout), loop_(loop) {}
 
-  /// Opens PATH as it is now. LANDING: null where it is not known.
-  Result<std::unique_ptr<Source>> open(const LandingRoot* landing, const std::string& path);
+  sftp::EventLoop& loop() { return loop_; }
 
-  /// Opens PATH, to read RANGE of it. kAbnormal where it is not EXPECTED; of a file on a server
-  /// that is said by the first call that needs an answer from there.
-  Result<std::unique_ptr<Source>> open(const LandingRoot* landing, const std::string& path,
-                                       const FileIdentity& expected, Range range);
+  /// Opens PATH as it is now. LANDING: null if it is not known.
+  sftp::Task<Result<std::unique_ptr<Source>>> open(const LandingRoot* landing, std::string path);
+
+  /// Opens PATH, to read RANGE of it. kAbnormal if it is not EXPECTED.
+  sftp::Task<Result<std::unique_ptr<Source>>> open(const LandingRoot* landing, std::string path,
+                                                   FileIdentity expected, Range range);
 
   /// Makes sure of a connection to a remote LANDING.
-  Result<void> reach(const LandingRoot& landing);
+  sftp::Task<Result<void>> reach(const LandingRoot& landing);
 
  private:
   RemoteReader& reader(const LandingRoot& landing);
 
   const std::chrono::milliseconds stall_timeout_;
-  StopToken& stop_;
+  sftp::EventLoop& loop_;
   std::map<const sftp::Location*, std::unique_ptr<RemoteReader>> readers_;
 };
 
 /// Holds an open file against its record, by content unless its identity vouches for it.
 /// MEANT becomes the identity of the file that the record means: its own, or that of what is judged
 /// if it has none; also if the judgement is an error.
-Result<CheckedSource> check_content(Source& source, const metastore::FileRecord& record,
-                                    FileIdentity& meant);
+sftp::Task<Result<CheckedSource>> check_content(Source& source, const metastore::FileRecord& record,
+                                                FileIdentity& meant);
 
-/// Holds a file against its record: by identity where the record has one and it is unchanged, else
+/// The same of a file on this host, for those who have no loop.
+Result<CheckedSource> check_local_content(Source& source, const metastore::FileRecord& record);
+
+/// Holds a file against its record: by identity if the record has one and it is unchanged, else
 /// by content. A file on a server whose record has both identity and SHA-256 is taken at its word:
 /// it is looked at, and proven, when it is sent. MEANT as above; none if the file cannot be opened
 /// and its record has none.
-Result<CheckedSource> check_source(SourceOpener& sources, const LandingRoot* landing,
-                                   const metastore::FileRecord& record, FileIdentity& meant);
+sftp::Task<Result<CheckedSource>> check_source(SourceOpener& sources, const LandingRoot* landing,
+                                               const metastore::FileRecord& record,
+                                               FileIdentity& meant);
 
 }  // namespace ferry::transfer

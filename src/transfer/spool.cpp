@@ -46,6 +46,12 @@ std::vector<Listed> list(const fs::path& directory) {
   return entries;
 }
 
+std::uint64_t bytes_in(const fs::path& directory) {
+  std::uint64_t used = 0;
+  for (const Listed& entry : list(directory)) used += entry.size;
+  return used;
+}
+
 }  // namespace
 
 std::string spool_key(const metastore::FileRecord& file, const Route& route) {
@@ -55,14 +61,12 @@ std::string spool_key(const metastore::FileRecord& file, const Route& route) {
   return hex_of(hasher.finish()).substr(0, kKeyLength);
 }
 
-Result<Spool> Spool::open(const fs::path& directory, std::uint64_t limit_bytes) {
+Result<std::unique_ptr<Spool>> Spool::open(const fs::path& directory, std::uint64_t limit_bytes) {
   auto fd = make_private_directory(directory);
   if (!fd) return fd.error().with_context("spool");
-  Spool spool(directory, std::move(*fd), limit_bytes);
-  spool.remove_stale();
-  for (const Listed& entry : list(directory)) {
-    if (!entry.is_unfinished()) spool.found_.emplace(entry.key(), entry.name);
-  }
+  std::unique_ptr<Spool> spool(new Spool(directory, std::move(*fd), limit_bytes));
+  spool->remove_stale();
+  spool->used_bytes_ = bytes_in(directory);
   return spool;
 }
 
@@ -74,20 +78,53 @@ void Spool::remove_stale() const {
   }
 }
 
-std::optional<SpoolEntry> Spool::find(const std::string& key) const {
-  const auto found = found_.find(key);
-  if (found == found_.end()) return std::nullopt;
-  const auto checksum = Checksum::parse(std::string_view(found->second).substr(kKeyLength + 1));
-  if (!checksum) return std::nullopt;
-  metastore::FileRecord expected;
-  expected.path = found->second;
-  expected.checksum = *checksum;
-  const auto source = open_local_source(fd(), found->second);
-  FileIdentity unused;
-  const auto content = source ? check_content(**source, expected, unused) : source.error();
-  if (content) return SpoolEntry{found->second, *content};
-  remove(found->second);
+Spool::Making::Making(Spool& spool, std::string key) : spool_(spool), key_(std::move(key)) {
+  std::unique_lock lock(spool_.mutex_);
+  spool_.made_.wait(lock, [this] { return !spool_.making_.contains(key_); });
+  spool_.making_.insert(key_);
+}
+
+Spool::Making::~Making() {
+  {
+    const std::scoped_lock lock(spool_.mutex_);
+    spool_.making_.erase(key_);
+  }
+  spool_.made_.notify_all();
+}
+
+std::optional<SpoolEntry> Spool::find_and_hold(const std::string& key) {
+  for (const Listed& entry : list(directory_)) {
+    if (entry.is_unfinished() || entry.key() != key) continue;
+    const auto checksum = Checksum::parse(std::string_view(entry.name).substr(kKeyLength + 1));
+    if (!checksum) continue;
+    hold(entry.name);
+    metastore::FileRecord expected;
+    expected.path = entry.name;
+    expected.checksum = *checksum;
+    const auto source = open_local_source(fd(), entry.name);
+    const auto content = source ? check_local_content(**source, expected) : source.error();
+    if (content) return SpoolEntry{entry.name, *content};
+    release(entry.name, true);
+  }
   return std::nullopt;
+}
+
+void Spool::hold(const std::string& name) {
+  const std::scoped_lock lock(mutex_);
+  ++held_[name];
+}
+
+void Spool::release(const std::string& name, bool is_done) {
+  const std::scoped_lock lock(mutex_);
+  const auto held = held_.find(name);
+  if (held == held_.end()) return;
+  if (--held->second == 0) held_.erase(held);
+  if (is_done && !held_.contains(name)) remove(name);
+}
+
+bool Spool::holds_any() const {
+  const std::scoped_lock lock(mutex_);
+  return !held_.empty();
 }
 
 void Spool::remove(const std::string& name) const {
@@ -99,30 +136,31 @@ bool Spool::is_empty() const {
   return fs::is_empty(directory_, error);
 }
 
-std::uint64_t Spool::used_bytes() const {
-  std::uint64_t used = 0;
-  for (const Listed& entry : list(directory_)) used += entry.size;
-  return used;
-}
-
-void Spool::keep_only(const std::set<std::string, std::less<>>& keys) const {
+void Spool::keep_only(const std::set<std::string, std::less<>>& keys) {
+  const std::scoped_lock lock(mutex_);
   for (const Listed& entry : list(directory_)) {
-    if (!entry.is_unfinished() && !keys.contains(entry.key())) remove(entry.name);
+    if (entry.is_unfinished() || keys.contains(entry.key()) || held_.contains(entry.name)) continue;
+    remove(entry.name);
   }
 }
 
-void Spool::shrink_to(std::uint64_t bytes,
-                      const std::function<bool(const std::string&)>& is_kept) const {
+bool Spool::make_room(std::uint64_t bytes) {
+  const std::scoped_lock lock(mutex_);
+  used_bytes_ += bytes;
+  if (used_bytes_ <= limit_bytes_) return true;
   std::vector<Listed> entries = list(directory_);
-  std::uint64_t used = 0;
-  for (const Listed& entry : entries) used += entry.size;
+  used_bytes_ = bytes;
+  for (const Listed& entry : entries) used_bytes_ += entry.size;
   std::ranges::sort(entries, {}, &Listed::mtime_ns);
   for (const Listed& entry : entries) {
-    if (used <= bytes) return;
-    if (entry.is_unfinished() || is_kept(entry.name)) continue;
+    if (used_bytes_ <= limit_bytes_) return true;
+    if (entry.is_unfinished() || held_.contains(entry.name)) continue;
     remove(entry.name);
-    used -= entry.size;
+    used_bytes_ -= entry.size;
   }
+  if (used_bytes_ <= limit_bytes_) return true;
+  used_bytes_ -= bytes;
+  return false;
 }
 
 Result<SpoolWriter> SpoolWriter::begin(const Spool& spool, const std::string& key) {

@@ -6,9 +6,11 @@
 // time: they are made again. Several processes may share a spool.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
-#include <functional>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -34,28 +36,45 @@ struct SpoolEntry {
   CheckedSource content;
 };
 
+/// Thread-safe: the agents of one process share it, so that what two destinations want is made
+/// once.
 class Spool {
  public:
-  /// Makes DIRECTORY, which is ours alone, where it is missing, and removes what writers left
-  /// behind that were killed.
-  static Result<Spool> open(const fs::path& directory, std::uint64_t limit_bytes);
+  /// Makes DIRECTORY, which is ours alone, if it is missing, and removes what writers left behind
+  /// that were killed.
+  static Result<std::unique_ptr<Spool>> open(const fs::path& directory, std::uint64_t limit_bytes);
 
   /// To open entries below.
   const LandingRoot& root() const { return root_; }
   const fs::path& directory() const { return directory_; }
   std::uint64_t limit_bytes() const { return limit_bytes_; }
 
-  /// An entry that was there when the spool was opened, and is whole.
-  std::optional<SpoolEntry> find(const std::string& key) const;
+  /// While it lives nobody else in this process makes the entry of KEY.
+  class Making {
+   public:
+    Making(Spool& spool, std::string key);
+    Making(const Making&) = delete;
+    Making& operator=(const Making&) = delete;
+    ~Making();
 
-  void remove(const std::string& name) const;
+   private:
+    Spool& spool_;
+    const std::string key_;
+  };
+
+  /// A whole entry of this key, which stays until it is released as often as it was held.
+  std::optional<SpoolEntry> find_and_hold(const std::string& key);
+  void hold(const std::string& name);
+  /// IS_DONE: nobody else will want it.
+  void release(const std::string& name, bool is_done);
+  bool holds_any() const;
+
+  /// Makes sure that BYTES more are within the limit; removes what nobody holds, oldest first.
+  bool make_room(std::uint64_t bytes);
+
   bool is_empty() const;
-  /// Bytes in it, what is being written included.
-  std::uint64_t used_bytes() const;
-  /// Removes the entries whose key is not in KEYS.
-  void keep_only(const std::set<std::string, std::less<>>& keys) const;
-  /// Removes entries but those that IS_KEPT names, oldest first, until BYTES are used at most.
-  void shrink_to(std::uint64_t bytes, const std::function<bool(const std::string&)>& is_kept) const;
+  /// Removes the entries whose key is not in KEYS and that nobody holds.
+  void keep_only(const std::set<std::string, std::less<>>& keys);
 
  private:
   Spool(fs::path directory, UniqueFd fd, std::uint64_t limit_bytes)
@@ -63,12 +82,17 @@ class Spool {
         root_{.directory = std::move(fd), .location = nullptr},
         limit_bytes_(limit_bytes) {}
   int fd() const { return root_.directory.get(); }
+  void remove(const std::string& name) const;
   void remove_stale() const;
 
-  fs::path directory_;
-  LandingRoot root_;
-  std::uint64_t limit_bytes_;
-  std::map<std::string, std::string, std::less<>> found_;  // names of entries by key
+  const fs::path directory_;
+  const LandingRoot root_;
+  const std::uint64_t limit_bytes_;
+  mutable std::mutex mutex_;
+  std::condition_variable made_;
+  std::set<std::string> making_;
+  std::map<std::string, unsigned> held_;  // by name, how often
+  std::uint64_t used_bytes_ = 0;          // as of the last look, and what was allowed since
 };
 
 /// A new entry. Without commit nothing is left of it.

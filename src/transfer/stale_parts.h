@@ -1,11 +1,8 @@
-// Part files that nobody will complete: their file was replaced or went missing before an agent,
+// Part files that nobody will go on with: their file was replaced or went missing before an agent,
 // since dead or failed, had delivered it.
 #pragma once
 
-#include <set>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "ferry/base/result.h"
 #include "ferry/metastore/metastore.h"
@@ -14,14 +11,9 @@
 
 namespace ferry::transfer {
 
-/// Removes them at B and says so in transfer_logs, so that nobody looks for them again.
-Result<void> remove_stale_parts(metastore::Metastore& metastore, const RunContext& context,
-                                Session& session, std::string_view batch_id,
-                                std::string_view agent);
-
-/// Removes what earlier runs, since dead or failed, left of their control files at B: a new batch
-/// has one of its own. BATCH_IDS come from the table: what is no batch's id is passed over.
-Result<void> remove_stale_control_files(const RunContext& context, Session& session,
-                                        const std::set<std::string, std::less<>>& batch_ids);
+/// Removes them at B, with their journals, and says so in transfer_logs in AGENT's name, so that
+/// nobody looks for them again. What dead agents' batches left is another matter: see recovery.h.
+Result<void> remove_stale_parts(metastore::Metastore& metastore, const BatchContext& context,
+                                Session& session, const std::string& agent);
 
 }  // namespace ferry::transfer

@@ -24,23 +24,28 @@ std::string base_name(const std::string& path) {
 
 }  // namespace
 
-ServerTaker::ServerTaker(std::unique_ptr<sftp::Client> client, std::string directory)
-    : client_(std::move(client)),
+ServerTaker::ServerTaker(std::unique_ptr<sftp::EventLoop> loop,
+                         std::unique_ptr<sftp::Client> client, std::string directory)
+    : loop_(std::move(loop)),
+      client_(std::move(client)),
       directories_(std::make_unique<sftp::RemoteDirectories>(*client_)),
       directory_(std::move(directory)) {}
 
 Result<ServerTaker> ServerTaker::connect(const sftp::Location& location, StopToken& stop) {
-  auto client = sftp::Client::connect(location.connect, {}, stop);
+  auto loop = std::make_unique<sftp::EventLoop>(stop);
+  auto client = loop->wait_for(sftp::Client::connect(location.connect, {}, *loop));
   if (!client) return client.error();
-  return ServerTaker(std::move(*client), location.directory);
+  return ServerTaker(std::move(loop), std::move(*client), location.directory);
 }
 
 Result<void> ServerTaker::take(std::span<TakeAway* const> files) {
   std::size_t next = 0;
   for (std::size_t i = 0; i < std::min(kLanes, files.size()); ++i) {
-    client_->spawn(lane(files, next));
+    loop_->spawn(lane(files, next));
   }
-  return client_->run();
+  loop_->run();
+  if (const auto& lost = client_->error()) return *lost;
+  return {};
 }
 
 Task<void> ServerTaker::lane(std::span<TakeAway* const> files, std::size_t& next) {
@@ -61,7 +66,7 @@ Task<Result<Taken>> ServerTaker::take_one(TakeAway& what) {
   const auto hidden = co_await hide(what, place);
   if (!hidden || *hidden != Taken::kAway) co_return hidden;
   auto moving = what.archive.empty() ? client_->remove(place.hidden) : move_to_archive(what, place);
-  const auto moved = co_await std::move(moving);
+  const auto moved = co_await moving;
   if (moved) co_return Taken::kAway;
   const auto back = co_await client_->rename(place.hidden, place.name);
   what.is_under_way = !back;

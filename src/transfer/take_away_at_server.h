@@ -10,6 +10,7 @@
 #include "ferry/base/stop.h"
 #include "ferry/sftp/client.h"
 #include "ferry/sftp/connect.h"
+#include "ferry/sftp/event_loop.h"
 #include "ferry/sftp/remote_directories.h"
 #include "transfer/take_away.h"
 
@@ -32,7 +33,8 @@ class ServerTaker {
     std::string hidden;  // its private name
   };
 
-  ServerTaker(std::unique_ptr<sftp::Client> client, std::string directory);
+  ServerTaker(std::unique_ptr<sftp::EventLoop> loop, std::unique_ptr<sftp::Client> client,
+              std::string directory);
 
   sftp::Task<void> lane(std::span<TakeAway* const> files, std::size_t& next);
   sftp::Task<Result<Taken>> take_one(TakeAway& what);
@@ -40,6 +42,7 @@ class ServerTaker {
   sftp::Task<Result<Taken>> put_back(TakeAway& what, const Place& place);
   sftp::Task<Result<void>> move_to_archive(const TakeAway& what, const Place& place);
 
+  std::unique_ptr<sftp::EventLoop> loop_;
   std::unique_ptr<sftp::Client> client_;
   std::unique_ptr<sftp::RemoteDirectories> directories_;
   std::string directory_;

@@ -15,14 +15,14 @@ using sftp::Task;
 
 constexpr std::size_t kLanes = 64;         // questions on their way at once
 constexpr std::size_t kReadbackLanes = 8;  // each has a few MiB on their way
-constexpr std::uint64_t kLongestControlFile = 1 << 30;
+constexpr std::uint64_t kLongestControlFile = 256 << 20;
 
 Result<std::unique_ptr<Client>> connect_to(const Destination& destination, const Limits& limits,
-                                           StopToken& stop) {
+                                           sftp::EventLoop& loop) {
   sftp::ClientOptions options;
   options.window_bytes = limits.window_bytes;
   options.stall_timeout = limits.stall_timeout;
-  return Client::connect(destination.connect, options, stop);
+  return loop.wait_for(Client::connect(destination.connect, options, loop));
 }
 
 /// Errors that say nothing about the file that was asked for.
@@ -63,8 +63,9 @@ class DestinationCheck {
 
 Result<Verification> DestinationCheck::run() {
   const std::size_t lanes = options_.depth == Verify::kReadback ? kReadbackLanes : kLanes;
-  for (std::size_t i = 0; i < lanes; ++i) client_.spawn(lane());
-  if (auto ran = client_.run(); !ran) return ran.error();
+  for (std::size_t i = 0; i < lanes; ++i) client_.loop().spawn(lane());
+  client_.loop().run();
+  if (const auto& lost = client_.error()) return *lost;
   if (stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
   return collect(found_, bytes_);
 }
@@ -107,16 +108,18 @@ Task<DestinationCheck::Judgement> DestinationCheck::check_content(const ListedFi
     hasher.update(data);
     bytes_ += data.size();
   };
-  const auto read = co_await client_.read(*handle, hash);
+  const auto read = co_await client_.read(*handle, file.size, hash);
   [[maybe_unused]] const auto closed = co_await client_.close(*handle);
   if (!read) co_return read.error();
   co_return judge_content(file, hasher.finish());
 }
 
-Task<void> find_directory(Client& client, std::string directory, Result<std::string>& found) {
-  found = co_await client.realpath(directory);
-  if (!found) co_return;
-  if (const auto there = co_await client.stat(*found); !there) found = there.error();
+Task<Result<std::string>> find_directory(Client& client, std::string directory) {
+  auto found = co_await client.realpath(directory);
+  if (!found) co_return found;
+  const auto there = co_await client.stat(*found);
+  if (!there) co_return there.error();
+  co_return found;
 }
 
 Task<Result<std::string>> read_text(Client& client, std::string path) {
@@ -131,15 +134,10 @@ Task<Result<std::string>> read_text(Client& client, std::string path) {
   const sftp::DataSink keep = [&](std::span<const std::byte> data) {
     text.append(reinterpret_cast<const char*>(data.data()), data.size());
   };
-  const auto read = co_await client.read(*handle, keep);
+  const auto read = co_await client.read(*handle, kLongestControlFile, keep);
   [[maybe_unused]] const auto closed = co_await client.close(*handle);
   if (!read) co_return read.error();
   co_return text;
-}
-
-Task<void> fetch_text(Client& client, std::string path, Result<std::string>& text) {
-  text = co_await read_text(client, path);
-  if (!text) text = text.error().with_context(path);
 }
 
 }  // namespace
@@ -147,11 +145,10 @@ Task<void> fetch_text(Client& client, std::string path, Result<std::string>& tex
 Result<Verification> verify_destination(const ReceivedControlFile& control,
                                         const Destination& destination,
                                         const VerifyOptions& options, StopToken& stop) {
-  const auto client = connect_to(destination, options.limits, stop);
+  sftp::EventLoop loop(stop);
+  const auto client = connect_to(destination, options.limits, loop);
   if (!client) return client.error();
-  Result<std::string> directory = std::string();
-  (*client)->spawn(find_directory(**client, destination.directory, directory));
-  if (auto ran = (*client)->run(); !ran) return ran.error();
+  const auto directory = loop.wait_for(find_directory(**client, destination.directory));
   if (!directory) return directory.error().with_context(destination.directory);
   auto verification = DestinationCheck(control, *directory, options, **client, stop).run();
   if (!verification || !options.strict) return verification;
@@ -164,16 +161,15 @@ Result<Verification> verify_destination(const ReceivedControlFile& control,
 Result<ReceivedControlFile> fetch_control_file(const Destination& destination,
                                                std::string_view name, const Limits& limits,
                                                StopToken& stop) {
-  const auto client = connect_to(destination, limits, stop);
+  sftp::EventLoop loop(stop);
+  const auto client = connect_to(destination, limits, loop);
   if (!client) return client.error();
   const std::string& directory =
       destination.control_directory.empty() ? destination.directory : destination.control_directory;
   const std::string path =
       join_remote(directory, name.ends_with(".json") ? std::string(name) : control_file_name(name));
-  Result<std::string> text = std::string();
-  (*client)->spawn(fetch_text(**client, path, text));
-  if (auto ran = (*client)->run(); !ran) return ran.error();
-  if (!text) return text.error();
+  auto text = loop.wait_for(read_text(**client, path));
+  if (!text) return text.error().with_context(path);
   std::istringstream stream(std::move(*text));
   auto control = read_control_file(stream);
   if (!control) return control.error().with_context(path);

@@ -1,76 +1,134 @@
 #include "transfer/work_queue.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "transfer/batch.h"
+#include "transfer/resume.h"
 
 namespace ferry::transfer {
 namespace {
 
-/// For jobs that are still being made.
-constexpr std::chrono::milliseconds kLookAgain{20};
+/// How often wait_for_work asks whether it is still wanted.
+constexpr std::chrono::milliseconds kAskAgain{100};
 
 }  // namespace
 
+void WorkQueue::wake_all() {
+  changed_.notify_all();
+  for (const auto& [who, changed] : std::exchange(waiting_, {})) changed();
+}
+
 void WorkQueue::add(Job& job) {
   const std::scoped_lock lock(mutex_);
-  add_locked(job);
+  progress_.total += kFileCost + job.source.identity.size;
+  const bool is_large = job.source.identity.size > kMinChunkBytes;
+  ready_.push_back({.kind = is_large ? Work::Kind::kPlan : Work::Kind::kWhole, .job = &job});
+  wake_all();
 }
 
-void WorkQueue::expect(std::size_t jobs) {
+void WorkQueue::add_planned(const Work& plan) {
   const std::scoped_lock lock(mutex_);
-  expected_ += jobs;
+  add_locked(*plan.job);
+  give_back(plan);
 }
 
-void WorkQueue::add_expected(Job& job) {
+void WorkQueue::expect() {
   const std::scoped_lock lock(mutex_);
-  add_locked(job);
+  ++expected_;
+}
+
+void WorkQueue::expect_no_more() {
+  const std::scoped_lock lock(mutex_);
   --expected_;
-}
-
-void WorkQueue::withdraw_expected() {
-  const std::scoped_lock lock(mutex_);
-  --expected_;
+  wake_all();
 }
 
 void WorkQueue::add_locked(Job& job) {
-  progress_.total += kFileCost;
   if (!job.spread) {
-    progress_.total += job.source.identity.size;
-    ready_.push_back({Work::Kind::kWhole, &job, {}});
+    ready_.push_back({.kind = Work::Kind::kWhole, .job = &job});
   } else if (job.spread->waiting.empty()) {
-    ready_.push_back({Work::Kind::kFinish, &job, {}});
+    ready_.push_back({.kind = Work::Kind::kFinish, .job = &job});
   } else {
-    for (const Range& range : job.spread->waiting) progress_.total += range.size();
+    progress_.done += job.spread->acknowledged.size();
     spread_.push_back(&job);
   }
+  wake_all();
 }
 
-void WorkQueue::add_finish(Job& job) {
+/// Before all else: somebody waits for it.
+void WorkQueue::add_task(std::shared_ptr<SessionTask> task) {
   const std::scoped_lock lock(mutex_);
-  progress_.total += kFileCost;
-  ready_.push_back({Work::Kind::kFinish, &job, {}});
+  ready_.push_front({.kind = Work::Kind::kTask, .task = std::move(task)});
+  wake_all();
 }
 
-WorkQueue::Next WorkQueue::take(bool takes_chunks, Time now) {
+void WorkQueue::on_low(std::size_t mark, std::function<void()> low) {
+  low_mark_ = mark;
+  low_ = std::move(low);
+}
+
+std::size_t WorkQueue::backlog() const {
+  const std::scoped_lock lock(mutex_);
+  return ready_.size() + spread_.size();
+}
+
+bool WorkQueue::is_empty() const {
+  return ready_.empty() && spread_.empty() && delayed_.empty() && expected_ == 0;
+}
+
+WorkQueue::Next WorkQueue::take(bool takes_chunks, Time now, const void* who,
+                                std::function<void()> changed) {
   const std::scoped_lock lock(mutex_);
   if (const auto work = take_ready(takes_chunks, now)) {
-    if (work->job->started == Time()) work->job->started = now;
-    return {work, {}};
+    ++in_hand_;
+    if (work->job != nullptr && work->job->started == Time()) work->job->started = now;
+    if (low_ && ready_.size() + spread_.size() <= low_mark_) low_();
+    return {.work = work};
   }
-  std::optional<Time> wait_until;
-  if (!delayed_.empty()) wait_until = delayed_.begin()->first;
-  if (expected_ > 0) wait_until = std::min(wait_until.value_or(Time::max()), now + kLookAgain);
-  return {{}, wait_until};
+  if (is_empty() && in_hand_ == 0) return {.is_over = true};
+  waiting_.insert_or_assign(who, std::move(changed));
+  return {.wait_until = next_due(takes_chunks)};
+}
+
+void WorkQueue::forget(const void* who) {
+  const std::scoped_lock lock(mutex_);
+  waiting_.erase(who);
+}
+
+bool WorkQueue::wait_for_work(const std::function<bool()>& wanted) {
+  std::unique_lock lock(mutex_);
+  while (wanted()) {
+    const Time now = std::chrono::steady_clock::now();
+    if (!ready_.empty() || !spread_.empty()) return true;
+    if (!delayed_.empty() && delayed_.begin()->first <= now) return true;
+    if (is_empty() && in_hand_ == 0) return false;
+    Time until = now + kAskAgain;
+    if (!delayed_.empty()) until = std::min(until, delayed_.begin()->first);
+    changed_.wait_until(lock, until);
+  }
+  return false;
 }
 
 std::optional<Work> WorkQueue::take_ready(bool takes_chunks, Time now) {
   if (auto due = take_due(takes_chunks, now)) return due;
-  if (takes_chunks) {
+  const bool has_task = !ready_.empty() && ready_.front().kind == Work::Kind::kTask;
+  if (takes_chunks && !has_task) {
     if (auto chunk = take_chunk()) return chunk;
   }
   if (ready_.empty()) return std::nullopt;
   const Work work = ready_.front();
   ready_.pop_front();
   return work;
+}
+
+/// The earliest of what is delayed that the caller may take at all.
+std::optional<WorkQueue::Time> WorkQueue::next_due(bool takes_chunks) const {
+  const auto found = std::ranges::find_if(delayed_, [&](const auto& entry) {
+    return takes_chunks || entry.second.kind != Work::Kind::kChunk;
+  });
+  if (found == delayed_.end()) return std::nullopt;
+  return found->first;
 }
 
 std::optional<Work> WorkQueue::take_due(bool takes_chunks, Time now) {
@@ -93,41 +151,77 @@ std::optional<Work> WorkQueue::take_chunk() {
   spread.waiting.pop_front();
   ++spread.in_hand;
   if (spread.waiting.empty()) spread_.pop_front();
-  return Work{Work::Kind::kChunk, job, range};
+  return Work{.kind = Work::Kind::kChunk, .job = job, .range = range};
 }
 
-WorkQueue::After WorkQueue::after(const Job& job) const {
+void WorkQueue::give_back(const Work& work) {
+  --in_hand_;
+  if (work.kind == Work::Kind::kChunk) --work.job->spread->in_hand;
+  wake_all();
+}
+
+void WorkQueue::done(const Work& work) {
+  const std::scoped_lock lock(mutex_);
+  give_back(work);
+}
+
+Result<Journal*> WorkQueue::journal_of(Job& job, const std::string& destination) {
+  std::optional<Journal>& journal = job.spread->journal;
+  if (!journal) {
+    const JournalKey key = journal_key_of(job, destination);
+    const bool is_new = job.spread->acknowledged.end() == 0;
+    auto opened =
+        is_new ? Journal::begin(journals_, key, job.part.path) : Journal::resume(journals_, key);
+    if (!opened) return opened.error().with_context("journal");
+    journal.emplace(std::move(*opened));
+  }
+  return &*journal;
+}
+
+Result<void> WorkQueue::note(Job& job, std::span<const Range> acknowledged, bool is_synced,
+                             const std::string& destination) {
+  const std::scoped_lock lock(mutex_);
+  const auto journal = journal_of(job, destination);
+  if (!journal) return journal.error();
+  for (const Range& range : acknowledged) {
+    if (auto added = (*journal)->add(range, is_synced); !added) return added;
+    job.spread->acknowledged.add(range);
+    job.losses = 0;
+  }
+  return {};
+}
+
+WorkQueue::After WorkQueue::complete(const Work& chunk) {
+  const std::scoped_lock lock(mutex_);
+  give_back(chunk);
+  return after(*chunk.job);
+}
+
+WorkQueue::After WorkQueue::after(Job& job) {
   if (job.spread && job.spread->in_hand > 0) return After::kNothing;
   if (job.error) return After::kEnd;
   if (!job.spread) return After::kNothing;
-  const bool is_delayed =
-      std::ranges::any_of(delayed_, [&](const auto& entry) { return entry.second.job == &job; });
-  return job.spread->waiting.empty() && !is_delayed ? After::kFinish : After::kNothing;
+  if (!job.spread->acknowledged.covers({0, job.source.identity.size})) return After::kNothing;
+  ready_.push_front({.kind = Work::Kind::kFinish, .job = &job});
+  return After::kNothing;
 }
 
 WorkQueue::After WorkQueue::put_back(const Work& work, Time not_before) {
   const std::scoped_lock lock(mutex_);
-  if (work.kind == Work::Kind::kChunk) --work.job->spread->in_hand;
-  if (!work.job->error) delayed_.emplace(not_before, work);
-  return after(*work.job);
-}
-
-Result<WorkQueue::After> WorkQueue::complete(const Work& chunk, const JournalKey& key) {
-  const std::scoped_lock lock(mutex_);
-  if (auto noted = note_acknowledged(chunk, key); !noted) return noted.error();
-  --chunk.job->spread->in_hand;
-  chunk.job->losses = 0;
-  return after(*chunk.job);
-}
-
-Result<void> WorkQueue::note_acknowledged(const Work& chunk, const JournalKey& key) {
-  Spread& spread = *chunk.job->spread;
-  if (!spread.journal) {
-    auto journal = Journal::open(journals_, key);
-    if (!journal) return journal.error();
-    spread.journal.emplace(std::move(*journal));
+  give_back(work);
+  if (work.kind == Work::Kind::kTask) {
+    delayed_.emplace(not_before, work);
+    return After::kNothing;
   }
-  return spread.journal->add(chunk.range);
+  if (work.job->error) return after(*work.job);
+  if (work.kind != Work::Kind::kChunk) {
+    delayed_.emplace(not_before, work);
+    return After::kNothing;
+  }
+  for (const Range& range : work.job->spread->acknowledged.missing(work.range)) {
+    delayed_.emplace(not_before, Work{.kind = Work::Kind::kChunk, .job = work.job, .range = range});
+  }
+  return after(*work.job);
 }
 
 WorkQueue::After WorkQueue::abandon(const Work& work, const Error& error) {
@@ -135,12 +229,19 @@ WorkQueue::After WorkQueue::abandon(const Work& work, const Error& error) {
   Job& job = *work.job;
   if (!job.error) job.error = std::make_unique<Error>(error);
   if (job.spread) {
-    if (work.kind == Work::Kind::kChunk) --job.spread->in_hand;
     job.spread->waiting.clear();
     std::erase(spread_, &job);
     std::erase_if(delayed_, [&](const auto& entry) { return entry.second.job == &job; });
   }
+  give_back(work);
   return after(job);
+}
+
+void WorkQueue::start_over(const Work& finish) {
+  const std::scoped_lock lock(mutex_);
+  plan_all(*finish.job);
+  add_locked(*finish.job);
+  give_back(finish);
 }
 
 unsigned WorkQueue::count_try(Job& job) {
@@ -148,21 +249,27 @@ unsigned WorkQueue::count_try(Job& job) {
   return ++job.tries;
 }
 
-unsigned WorkQueue::count_loss(Job& job) {
+unsigned WorkQueue::count_loss(Job& job, bool is_synced) {
   const std::scoped_lock lock(mutex_);
+  if (!is_synced) job.part.is_doubtful = true;
   return ++job.losses;
 }
 
-Result<void> WorkQueue::note_publishing(Job& job) {
+Result<void> WorkQueue::note_rename_asked(Job& job) {
   const std::scoped_lock lock(mutex_);
-  job.publishing = true;
+  job.part.rename_asked = true;
   if (!job.spread || !job.spread->journal) return {};
-  return job.spread->journal->add_publishing();
+  return job.spread->journal->add_rename_asked();
 }
 
 WorkQueue::Progress WorkQueue::progress() const {
   const std::scoped_lock lock(mutex_);
-  return progress_;
+  return {.total = std::max(progress_.total, foreseen_), .done = progress_.done};
+}
+
+void WorkQueue::foresee(std::uint64_t total) {
+  const std::scoped_lock lock(mutex_);
+  foreseen_ = progress_.done + total;
 }
 
 void WorkQueue::add_done_bytes(std::uint64_t bytes) {

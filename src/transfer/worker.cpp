@@ -7,17 +7,17 @@
 #include "transfer/backoff.h"
 #include "transfer/batch.h"
 #include "transfer/remote_path.h"
+#include "transfer/resume.h"
 
 namespace ferry::transfer {
 namespace {
 
+using sftp::Task;
 using Clock = std::chrono::steady_clock;
 using After = WorkQueue::After;
 
 /// What this process has open beside the files that it sends.
 constexpr std::size_t kOtherOpenFiles = 64;
-/// For servers that do not tell how many files they keep open.
-constexpr std::size_t kAssumedOpenHandles = 64;
 /// Chunks that one connection works on: enough that opening, syncing and closing cost no time on a
 /// long line, few enough that the others get their share.
 constexpr std::size_t kMaxChunksInHand = 8;
@@ -26,206 +26,424 @@ constexpr std::uint64_t kMaxCachedBytes = 1ULL << 30;
 /// A file under which this many connections ended, one after another and without any of it getting
 /// through, is taken for the cause.
 constexpr unsigned kMaxLosses = 20;
+/// How often what B has of chunks that are not whole yet is synced and noted: what a slow line
+/// loses with a run.
+constexpr std::chrono::seconds kNoteInterval{2};
 
 bool comes_from_a_server(const Job& job) {
   return job.landing != nullptr && job.landing->is_remote();
 }
 
+Error stopped() {
+  return make_error(ErrorKind::kCancelled, "stopped");
+}
+
 }  // namespace
 
-/// As many files as both sides may have open at once.
-std::size_t Worker::lanes() const {
-  const std::uint64_t handles = session_.client->limits().max_open_handles;
-  const std::size_t there = handles > 0 ? static_cast<std::size_t>(handles) : kAssumedOpenHandles;
+Worker::Worker(const RunContext& context, WorkQueue& queue, Session& session)
+    : context_(context),
+      queue_(queue),
+      session_(session),
+      handles_(*session.client),
+      sources_(context.options.limits.stall_timeout, *session.loop),
+      performing_(*session.loop),
+      changed_(std::make_shared<sftp::Condition>(*session.loop)),
+      over_(*session.loop) {}
+
+Worker::~Worker() {
+  queue_.forget(this);
+}
+
+/// As many files as we may have open at once. What the servers keep open their clients know.
+std::size_t Worker::most_in_hand() const {
   struct rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   const std::size_t here =
       (std::max<std::size_t>(limit.rlim_cur, 2 * kOtherOpenFiles) - kOtherOpenFiles) /
       context_.destination.connections;
-  return std::max<std::size_t>(1, std::min({context_.options.limits.files_in_flight, here, there}));
+  return std::max<std::size_t>(1, std::min(context_.options.limits.files_in_flight, here));
 }
 
 Result<void> Worker::run() {
-  for (std::size_t i = 0; i < lanes(); ++i) session_.client->spawn(lane());
-  auto ended = session_.client->run();
-  if (ended && lost_) return *lost_;
-  return ended;
+  session_.loop->spawn(dispatch());
+  session_.loop->spawn(note_as_time_passes());
+  session_.loop->run();
+  if (const auto& error = session_.client->error()) return *error;
+  return {};
 }
 
-sftp::Task<void> Worker::lane() {
-  while (!context_.stop.stop_requested() && !lost_) {
-    const auto next = queue_.take(chunks_in_hand_ < kMaxChunksInHand, Clock::now());
-    if (next.work) {
-      co_await perform(*next.work);
-    } else if (next.wait_until) {
-      co_await session_.client->sleep_until(*next.wait_until);
-    } else {
-      co_return;
+bool Worker::must_end() const {
+  return context_.stop.stop_requested() || session_.client->error().has_value();
+}
+
+Task<void> Worker::dispatch() {
+  const std::size_t most = most_in_hand();
+  const auto changed = [weak = std::weak_ptr(changed_), &loop = *session_.loop] {
+    loop.post([weak] {
+      if (const auto condition = weak.lock()) condition->notify_all();
+    });
+  };
+  while (!must_end()) {
+    std::optional<WorkQueue::Time> until;
+    if (performing_.size() < most) {
+      const auto next = queue_.take(chunk_count_ < kMaxChunksInHand, Clock::now(), this, changed);
+      if (next.is_over) break;
+      if (next.work) {
+        if (next.work->kind == Work::Kind::kChunk) ++chunk_count_;
+        performing_.spawn(perform(*next.work));
+        continue;
+      }
+      until = next.wait_until;
     }
+    co_await changed_->wait(until);
   }
+  was_busy_ = performing_.size() > 0;
+  co_await performing_;
+  is_over_ = true;
+  over_.notify_all();
 }
 
-sftp::Task<void> Worker::perform(Work work) {
+Task<void> Worker::perform(Work work) {
+  if (work.kind == Work::Kind::kTask) {
+    co_await run_task(work);
+    co_return changed_->notify_all();
+  }
   Job& job = *work.job;
   Result<void> outcome;
-  switch (work.kind) {
-    case Work::Kind::kWhole:
-      outcome = co_await send_whole(job);
-      break;
-    case Work::Kind::kChunk:
-      ++chunks_in_hand_;
-      outcome = co_await send_chunk(work);
-      --chunks_in_hand_;
-      break;
-    case Work::Kind::kFinish:
-      outcome = co_await finish(job);
-      break;
+  if (work.kind == Work::Kind::kPlan) {
+    outcome = co_await plan_delivery(job, context_, *session_.client);
+    if (outcome && !session_.client->error()) {
+      queue_.add_planned(work);
+      co_return changed_->notify_all();
+    }
+    if (outcome) outcome = *session_.client->error();
+  } else if (work.kind == Work::Kind::kWhole) {
+    outcome = co_await send_whole(job);
+  } else if (work.kind == Work::Kind::kChunk) {
+    outcome = co_await send_chunk(work);
+    --chunk_count_;
+  } else {
+    const auto finished = co_await finish(job);
+    if (finished && *finished == Finished::kStartOver) {
+      outcome = co_await start_over(work);
+      if (outcome) co_return changed_->notify_all();
+    } else if (!finished) {
+      outcome = finished.error();
+    }
   }
   co_await settle(work, std::move(outcome));
+  changed_->notify_all();
 }
 
-sftp::Task<Result<void>> Worker::send_whole(Job& job) {
-  const Target target = target_of(job);
-  if (job.publishing) {
-    const auto renamed = co_await was_renamed(*session_.client, target);
-    if (!renamed) co_return renamed.error();
-    if (*renamed) co_return Result<void>();
+// Files from beginning to end.
+
+Task<Result<void>> Worker::send_whole(Job& job) {
+  if (job.part.rename_asked) {
+    const auto fate = co_await look_after_rename(job);
+    if (!fate) co_return fate.error();
+    if (*fate == RenameFate::kDone) co_return Result<void>();
+    if (*fate == RenameFate::kPending) co_return co_await rename(job, target_of(job));
   }
-  auto opened =
-      sources_.open(content_root(job), content_path(job), job.source.identity, {0, target.size});
-  if (!opened) co_return opened.error();
-  SourceStream source(std::move(*opened), content_path(job), job.source.sha256);
   const auto directory = co_await session_.directories->ensure(remote_parent(job.remote_path));
   if (!directory) co_return directory;
-  const Content content{
-      .read = [&](std::uint64_t offset, std::span<std::byte> buffer) -> Result<void> {
-        if (context_.stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
-        return source.read(offset, buffer);
-      },
-      .on_acknowledged = [&](std::uint64_t, std::size_t size) { acknowledged(size); }};
-  auto outcome = co_await upload_part(session_, target, content, context_.options);
-  if (outcome) outcome = source.verify();
-  if (!outcome || context_.phase == Phase::kUpload) co_return outcome;
-  co_return co_await rename(job, target);
-}
-
-sftp::Task<Result<void>> Worker::send_chunk(const Work& chunk) {
-  const Target target = target_of(*chunk.job);
-  const auto directory = co_await session_.directories->ensure(remote_parent(target.final_path));
-  if (!directory) co_return directory;
-  auto written = co_await write_chunk(chunk, target);
-  if (!written) {
-    const Error error = co_await explain(*session_.client, written.error(), target);
-    co_return error;
+  auto outcome = co_await send_content(job);
+  // It may be the name: of a part file that a server keeps from us.
+  if (!outcome && outcome.error().kind == ErrorKind::kDenied && job.parts_begun == 1) {
+    outcome = co_await send_content(job);
   }
-  co_return written;
+  if (!outcome || job.is_named_later) co_return outcome;
+  co_return co_await rename(job, target_of(job));
 }
 
-sftp::Task<Result<void>> Worker::write_chunk(const Work& chunk, const Target& target) {
-  const Job& job = *chunk.job;
-  const auto opened =
-      sources_.open(content_root(job), content_path(job), job.source.identity, chunk.range);
+Task<Result<void>> Worker::send_content(Job& job) {
+  co_await discard_part(job);
+  begin_part(job);
+  if (auto noted = context_.events.on_part(job); !noted) co_return noted;
+  const Target target = target_of(job);
+  auto opened = co_await sources_.open(content_root(job), content_path(job), job.source.identity,
+                                       {0, target.size});
   if (!opened) co_return opened.error();
-  Source& source = **opened;
-  const auto handle = co_await handles_.borrow(target);
-  if (!handle) co_return handle.error();
-  const sftp::SourceReader read = [&](std::uint64_t offset,
-                                      std::span<std::byte> buffer) -> Result<void> {
-    if (context_.stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
-    return source.read(offset, buffer);
-  };
-  const sftp::OnAcknowledged count = [&](std::uint64_t, std::size_t size) { acknowledged(size); };
-  auto outcome =
-      co_await session_.client->write(*handle, chunk.range.begin, chunk.range.end, read, count);
-  if (target.size > kMaxCachedBytes) {
-    source.drop_from_cache(chunk.range.begin, chunk.range.size());
+  SourceStream source(std::move(*opened), content_path(job), job.source.sha256);
+  Content content{
+      .source = {.read = [&](std::uint64_t offset, std::span<std::byte> buffer) -> Result<void> {
+        if (context_.stop.stop_requested()) return stopped();
+        return source.read(offset, buffer);
+      }},
+      .on_acknowledged = [&](std::uint64_t, std::size_t size) { acknowledged(size); }};
+  if (!source.is_always_ready()) {
+    content.source.await = [&](std::size_t size) { return source.await(size); };
   }
-  if (outcome) outcome = co_await sync_part(*session_.client, *handle, context_.options.fsync);
-  const auto closed = co_await handles_.give_back(target.part_path);
-  if (outcome && !closed) co_return closed;
+  auto outcome = co_await upload_part(session_, target, content, context_.options);
+  if (!outcome) {
+    if (!session_.client->error()) job.part = {};  // it was removed
+    co_return outcome;
+  }
+  outcome = co_await source.verify();
+  if (outcome) outcome = co_await check_source_again(job);
+  if (!outcome) co_await discard_part(job);
   co_return outcome;
 }
 
-sftp::Task<Result<void>> Worker::finish(Job& job) {
+/// Of an earlier try. On a connection that has ended it stays, and its name with the job.
+Task<void> Worker::discard_part(Job& job) {
+  if (job.part.path.empty() || session_.client->error()) co_return;
+  [[maybe_unused]] const auto removed = co_await session_.client->remove(job.part.path);
+  if (!session_.client->error()) job.part = {};
+}
+
+// Chunks.
+
+Task<Result<void>> Worker::send_chunk(const Work& work) {
+  const Job& job = *work.job;
   const Target target = target_of(job);
-  if (job.publishing) {
-    const auto renamed = co_await was_renamed(*session_.client, target);
-    if (!renamed) co_return renamed.error();
-    if (*renamed) co_return Result<void>();
+  const auto directory = co_await session_.directories->ensure(remote_parent(target.final_path));
+  if (!directory) co_return directory;
+  const auto source =
+      co_await sources_.open(content_root(job), content_path(job), job.source.identity, work.range);
+  if (!source) co_return source.error();
+  const auto handle = co_await handles_.borrow(target);
+  if (!handle) {
+    const Error error = co_await explain(*session_.client, handle.error(), target);
+    co_return error;
   }
-  const auto verified = co_await verify_part(session_, target, depth_for(job));
-  if (!verified) co_return verified;
-  if (!job.transformed) {  // what is in the spool was read from an unchanged source
-    const auto opened =
-        sources_.open(job.landing, job.path, job.source.identity, {target.size, target.size});
-    if (!opened) co_return opened.error();
-    Source& source = **opened;
-    Result<void> unchanged;
-    if (comes_from_a_server(job)) {
-      unchanged = source.verify_unchanged();  // what B has was read back, see depth_for
-    } else {
-      unchanged =
-          co_await prove_unchanged(*session_.client, source, job.path, job.source, context_.stop);
+  ChunkInHand chunk{
+      .work = &work, .handle = *handle, .acknowledged = {}, .noting = {}, .error = {}};
+  chunks_.push_back(&chunk);
+  auto outcome = co_await write_chunk(chunk, **source);
+  const auto noted = co_await note_rest(chunk);
+  if (outcome) outcome = noted;
+  std::erase(chunks_, &chunk);
+  if (target.size > kMaxCachedBytes) {
+    (*source)->drop_from_cache(work.range.begin, work.range.size());
+  }
+  const auto closed = co_await handles_.give_back(target.part_path);
+  if (outcome && !closed) outcome = closed;
+  if (!outcome) {
+    const Error error = co_await explain(*session_.client, outcome.error(), target);
+    co_return error;
+  }
+  co_return outcome;
+}
+
+Task<Result<void>> Worker::write_chunk(ChunkInHand& chunk, Source& source) {
+  sftp::ByteSource bytes{
+      .read = [&](std::uint64_t offset, std::span<std::byte> buffer) -> Result<void> {
+        if (context_.stop.stop_requested()) return stopped();
+        return source.read(offset, buffer);
+      }};
+  if (!source.is_always_ready()) {
+    bytes.await = [&](std::size_t size) { return source.await(size); };
+  }
+  const sftp::OnAcknowledged count = [&](std::uint64_t offset, std::size_t size) {
+    acknowledged(size);
+    chunk.acknowledged.add({offset, offset + size});
+  };
+  const Range range = chunk.work->range;
+  co_return co_await session_.client->write(chunk.handle, range.begin, range.end, bytes, count);
+}
+
+Task<void> Worker::note_as_time_passes() {
+  while (!is_over_ && !must_end()) {
+    const auto until = Clock::now() + kNoteInterval;
+    while (!is_over_ && !must_end() && Clock::now() < until) co_await over_.wait(until);
+    sftp::TaskGroup noting(*session_.loop);
+    for (ChunkInHand* chunk : chunks_) {
+      if (!chunk->noting && chunk->acknowledged.size() > 0) noting.spawn(note(*chunk));
     }
-    if (!unchanged) co_return unchanged;
+    co_await noting;
   }
-  if (context_.phase == Phase::kUpload) co_return Result<void>();
-  co_return co_await rename(job, target);
+}
+
+/// What is acknowledged by now; what comes meanwhile is for the next time.
+Task<void> Worker::note(ChunkInHand& chunk) {
+  const auto noted = std::make_shared<sftp::SharedResult<bool>>();
+  chunk.noting = noted;
+  const RangeSet ranges = std::exchange(chunk.acknowledged, {});
+  const bool syncs = wants_sync(*session_.client, context_.options.fsync);
+  auto outcome = co_await sync_part(*session_.client, chunk.handle, context_.options.fsync);
+  if (outcome) {
+    outcome = queue_.note(*chunk.work->job, ranges.ranges(), syncs, context_.destination.name);
+  }
+  // A second fsync would succeed: what this one was for has to be sent again.
+  if (!outcome && !chunk.error) chunk.error = outcome.error();
+  chunk.noting.reset();
+  noted->set(true);
+}
+
+/// Whatever became of the chunk, and of the run.
+Task<Result<void>> Worker::note_rest(ChunkInHand& chunk) {
+  if (const auto noting = chunk.noting) {
+    sftp::SharedResult<bool>& noted = *noting;
+    co_await noted;
+  }
+  if (!chunk.error && chunk.acknowledged.size() > 0) co_await note(chunk);
+  if (chunk.error) co_return *chunk.error;
+  co_return Result<void>();
+}
+
+// The final name.
+
+Task<Result<RenameFate>> Worker::look_after_rename(Job& job) {
+  const auto fate = co_await fate_of_rename(*session_.client, target_of(job));
+  if (fate && *fate == RenameFate::kVoid) job.part = {};
+  co_return fate;
+}
+
+Task<Result<Worker::Finished>> Worker::finish(Job& job) {
+  if (job.part.rename_asked) {
+    const auto fate = co_await look_after_rename(job);
+    if (!fate) co_return fate.error();
+    if (*fate == RenameFate::kDone) co_return Finished::kYes;
+    if (*fate == RenameFate::kVoid) co_return Finished::kStartOver;
+  }
+  const Target target = target_of(job);
+  const auto verified = co_await verify_part(session_, target, depth_for(job));
+  if (!verified) {
+    // What an earlier run, or connection, had left there need not be what B has now.
+    const bool is_inherited = job.parts_begun == 0 || job.part.is_doubtful;
+    const ErrorKind kind = verified.error().kind;
+    const bool is_void = kind == ErrorKind::kFailed || kind == ErrorKind::kNotFound;
+    if (is_inherited && is_void) co_return Finished::kStartOver;
+    co_return verified.error();
+  }
+  const auto unchanged = co_await check_source_again(job);
+  if (!unchanged) co_return unchanged.error();
+  if (job.is_named_later) co_return Finished::kYes;
+  const auto renamed = co_await rename(job, target);
+  if (!renamed) co_return renamed.error();
+  co_return Finished::kYes;
+}
+
+Task<Result<void>> Worker::start_over(const Work& finish) {
+  Job& job = *finish.job;
+  Journal::remove(context_.options.journals, job.id, context_.destination.name);
+  co_await discard_part(job);
+  begin_part(job);
+  if (auto noted = context_.events.on_part(job); !noted) co_return noted;
+  queue_.start_over(finish);
+  co_return Result<void>();
+}
+
+Task<void> Worker::run_task(Work work) {
+  SessionTask& task = *work.task;
+  ++task.tries;
+  const auto outcome = co_await task.run(session_);
+  if (!outcome) {
+    if (outcome.error().kind == ErrorKind::kCancelled) co_return queue_.done(work);
+    if (const auto again = retry_time(task, outcome.error())) {
+      queue_.put_back(work, *again);
+      co_return;
+    }
+  }
+  task.done(outcome);
+  queue_.done(work);
+}
+
+std::optional<Clock::time_point> Worker::retry_time(SessionTask& task, const Error& error) {
+  if (sftp::ends_connection(error.kind)) {
+    if (task.tries > kMaxLosses) return std::nullopt;
+    return Clock::now();
+  }
+  const Retries& retries = context_.options.retries;
+  if (!is_retryable(error.kind) || task.tries > retries.limit) return std::nullopt;
+  return Clock::now() + backoff(retries, task.tries - 1);
+}
+
+/// The last look before the name is given. What was read in one go has been proven by then. Of what
+/// was read in pieces the identity proves it, if the kernel says that nobody could write without
+/// changing that; else it is read once more.
+Task<Result<void>> Worker::check_source_again(Job& job) {
+  if (!job.transformed && !job.spread) co_return Result<void>();
+  const FileIdentity identity =
+      job.transformed ? job.transformed->source.identity : job.source.identity;
+  auto source =
+      co_await sources_.open(job.landing, job.path, identity, {identity.size, identity.size});
+  Result<void> outcome;
+  if (!source) {
+    outcome = source.error();
+  } else if (job.transformed || comes_from_a_server(job) || (*source)->is_vouched_for()) {
+    outcome = co_await (*source)->verify_unchanged();
+  } else {
+    outcome = co_await read_again(job, std::move(*source));
+  }
+  job.has_source_changed = !outcome && outcome.error().kind == ErrorKind::kAbnormal;
+  co_return outcome;
+}
+
+Task<Result<void>> Worker::read_again(const Job& job, std::unique_ptr<Source> source) {
+  constexpr std::uint64_t kBlockBytes = 1 << 20;  // between two looks at the network
+  SourceStream stream(std::move(source), job.path, job.source.sha256);
+  std::vector<std::byte> block(kBlockBytes);
+  const std::uint64_t size = job.source.identity.size;
+  for (std::uint64_t offset = 0; offset < size;) {
+    if (context_.stop.stop_requested()) co_return stopped();
+    const auto bytes = std::span(block).first(
+        static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), size - offset)));
+    if (auto filled = stream.read(offset, bytes); !filled) co_return filled;
+    offset += bytes.size();
+    co_await session_.loop->next_turn();
+  }
+  co_return co_await stream.verify();
 }
 
 /// Size and time, which is all that a server tells, do not prove that pieces are of one version:
-/// what B has of them does.
+/// what B has of them does. Nor is it proven that B kept what it was not asked to sync.
 Verify Worker::depth_for(const Job& job) const {
   const Verify depth = context_.options.verify;
+  if (depth == Verify::kReadback || depth == Verify::kRemoteCommand) return depth;
   const bool is_proven_by_identity = job.transformed || !comes_from_a_server(job);
+  if (job.part.is_doubtful) return Verify::kReadback;
   return depth == Verify::kSize && !is_proven_by_identity ? Verify::kReadback : depth;
 }
 
-sftp::Task<Result<void>> Worker::rename(Job& job, const Target& target) {
-  const auto noted = queue_.note_publishing(job);
+Task<Result<void>> Worker::rename(Job& job, const Target& target) {
+  const auto noted = queue_.note_rename_asked(job);
   if (!noted) co_return noted;
-  co_return co_await rename_part(*session_.client, target);
+  const auto renamed = co_await rename_part(*session_.client, target);
+  // The server said no: nothing was renamed.
+  if (!renamed && !session_.client->error()) job.part.rename_asked = false;
+  co_return renamed;
 }
 
 void Worker::acknowledged(std::size_t bytes) {
   made_progress_ = true;
   queue_.add_done_bytes(bytes);
-  context_.observer.on_bytes(bytes);
+  context_.events.on_bytes(bytes);
 }
 
-sftp::Task<void> Worker::settle(Work work, Result<void> outcome) {
+// What comes of it.
+
+Task<void> Worker::settle(Work work, Result<void> outcome) {
   Job& job = *work.job;
-  if (outcome) outages_.erase(job.landing);
-  if (outcome && work.kind != Work::Kind::kChunk) {
-    co_await end(job);
-    co_return;
-  }
   if (outcome) {
-    const auto after = queue_.complete(work, journal_key_of(job, context_.destination.name));
-    if (after) {
-      co_await follow_up(work, *after);
+    outages_.erase(job.landing);
+    if (work.kind == Work::Kind::kChunk) {
+      if (queue_.complete(work) == After::kEnd) co_await end(job);
       co_return;
     }
-    outcome = after.error().with_context("journal");
+    co_await end(job);
+    co_return queue_.done(work);
   }
   Error error = outcome.error();
   // It was the entry in the spool that was read, and the next run makes it again.
-  if (job.transformed && error.kind == ErrorKind::kAbnormal) {
+  if (job.transformed && error.kind == ErrorKind::kAbnormal && !job.has_source_changed) {
     error = make_error(ErrorKind::kIo, "{}: its transformed content is not in the spool any more",
                        job.path);
   }
-  if (error.kind == ErrorKind::kCancelled) co_return;  // not its fault: it stays pending
-  if (sftp::ends_connection(error.kind) && !lost_) lost_ = error;
+  if (error.kind == ErrorKind::kCancelled) co_return queue_.done(work);  // it stays pending
   const auto again = retry_time(job, error);
-  co_await follow_up(work, again ? queue_.put_back(work, *again) : queue_.abandon(work, error));
+  const After after = again ? queue_.put_back(work, *again) : queue_.abandon(work, error);
+  if (after == After::kEnd) co_await end(job);
 }
 
 std::optional<Clock::time_point> Worker::retry_time(Job& job, const Error& error) {
   if (sftp::ends_connection(error.kind)) {
+    context_.events.on_abandoned(job);
     // However many pieces of a file were in hand, the connection ended under it once. The next
     // connection has its own patience.
     const bool is_new = charged_.insert(&job).second;
-    if (is_new && queue_.count_loss(job) > kMaxLosses) return std::nullopt;
+    const bool is_synced = wants_sync(*session_.client, context_.options.fsync);
+    if (is_new && queue_.count_loss(job, is_synced) > kMaxLosses) return std::nullopt;
     return Clock::now();
   }
   if (error.kind == ErrorKind::kUnreachable && comes_from_a_server(job)) {
@@ -247,43 +465,21 @@ std::optional<Clock::time_point> Worker::retry_time_of(const LandingRoot* landin
   return outage.retry_at;
 }
 
-sftp::Task<void> Worker::follow_up(Work work, After after) {
-  Job& job = *work.job;
-  if (after == After::kFinish && context_.phase == Phase::kUpload) {
-    co_await end(job);
-  } else if (after == After::kFinish) {
-    co_await perform({Work::Kind::kFinish, &job, {}});
-  } else if (after == After::kEnd) {
-    co_await end(job);
-  }
-}
-
-sftp::Task<void> Worker::end(Job& job) {
+Task<void> Worker::end(Job& job) {
   job.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - job.started);
+  job.finished = now();
   const bool failed = job.error != nullptr;
-  if (!failed && context_.phase == Phase::kUpload) {
-    job.uploaded = true;
-    if (context_.on_content_done) context_.on_content_done(job);
-    co_return;
-  }
+  if (!failed && job.is_named_later) co_return context_.events.on_uploaded(job);
   // What an error that may pass left of a large file is what the next run goes on from. The journal
   // of a delivered one is needed until the delivery is recorded.
   const bool resumable = failed && job.spread &&
                          (is_retryable(job.error->kind) || sftp::ends_connection(job.error->kind));
-  job.spread.reset();
   if (failed && !resumable) {
     Journal::remove(context_.options.journals, job.id, context_.destination.name);
-    [[maybe_unused]] const auto removed =
-        co_await session_.client->remove(target_of(job).part_path);
+    co_await discard_part(job);
   }
-  end_job(job, std::move(job.error));
-  if (context_.on_content_done) context_.on_content_done(job);
-  if (failed) {
-    context_.observer.on_failed(outcome_of(job), *job.error);
-  } else {
-    queue_.add_done_file();
-    context_.observer.on_delivered(outcome_of(job));
-  }
+  if (!failed) queue_.add_done_file();
+  context_.events.on_ended(job);
 }
 
 }  // namespace ferry::transfer

@@ -26,6 +26,7 @@ struct Fixture {
   std::map<PacketType, FakeServer::Answer> on;
   ClientOptions options;
   StopToken stop;
+  EventLoop loop{stop};
   FakeServer* server = nullptr;
   std::unique_ptr<Client> client;
 
@@ -43,7 +44,7 @@ struct Fixture {
       return status(request.id, StatusCode::kOk);
     });
     server = channel.get();
-    auto started = Client::start(std::move(channel), options, stop);
+    auto started = loop.wait_for(Client::start(std::move(channel), options, loop));
     if (!started) return started.error();
     client = std::move(*started);
     return {};
@@ -52,12 +53,10 @@ struct Fixture {
   /// Runs one request to its end.
   template <typename T>
   T run(Task<T> task) {
-    std::optional<T> result;
-    client->spawn(keep(std::move(task), result));
-    last_run = client->run();
-    REQUIRE(result.has_value());
-    return *result;
+    return loop.wait_for(std::move(task));
   }
+
+  bool is_alive() const { return !client->error(); }
 
   std::vector<PacketType> requests() const {
     std::vector<PacketType> types;
@@ -67,14 +66,6 @@ struct Fixture {
 
   std::size_t count(PacketType type) const {
     return static_cast<std::size_t>(std::ranges::count(server->requests(), type, &Request::type));
-  }
-
-  Result<void> last_run;
-
- private:
-  template <typename T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result = co_await task;
   }
 };
 

@@ -12,10 +12,10 @@ using wire::StatusCode;
 
 namespace {
 
-const SourceReader kZeros = [](std::uint64_t, std::span<std::byte> buffer) {
+const ByteSource kZeros{.read = [](std::uint64_t, std::span<std::byte> buffer) -> Result<void> {
   std::ranges::fill(buffer, std::byte{0});
-  return Result<void>();
-};
+  return {};
+}};
 const OnAcknowledged kIgnore = [](std::uint64_t, std::size_t) {};
 
 }  // namespace
@@ -71,9 +71,9 @@ TEST_CASE_FIXTURE(Fixture, "answers may come in any order") {
   const auto open = [](Client& self, std::string path, std::string& result) -> Task<void> {
     result = (co_await self.open(path, kOpenWrite, 0))->bytes;
   };
-  client->spawn(open(*client, "1", first));
-  client->spawn(open(*client, "2", second));
-  CHECK(client->run());
+  loop.spawn(open(*client, "1", first));
+  loop.spawn(open(*client, "2", second));
+  loop.run();
   CHECK(first == "first");
   CHECK(second == "second");
 }
@@ -85,7 +85,7 @@ TEST_CASE_FIXTURE(Fixture,
     return status(request.id + 1000, StatusCode::kOk);
   };
   CHECK(run(client->close(kHandle)).error().kind == ErrorKind::kProtocol);
-  CHECK(last_run.error().kind == ErrorKind::kProtocol);
+  CHECK(client->error()->kind == ErrorKind::kProtocol);
   INFO("later requests fail at once, with the same error");
   CHECK(run(client->remove("x")).error().kind == ErrorKind::kProtocol);
 }
@@ -96,7 +96,7 @@ TEST_CASE_FIXTURE(Fixture, "a second reply to one request is a reply to nothing"
     return status(request.id, StatusCode::kOk) + status(request.id, StatusCode::kOk);
   };
   CHECK(run(client->close(kHandle)));
-  CHECK(last_run.error().kind == ErrorKind::kProtocol);
+  CHECK(client->error()->kind == ErrorKind::kProtocol);
 }
 
 TEST_CASE_FIXTURE(Fixture, "an answer of the wrong type is the error of its request") {
@@ -149,10 +149,11 @@ TEST_CASE_FIXTURE(Fixture, "a write carries each byte once, at its offset") {
   };
   std::string source;
   for (std::size_t i = 0; i < written.size(); ++i) source.push_back(static_cast<char>(i * 31 >> 3));
-  const SourceReader read = [&](std::uint64_t offset, std::span<std::byte> buffer) {
-    std::memcpy(buffer.data(), source.data() + offset, buffer.size());
-    return Result<void>();
-  };
+  const ByteSource read{
+      .read = [&](std::uint64_t offset, std::span<std::byte> buffer) -> Result<void> {
+        std::memcpy(buffer.data(), source.data() + offset, buffer.size());
+        return {};
+      }};
   std::size_t acknowledged = 0;
   const OnAcknowledged count = [&](std::uint64_t, std::size_t size) { acknowledged += size; };
   CHECK(run(client->write(kHandle, 0, source.size(), read, count)));
@@ -204,64 +205,151 @@ TEST_CASE_FIXTURE(Fixture, "after a refused write no more are sent, and the erro
 
 TEST_CASE_FIXTURE(Fixture, "a source that cannot be read puts nothing on the wire") {
   REQUIRE(start());
-  const SourceReader broken = [](std::uint64_t, std::span<std::byte>) -> Result<void> {
+  const ByteSource broken{.read = [](std::uint64_t, std::span<std::byte>) -> Result<void> {
     return make_error(ErrorKind::kIo, "bad sector");
-  };
+  }};
   CHECK(run(client->write(kHandle, 0, 10, broken, kIgnore)).error().message == "bad sector");
   CHECK(count(PacketType::kWrite) == 0);
   CHECK(run(client->close(kHandle)));
 }
 
-TEST_CASE_FIXTURE(Fixture, "a whole file is written, synced, looked at and closed in one go") {
+TEST_CASE_FIXTURE(Fixture, "a whole file is looked at, synced and closed once it is written") {
   REQUIRE(start());
   std::vector<PacketType> asked;
   std::string held;
-  const auto hold = [&](std::string (*answer)(const Request&)) {
-    return [&asked, &held, answer](const Request& request) {
+  const auto hold = [&](std::string (*answer)(const Request&), std::size_t until) {
+    return [&asked, &held, answer, until](const Request& request) {
       asked.push_back(request.type);
       held += answer(request);
-      return asked.size() < 4 ? std::string() : std::exchange(held, {});
+      return asked.size() < until ? std::string() : std::exchange(held, {});
     };
   };
   const auto ok = [](const Request& request) { return status(request.id, StatusCode::kOk); };
-  on[PacketType::kWrite] = hold(ok);
-  on[PacketType::kExtended] = hold(ok);
+  on[PacketType::kWrite] = hold(ok, 1);  // answered before anything else is asked
+  on[PacketType::kExtended] = hold(ok, 4);
   on[PacketType::kFstat] =
-      hold([](const Request& request) { return attributes_of_size(request.id, 5); });
-  on[PacketType::kClose] = hold(ok);
-  const auto seen = run(client->write_and_close(kHandle, 5, true, kZeros, kIgnore));
+      hold([](const Request& request) { return attributes_of_size(request.id, 5); }, 4);
+  on[PacketType::kClose] = hold(ok, 4);
+  const auto seen = run(client->write_and_close(kHandle, "part", 5, true, kZeros, kIgnore));
   REQUIRE(seen);
   CHECK(seen->size == 5);
   CHECK(asked == std::vector{PacketType::kWrite, PacketType::kExtended, PacketType::kFstat,
                              PacketType::kClose});
 }
 
+TEST_CASE_FIXTURE(Fixture, "nothing is asked of a file while a write to it is not answered") {
+  REQUIRE(start());
+  std::vector<std::uint32_t> writes;
+  on[PacketType::kWrite] = [&](const Request& request) {
+    writes.push_back(request.id);
+    if (writes.size() < 2) return std::string();
+    CHECK(count(PacketType::kFstat) + count(PacketType::kClose) == 0);
+    return status(writes[1], StatusCode::kOk) + status(writes[0], StatusCode::kOk);
+  };
+  on[PacketType::kFstat] = [](const Request& request) {
+    return attributes_of_size(request.id, 40'000);
+  };
+  CHECK(run(client->write_and_close(kHandle, "part", 40'000, false, kZeros, kIgnore)));
+}
+
 TEST_CASE_FIXTURE(Fixture, "a whole file whose write is refused is closed all the same") {
   REQUIRE(start());
-  bool closed = false;
   on[PacketType::kWrite] = [](const Request& request) {
     return status(request.id, StatusCode::kFailure);
   };
-  on[PacketType::kFstat] = [](const Request& request) {
-    return status(request.id, StatusCode::kOpUnsupported);
-  };
-  on[PacketType::kClose] = [&](const Request& request) {
-    closed = true;
-    return status(request.id, StatusCode::kOk);
-  };
-  const auto seen = run(client->write_and_close(kHandle, 5, false, kZeros, kIgnore));
+  const auto seen = run(client->write_and_close(kHandle, "part", 5, false, kZeros, kIgnore));
   CHECK(seen.error().message.find("write of 5 bytes at offset 0") != std::string::npos);
-  CHECK(closed);
+  CHECK(count(PacketType::kClose) == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a server that will not look at an open file says nothing of it") {
+TEST_CASE_FIXTURE(Fixture, "what a server closed before it looked at it is looked at by its name") {
+  extensions = {{"fsync@openssh.com", "1"}};
   REQUIRE(start());
+  unsigned syncs = 0;
   on[PacketType::kFstat] = [](const Request& request) {
-    return status(request.id, StatusCode::kOpUnsupported);
+    return status(request.id, StatusCode::kFailure);
   };
-  const auto seen = run(client->write_and_close(kHandle, 5, false, kZeros, kIgnore));
+  on[PacketType::kExtended] = [&](const Request& request) {
+    return status(request.id, ++syncs == 1 ? StatusCode::kFailure : StatusCode::kOk);
+  };
+  on[PacketType::kOpen] = [](const Request& request) { return handle(request.id, "again"); };
+  on[PacketType::kStat] = [](const Request& request) { return attributes_of_size(request.id, 5); };
+  const auto seen = run(client->write_and_close(kHandle, "part", 5, true, kZeros, kIgnore));
   REQUIRE(seen);
-  CHECK_FALSE(seen->size);
+  CHECK(seen->size == 5);
+  CHECK(syncs == 2);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an fsync that failed by itself is not asked for again") {
+  REQUIRE(start());
+  on[PacketType::kFstat] = [](const Request& request) { return attributes_of_size(request.id, 5); };
+  on[PacketType::kExtended] = [](const Request& request) {
+    return status(request.id, StatusCode::kFailure);
+  };
+  const auto seen = run(client->write_and_close(kHandle, "part", 5, true, kZeros, kIgnore));
+  CHECK(seen.error().message.find("fsync") != std::string::npos);
+  CHECK(count(PacketType::kExtended) == 1);
+}
+
+namespace {
+
+struct FewHandles : Fixture {
+  std::size_t limit = 2;
+  std::size_t open_now = 0;
+  std::size_t most = 0;
+  unsigned refusals = 0;
+  unsigned failures = 0;
+
+  FewHandles() {
+    on[PacketType::kOpen] = [this](const Request& request) {
+      if (open_now == limit) {
+        ++refusals;
+        return status(request.id, StatusCode::kFailure);
+      }
+      most = std::max(most, ++open_now);
+      return handle(request.id, "h");
+    };
+    on[PacketType::kClose] = [this](const Request& request) {
+      --open_now;
+      return status(request.id, StatusCode::kOk);
+    };
+    REQUIRE(start());
+  }
+
+  static Task<void> use(Client& client, unsigned& failures) {
+    const auto opened = co_await client.open("x", kOpenRead, 0);
+    if (!opened) {
+      ++failures;
+      co_return;
+    }
+    [[maybe_unused]] const auto looked = co_await client.fstat(*opened);
+    [[maybe_unused]] const auto closed = co_await client.close(*opened);
+  }
+  void use_many(unsigned count) {
+    for (unsigned i = 0; i < count; ++i) loop.spawn(use(*client, failures));
+    loop.run();
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(FewHandles, "no more files are open than a server keeps open for us") {
+  use_many(100);
+  CHECK(failures == 0);
+  CHECK(most == 2);
+}
+
+TEST_CASE_FIXTURE(FewHandles, "a server that says nothing is taken to keep 64 open") {
+  limit = 1000;
+  use_many(100);
+  CHECK(most == Client::kAssumedOpenHandles);
+}
+
+TEST_CASE_FIXTURE(FewHandles, "an open that fails with nothing else open is an error at once") {
+  limit = 0;
+  use_many(1);
+  CHECK(failures == 1);
+  CHECK(refusals == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "replace is one posix-rename where the server has it") {
@@ -315,25 +403,24 @@ TEST_CASE_FIXTURE(Fixture, "of two writes the one that began first goes first") 
   const auto write = [](Client& self, Handle handle) -> Task<void> {
     CHECK(co_await self.write(handle, 0, 4 * 32 * 1024, kZeros, kIgnore));
   };
-  client->spawn(write(*client, Handle{"1"}));
-  client->spawn(write(*client, Handle{"2"}));
-  CHECK(client->run());
+  loop.spawn(write(*client, Handle{"1"}));
+  loop.spawn(write(*client, Handle{"2"}));
+  loop.run();
   CHECK(order == "11112222");
 }
 
-TEST_CASE_FIXTURE(Fixture, "sleeping is no stall, and ends when its time has come") {
+TEST_CASE_FIXTURE(Fixture, "a connection on which nothing is due does not stall") {
   REQUIRE(start());
-  const auto until = std::chrono::steady_clock::now() + 2 * options.stall_timeout;
-  client->spawn(client->sleep_until(until));
-  CHECK(client->run());
-  CHECK(std::chrono::steady_clock::now() >= until);
+  loop.spawn(loop.sleep_until(std::chrono::steady_clock::now() + 2 * options.stall_timeout));
+  loop.run();
+  CHECK(is_alive());
+  CHECK(run(client->remove("x")));
 }
 
-TEST_CASE_FIXTURE(Fixture, "a stop wakes who sleeps") {
+TEST_CASE_FIXTURE(Fixture, "a server that answers one request and not the other stalls") {
   REQUIRE(start());
-  stop.request_stop();
-  client->spawn(client->sleep_until(std::chrono::steady_clock::now() + std::chrono::hours(1)));
-  CHECK(client->run());
+  on[PacketType::kRemove] = [](const Request&) { return std::string(); };
+  CHECK(run(client->remove("x")).error().kind == ErrorKind::kConnectionLost);
 }
 
 namespace {
@@ -365,7 +452,7 @@ TEST_CASE_FIXTURE(Fixture, "a file is read to its end, in order, however little 
     const DataSink sink = [&](std::span<const std::byte> data) {
       content.append(reinterpret_cast<const char*>(data.data()), data.size());
     };
-    CHECK(run(client->read(kHandle, sink)));
+    CHECK(run(client->read(kHandle, 1 << 20, sink)));
     CHECK(content == file);
   }
 }
@@ -376,8 +463,8 @@ TEST_CASE_FIXTURE(Fixture, "a read that fails ends the reading with its error") 
     return status(request.id, StatusCode::kPermissionDenied);
   };
   const DataSink sink = [](std::span<const std::byte>) {};
-  CHECK(run(client->read(kHandle, sink)).error().kind == ErrorKind::kDenied);
-  CHECK(last_run);
+  CHECK(run(client->read(kHandle, 1 << 20, sink)).error().kind == ErrorKind::kDenied);
+  CHECK(is_alive());
 }
 
 TEST_CASE_FIXTURE(Fixture, "more data than was asked for is a breach of the protocol") {
@@ -389,7 +476,48 @@ TEST_CASE_FIXTURE(Fixture, "more data than was asked for is a breach of the prot
     return packet(PacketType::kData, rest);
   };
   const DataSink sink = [](std::span<const std::byte>) {};
-  CHECK(run(client->read(kHandle, sink)).error().kind == ErrorKind::kProtocol);
+  CHECK(run(client->read(kHandle, 1 << 20, sink)).error().kind == ErrorKind::kProtocol);
+}
+
+TEST_CASE_FIXTURE(Fixture, "no more of a file is read than was asked for") {
+  REQUIRE(start());
+  const std::string file(100'000, 'x');
+  on[PacketType::kRead] = reads_of(file, 32768);
+  std::size_t size = 0;
+  const DataSink sink = [&](std::span<const std::byte> data) { size += data.size(); };
+  CHECK(run(client->read(kHandle, file.size(), sink)));
+  CHECK(size == file.size());
+  CHECK(run(client->read(kHandle, file.size() - 1, sink)).error().kind == ErrorKind::kFailed);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "however little a server wants in a packet, it does not get that little") {
+  extensions = {{"limits@openssh.com", "1"}};
+  on[PacketType::kExtended] = [](const Request& request) {
+    std::string rest;
+    put_u32(rest, request.id);
+    for (int i = 0; i < 4; ++i) {
+      put_u32(rest, 0);
+      put_u32(rest, 1);
+    }
+    return packet(PacketType::kExtendedReply, rest);
+  };
+  REQUIRE(start());
+  CHECK(client->max_write_bytes() == 4096);
+  const std::string file(100'000, 'x');
+  on[PacketType::kRead] = reads_of(file, 32768);
+  const DataSink sink = [](std::span<const std::byte>) {};
+  CHECK(run(client->read(kHandle, file.size(), sink)));
+  CHECK(count(PacketType::kRead) < 40);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a name that a server finds invalid is the error of its request alone") {
+  REQUIRE(start());
+  on[PacketType::kOpen] = [](const Request& request) {
+    return status(request.id, StatusCode::kBadMessage);
+  };
+  CHECK(run(client->open("a:b", kOpenWrite, 0)).error().kind == ErrorKind::kFailed);
+  CHECK(is_alive());
 }
 
 TEST_CASE_FIXTURE(Fixture, "writes wait for their turn") {

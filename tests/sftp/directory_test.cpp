@@ -105,3 +105,28 @@ TEST_CASE_FIXTURE(Listing, "an error while reading is the listing's") {
   CHECK(list().error().kind == ErrorKind::kDenied);
   CHECK(count(PacketType::kClose) == 1);
 }
+
+TEST_CASE_FIXTURE(Listing, "a listing that never ends is given up") {
+  on[PacketType::kReaddir] = [](const Request& request) {
+    return names(request.id, {{.name = "."}, {.name = ".."}});
+  };
+  CHECK(list().error().kind == ErrorKind::kFailed);
+  CHECK(!client->error());
+}
+
+TEST_CASE_FIXTURE(Listing, "more bytes of names than any directory has are refused") {
+  unsigned i = 0;
+  on[PacketType::kReaddir] = [&](const Request& request) {
+    std::vector<Name> entries;
+    for (int k = 0; k < 50; ++k) {
+      entries.push_back({.name = std::to_string(++i) + std::string(4000, 'n')});
+    }
+    return names(request.id, entries);
+  };
+  CHECK(list().error().message.find("64 MiB of names") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Listing, "a name longer than any file system takes is a breach of the protocol") {
+  replies = {{{.name = std::string(5000, 'n')}}};
+  CHECK(list().error().kind == ErrorKind::kProtocol);
+}

@@ -83,3 +83,15 @@ TEST_CASE_FIXTURE(Reading, "a read that fails ends the reading with its error") 
   };
   CHECK(read(0, 10).error().kind == ErrorKind::kDenied);
 }
+
+TEST_CASE_FIXTURE(Reading, "those who share a budget get a part of it each") {
+  budget.limit = 8 * 32 * 1024;
+  ReadAhead first(*client, kHandle, 0, file.size(), budget);
+  CHECK(budget.used == budget.limit);
+  ReadAhead second(*client, kHandle, 0, file.size(), budget);
+  for (int i = 0; i < 6; ++i) CHECK(run(first.next()));
+  CHECK(run(second.next()));
+  INFO("the first has no more than its half on the way any more");
+  CHECK(budget.used <= budget.limit);
+  CHECK(budget.readers == 2);
+}

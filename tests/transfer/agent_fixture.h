@@ -9,8 +9,8 @@
 #include <set>
 #include <thread>
 #include <utility>
-#include "ferry/base/json.h"
 
+#include "ferry/base/json.h"
 #include "ferry/transfer/agent.h"
 #include "sftp/openssh_server.h"
 #include "temporary_directory.h"
@@ -64,6 +64,8 @@ struct AgentFixture {
     options.landings = {{"in", landing}};
     options.control_files = folder.path() / "batches";
     options.journals = folder.path() / "journals";
+    options.servers = folder.path() / "servers";
+    options.spool = folder.path() / "spool";
     options.retries.first_delay = std::chrono::milliseconds(20);
     options.limits.stall_timeout = std::chrono::seconds(20);
   }
@@ -94,6 +96,21 @@ struct AgentFixture {
   }
 
   Result<TransferSummary> run() { return deliver(*store, destination, options, recorder, stop); }
+
+  /// Of a run that brought one batch to its end.
+  static const BatchSummary& only_batch(const Result<TransferSummary>& summary) {
+    REQUIRE(summary);
+    REQUIRE(summary->batches.size() == 1);
+    return summary->batches.front();
+  }
+  /// The paths that a control file lists, in its order.
+  static std::vector<std::string> listed_in(const std::string& control_file) {
+    std::vector<std::string> paths;
+    const auto control = Json::parse(read_file(control_file).value());
+    for (const auto& file : control["files"]) paths.push_back(file["path"]);
+    CHECK(control["count"] == paths.size());
+    return paths;
+  }
 
   std::map<std::string, TransferStatus> statuses() {
     std::map<std::string, TransferStatus> result;

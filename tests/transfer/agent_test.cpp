@@ -1,6 +1,7 @@
 // Whole runs against a real OpenSSH server and a real metastore.
 #include "ferry/transfer/agent.h"
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -20,7 +21,7 @@ TEST_CASE_FIXTURE(Fixture, "nothing pending: nothing happens, not even a connect
   destination.connect.port = sftp::testing::unused_port();
   const auto summary = run();
   REQUIRE(summary);
-  CHECK(summary->batch_id.empty());
+  CHECK(summary->batches.empty());
   CHECK(summary->selected == 0);
 }
 
@@ -38,12 +39,18 @@ TEST_CASE_FIXTURE(Fixture, "files arrive whole, the control file names them, the
   CHECK(read_file(remote("größe.txt")).value() == large);
   CHECK(read_file(remote("empty")).value().empty());
 
-  const auto control = Json::parse(read_file(summary->control_file).value());
-  CHECK(control["batch_id"] == summary->batch_id);
+  const BatchSummary& batch = only_batch(summary);
+  CHECK(batch.selected == 3);
+  CHECK(batch.successful == 3);
+  CHECK(batch.bytes == large.size() + 5);
+  const auto control = Json::parse(read_file(batch.control_file).value());
+  CHECK(control["batch_id"] == batch.id);
   CHECK(control["count"] == 3);
-  CHECK(control["files"][0]["id"] == id);
-  CHECK(control["files"][0]["path"] == "sub/dir/a b.csv");
-  CHECK(control["files"][0]["checksum"] == sha256("hello").to_string());
+  const auto entry = std::ranges::find(
+      control["files"], id, [](const Json& file) { return file["id"].get<std::string>(); });
+  REQUIRE(entry != control["files"].end());
+  CHECK((*entry)["path"] == "sub/dir/a b.csv");
+  CHECK((*entry)["checksum"] == sha256("hello").to_string());
 
   const auto history = store->history(id)->at(0);
   REQUIRE(history.transfers.size() == 2);
@@ -63,7 +70,7 @@ TEST_CASE_FIXTURE(Fixture, "files arrive whole, the control file names them, the
 TEST_CASE_FIXTURE(Fixture, "a second run has nothing to do") {
   land_and_register("a", "1");
   REQUIRE(run());
-  CHECK(run()->batch_id.empty());
+  CHECK(run()->batches.empty());
 }
 
 TEST_CASE_FIXTURE(Fixture, "a new version replaces the old one at B") {
@@ -78,8 +85,9 @@ TEST_CASE_FIXTURE(Fixture, "the control file goes to a directory of its own wher
   destination.control_directory = (server.root() / "control").string();
   land_and_register("a", "1");
   const auto summary = run();
-  CHECK(fs::path(summary->control_file).parent_path() == server.root() / "control");
-  CHECK(fs::exists(summary->control_file));
+  const std::string& control_file = only_batch(summary).control_file;
+  CHECK(fs::path(control_file).parent_path() == server.root() / "control");
+  CHECK(fs::exists(control_file));
 }
 
 TEST_CASE_FIXTURE(Fixture, "what is not the registered bytes fails alone") {
@@ -97,7 +105,7 @@ TEST_CASE_FIXTURE(Fixture, "what is not the registered bytes fails alone") {
                                                             {"gone", TransferStatus::kFailed},
                                                             {"good", TransferStatus::kSuccessful}});
   CHECK_FALSE(fs::exists(remote("bad")));
-  CHECK(Json::parse(read_file(summary->control_file).value())["count"] == 1);
+  CHECK(listed_in(only_batch(summary).control_file) == std::vector<std::string>{"good"});
 }
 
 TEST_CASE_FIXTURE(Fixture, "a file that changes while it is sent is not published") {
@@ -116,7 +124,7 @@ TEST_CASE_FIXTURE(Fixture, "a file that changes while it is sent is not publishe
   const auto summary = run();
   REQUIRE(summary);
   CHECK(summary->failed == 1);
-  CHECK(summary->control_file.empty());
+  CHECK(only_batch(summary).control_file.empty());
   CHECK(names_at_destination().empty());
 }
 
@@ -199,6 +207,9 @@ TEST_CASE_FIXTURE(Fixture, "when no connection can be had any more, what is left
   CHECK(summary->failed == 1);
   const auto kind = recorder.failed.at("large").kind;
   CHECK((kind == ErrorKind::kUnreachable || kind == ErrorKind::kConnectionLost));
+  REQUIRE(summary->lost);
+  CHECK(summary->lost->kind == kind);
+  CHECK(summary->unlisted == 0);
 
   INFO("and the next run goes on from what was acknowledged");
   server.start();
@@ -237,7 +248,7 @@ TEST_CASE_FIXTURE(Fixture, "what an earlier run left is not trusted blindly") {
     if (recorder.bytes > kSize / 2) stop.request_stop();
   };
   CHECK(run().error().kind == ErrorKind::kCancelled);
-  const fs::path part = remote(".a." + id + ".part");
+  const fs::path part = Journal::part_path_in(options.journals, id, "b");
   REQUIRE(fs::exists(part));
   std::string expected = pattern(kSize);
   SUBCASE("the part file is gone") {
@@ -324,7 +335,7 @@ TEST_CASE_FIXTURE(Fixture, "all or nothing") {
   SUBCASE("all of it") {
     const auto summary = run();
     CHECK(summary->successful == 3);
-    CHECK_FALSE(summary->control_file.empty());
+    CHECK_FALSE(only_batch(summary).control_file.empty());
     CHECK(read_file(remote("large")).value() == pattern(9'000'000));
   }
   SUBCASE("a source that fails: nothing, and no trace") {
@@ -332,7 +343,7 @@ TEST_CASE_FIXTURE(Fixture, "all or nothing") {
     const auto summary = run();
     REQUIRE(summary);
     CHECK(summary->failed == 3);
-    CHECK(summary->control_file.empty());
+    CHECK(only_batch(summary).control_file.empty());
     CHECK(names_at_destination().empty());
     CHECK(recorder.failed.at("small").message.find("rolled back") != std::string::npos);
   }
@@ -354,36 +365,38 @@ TEST_CASE_FIXTURE(Fixture, "all or nothing") {
 TEST_CASE_FIXTURE(Fixture, "whether a rename that was asked for was done is looked up") {
   const std::string content = pattern(9'000'000);
   const std::string id = land_and_register("a", content);
-  const std::string part = part_path(remote("a").string(), id);
+  const std::string part = part_path(remote("a").string(), part_token("batch", id, 0));
   struct stat status{};
   REQUIRE(::stat((landing / "a").c_str(), &status) == 0);
   REQUIRE(make_directories(options.journals));
-  auto journal = Journal::open(options.journals, {.id = id,
-                                                  .destination = "b",
-                                                  .part_path = part,
-                                                  .source = identity_of(status),
-                                                  .checksum = sha256(content)});
+  auto journal = Journal::begin(options.journals,
+                                {.id = id,
+                                 .destination = "b",
+                                 .final_path = remote("a").string(),
+                                 .source = identity_of(status),
+                                 .checksum = sha256(content)},
+                                part);
   REQUIRE(journal);
-  REQUIRE(journal->add({0, content.size()}));
-  REQUIRE(journal->add_publishing());
+  REQUIRE(journal->add({0, content.size()}, true));
+  REQUIRE(journal->add_rename_asked());
   SUBCASE("it was") {
     REQUIRE(replace_file(remote("a"), content));
     CHECK(run()->successful == 1);
+    CHECK(recorder.bytes == 0);
   }
-  SUBCASE("it was, and a consumer has taken the file") {
+  SUBCASE("nobody knows: nothing is there, so it is sent") {
     CHECK(run()->successful == 1);
-    CHECK_FALSE(fs::exists(remote("a")));
+    CHECK(read_file(remote("a")).value() == content);
   }
   SUBCASE("it was not: what has the name is an older file") {
     REQUIRE(replace_file(part, content));
     REQUIRE(replace_file(remote("a"), std::string(content.size(), 'o')));
     CHECK(run()->successful == 1);
     CHECK(read_file(remote("a")).value() == content);
+    CHECK(recorder.bytes == 0);
   }
-  CHECK(recorder.bytes == 0);
-  SUBCASE("the part file is gone, and what has the name is another file") {
-    REQUIRE(replace_file(remote("a"), "other"));
-    CHECK(run()->failed == 1);
+  SUBCASE("the part file is gone, and what has the name is another file of the same size") {
+    REQUIRE(replace_file(remote("a"), std::string(content.size(), 'o')));
     CHECK(run()->successful == 1);
     CHECK(read_file(remote("a")).value() == content);
   }
@@ -396,13 +409,14 @@ TEST_CASE_FIXTURE(Fixture, "what a dead agent left of a file that was replaced i
     if (recorder.bytes > 4'000'000) stop.request_stop();
   };
   CHECK(run().error().kind == ErrorKind::kCancelled);
-  REQUIRE(fs::exists(remote(".a." + id + ".part")));
+  const std::string part = Journal::part_path_in(options.journals, id, "b");
+  REQUIRE(fs::exists(part));
   land_and_register("a", "new");
   StopToken again;
   Recorder second;
   CHECK(deliver(*store, destination, options, second, again)->successful == 1);
   CHECK(read_file(remote("a")).value() == "new");
-  CHECK_FALSE(fs::exists(remote(".a." + id + ".part")));
+  CHECK_FALSE(fs::exists(part));
   CHECK(fs::is_empty(options.journals));
   CHECK(store->history(id)->at(0).transfers.back().error->kind == "abandoned");
 }

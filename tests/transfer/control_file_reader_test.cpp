@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
 
 #include <sstream>
-#include "ferry/base/json.h"
 
+#include "ferry/base/json.h"
 #include "ferry/transfer/control_file.h"
 
 using namespace ferry;
@@ -62,23 +62,30 @@ bool says(const std::string& message, std::string_view part) {
 TEST_CASE("what is written is what is read") {
   const Checksum checksum = Checksum::parse(kChecksum).value();
   const Checksum original = Checksum::parse(std::string(32, 'b')).value();
-  ControlFile control{.batch_id = "b1",
-                      .created = parse_timestamp("2026-11-22T13:40:00.123Z").value(),
-                      .agent = "host-1-x",
-                      .destination = "b",
-                      .files = {{"1", "in/a \"b\"\n.csv", 5, &checksum, nullptr},
-                                {"2", "Grüße.gz", 1ULL << 40, &checksum, &original}}};
+  const ControlHeader header{.batch_id = "b1",
+                             .created = parse_timestamp("2026-11-22T13:40:00.123Z").value(),
+                             .agent = "host-1-x",
+                             .destination = "b",
+                             .count = 2,
+                             .total_bytes = 5 + (1ULL << 40)};
   std::string text;
-  REQUIRE(write_json(control, [&](std::string_view piece) {
+  ControlFileWriter writer(header, [&](std::string_view piece) {
     text += piece;
     return Result<void>();
-  }));
+  });
+  REQUIRE(writer.add({.id = "1", .path = "in/a \"b\"\n.csv", .size = 5, .checksum = &checksum}));
+  REQUIRE(writer.add({.id = "2",
+                      .path = "Grüße.gz",
+                      .size = 1ULL << 40,
+                      .checksum = &checksum,
+                      .source_checksum = &original}));
+  REQUIRE(writer.finish());
   const auto received = read(text);
   REQUIRE_MESSAGE(received, received.error().message);
-  CHECK(received->batch_id == control.batch_id);
-  CHECK(received->created == control.created);
-  CHECK(received->agent == control.agent);
-  CHECK(received->destination == control.destination);
+  CHECK(received->batch_id == header.batch_id);
+  CHECK(received->created == header.created);
+  CHECK(received->agent == header.agent);
+  CHECK(received->destination == header.destination);
   REQUIRE(received->files.size() == 2);
   CHECK(received->files[0].id == "1");
   CHECK(received->files[0].path == "in/a \"b\"\n.csv");

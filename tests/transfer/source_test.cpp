@@ -19,7 +19,8 @@ struct Fixture {
   testing::TemporaryDirectory landing;
   LandingRoot root{std::move(*open_file(landing.path(), O_PATH | O_DIRECTORY))};
   StopToken stop;
-  SourceOpener sources{std::chrono::seconds(10), stop};
+  sftp::EventLoop loop{stop};
+  SourceOpener sources{std::chrono::seconds(10), loop};
   metastore::FileRecord record;
   FileIdentity meant;
 
@@ -41,7 +42,9 @@ struct Fixture {
     hasher.update(as_bytes(read_file(path()).value()));
     record.checksum = hasher.finish();
   }
-  Result<CheckedSource> check() { return check_source(sources, &root, record, meant); }
+  Result<CheckedSource> check() {
+    return loop.wait_for(check_source(sources, &root, record, meant));
+  }
   std::string complaint() {
     const auto result = check();
     REQUIRE_FALSE(result);
@@ -52,13 +55,13 @@ struct Fixture {
 
   Result<void> send(const CheckedSource& checked, const std::function<void()>& meanwhile) {
     const std::uint64_t size = checked.identity.size;
-    auto source = sources.open(&root, "file", checked.identity, {0, size});
+    auto source = loop.wait_for(sources.open(&root, "file", checked.identity, {0, size}));
     if (!source) return source.error();
     SourceStream stream(std::move(*source), "file", checked.sha256);
     std::vector<std::byte> buffer(checked.identity.size);
     meanwhile();
     if (auto read = stream.read(0, buffer); !read) return read;
-    return stream.verify();
+    return loop.wait_for(stream.verify());
   }
 };
 

@@ -33,7 +33,7 @@ struct Fixture {
   /// What the registry says of the file as it is now.
   metastore::FileRecord record(const std::string& path) const {
     metastore::FileRecord file;
-    file.id = "id/1";
+    file.id = "id1";
     file.path = path;
     file.landing = "in";
     struct stat status{};
@@ -135,7 +135,7 @@ TEST_CASE_FIXTURE(Fixture, "an archived file keeps its path, and takes no other'
     CHECK(archived(record("in/a")) == Taken::kAway);
   }
   CHECK(read(archive / "in/a") == "first");
-  CHECK(read(archive / "in/a.id_1") == "second");
+  CHECK(read(archive / "in/a.id1") == "second");
   CHECK(entries(archive / "in") == 3);
   CHECK(entries(landing / "in") == 0);
   CHECK(arriving() == 0);

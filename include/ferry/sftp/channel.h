@@ -34,6 +34,9 @@ class Channel {
   /// must start with the same bytes (libssh2 may have encrypted some of them).
   virtual Result<std::size_t> write(std::span<const std::byte> data) = 0;
 
+  /// The server's identification string (RFC 4253 §4.2), made fit to print; empty: not known.
+  virtual std::string server_version() const { return {}; }
+
   /// What poll(2) should wait for before the next read, or write where WANTS_WRITE, can get on.
   virtual void add_poll_fds(bool wants_write, std::vector<pollfd>& fds) const = 0;
 

@@ -1,15 +1,15 @@
 // An SFTP version 3 client on one channel (draft-ietf-secsh-filexfer-02, OpenSSH's extensions).
 //
-// Every request is a task; any number of them may be in flight. The usual shape is one task per
-// file, many of them spawned on one client:
+// Every request is a task on the client's EventLoop; any number of them may be in flight. A server
+// answers requests in whatever order it likes (draft-ietf-secsh-filexfer-02 §6.1 promises order for
+// one file only, and servers that work requests off side by side do not keep even that): what must
+// come after something waits for its answer.
 //
-//   client->spawn(deliver(*client, file));   // a coroutine that awaits client->open(…) and so on
-//   auto ended = client->run();              // moves bytes until all spawned tasks have ended
-//
-// A client belongs to one thread. Nothing that the server sends is trusted: a malformed, oversized
-// or unsolicited packet ends the connection with kProtocol, an end of the stream or no byte in
-// either direction for stall_timeout with kConnectionLost. After that all requests in flight, and
-// all later ones, fail at once with that error, so that every task comes to its end.
+// Nothing that the server sends is trusted, and the memory that it can make us spend is bounded: a
+// malformed, oversized or unsolicited packet ends the connection with kProtocol, an end of the
+// stream or no byte in either direction for stall_timeout with kConnectionLost. After that all
+// requests in flight, and all later ones, fail at once with that error, so that every task comes to
+// its end.
 //
 // Errors of requests: kNotFound, kDenied, kFailed (the server says no more), and the above.
 #pragma once
@@ -19,13 +19,15 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "ferry/base/result.h"
-#include "ferry/base/stop.h"
 #include "ferry/sftp/channel.h"
+#include "ferry/sftp/connect.h"
+#include "ferry/sftp/event_loop.h"
 #include "ferry/sftp/protocol.h"
 #include "ferry/sftp/task.h"
 
@@ -48,33 +50,42 @@ struct ClientOptions {
   std::chrono::milliseconds stop_grace = std::chrono::seconds(5);
 };
 
-/// Fills BUFFER, wholly, with the bytes of a source at OFFSET.
-using SourceReader = std::function<Result<void>(std::uint64_t offset, std::span<std::byte> buffer)>;
+/// Bytes to be written.
+struct ByteSource {
+  /// Fills BUFFER, wholly, with the bytes at OFFSET, which is where the last call ended.
+  std::function<Result<void>(std::uint64_t offset, std::span<std::byte> buffer)> read;
+  /// Ends when the next SIZE bytes can be read without waiting. Absent: they always can.
+  std::function<Task<Result<void>>(std::size_t size)> await = {};
+};
 /// Is told of each acknowledged range.
 using OnAcknowledged = std::function<void(std::uint64_t offset, std::size_t size)>;
 
 /// Takes the bytes of a file, in order.
 using DataSink = std::function<void(std::span<const std::byte> data)>;
 
-struct ConnectOptions;
-
 class Client {
  public:
-  /// Agrees on the protocol's version and asks for the server's extensions and limits. STOP must
+  /// Agrees on the protocol's version and asks for the server's extensions and limits. LOOP must
   /// outlive the client.
-  static Result<std::unique_ptr<Client>> start(std::unique_ptr<Channel> channel,
-                                               const ClientOptions& options, StopToken& stop);
-  /// The same on a new connection; errors also those of sftp::connect.
-  static Result<std::unique_ptr<Client>> connect(const ConnectOptions& where,
-                                                 const ClientOptions& options, StopToken& stop);
+  static Task<Result<std::unique_ptr<Client>>> start(std::unique_ptr<Channel> channel,
+                                                     ClientOptions options, EventLoop& loop);
+  /// The same on a new connection, which is made in a thread of its own; errors also those of
+  /// sftp::connect.
+  static Task<Result<std::unique_ptr<Client>>> connect(ConnectOptions where, ClientOptions options,
+                                                       EventLoop& loop);
+  /// Not by a task that an answer has just resumed: see EventLoop::next_turn.
   ~Client();
 
-  /// Starts TASK; the client owns it.
-  void spawn(Task<void> task);
+  EventLoop& loop() const;
 
-  /// Returns when all spawned tasks have ended: an error where the connection did not survive it.
-  Result<void> run();
+  /// What ended the connection, if it has ended.
+  const std::optional<Error>& error() const;
+  /// Is notified when the connection has ended.
+  Condition& ended() const;
 
+  /// What the server says of itself: its identification string, if the channel knows it, and all
+  /// of its extensions. Another one means another server, or another version of it.
+  std::string server_description() const;
   bool offers_fsync() const;
   bool offers_posix_rename() const;
   bool offers_statvfs() const;
@@ -86,7 +97,13 @@ class Client {
   /// server takes.
   std::size_t max_write_bytes() const;
 
+  /// Waits while as many files and directories are open as the server keeps open for us: what it
+  /// says, else kAssumedOpenHandles, and fewer if it refuses while others are open.
   Task<Result<Handle>> open(std::string path, std::uint32_t flags, std::uint32_t permissions);
+  /// The same for who has files open, and closes none of them meanwhile: it does not wait for that.
+  Task<Result<Handle>> open_beside(std::string path, std::uint32_t flags,
+                                   std::uint32_t permissions);
+  static constexpr std::size_t kAssumedOpenHandles = 64;
   Task<Result<void>> close(Handle handle);
   Task<Result<Attributes>> stat(std::string path);
   Task<Result<Attributes>> lstat(std::string path);  // of a symbolic link itself
@@ -97,9 +114,11 @@ class Client {
   Task<Result<std::string>> realpath(std::string path);
   /// Gives FROM the name TO where nothing has it: kFailed, as a rule, where something does.
   Task<Result<void>> rename(std::string from, std::string to);
-  /// All names in a directory; kFailed where there are more than kMaxListedNames.
+  /// All names in a directory; kFailed if there are more than kMaxListedNames, or more bytes of
+  /// names than kMaxListedBytes.
   Task<Result<std::vector<DirectoryEntry>>> list(std::string directory);
   static constexpr std::size_t kMaxListedNames = 1'000'000;
+  static constexpr std::size_t kMaxListedBytes = 64 << 20;
   Task<Result<FileSystemSpace>> statvfs(std::string path);  // only where offers_statvfs()
 
   /// Gives FROM the name TO in one step where the server can (posix-rename). Elsewhere by a plain
@@ -109,23 +128,21 @@ class Client {
 
   /// Writes the bytes [BEGIN, END) of a source at the same offsets of HANDLE, as many writes in
   /// flight as the window has room for; of several such tasks the one that began first goes first.
-  /// Returns when all are answered; after the first error, READ's included, it sends no more.
+  /// Returns when all are answered; after the first error, SOURCE's included, it sends no more.
   Task<Result<void>> write(const Handle& handle, std::uint64_t begin, std::uint64_t end,
-                           const SourceReader& read, const OnAcknowledged& on_acknowledged);
+                           const ByteSource& source, const OnAcknowledged& on_acknowledged);
 
-  /// Writes a whole source of SIZE bytes, and right behind the last write asks for fsync (where
-  /// SYNC), fstat and close, without waiting for answers in between: a server answers requests for
-  /// one file as if it had worked them off in order (draft-ietf-secsh-filexfer-02 §6.1). Returns
-  /// what fstat said. HANDLE is closed in any case.
-  Task<Result<Attributes>> write_and_close(Handle handle, std::uint64_t size, bool sync,
-                                           const SourceReader& read,
+  /// Writes a whole source of SIZE bytes, and when all writes are answered asks for fsync (if
+  /// SYNC), fstat and close at once. A server that works requests off side by side may have closed
+  /// the file before it comes to the others: what could not be asked so is asked again afterwards,
+  /// by PATH. Returns what the server then says of the file. HANDLE is closed in any case.
+  Task<Result<Attributes>> write_and_close(Handle handle, std::string path, std::uint64_t size,
+                                           bool sync, const ByteSource& source,
                                            const OnAcknowledged& on_acknowledged);
 
-  /// Gives SINK the bytes of a file from its beginning to its end, several reads in flight.
-  Task<Result<void>> read(const Handle& handle, const DataSink& sink);
-
-  /// Ends at TIME, or as soon as the connection failed or a stop was requested.
-  Task<void> sleep_until(std::chrono::steady_clock::time_point time);
+  /// Gives SINK the bytes of a file from its beginning to its end, several reads in flight. kFailed
+  /// if it has more than AT_MOST.
+  Task<Result<void>> read(const Handle& handle, std::uint64_t at_most, const DataSink& sink);
 
  private:
   friend class ReadAhead;
@@ -134,15 +151,24 @@ class Client {
   class Pending;
   class WriteBatch;
   class Room;
-  class Sleep;
 
   explicit Client(std::unique_ptr<Connection> connection);
   Task<void> send_all(WriteBatch& batch, std::uint64_t begin, std::uint64_t end,
-                      const SourceReader& read);
-  Task<void> negotiate(Result<void>& outcome);
+                      const ByteSource& source);
+  Task<Result<void>> negotiate();
+  Task<Result<void>> sync_by_path(std::string path);
+  template <typename Ask>
+  Task<Result<Handle>> open_within_limits(Ask ask, bool waits);
+  std::function<std::uint32_t()> ask_to_open(std::string path, std::uint32_t flags,
+                                             std::uint32_t permissions);
+  Task<void> await_turn(std::size_t bytes);
 
   std::unique_ptr<Connection> connection_;
   ServerLimits limits_;
+  /// Files and directories that are open at the server, or being opened.
+  std::size_t open_handles_ = 0;
+  std::size_t most_open_handles_ = kAssumedOpenHandles;
+  Condition handle_closed_;
 };
 
 }  // namespace ferry::sftp

@@ -8,6 +8,7 @@
 #include "ferry/base/result.h"
 #include "ferry/sftp/client.h"
 #include "ferry/sftp/protocol.h"
+#include "ferry/sftp/task.h"
 
 namespace ferry::sftp {
 
@@ -22,11 +23,12 @@ struct TreeVisitor {
 /// A server must not make us collect names without end, nor lead us down for ever: a longer path is
 /// said to be unreadable.
 constexpr std::size_t kMaxTreeNames = 5'000'000;
+constexpr std::size_t kMaxTreeBytes = 512 << 20;
 constexpr std::size_t kMaxTreePathBytes = 4'000;
 
 /// Lists DIRECTORY and what is below it, several directories at once, without following symbolic
 /// links. What vanishes meanwhile is not there. Errors: those of the connection, those of DIRECTORY
-/// itself, and kFailed where there are more than kMaxTreeNames.
-Result<void> walk_tree(Client& client, const std::string& directory, const TreeVisitor& visitor);
+/// itself, and kFailed if there are more than kMaxTreeNames, or kMaxTreeBytes of paths.
+Task<Result<void>> walk_tree(Client& client, std::string directory, TreeVisitor visitor);
 
 }  // namespace ferry::sftp

@@ -1,7 +1,4 @@
 // Reads a range of a remote file in order, with reads in flight ahead of who takes the data.
-//
-// Between two calls of Client::run the answers wait in the line; that is how a caller on another
-// event loop, or on none, can take data piece by piece without waiting a round trip for each.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +14,12 @@
 
 namespace ferry::sftp {
 
-/// Data asked for and not yet taken, over all that share it: bounds the memory.
+/// Data asked for and not yet taken, over all that share it: bounds the memory. Each of them gets
+/// its part of it, so that none has to wait for every single block while another reads far ahead.
 struct ReadBudget {
   std::size_t limit = 2 << 20;
   std::size_t used = 0;
+  std::size_t readers = 0;
 };
 
 /// Belongs to CLIENT's thread; CLIENT and BUDGET must outlive it, HANDLE must stay open. May go at
@@ -41,6 +40,8 @@ class ReadAhead {
 
  private:
   class Read;
+  bool may_ask(std::size_t size) const;
+  std::size_t next_size() const;
   void ask_for_one();
   void send(std::uint64_t offset, std::size_t size, bool at_front);
 
@@ -49,6 +50,7 @@ class ReadAhead {
   std::uint64_t unasked_;  // where the next read starts
   const std::uint64_t end_;
   ReadBudget& budget_;
+  std::size_t used_ = 0;  // of the budget
   std::deque<std::unique_ptr<Read>> reads_;
 };
 

@@ -92,5 +92,30 @@ inline Task<void> TaskPromise<void>::get_return_object() noexcept {
   return Task<void>(std::coroutine_handle<TaskPromise<void>>::from_promise(*this));
 }
 
+/// Owns a task that nobody awaits; gone when it has ended.
+struct Detached {
+  struct promise_type {
+    Detached get_return_object() noexcept { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    void unhandled_exception() noexcept { std::terminate(); }
+  };
+};
+
+template <typename T>
+Detached keep(Task<T> task, std::optional<T>& outcome) {
+  outcome.emplace(co_await task);
+}
+
 }  // namespace detail
+
+/// The result of a TASK that waits for nothing.
+template <typename T>
+T result_of(Task<T> task) {
+  std::optional<T> outcome;
+  detail::keep(std::move(task), outcome);
+  return std::move(*outcome);
+}
+
 }  // namespace ferry::sftp

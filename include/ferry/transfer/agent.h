@@ -1,12 +1,17 @@
 // The agent: drains what is pending to one destination.
 //
-//   select → claim → check the source → control file → deliver → push the control file → record
+//   select → claim → check the source → deliver → push the control file → record
+//
+// Files are claimed as the connections work them off, and go out in batches; a batch is brought to
+// its end while the next is under way. What happens is noted in the batch's journal as it happens:
+// whoever comes after a crash completes the batch first.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -76,6 +81,14 @@ struct Retries {
   std::chrono::milliseconds longest_delay = std::chrono::seconds(30);
 };
 
+/// When a batch is complete, however much is pending. 0: no bound.
+struct BatchBounds {
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;  // a larger file goes alone
+  /// What is delivered by then is listed; what is on its way goes on in the next batch.
+  std::chrono::milliseconds time{0};
+};
+
 inline constexpr std::chrono::milliseconds kLongestRest = std::chrono::hours(1);
 
 /// A file that was not delivered because of what it is.
@@ -86,6 +99,8 @@ struct AbnormalSource {
   std::optional<FileIdentity> identity;
   std::string_view reason;
 };
+
+class Spool;
 
 struct TransferOptions {
   Selection selection;
@@ -107,6 +122,7 @@ struct TransferOptions {
   /// order, that begins with the SHA-256.
   std::vector<std::string> verify_command = {"sha256sum"};
   BatchMode batch = BatchMode::kIndependent;
+  BatchBounds bounds;  // not for kAllOrNothing
   /// Told of each abnormal source once its failure is recorded, also of those that merely changed
   /// or vanished. On the thread that called deliver.
   std::function<void(const AbnormalSource&)> on_abnormal;
@@ -116,7 +132,9 @@ struct TransferOptions {
       [](const std::string&, const Error*) {};
   fs::path control_files;  // where the agent keeps its own copy of each batch's control file
   fs::path journals;       // where it notes which chunks of large files were acknowledged
+  fs::path servers;        // where it remembers what destinations' servers can do
   fs::path spool;          // where transformed files wait to be sent
+  std::shared_ptr<Spool> shared_spool;      // the same, open; null: it is opened if it is needed
   std::uint64_t spool_limit = 10ULL << 30;  // bytes in it
 };
 
@@ -132,36 +150,68 @@ struct FileOutcome {
 class Observer {
  public:
   virtual ~Observer() = default;
+  /// How much there is in all, as far as it is known: it may be called again, with more.
   virtual void on_start(std::uint64_t files, std::uint64_t bytes) = 0;
   virtual void on_bytes(std::uint64_t acknowledged) = 0;
   virtual void on_delivered(const FileOutcome& file) = 0;
   virtual void on_failed(const FileOutcome& file, const Error& error) = 0;
 };
 
-struct TransferSummary {
-  std::string destination;
-  std::string batch_id;      // empty where there was nothing to do
-  std::string control_file;  // remote path; empty where none was pushed
+/// A batch that was brought to its end, by us or for an agent that had died.
+struct BatchSummary {
+  std::string id;
+  std::string control_file;  // remote path; empty if none was pushed
   std::uint64_t selected = 0;
   std::uint64_t successful = 0;
   std::uint64_t failed = 0;
   std::uint64_t bytes = 0;  // delivered
   std::chrono::milliseconds duration{};
+};
+
+struct TransferSummary {
+  std::string destination;
+  std::vector<BatchSummary> batches;
+  std::uint64_t selected = 0;
+  std::uint64_t successful = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t bytes = 0;
+  /// Delivered, and in no control file yet: the next run sees to that.
+  std::uint64_t unlisted = 0;
+  std::chrono::milliseconds duration{};
   /// Why the destination could not be reached any more, if files failed because of that.
   std::optional<Error> lost;
+
+  void add(const BatchSummary& batch);
 };
+
+/// How an agent goes on once all is delivered.
+struct Following {
+  StopToken& finish;  // nothing more is claimed; what is on its way is completed
+  std::function<void(const BatchSummary& batch)> on_batch;
+  std::function<void()> on_idle;  // nothing is left to do for now
+};
+
+/// The spool for agents that run side by side, in TransferOptions::spool; null if no route
+/// transforms.
+Result<std::shared_ptr<Spool>> open_spool(const TransferOptions& options);
 
 /// What deliver would take now, oldest first.
 Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastore,
                                                   std::string_view destination,
                                                   const TransferOptions& options);
 
-/// One run. An error means that nothing was claimed, or that the run ended early with its claims
-/// released; files that failed are in the summary, with the others delivered. Errors: those of
-/// connect_libssh2, kDenied where DESTINATION's directory cannot be made, the metastore's,
-/// kInvalid where a name of the selection matches no file.
+/// One run: until nothing is left to deliver. An error means that it ended early, with its claims
+/// released; what was delivered by then is recorded, or is by the next run. Files that failed are
+/// in the summary, with the others delivered. Errors: those of sftp::connect, kDenied if
+/// DESTINATION's directory cannot be made, the metastore's, kInvalid if a name of the selection
+/// matches no file.
 Result<TransferSummary> deliver(metastore::Metastore& metastore, const Destination& destination,
                                 const TransferOptions& options, Observer& observer,
                                 StopToken& stop);
+
+/// The same again and again, as files are registered, until FOLLOWING.finish or STOP.
+Result<void> deliver_on(metastore::Metastore& metastore, const Destination& destination,
+                        const TransferOptions& options, Observer& observer,
+                        const Following& following, StopToken& stop);
 
 }  // namespace ferry::transfer

@@ -23,21 +23,22 @@ namespace ferry::transfer {
 
 inline constexpr int kControlFileVersion = 1;
 
-/// Views into what describes the file elsewhere: a batch may have very many.
+/// A file that was delivered.
 struct ControlEntry {
   std::string_view id;
   std::string_view path;  // relative to the destination's directory
   std::uint64_t size = 0;
   const Checksum* checksum = nullptr;         // of the bytes that were sent; never null
-  const Checksum* source_checksum = nullptr;  // where a transform changed them
+  const Checksum* source_checksum = nullptr;  // if a transform changed them
 };
 
-struct ControlFile {
+struct ControlHeader {
   std::string batch_id;
   Timestamp created;
   std::string agent;
   std::string destination;
-  std::vector<ControlEntry> files;
+  std::uint64_t count = 0;        // of files
+  std::uint64_t total_bytes = 0;  // of their sizes
 };
 
 inline constexpr std::string_view kControlFileSuffix = ".control.json";
@@ -45,10 +46,21 @@ inline constexpr std::string_view kControlFileSuffix = ".control.json";
 /// "<batch_id>.control.json".
 std::string control_file_name(std::string_view batch_id);
 
-/// Gives WRITE the file's text, piece by piece: one JSON object, one file a line. Ends with WRITE's
-/// first error.
-Result<void> write_json(const ControlFile& control,
-                        const std::function<Result<void>(std::string_view text)>& write);
+/// Writes a control file piece by piece: one JSON object, one file a line. HEADER's sums have to be
+/// right for what is added. All members return the first error of WRITE.
+class ControlFileWriter {
+ public:
+  using Write = std::function<Result<void>(std::string_view text)>;
+
+  ControlFileWriter(const ControlHeader& header, Write write);
+  Result<void> add(const ControlEntry& entry);
+  Result<void> finish();
+
+ private:
+  const Write write_;
+  std::string text_;
+  bool has_files_ = false;
+};
 
 /// One file as a control file lists it.
 struct ListedFile {

@@ -1,0 +1,494 @@
+#include "transfer/batch_journal.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/filesystem/directory.hpp>
+#include <boost/filesystem/operations.hpp>
+
+#include "ferry/base/json_row.h"
+
+namespace ferry::transfer {
+namespace {
+
+constexpr int kVersion = 1;
+constexpr std::string_view kSuffix = ".journal";
+constexpr std::string_view kUnnamedSuffix = ".new";
+constexpr std::size_t kBlockBytes = 256 * 1024;
+/// No path or message is longer.
+constexpr std::size_t kLongestLine = 64 * 1024;
+
+using Place = BatchJournal::Place;
+
+Error unreadable(std::string_view what) {
+  return make_error(ErrorKind::kCorrupt, "{}", what);
+}
+
+/// The columns of all kinds of lines.
+enum Column : std::size_t {
+  kEvent,
+  kVersionColumn,
+  kBatch,
+  kAgent,
+  kDestination,
+  kDirectory,
+  kControl,
+  kCreated,
+  kAllOrNothing,
+  kId,
+  kAttempt,
+  kPath,
+  kSize,
+  kChecksum,
+  kSourceChecksum,
+  kPart,
+  kOf,
+  kDate,
+  kMs,
+  kKind,
+  kMessage,
+  kRetryable,
+  kRefusedHere,
+  kColumns
+};
+constexpr std::array<std::string_view, kColumns> kNames = {
+    "event",   "version",  "batch",           "agent",     "destination", "directory",
+    "control", "created",  "all_or_nothing",  "id",        "attempt",     "path",
+    "size",    "checksum", "source_checksum", "part",      "of",          "date",
+    "ms",      "kind",     "message",         "retryable", "refused_here"};
+
+/// One line. What is missing, or of another type, makes it unreadable.
+class Row {
+ public:
+  /// False if LINE is no row. It must outlive this.
+  bool read(std::string_view line) {
+    cells_ = {};
+    good_ = true;
+    return split_row(line, kNames, cells_).has_value() && has(kEvent);
+  }
+
+  bool has(Column column) const { return cells_[column].kind != Cell::Kind::kAbsent; }
+  bool good() const { return good_; }
+  bool is(std::string_view event) const { return cells_[kEvent].text == event; }
+
+  std::string_view text(Column column) {
+    if (cells_[column].kind != Cell::Kind::kString) good_ = false;
+    return cells_[column].text;
+  }
+  std::uint64_t number(Column column) {
+    if (cells_[column].kind != Cell::Kind::kInteger) good_ = false;
+    return cells_[column].as_unsigned();
+  }
+  bool flag(Column column) const { return cells_[column].number != 0; }
+  Timestamp time(Column column) {
+    const auto parsed = parse_timestamp(text(column));
+    if (parsed) return *parsed;
+    good_ = false;
+    return {};
+  }
+  Checksum checksum(Column column) {
+    const auto parsed = Checksum::parse(text(column));
+    if (parsed) return *parsed;
+    good_ = false;
+    return {};
+  }
+
+ private:
+  std::array<Cell, kColumns> cells_;
+  bool good_ = true;
+};
+
+void write_info(RowWriter& row, const BatchInfo& info) {
+  row.text("event", "batch");
+  row.integer("version", kVersion);
+  row.text("batch", info.id);
+  row.text("agent", info.agent);
+  row.text("destination", info.destination);
+  row.text("directory", info.directory);
+  row.text("control", info.control_path);
+  row.text("created", format_timestamp(info.created));
+  if (info.all_or_nothing) row.integer("all_or_nothing", 1);
+}
+
+void write_file(RowWriter& row, const BatchFile& file) {
+  row.text("id", file.id);
+  row.integer("attempt", file.attempt);
+  row.text("path", file.remote_path);
+  row.integer("size", file.size);
+  row.text("checksum", file.sha256.to_string());
+  if (file.source_sha256) row.text("source_checksum", file.source_sha256->to_string());
+  row.text("part", file.part_path);
+}
+
+void write_end(RowWriter& row, const BatchEnd& end) {
+  row.text("date", format_timestamp(end.date));
+  row.integer("ms", end.duration.count());
+  if (!end.failure) return;
+  row.text("kind", end.failure->kind);
+  row.text("message", end.failure->message);
+  if (end.failure->retryable) row.integer("retryable", 1);
+  if (end.failure->refused_here) row.integer("refused_here", 1);
+}
+
+template <typename Write>
+std::string line_of(std::string_view event, Write write) {
+  std::string line;
+  RowWriter row(line);
+  row.text("event", event);
+  write(row);
+  row.finish();
+  return line;
+}
+
+Result<BatchInfo> info_from(Row& row) {
+  BatchInfo info{.id = std::string(row.text(kBatch)),
+                 .agent = std::string(row.text(kAgent)),
+                 .destination = std::string(row.text(kDestination)),
+                 .directory = std::string(row.text(kDirectory)),
+                 .control_path = std::string(row.text(kControl)),
+                 .created = row.time(kCreated),
+                 .all_or_nothing = row.flag(kAllOrNothing)};
+  if (row.number(kVersionColumn) != kVersion || !row.good()) {
+    return unreadable("its first line is not that of a batch's journal");
+  }
+  return info;
+}
+
+Result<BatchFile> file_from(Row& row) {
+  BatchFile file{.id = std::string(row.text(kId)),
+                 .attempt = static_cast<std::int64_t>(row.number(kAttempt)),
+                 .remote_path = std::string(row.text(kPath)),
+                 .size = row.number(kSize),
+                 .sha256 = row.checksum(kChecksum),
+                 .source_sha256 = {},
+                 .part_path = std::string(row.text(kPart))};
+  if (row.has(kSourceChecksum)) file.source_sha256 = row.checksum(kSourceChecksum);
+  if (!row.good()) return unreadable("a file of the batch cannot be read");
+  return file;
+}
+
+Result<BatchEnd> end_from(Row& row) {
+  BatchEnd end{.date = row.time(kDate), .duration = std::chrono::milliseconds(row.number(kMs))};
+  if (row.is("failed")) {
+    end.failure = BatchFailure{.kind = std::string(row.text(kKind)),
+                               .message = std::string(row.text(kMessage)),
+                               .retryable = row.flag(kRetryable),
+                               .refused_here = row.flag(kRefusedHere)};
+  }
+  if (!row.good()) return unreadable("the end of a file cannot be read");
+  return end;
+}
+
+/// Returns false to end the visit.
+using LineVisitor = std::function<Result<bool>(Place place, Row& row)>;
+
+/// The whole lines from FROM, where one begins, to END.
+Result<void> visit_lines(int fd, Place from, Place end, const fs::path& path,
+                         const LineVisitor& visitor) {
+  std::string buffer;
+  Row row;
+  for (Place at = from; at < end;) {
+    buffer.resize(std::min<std::uint64_t>(kBlockBytes, end - at));
+    const auto count = pread_full(fd, std::as_writable_bytes(std::span(buffer)), at, path);
+    if (!count) return count.error();
+    std::string_view rest(buffer.data(), *count);
+    const Place begin = at;
+    for (auto eol = rest.find('\n'); eol != rest.npos; eol = rest.find('\n')) {
+      if (!row.read(rest.substr(0, eol))) {
+        return unreadable("a line cannot be read").with_context(path.string());
+      }
+      const auto goes_on = visitor(at, row);
+      if (!goes_on) return goes_on.error();
+      if (!*goes_on) return {};
+      rest.remove_prefix(eol + 1);
+      at += eol + 1;
+    }
+    if (at == begin) return unreadable("a line has no end").with_context(path.string());
+  }
+  return {};
+}
+
+std::string header_line(const BatchInfo& info) {
+  std::string line;
+  RowWriter row(line);
+  write_info(row, info);
+  row.finish();
+  return line;
+}
+
+}  // namespace
+
+bool BatchJournal::Marks::has(const std::vector<Place>& places, Place place) {
+  return std::ranges::binary_search(places, place);
+}
+
+Result<std::unique_ptr<BatchJournal>> BatchJournal::begin(const fs::path& directory,
+                                                          const BatchInfo& info) {
+  if (auto made = make_directories(directory); !made) return made.error();
+  const fs::path path = directory / (info.id + std::string(kSuffix));
+  const fs::path unnamed = path.string() + std::string(kUnnamedSuffix);
+  auto fd = open_file(unnamed, O_RDWR | O_APPEND | O_CREAT | O_EXCL, 0600);
+  if (!fd) return fd.error();
+  auto lock = FileLock::try_acquire(std::move(*fd), unnamed);
+  if (!lock) return lock.error();
+  if (!*lock) return make_error(ErrorKind::kBusy, "{}: somebody else has it", unnamed.string());
+  std::unique_ptr<BatchJournal> journal(new BatchJournal(path, std::move(**lock), info));
+  // It gets its name when nobody can take it for a dead agent's any more.
+  if (auto written = journal->append(header_line(info)); !written) {
+    ::unlink(unnamed.c_str());
+    return written.error();
+  }
+  if (::rename(unnamed.c_str(), path.c_str()) == 0) return journal;
+  const int code = errno;
+  ::unlink(unnamed.c_str());
+  return errno_error(code, "rename " + unnamed.string());
+}
+
+Result<std::vector<fs::path>> BatchJournal::find(const fs::path& directory) {
+  std::vector<fs::path> found;
+  boost::system::error_code code;
+  fs::directory_iterator entries(directory, code);
+  if (code == boost::system::errc::no_such_file_or_directory) return found;
+  for (; !code && entries != fs::directory_iterator(); entries.increment(code)) {
+    if (entries->path().extension() == fs::path(std::string(kSuffix))) {
+      found.push_back(entries->path());
+    }
+  }
+  if (code) return errno_error(code.value(), fmt::format("look into {}", directory.string()));
+  std::ranges::sort(found);
+  return found;
+}
+
+bool BatchJournal::exists(const fs::path& directory, std::string_view batch_id) {
+  if (batch_id.empty() || batch_id.contains('/')) return false;
+  boost::system::error_code code;
+  return fs::exists(directory / (std::string(batch_id) + std::string(kSuffix)), code);
+}
+
+Result<std::unique_ptr<BatchJournal>> BatchJournal::take_over(const fs::path& file) {
+  auto fd = open_file(file, O_RDWR | O_APPEND);
+  if (!fd) {
+    if (fd.error().kind == ErrorKind::kNotFound) return nullptr;
+    return fd.error();
+  }
+  auto lock = FileLock::try_acquire(std::move(*fd), file);
+  if (!lock) return lock.error();
+  if (!*lock) return nullptr;
+  const auto status = stat_fd((*lock)->fd(), file);
+  if (!status) return status.error();
+  if (status->st_nlink == 0) return nullptr;  // its agent has just removed it
+  std::unique_ptr<BatchJournal> journal(new BatchJournal(file, std::move(**lock), {}));
+  if (auto read = journal->read(static_cast<Place>(status->st_size)); !read) return read.error();
+  if (journal->end_ > 0) return journal;
+  journal->remove();  // its agent died before it began anything
+  return nullptr;
+}
+
+/// Cuts off a last line that was not wholly written.
+Result<void> BatchJournal::read(Place size) {
+  end_ = 0;
+  for (Place looked = size; looked > 0 && end_ == 0;) {
+    std::string block(std::min<Place>(looked, kLongestLine), '\0');
+    looked -= block.size();
+    const auto count =
+        pread_full(lock_.fd(), std::as_writable_bytes(std::span(block)), looked, path_);
+    if (!count) return count.error();
+    const auto eol = block.rfind('\n');
+    if (eol != block.npos) end_ = looked + eol + 1;
+  }
+  if (end_ < size && ::ftruncate(lock_.fd(), static_cast<off_t>(end_)) != 0) {
+    return errno_error(errno, fmt::format("truncate {}", path_.string()));
+  }
+  return visit_lines(lock_.fd(), 0, end_, path_, [this](Place place, Row& row) -> Result<bool> {
+    if (place == 0) {
+      auto info = info_from(row);
+      if (!info) return info.error().with_context(path_.string());
+      info_ = std::move(*info);
+    }
+    is_pushed_ = is_pushed_ || row.is("pushed");
+    is_naming_ = is_naming_ || row.is("naming");
+    has_voids_ = has_voids_ || row.is("void");
+    are_failures_recorded_ = are_failures_recorded_ || row.is("failures_recorded");
+    return true;
+  });
+}
+
+Result<BatchJournal::Place> BatchJournal::append(const std::string& line) {
+  const std::scoped_lock lock(mutex_);
+  const Place place = end_;
+  // What there is of a line that was cut short would be glued to the next.
+  if (is_broken_ && ::ftruncate(lock_.fd(), static_cast<off_t>(place)) != 0) {
+    return errno_error(errno, fmt::format("truncate {}", path_.string()));
+  }
+  auto written = write_full(lock_.fd(), as_bytes(line), path_);
+  is_broken_ = !written;
+  if (!written) return written.error();
+  end_ += line.size();
+  return place;
+}
+
+Result<void> BatchJournal::note(std::string_view event, std::optional<Place> of) {
+  const auto place = append(line_of(event, [&](RowWriter& row) {
+    if (of) row.integer("of", *of);
+  }));
+  if (!place) return place.error();
+  return {};
+}
+
+Result<void> BatchJournal::mark(std::string_view event, bool& flag) {
+  auto noted = note(event, {});
+  const std::scoped_lock lock(mutex_);
+  if (noted) flag = true;
+  return noted;
+}
+
+Result<BatchJournal::Place> BatchJournal::note_begun(const BatchFile& file) {
+  return append(line_of("begun", [&](RowWriter& row) { write_file(row, file); }));
+}
+
+Result<void> BatchJournal::note_part(Place begun, const std::string& part_path) {
+  const auto place = append(line_of("part", [&](RowWriter& row) {
+    row.text("part", part_path);
+    row.integer("of", begun);
+  }));
+  return place ? Result<void>() : place.error();
+}
+
+Result<void> BatchJournal::note_end(Place begun, const BatchEnd& end) {
+  const auto place = append(line_of(end.failure ? "failed" : "delivered", [&](RowWriter& row) {
+    row.integer("of", begun);
+    write_end(row, end);
+  }));
+  return place ? Result<void>() : place.error();
+}
+
+Result<void> BatchJournal::note_failed(const BatchFile& file, const BatchEnd& end) {
+  const auto place = append(line_of("failed", [&](RowWriter& row) {
+    write_file(row, file);
+    write_end(row, end);
+  }));
+  return place ? Result<void>() : place.error();
+}
+
+Result<void> BatchJournal::note_moved(Place begun) {
+  return note("moved", begun);
+}
+Result<void> BatchJournal::note_uploaded(Place begun) {
+  return note("uploaded", begun);
+}
+Result<void> BatchJournal::note_existing(Place begun) {
+  return note("existing", begun);
+}
+Result<void> BatchJournal::note_void(Place begun) {
+  auto noted = note("void", begun);
+  const std::scoped_lock lock(mutex_);
+  has_voids_ = true;
+  return noted;
+}
+Result<void> BatchJournal::note_failures_recorded() {
+  return mark("failures_recorded", are_failures_recorded_);
+}
+Result<void> BatchJournal::note_pushed() {
+  return mark("pushed", is_pushed_);
+}
+Result<void> BatchJournal::note_naming() {
+  return mark("naming", is_naming_);
+}
+
+bool BatchJournal::is_pushed() const {
+  const std::scoped_lock lock(mutex_);
+  return is_pushed_;
+}
+
+bool BatchJournal::are_failures_recorded() const {
+  const std::scoped_lock lock(mutex_);
+  return are_failures_recorded_;
+}
+
+bool BatchJournal::is_naming() const {
+  const std::scoped_lock lock(mutex_);
+  return is_naming_;
+}
+
+Result<void> BatchJournal::sync() {
+  if (::fdatasync(lock_.fd()) == 0) return {};
+  return errno_error(errno, fmt::format("fdatasync {}", path_.string()));
+}
+
+void BatchJournal::remove() {
+  ::unlink(path_.c_str());
+}
+
+BatchJournal::Place BatchJournal::end() const {
+  const std::scoped_lock lock(mutex_);
+  return end_;
+}
+
+Result<BatchFile> BatchJournal::begun_at(Place place) const {
+  // Most lines are short.
+  for (std::size_t size = 1024;; size *= 8) {
+    std::string text(std::min<std::uint64_t>(size, end() - place), '\0');
+    const auto count =
+        pread_full(lock_.fd(), std::as_writable_bytes(std::span(text)), place, path_);
+    if (!count) return count.error();
+    const auto eol = text.find('\n');
+    if (eol == text.npos && size < kLongestLine) continue;
+    Row row;
+    if (row.read(std::string_view(text).substr(0, eol)) && row.is("begun")) return file_from(row);
+    return unreadable("a file of the batch is not where it should be").with_context(path_.string());
+  }
+}
+
+bool BatchJournal::has_voids() const {
+  const std::scoped_lock lock(mutex_);
+  return has_voids_;
+}
+
+Result<void> BatchJournal::visit_ended(const EndVisitor& visitor) const {
+  const auto known = has_voids() ? marks() : Marks{};
+  if (!known) return known.error();
+  return visit_lines(lock_.fd(), 0, end(), path_, [&](Place, Row& row) -> Result<bool> {
+    const bool is_delivered = row.is("delivered");
+    if (!is_delivered && !row.is("failed")) return true;
+    if (is_delivered && Marks::has(known->voided, row.number(kOf))) return true;
+    const auto file = row.has(kOf) ? begun_at(row.number(kOf)) : file_from(row);
+    if (!file) return file.error();
+    const auto end = end_from(row);
+    if (!end) return end.error();
+    if (auto visited = visitor(*file, *end); !visited) return visited.error();
+    return true;
+  });
+}
+
+Result<BatchJournal::Marks> BatchJournal::marks() const {
+  Marks marks;
+  const std::pair<std::string_view, std::vector<Place>*> lists[] = {
+      {"delivered", &marks.delivered}, {"failed", &marks.failed},
+      {"moved", &marks.moved},         {"void", &marks.voided},
+      {"uploaded", &marks.uploaded},   {"existing", &marks.existing}};
+  auto visited = visit_lines(lock_.fd(), 0, end(), path_, [&](Place, Row& row) -> Result<bool> {
+    if (!row.has(kOf)) return true;
+    for (const auto& [event, places] : lists) {
+      if (row.is(event)) places->push_back(row.number(kOf));
+    }
+    if (row.is("part")) marks.more_parts.emplace(row.number(kOf), row.text(kPart));
+    if (row.good()) return true;
+    return unreadable("a line cannot be read").with_context(path_.string());
+  });
+  if (!visited) return visited.error();
+  for (const auto& [event, places] : lists) std::ranges::sort(*places);
+  return marks;
+}
+
+Result<void> BatchJournal::visit_begun(Place from, const BegunVisitor& visitor) const {
+  return visit_lines(lock_.fd(), from, end(), path_, [&](Place place, Row& row) -> Result<bool> {
+    if (!row.is("begun")) return true;
+    const auto file = file_from(row);
+    if (!file) return file.error();
+    return visitor(place, *file);
+  });
+}
+
+}  // namespace ferry::transfer

@@ -1,0 +1,180 @@
+#include "transfer/many_handles.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <span>
+
+#include "ferry/base/hash.h"
+#include "ferry/base/json.h"
+#include "ferry/base/lock.h"
+#include "ferry/base/log.h"
+#include "ferry/base/uuid.h"
+#include "transfer/remote_path.h"
+
+namespace ferry::transfer {
+namespace {
+
+using sftp::Client;
+using sftp::Handle;
+using sftp::Task;
+
+constexpr std::uint64_t kPieceBytes = 32 * 1024;
+constexpr std::uint64_t kPieces = 5;
+constexpr std::uint32_t kPermissions = 0600;
+
+std::byte byte_at(std::uint64_t offset) {
+  return static_cast<std::byte>(1 + offset / kPieceBytes);
+}
+
+Task<Result<void>> write_piece(Client& client, Handle handle, std::uint64_t piece) {
+  const sftp::ByteSource bytes{
+      .read = [](std::uint64_t offset, std::span<std::byte> buffer) -> Result<void> {
+        std::ranges::fill(buffer, byte_at(offset));
+        return {};
+      }};
+  const sftp::OnAcknowledged ignore = [](std::uint64_t, std::size_t) {};
+  const std::uint64_t begin = piece * kPieceBytes;
+  co_return co_await client.write(handle, begin, begin + kPieceBytes, bytes, ignore);
+}
+
+/// Piece 1 comes before piece 0, 2 while both handles are open, 3 after the first is closed.
+Task<Result<void>> write_in_turn(Client& client, Handle first, std::string path) {
+  const auto second = co_await client.open_beside(path, sftp::kOpenWrite, kPermissions);
+  if (!second) {
+    [[maybe_unused]] const auto closed = co_await client.close(first);
+    co_return second.error();
+  }
+  auto outcome = co_await write_piece(client, *second, 1);
+  if (outcome) outcome = co_await write_piece(client, first, 0);
+  if (outcome) outcome = co_await write_piece(client, *second, 2);
+  const auto first_closed = co_await client.close(first);
+  if (outcome) outcome = co_await write_piece(client, *second, 3);
+  const auto second_closed = co_await client.close(*second);
+  if (outcome) outcome = first_closed;
+  if (outcome) outcome = second_closed;
+  co_return outcome;
+}
+
+Task<Result<void>> write_afterwards(Client& client, std::string path) {
+  const auto handle = co_await client.open(path, sftp::kOpenWrite, kPermissions);
+  if (!handle) co_return handle.error();
+  const auto written = co_await write_piece(client, *handle, kPieces - 1);
+  const auto closed = co_await client.close(*handle);
+  co_return written ? closed : written;
+}
+
+Task<Result<bool>> has_all(Client& client, std::string path) {
+  const auto handle = co_await client.open(path, sftp::kOpenRead, 0);
+  if (!handle) co_return handle.error();
+  std::uint64_t size = 0;
+  bool is_right = true;
+  const sftp::DataSink compare = [&](std::span<const std::byte> data) {
+    for (const std::byte byte : data) is_right = is_right && byte == byte_at(size++);
+  };
+  const auto read = co_await client.read(*handle, kPieces * kPieceBytes, compare);
+  const auto closed = co_await client.close(*handle);
+  if (!read) co_return read.error();
+  if (!closed) co_return closed.error();
+  co_return is_right&& size == kPieces* kPieceBytes;
+}
+
+/// In place: who has the file locked keeps it so.
+Result<void> replace_file_content(const fs::path& file, std::string_view text) {
+  auto fd = open_file(file, O_WRONLY | O_TRUNC);
+  if (!fd) return fd.error();
+  return write_full(fd->get(), as_bytes(text), file);
+}
+
+/// Whatever a server refuses here, it is of no use to us.
+Result<bool> no_unless_lost(const Client& client) {
+  if (const auto& lost = client.error()) return *lost;
+  return false;
+}
+
+}  // namespace
+
+Task<Result<bool>> try_many_handles(Client& client, std::string path) {
+  const auto first = co_await client.open(path, sftp::kOpenWrite | sftp::kOpenCreate, kPermissions);
+  if (!first) co_return first.error().with_context("create " + path);
+  auto outcome = co_await write_in_turn(client, *first, path);
+  if (outcome) outcome = co_await write_afterwards(client, path);
+  Result<bool> verdict = false;
+  if (outcome) verdict = co_await has_all(client, path);
+  [[maybe_unused]] const auto removed = co_await client.remove(path);
+  if (!outcome || !verdict) co_return no_unless_lost(client);
+  co_return verdict;
+}
+
+fs::path KnownServers::file_of(const std::string& destination) const {
+  constexpr std::size_t kDigits = 32;
+  Hasher hasher(HashAlgorithm::kSha256);
+  hasher.update(as_bytes(destination));
+  const std::string checksum = hasher.finish().to_string();
+  return directory_ / (checksum.substr(checksum.find(':') + 1, kDigits) + ".json");
+}
+
+/// Of one who died, or lost the connection, while trying.
+Task<void> KnownServers::remove_remains(Client& client, fs::path file) const {
+  fs::path note = std::move(file);
+  note += ".trying";
+  const auto left = read_file(note);
+  if (!left || left->empty()) co_return;
+  const auto is_held = FileLock::is_held(note);
+  if (!is_held || *is_held) co_return;
+  [[maybe_unused]] const auto removed = co_await client.remove(*left);
+  if (!client.error()) ::unlink(note.c_str());
+}
+
+/// A note says where the file is, in case that we die meanwhile; its lock, that we have not.
+Task<Result<bool>> KnownServers::try_now(Client& client, std::string destination,
+                                         std::string remote_directory) const {
+  fs::path note = file_of(destination);
+  note += ".trying";
+  if (auto made = make_directories(directory_); !made) co_return made.error();
+  const auto lock = FileLock::try_acquire(note);
+  if (!lock) co_return lock.error();
+  if (!*lock) co_return make_error(ErrorKind::kBusy, "another agent is trying it");
+  const std::string path = join_remote(remote_directory, fmt::format(".ferry-{}.part", uuid_v7()));
+  if (auto noted = replace_file_content(note, path); !noted) co_return noted.error();
+  const auto found = co_await try_many_handles(client, path);
+  // Of a connection that has ended it may yet come into being: the next one removes it.
+  if (!client.error()) ::unlink(note.c_str());
+  co_return found;
+}
+
+Task<Result<bool>> KnownServers::takes_many_handles(Client& client, std::string destination,
+                                                    std::string remote_directory) const {
+  const fs::path file = file_of(destination);
+  const std::string server = client.server_description();
+  co_await remove_remains(client, file);
+  if (const auto text = read_file(file)) {
+    const Json known = Json::parse(text->begin(), text->end(), nullptr, false);
+    if (known.is_object() && known.value("server", Json()) == server &&
+        known.value("many_handles", Json()).is_boolean()) {
+      co_return known["many_handles"].get<bool>();
+    }
+  }
+  const auto found = co_await try_now(client, destination, std::move(remote_directory));
+  if (client.error()) co_return *client.error();
+  if (!found) {
+    log::debug("server not tried",
+               {{"destination", destination}, {"reason", found.error().message}});
+    co_return false;
+  }
+  if (!*found) {
+    log::info("one connection for each file",
+              {{"destination", destination},
+               {"reason",
+                "its server does not keep what is written to a file through several "
+                "handles: large files are neither spread over connections nor resumed"}});
+  }
+  const Json known{{"destination", destination}, {"server", server}, {"many_handles", *found}};
+  if (auto kept = replace_file(file, to_text(known) + "\n"); !kept) {
+    log::warning("not remembered", {{"reason", kept.error().message}});
+  }
+  co_return found;
+}
+
+}  // namespace ferry::transfer

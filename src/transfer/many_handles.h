@@ -1,0 +1,41 @@
+// Whether what is written to a file through several handles ends up in it.
+//
+// Not everywhere: with some servers opening a file empties it, or each handle is a file of its own
+// until it is closed, or a second one is refused, or bytes have to come in order. Nothing tells but
+// trying.
+#pragma once
+
+#include <string>
+
+#include "ferry/base/file.h"
+#include "ferry/base/result.h"
+#include "ferry/sftp/client.h"
+#include "ferry/sftp/task.h"
+
+namespace ferry::transfer {
+
+/// Tries it with a small file PATH, which is removed again: writes through two handles in turn, and
+/// through a third that is opened once they are closed, and reads it back. Errors are those of the
+/// connection, and of a directory in which no file can be made.
+sftp::Task<Result<bool>> try_many_handles(sftp::Client& client, std::string path);
+
+/// What was found out about destinations' servers, one file each in a directory.
+class KnownServers {
+ public:
+  explicit KnownServers(fs::path directory) : directory_(std::move(directory)) {}
+
+  /// Tries it unless it is known of DESTINATION with exactly this server, and remembers it. If it
+  /// cannot be found out it counts as no, for this time. Errors: those of the connection.
+  sftp::Task<Result<bool>> takes_many_handles(sftp::Client& client, std::string destination,
+                                              std::string remote_directory) const;
+
+ private:
+  fs::path file_of(const std::string& destination) const;
+  sftp::Task<void> remove_remains(sftp::Client& client, fs::path file) const;
+  sftp::Task<Result<bool>> try_now(sftp::Client& client, std::string destination,
+                                   std::string remote_directory) const;
+
+  fs::path directory_;
+};
+
+}  // namespace ferry::transfer
