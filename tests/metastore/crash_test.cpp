@@ -85,7 +85,12 @@ class CrashFixture : public StoreFixture {
 TEST_CASE_FIXTURE(CrashFixture, "a kill at any time loses nothing, and the index fits the tables") {
   std::mt19937 random(11);
   constexpr int kRounds = 200;
-  for (int round = 0; round < kRounds; ++round) {
+  constexpr std::size_t kFewestDelivered = 10;
+  const auto is_enough = [&](int round) {
+    // Where others take the processor most children die young.
+    return round >= kRounds && (told('S').size() > kFewestDelivered || round >= 5 * kRounds);
+  };
+  for (int round = 0; !is_enough(round); ++round) {
     CAPTURE(round);
     const pid_t child = in_child([&] { return work(round); });
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 25'000));
@@ -95,7 +100,7 @@ TEST_CASE_FIXTURE(CrashFixture, "a kill at any time loses nothing, and the index
     for (const std::string& difference : must(open()->upkeep().verify())) FAIL_CHECK(difference);
   }
   check_nothing_is_lost_or_twice();
-  CHECK(told('S').size() > 10);
+  CHECK(told('S').size() > kFewestDelivered);
 }
 
 TEST_CASE_FIXTURE(CrashFixture, "where the index has no room the tables have everything") {
