@@ -5,47 +5,42 @@
 
 #include <boost/filesystem/directory.hpp>
 #include <cerrno>
-#include <chrono>
 #include <optional>
 
-#include "ferry/base/time.h"
 #include "ferry/base/uuid.h"
 
 namespace ferry {
 namespace {
 
 constexpr std::string_view kSuffix = ".jsonl";
-constexpr std::chrono::seconds kLockTimeout{5};
-/// Between its creation and its first line a file is empty and perhaps not yet locked.
-constexpr std::chrono::minutes kCreationTime{1};
+constexpr mode_t kMode = 0600;
 
-bool was_just_created(const struct stat& status) {
-  if (status.st_size > 0) return false;
-  const auto age = std::chrono::nanoseconds(now().time_since_epoch()) -
-                   std::chrono::nanoseconds(identity_of(status).mtime_ns);
-  return age < kCreationTime;
+/// Made, and locked. Whoever looks for orphans between these two takes it for one, and removes it.
+Result<std::optional<FileLock>> make_locked(const fs::path& path) {
+  auto fd = open_file(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND, kMode);
+  if (!fd) return fd.error();
+  auto lock = FileLock::try_acquire(std::move(*fd), path);
+  if (!lock) ::unlink(path.c_str());
+  if (!lock || !*lock) return lock;
+  const auto status = stat_fd((*lock)->fd(), path);
+  if (!status) return status.error();
+  if (status->st_nlink == 0) return std::optional<FileLock>();
+  return lock;
 }
 
 Result<std::optional<IntentLog::Orphan>> adopt(const fs::path& path) {
   using Orphan = IntentLog::Orphan;
-  const auto gone = [](const Error& error) -> Result<std::optional<Orphan>> {
-    if (error.kind == ErrorKind::kNotFound) return std::optional<Orphan>();
-    return error;
-  };
-  const auto fd = open_file(path, O_RDONLY);
-  if (!fd) return gone(fd.error());
-  auto lock = FileLock::try_acquire(path);
-  if (!lock) return gone(lock.error());
-  const auto status = stat_fd(fd->get(), path);
+  auto fd = open_file(path, O_RDWR);
+  if (!fd && fd.error().kind == ErrorKind::kNotFound) return std::optional<Orphan>();
+  if (!fd) return fd.error();
+  auto lock = FileLock::try_acquire(std::move(*fd), path);
+  if (!lock) return lock.error();
+  if (!*lock) return std::optional<Orphan>();
+  const auto status = stat_fd((*lock)->fd(), path);
   if (!status) return status.error();
-  if (!*lock || was_just_created(*status)) return std::optional<Orphan>();
-  if (status->st_nlink == 0) {
-    // Whoever had it was done with it before we locked what is an empty file of its name now.
-    ::unlink(path.c_str());
-    return std::optional<Orphan>();
-  }
+  if (status->st_nlink == 0) return std::optional<Orphan>();  // its process has just ended it
   auto text = read_file(path);
-  if (!text) return gone(text.error());
+  if (!text) return text.error();
   return std::optional(Orphan{path, std::move(**lock), std::move(*text)});
 }
 
@@ -53,15 +48,15 @@ Result<std::optional<IntentLog::Orphan>> adopt(const fs::path& path) {
 
 Result<IntentLog> IntentLog::create(const fs::path& directory, std::string_view line) {
   if (auto made = make_directories(directory); !made) return made.error();
-  fs::path path = directory / (uuid_v7() + std::string(kSuffix));
-  auto lock = FileLock::acquire(path, kLockTimeout);
-  if (!lock) return lock.error();
-  auto fd = open_file(path, O_WRONLY | O_APPEND);
-  if (!fd) {
-    ::unlink(path.c_str());
-    return fd.error();
+  fs::path path;
+  std::optional<FileLock> lock;
+  while (!lock) {
+    path = directory / (uuid_v7() + std::string(kSuffix));
+    auto made = make_locked(path);
+    if (!made) return made.error();
+    lock = std::move(*made);
   }
-  IntentLog log(std::move(path), std::move(*lock), std::move(*fd));
+  IntentLog log(std::move(path), std::move(*lock));
   auto done = log.append(line);
   if (done) done = sync_directory(directory);
   if (done) return log;
@@ -71,8 +66,8 @@ Result<IntentLog> IntentLog::create(const fs::path& directory, std::string_view 
 
 Result<void> IntentLog::append(std::string_view line) {
   const std::string text = std::string(line) + "\n";
-  if (auto written = write_full(fd_.get(), as_bytes(text), path_); !written) return written;
-  if (::fdatasync(fd_.get()) == 0) return {};
+  if (auto written = write_full(lock_.fd(), as_bytes(text), path_); !written) return written;
+  if (::fdatasync(lock_.fd()) == 0) return {};
   return errno_error(errno, fmt::format("fdatasync {}", path_.string()));
 }
 

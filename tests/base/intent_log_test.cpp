@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <boost/filesystem/directory.hpp>
 #include <boost/filesystem/operations.hpp>
+#include <thread>
 
 #include "temporary_directory.h"
 
@@ -24,6 +27,38 @@ TEST_CASE("what a process that died was about to do is found, by one at a time")
   CHECK(orphans->front().text == "first\nsecond\n");
   INFO("somebody has it");
   CHECK(IntentLog::find_orphans(directory)->empty());
+}
+
+TEST_CASE("of one that died before its first line there is nothing to be done") {
+  testing::TemporaryDirectory folder;
+  REQUIRE(replace_file(folder / "0198.jsonl", ""));
+  const auto orphans = IntentLog::find_orphans(folder.path());
+  REQUIRE(orphans->size() == 1);
+  CHECK(orphans->front().text.empty());
+}
+
+TEST_CASE("many begin while somebody looks for orphans, and none loses its file") {
+  testing::TemporaryDirectory folder;
+  std::atomic<bool> done = false;
+  std::thread finder([&] {
+    while (!done) {
+      const auto orphans = IntentLog::find_orphans(folder.path());
+      for (const auto& orphan : *orphans) {
+        CHECK(orphan.text.empty());
+        fs::remove(orphan.path);
+      }
+    }
+  });
+  for (int i = 0; i < 300; ++i) {
+    auto log = IntentLog::create(folder.path(), "first");
+    REQUIRE(log);
+    std::size_t files = 0;
+    for ([[maybe_unused]] const auto& entry : fs::directory_iterator(folder.path())) ++files;
+    CHECK(files == 1);
+    log->remove();
+  }
+  done = true;
+  finder.join();
 }
 
 TEST_CASE("what is done leaves nothing") {

@@ -427,16 +427,11 @@ def nothing_left_over(evidence):
     yield from left_in_metastore(evidence)
 
 
-def is_unbegun(path):
-    """Killed before it said what it was about to do: whoever comes a minute later removes it."""
-    return path.parent.name in ("uploads", "taking") and path.suffix == ".jsonl" and not path.stat().st_size
-
-
 def left_in_metastore(evidence):
     world = evidence.world
     for folder in ("journals", "uploads", "agents", "spool", "taking"):
         for path in (world.metastore / folder).rglob("*"):
-            if path.is_file() and not is_unbegun(path):
+            if path.is_file():
                 yield f"in the metastore: {path.relative_to(world.metastore)}"
     for path in [*world.metastore.rglob("*.tmp"), world.metastore / "compaction.json"]:
         if path.exists():

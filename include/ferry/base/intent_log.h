@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "ferry/base/fd.h"
 #include "ferry/base/file.h"
 #include "ferry/base/lock.h"
 #include "ferry/base/result.h"
@@ -36,12 +35,10 @@ class IntentLog {
   static Result<std::vector<Orphan>> find_orphans(const fs::path& directory);
 
  private:
-  IntentLog(fs::path path, FileLock lock, UniqueFd fd)
-      : path_(std::move(path)), lock_(std::move(lock)), fd_(std::move(fd)) {}
+  IntentLog(fs::path path, FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
 
   fs::path path_;
   FileLock lock_;
-  UniqueFd fd_;
 };
 
 }  // namespace ferry
