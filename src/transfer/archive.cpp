@@ -112,12 +112,8 @@ Result<void> Archive::give_name(const std::string& name, const Entry& place,
   return named;
 }
 
-/// IDs of foreign rows may have any character.
 std::string with_id(const std::string& name, const FileRecord& file) {
-  std::string suffix = "." + file.id.substr(0, kLongestName / 2);
-  for (char& letter : suffix) {
-    if (letter == '/' || static_cast<unsigned char>(letter) < 0x20) letter = '_';
-  }
+  const std::string suffix = "." + file.id.substr(0, kLongestName / 2);
   return name.substr(0, kLongestName - suffix.size()) + suffix;
 }
 
