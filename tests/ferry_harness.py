@@ -291,10 +291,11 @@ def same_tree(source, target):
 
 
 def read_table(metastore, name):
+    """Up to the last line end: what follows is being written."""
     path = metastore / f"{name}.jsonl"
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1] if line]
 
 
 def tables(metastore):
