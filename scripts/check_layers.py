@@ -13,7 +13,7 @@ ALLOWED = {
     "transfer": {"metastore", "sftp", "base"},
     "app": {"landing", "transfer", "metastore", "sftp", "base"},
 }
-IN_ONE_FILE = ("libssh2.h", "sys/inotify.h", "sqlite3.h")
+IN_ONE_FILE = ("libssh2.h", "sys/inotify.h", "sqlite3.h", "libpq-fe.h")
 INCLUDE = re.compile(r'\s*#\s*include\s*[<"]([^>"]+)[>"]')
 
 

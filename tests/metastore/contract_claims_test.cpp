@@ -80,6 +80,7 @@ CONTRACT("an agent that is killed frees its claims") {
   CHECK(claim(*store, *agent, {id}).empty());
   ::kill(child, SIGKILL);
   CHECK(exit_code(child) == 128 + SIGKILL);
+  backend->notice_end_of(child);
   CHECK(standings(*store) == Standings{{"x.csv", {"pending"}}});
   CHECK(must(store->is_pending()));
   CHECK(claim(*store, *agent, {id}).size() == 1);

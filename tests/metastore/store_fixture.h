@@ -15,6 +15,9 @@
 
 #include "ferry/base/file.h"
 #include "ferry/metastore/metastore.h"
+#ifdef FERRY_POSTGRESQL
+#include "postgres_backend.h"
+#endif
 #include "temporary_directory.h"
 
 namespace ferry::metastore::testing {
@@ -125,6 +128,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual Result<std::unique_ptr<Metastore>> open(Options options) const = 0;
   virtual Result<std::unique_ptr<Metastore>> look(Options options) const = 0;
+  /// Waits until the store has noticed that a process has ended.
+  virtual void notice_end_of(pid_t) const {}
 };
 
 class JsonlBackend : public Backend {
@@ -141,9 +146,51 @@ class JsonlBackend : public Backend {
   TemporaryDirectory folder_;
 };
 
+#ifdef FERRY_POSTGRESQL
+class PostgresBackend : public Backend {
+ public:
+  Result<std::unique_ptr<Metastore>> open(Options options) const override {
+    return open_metastore(location_, std::move(options));
+  }
+  Result<std::unique_ptr<Metastore>> look(Options options) const override {
+    return open_metastore_for_reading(location_, std::move(options));
+  }
+  /// The server is told by the kernel, and frees the agent's lock after that.
+  void notice_end_of(pid_t process) const override {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (PostgresServer::get().run(
+               fmt::format("SELECT count(*) FROM pg_stat_activity WHERE application_name = "
+                           "'ferry {}'",
+                           process)) != "0") {
+      REQUIRE(std::chrono::steady_clock::now() < deadline);
+    }
+  }
+  const std::string& location() const { return location_; }
+
+ private:
+  const std::string location_ = PostgresServer::get().make_database();
+};
+#endif
+
+using Backends = std::map<std::string, std::unique_ptr<Backend> (*)()>;
+
+inline Backends make_backends() {
+  Backends all{{"jsonl", [] { return std::unique_ptr<Backend>(new JsonlBackend); }}};
+#ifdef FERRY_POSTGRESQL
+  if (!postgres_programs().empty()) {
+    all["postgresql"] = [] { return std::unique_ptr<Backend>(new PostgresBackend); };
+  } else {
+    REQUIRE_MESSAGE(std::getenv("FERRY_REQUIRE_POSTGRESQL") == nullptr, "no PostgreSQL here");
+    MESSAGE("no PostgreSQL here: its store is not tested");
+  }
+#endif
+  return all;
+}
+
 /// All kinds of stores, by name. One that is added here runs through the whole contract.
-inline std::map<std::string, std::unique_ptr<Backend> (*)()> backends() {
-  return {{"jsonl", [] { return std::unique_ptr<Backend>(new JsonlBackend); }}};
+inline const Backends& backends() {
+  static const Backends all = make_backends();
+  return all;
 }
 
 class Contract : public Vocabulary {

@@ -148,6 +148,19 @@ class AgentPresence {
  public:
   virtual ~AgentPresence() = default;
   virtual const std::string& name() const = 0;
+
+  enum class Tenure : std::uint8_t {
+    kHeld,    // the claims are the agent's, and will be for some seconds
+    kUnsure,  // they may not be: the metastore does not answer. It may turn into either of the
+              // others
+    kLost,    // they are not any more: somebody else may have them. It stays so
+  };
+  /// An agent asks before each step that others would see: the name that a file gets, the control
+  /// file, the record. Unsure, it waits; lost, it takes no such step any more, joins anew, and
+  /// looks at the destination for what became of what it had in hand. Thread-safe; never waits.
+  virtual Tenure tenure() const { return Tenure::kHeld; }
+  /// Readable (poll(2): POLLIN) once it is lost; -1 if it cannot be. Do not read from it.
+  virtual int lost_fd() const { return -1; }
 };
 
 /// Tells of rows that others, or we, have added.
@@ -300,8 +313,9 @@ struct Options {
   std::function<void(std::uint64_t bytes, std::uint64_t total)> on_reading{};
 };
 
-/// Opens the metastore at LOCATION: the JSON-lines metastore in a directory, which is made where
-/// there is none. A URL is for stores that are not built in yet: kInvalid.
+/// Opens the metastore at LOCATION: the JSON-lines metastore in a directory, or one in the database
+/// at a URL that begins with postgresql:// or postgres:// (docs/fleet.md). It is made if there is
+/// none. kInvalid: another URL, or a password in it.
 Result<std::unique_ptr<Metastore>> open_metastore(const std::string& location, Options options);
 
 /// The same for those who only look: makes no metastore, and changes none. kNotFound if there is

@@ -435,24 +435,10 @@ Result<std::size_t> JsonlMetastore::append_unless_held(std::span<const TransferR
 
 // Opening.
 
-namespace {
-
-Result<fs::path> directory_at(const std::string& location) {
-  const auto scheme = location.find("://");
-  if (scheme == std::string::npos) return fs::path(location);
-  return make_error(ErrorKind::kInvalid,
-                    "{}: this ferry keeps its metastore in a directory, and cannot use {} yet",
-                    location, location.substr(0, scheme));
-}
-
-}  // namespace
-
-Result<std::unique_ptr<Metastore>> open_metastore(const std::string& location, Options options) {
-  const auto path = directory_at(location);
-  if (!path) return path.error();
-  auto directory = Directory::open(*path);
+Result<std::unique_ptr<Metastore>> open_jsonl(const std::string& location, Options options) {
+  auto directory = Directory::open(location);
   if (!directory && directory.error().kind == ErrorKind::kNotFound) {
-    directory = Directory::make(*path);
+    directory = Directory::make(location);
   }
   if (!directory) return directory.error().with_context("metastore");
   {
@@ -465,11 +451,9 @@ Result<std::unique_ptr<Metastore>> open_metastore(const std::string& location, O
   return store;
 }
 
-Result<std::unique_ptr<Metastore>> open_metastore_for_reading(const std::string& location,
-                                                              Options options) {
-  const auto path = directory_at(location);
-  if (!path) return path.error();
-  auto directory = Directory::open(*path);
+Result<std::unique_ptr<Metastore>> open_jsonl_for_reading(const std::string& location,
+                                                          Options options) {
+  auto directory = Directory::open(location);
   if (!directory) return directory.error().with_context("metastore");
   {
     const AsOwner owner(*directory);

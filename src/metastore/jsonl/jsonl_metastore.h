@@ -118,6 +118,11 @@ class JsonlMetastore : public Metastore, private Upkeep {
   ReadIndex reading_;  // under read_mutex_
 };
 
+/// As open_metastore and open_metastore_for_reading, for a directory.
+Result<std::unique_ptr<Metastore>> open_jsonl(const std::string& location, Options options);
+Result<std::unique_ptr<Metastore>> open_jsonl_for_reading(const std::string& location,
+                                                          Options options);
+
 // Transactions.
 
 template <typename Work>

@@ -1,0 +1,52 @@
+// Which store a location means.
+#include "ferry/metastore/metastore.h"
+#include "metastore/jsonl/jsonl_metastore.h"
+#ifdef FERRY_POSTGRESQL
+#include "metastore/postgres/open.h"
+#endif
+
+namespace ferry::metastore {
+namespace {
+
+using Opened = Result<std::unique_ptr<Metastore>>;
+
+std::string_view scheme_of(std::string_view location) {
+  const auto end = location.find("://");
+  return end == std::string_view::npos ? std::string_view() : location.substr(0, end);
+}
+
+bool is_postgresql(std::string_view scheme) {
+  return scheme == "postgresql" || scheme == "postgres";
+}
+
+/// Nothing but the scheme is shown: a location may have a password in it.
+Error unknown_scheme(std::string_view scheme) {
+  if (is_postgresql(scheme)) {
+    return make_error(ErrorKind::kInvalid, "{}://…: this ferry was built without PostgreSQL",
+                      scheme);
+  }
+  return make_error(ErrorKind::kInvalid, "{}://…: a metastore is a directory, or postgresql://…",
+                    scheme);
+}
+
+}  // namespace
+
+Opened open_metastore(const std::string& location, Options options) {
+  const std::string_view scheme = scheme_of(location);
+  if (scheme.empty()) return open_jsonl(location, std::move(options));
+#ifdef FERRY_POSTGRESQL
+  if (is_postgresql(scheme)) return postgres::open(location, std::move(options));
+#endif
+  return unknown_scheme(scheme);
+}
+
+Opened open_metastore_for_reading(const std::string& location, Options options) {
+  const std::string_view scheme = scheme_of(location);
+  if (scheme.empty()) return open_jsonl_for_reading(location, std::move(options));
+#ifdef FERRY_POSTGRESQL
+  if (is_postgresql(scheme)) return postgres::open_for_reading(location, std::move(options));
+#endif
+  return unknown_scheme(scheme);
+}
+
+}  // namespace ferry::metastore

@@ -1,0 +1,157 @@
+#include "metastore/postgres/agents.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <thread>
+
+#include "ferry/base/fd.h"
+#include "ferry/base/log.h"
+#include "ferry/base/uuid.h"
+
+namespace ferry::metastore::postgres {
+namespace {
+
+/// How often an agent hears its server, and for how long it trusts one that it does not hear. The
+/// server takes longer to give an agent up that it does not hear (see the session's keepalives),
+/// and so does a server that takes another's place (see living_agents).
+constexpr std::chrono::milliseconds kHeartbeat{2'000};
+constexpr std::int64_t kTrustMs = 10'000;
+
+/// Goes on while the machine sleeps.
+std::int64_t boot_ms() {
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return time.tv_sec * 1'000 + time.tv_nsec / 1'000'000;
+}
+
+std::string new_agent_name() {
+  std::array<char, 65> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0 || host[0] == '\0') host = {"host"};
+  // The end of a version 7 UUID is random.
+  return fmt::format("{}-{}-{}", host.data(), ::getpid(), uuid_v7().substr(28));
+}
+
+class Session : public AgentPresence {
+ public:
+  Session(std::unique_ptr<Connection> connection, std::string name, std::int64_t joined_ms)
+      : connection_(std::move(connection)),
+        name_(std::move(name)),
+        confirmed_(joined_ms),
+        lost_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        heart_([this] { beat(); }) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() override {
+    signal(stop_);
+    heart_.join();
+    if (is_lost_) return;
+    // The claims are free when this returns, and not when the server notices.
+    Parameters self;
+    self.add(name_);
+    [[maybe_unused]] const auto left = connection_->run("DELETE FROM agents WHERE name = $1", self);
+    [[maybe_unused]] const auto freed = connection_->command("SELECT pg_advisory_unlock_all()");
+  }
+
+  const std::string& name() const override { return name_; }
+
+  Tenure tenure() const override {
+    if (is_lost_) return Tenure::kLost;
+    return boot_ms() - confirmed_ < kTrustMs ? Tenure::kHeld : Tenure::kUnsure;
+  }
+  int lost_fd() const override { return lost_.get(); }
+
+ private:
+  static void signal(const UniqueFd& event) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(event.get(), &one, sizeof one);
+  }
+
+  /// On its own thread, which alone uses the connection meanwhile.
+  void beat() {
+    for (;;) {
+      std::array<pollfd, 2> waits{pollfd{stop_.get(), POLLIN, 0},
+                                  pollfd{connection_->socket(), POLLIN, 0}};
+      const int ready = ::poll(waits.data(), waits.size(), static_cast<int>(kHeartbeat.count()));
+      if (ready > 0 && waits[0].revents != 0) return;
+      const std::int64_t asked = boot_ms();
+      const auto answer = connection_->command("SELECT 1");
+      if (!answer) return lose(answer.error());
+      confirmed_ = asked;
+    }
+  }
+
+  void lose(const Error& error) {
+    is_lost_ = true;
+    signal(lost_);
+    log::warning("agent lost its session: its claims are no longer its own",
+                 {{"agent", name_}, {"error", error.message}});
+  }
+
+  std::unique_ptr<Connection> connection_;
+  const std::string name_;
+  std::atomic<std::int64_t> confirmed_;  // ms of boot_ms
+  std::atomic<bool> is_lost_ = false;
+  UniqueFd lost_;
+  UniqueFd stop_;
+  std::thread heart_;
+};
+
+/// The row is seen by others once it is locked.
+Result<void> enter(Connection& connection, const std::string& name) {
+  Parameters self;
+  self.add(name);
+  if (auto begun = connection.command("BEGIN"); !begun) return begun.error();
+  const auto entered = connection.run(
+      "WITH self AS (INSERT INTO agents (name) VALUES ($1) RETURNING number) "
+      "SELECT pg_advisory_lock(ferry_lock_space(), number) FROM self",
+      self);
+  if (!entered) return entered.error();
+  const auto committed = connection.command("COMMIT");
+  return committed ? Result<void>() : committed.error();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<AgentPresence>> make_presence(Database& database) {
+  if (auto tidied = tidy_agents(database); !tidied) return tidied.error();
+  const std::int64_t joined = boot_ms();
+  std::string name = new_agent_name();
+  Remedy remedy = Remedy::kNone;
+  auto connection = Connection::open(database.location(), database.patience(), remedy);
+  if (!connection) return connection.error();
+  if (auto entered = enter(**connection, name); !entered) return entered.error();
+  return std::make_unique<Session>(std::move(*connection), std::move(name), joined);
+}
+
+Result<void> tidy_agents(Database& database) {
+  return database.write([](Connection& connection) -> Result<void> {
+    const auto done = connection.command(
+        "UPDATE agents SET missed_since = clock_timestamp() WHERE number IN (SELECT number FROM "
+        "agents WHERE server_start <> pg_postmaster_start_time() AND missed_since IS NULL FOR "
+        "UPDATE SKIP LOCKED);"
+        "DELETE FROM agents WHERE number IN (SELECT number FROM agents WHERE name NOT IN (SELECT "
+        "name FROM living_agents) FOR UPDATE SKIP LOCKED)");
+    return done ? Result<void>() : done.error();
+  });
+}
+
+Result<Liveness> Liveness::look(Connection& connection) {
+  const auto rows = connection.run(
+      "SELECT name, server_start <> pg_postmaster_start_time() AND missed_since IS NULL "
+      "AND NOT pg_is_in_recovery() FROM agents JOIN living_agents USING (name)");
+  if (!rows) return rows.error();
+  Liveness liveness;
+  for (std::size_t i = 0; i < rows->count(); ++i) {
+    liveness.living_.emplace(rows->text(i, 0));
+    liveness.is_untidy_ = liveness.is_untidy_ || rows->flag(i, 1);
+  }
+  return liveness;
+}
+
+}  // namespace ferry::metastore::postgres

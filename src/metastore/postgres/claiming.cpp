@@ -1,0 +1,263 @@
+// How PostgresMetastore gives files to agents.
+//
+// A claim holds locks on the files that it looks at, and on all other versions of their paths, and
+// reads what it decides on after it has got them. Those that somebody else has locked are passed
+// over, as long as there are others.
+#include <algorithm>
+#include <set>
+
+#include "metastore/postgres/postgres_metastore.h"
+
+namespace ferry::metastore::postgres {
+namespace {
+
+constexpr std::size_t kFirstPage = 512;
+constexpr std::size_t kLargestPage = 10'000;
+
+TransferRecord in_progress_row(const ClaimRequest& request, const Claim& claim, Timestamp now) {
+  TransferRecord row;
+  row.id = claim.file.id;
+  row.status = TransferStatus::kInProgress;
+  row.date = now;
+  row.destination = request.destination;
+  row.batch_id = request.batch_id;
+  row.agent = request.agent;
+  row.attempt = claim.attempt;
+  if (claim.file.identity) row.bytes = static_cast<std::int64_t>(claim.file.identity->size);
+  row.file_updated_date = claim.file.updated_date;
+  return row;
+}
+
+/// Claims files, page by page.
+class Claiming {
+ public:
+  Claiming(Snapshot& snapshot, Changes& changes, const ClaimRequest& request)
+      : snapshot_(snapshot), changes_(changes), request_(request) {}
+
+  /// Of the files that have these numbers, in this order, and that SEARCH, if there is one, means.
+  Result<void> claim(const std::vector<FileNumber>& numbers, Wait wait, const FileSearch* search) {
+    std::vector<FileNumber> fresh;
+    for (const FileNumber number : numbers) {
+      if (!decided_.contains(number)) fresh.push_back(number);
+    }
+    const auto locked = snapshot_.lock(fresh, wait);
+    if (!locked) return locked.error();
+    const std::set<FileNumber> is_locked(locked->begin(), locked->end());
+    has_passed_over_ = has_passed_over_ || is_locked.size() < fresh.size();
+    std::erase_if(fresh, [&](FileNumber number) { return !is_locked.contains(number); });
+    auto files = snapshot_.load(fresh);
+    if (!files) return files.error();
+    // Who joined before it claimed what we have read is known from here on.
+    if (auto looked = snapshot_.look_who_lives(); !looked) return looked;
+    if (search != nullptr) files = search->matching(snapshot_, std::move(*files));
+    if (!files) return files.error();
+    if (auto others = load_others(*files, wait); !others) return others;
+    if (auto looked = snapshot_.look_who_lives(); !looked) return looked;
+    std::vector<KnownFile*> added;
+    for (KnownFile& file : *files) added.push_back(changes_.add(std::move(file)));
+    for (KnownFile* file : added) {
+      if (is_done()) break;
+      decided_.insert(file->file.number);
+      if (auto decided = decide(*file); !decided) return decided;
+    }
+    return {};
+  }
+
+  std::vector<Claim>& claims() { return claims_; }
+  bool is_done() const { return has_enough_ || claims_.size() == request_.query.limit; }
+  /// Somebody else has locked some: perhaps it claims them, perhaps not.
+  bool has_passed_over() const { return has_passed_over_; }
+
+ private:
+  using Answer = ClaimRequest::Answer;
+  struct Path {
+    std::vector<Version> versions;
+    bool is_locked = true;
+  };
+
+  PathKey key_of(const KnownFile& file) const {
+    const FileRecord record = snapshot_.record(file);
+    return {record.landing, record.path};
+  }
+
+  /// The other versions of the files' paths, locked.
+  Result<void> load_others(const std::vector<KnownFile>& files, Wait wait) {
+    std::vector<PathKey> keys;
+    std::set<FileNumber> known;
+    for (const KnownFile& file : files) {
+      keys.push_back(key_of(file));
+      known.insert(file.file.number);
+    }
+    const auto versions = snapshot_.versions(keys);
+    if (!versions) return versions.error();
+    std::vector<FileNumber> others;
+    for (const auto& all : *versions) {
+      for (const Version& one : all) {
+        if (known.insert(one.number).second) others.push_back(one.number);
+      }
+    }
+    const auto locked = snapshot_.lock(others, wait);
+    if (!locked) return locked.error();
+    auto loaded = snapshot_.load(*locked);
+    if (!loaded) return loaded.error();
+    for (KnownFile& one : *loaded) changes_.add(std::move(one));
+    std::set<FileNumber> missing(others.begin(), others.end());
+    for (const FileNumber number : *locked) missing.erase(number);
+    has_passed_over_ = has_passed_over_ || !missing.empty();
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      Path path{.versions = (*versions)[i]};
+      path.is_locked = std::ranges::none_of(
+          path.versions, [&](const Version& one) { return missing.contains(one.number); });
+      paths_.insert_or_assign(keys[i], std::move(path));
+    }
+    return {};
+  }
+
+  Result<void> decide(KnownFile& file) {
+    const Path& path = paths_.at(key_of(file));
+    if (!path.is_locked) {
+      decided_.erase(file.file.number);
+      return {};
+    }
+    const FileRecord record = snapshot_.record(file);
+    const auto deliveries = snapshot_.deliveries(file);
+    const std::int64_t max_attempts =
+        request_.ignore_max_attempts ? kAskedFor : snapshot_.demand().max_attempts;
+    std::optional<FileRecord> latest;
+    if (!path.versions.empty() && path.versions.back().number != file.file.number) {
+      const KnownFile* newer = changes_.find(path.versions.back().number);
+      if (newer == nullptr) return {};
+      latest = snapshot_.record(*newer);
+    }
+    switch (decide_claim(record, deliveries, request_.destination, max_attempts,
+                         latest ? &*latest : nullptr, holds_other(path, file))) {
+      case ClaimVerdict::kLeave:
+        return {};
+      case ClaimVerdict::kSupersede:
+        return changes_.enter(file, as_superseded(record, now(), latest->id));
+      case ClaimVerdict::kClaim:
+        break;
+    }
+    const Delivery* delivery = find_delivery(deliveries, request_.destination);
+    const auto answer = request_.accept ? request_.accept(record, delivery) : Answer::kTake;
+    has_enough_ = answer == Answer::kEnough;
+    if (answer != Answer::kTake) return {};
+    Claim claim{.file = record, .attempt = next_attempt(delivery)};
+    changes_.enter(&file, in_progress_row(request_, claim, now()));
+    claims_.push_back(std::move(claim));
+    return {};
+  }
+
+  bool holds_other(const Path& path, const KnownFile& file) {
+    return std::ranges::any_of(path.versions, [&](const Version& one) {
+      if (one.number == file.file.number) return false;
+      const KnownFile* other = changes_.find(one.number);
+      if (other == nullptr) return true;
+      const auto deliveries = snapshot_.deliveries(*other);
+      const Delivery* delivery = find_delivery(deliveries, request_.destination);
+      return delivery != nullptr && delivery->claim_alive;
+    });
+  }
+
+  Snapshot& snapshot_;
+  Changes& changes_;
+  const ClaimRequest& request_;
+  std::map<PathKey, Path> paths_;
+  std::set<FileNumber> decided_;
+  std::vector<Claim> claims_;
+  bool has_enough_ = false;
+  bool has_passed_over_ = false;
+};
+
+/// What is asked for beyond being deliverable.
+FileQuery deliverable(const ClaimRequest& request) {
+  FileQuery query = request.query;
+  query.destination = request.destination;
+  query.deliverable = true;
+  query.newest_first = false;
+  query.limit = FileQuery::kNoLimit;
+  return query;
+}
+
+Result<void> claim_by_query(Snapshot& snapshot, const RouteState& route, Claiming& claiming,
+                            const ClaimRequest& request, Wait wait) {
+  FileSearch search(deliverable(request));
+  std::size_t page = std::min(request.query.limit, kFirstPage);
+  while (!claiming.is_done()) {
+    const auto numbers = search.candidates(snapshot, route, page);
+    if (!numbers) return numbers.error();
+    if (numbers->empty()) break;
+    if (auto claimed = claiming.claim(*numbers, wait, &search); !claimed) return claimed;
+    page = std::min(page * 4, kLargestPage);
+  }
+  return {};
+}
+
+Result<void> claim_by_ids(Snapshot& snapshot, Claiming& claiming,
+                          const std::vector<std::string>& ids) {
+  const auto known = snapshot.find(ids);
+  if (!known) return known.error();
+  std::vector<FileNumber> numbers;
+  std::set<FileNumber> seen;
+  for (const std::string& id : ids) {
+    const auto number = known->find(id);
+    if (number != known->end() && seen.insert(number->second).second) {
+      numbers.push_back(number->second);
+    }
+  }
+  return claiming.claim(numbers, Wait::kYes, nullptr);
+}
+
+}  // namespace
+
+Result<std::vector<Claim>> PostgresMetastore::claim(const ClaimRequest& request) {
+  const View viewpoint = view_of(request.destination);
+  bool is_behind = request.ids.empty() && !viewpoint->is_private;
+  auto claims = claim_found(request, viewpoint, is_behind);
+  if (is_behind) {
+    if (auto done = bring_up_to_date(*viewpoint); !done) return done.error();
+    is_behind = false;
+    claims = claim_found(request, viewpoint, is_behind);
+  }
+  return claims;
+}
+
+/// IS_BEHIND: whether it matters that the route is up to date; then whether it is not, and nothing
+/// has been done.
+Result<std::vector<Claim>> PostgresMetastore::claim_found(const ClaimRequest& request,
+                                                          const View& viewpoint, bool& is_behind) {
+  const bool has_to_be_current = is_behind;
+  bool is_untidy = false;
+  using Answer = Result<std::vector<Claim>>;
+  std::vector<View> views{viewpoint};
+  if (view()->fingerprint != viewpoint->fingerprint) views.push_back(view());
+  auto claims = change(views, [&](Snapshot& snapshot, Changes& changes) -> Answer {
+    is_behind = false;
+    // To pass over what agents hold; it is looked at again before anything is decided.
+    if (auto looked = snapshot.look_who_lives(); !looked) return looked.error();
+    is_untidy = snapshot.liveness().is_untidy();
+    Claiming claiming(snapshot, changes, request);
+    if (!request.ids.empty()) {
+      auto claimed = claim_by_ids(snapshot, claiming, request.ids);
+      if (!claimed) return claimed.error();
+      return std::move(claiming.claims());
+    }
+    const auto route = find_route(snapshot.connection(), *viewpoint);
+    if (!route) return route.error();
+    is_behind = has_to_be_current && !route->is_current();
+    if (is_behind) return make_error(ErrorKind::kBusy, "not up to date");
+    for (const Wait wait : {Wait::kNo, Wait::kYes}) {
+      auto claimed = claim_by_query(snapshot, *route, claiming, request, wait);
+      if (!claimed) return claimed.error();
+      // Who has something does not wait for more while others may wait for it.
+      if (!claiming.claims().empty() || !claiming.has_passed_over()) break;
+    }
+    return std::move(claiming.claims());
+  });
+  if (claims && is_untidy) {
+    if (auto tidied = tidy_agents(database_); !tidied) return tidied.error();
+  }
+  return claims;
+}
+
+}  // namespace ferry::metastore::postgres

@@ -1,0 +1,359 @@
+#include "metastore/postgres/connection.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "ferry/base/text.h"
+#include "metastore/postgres/location.h"
+
+namespace ferry::metastore::postgres {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+/// PostgreSQL counts microseconds from 2000-01-01.
+constexpr std::int64_t kEpochMs = 946'684'800'000;
+
+template <typename Integer>
+Integer big_endian(const char* bytes) {
+  Integer value;
+  std::memcpy(&value, bytes, sizeof value);
+  if constexpr (std::endian::native == std::endian::little) {
+    auto* begin = reinterpret_cast<char*>(&value);
+    std::reverse(begin, begin + sizeof value);
+  }
+  return value;
+}
+
+std::string one_line(const char* message) {
+  std::string line(message);
+  while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
+  std::ranges::replace(line, '\n', ' ');
+  return escape_controls(line);
+}
+
+bool is_in(std::string_view sqlstate, std::initializer_list<std::string_view> states) {
+  return std::ranges::any_of(states, [&](auto state) { return sqlstate.starts_with(state); });
+}
+
+/// PostgreSQL 15, appendix A.
+Remedy remedy_for(std::string_view sqlstate) {
+  // Serialization, deadlock, another entered the same row.
+  if (is_in(sqlstate, {"40", "23505"})) return Remedy::kRepeat;
+  // Connection, resources (disk, memory, connections), shut down, starting, read only: a standby
+  // that may be promoted.
+  if (is_in(sqlstate, {"08", "53", "57P01", "57P02", "57P03", "57P05", "25006", "25P03"})) {
+    return Remedy::kWait;
+  }
+  return Remedy::kNone;
+}
+
+ErrorKind kind_for(std::string_view sqlstate) {
+  // Locks, cancelled (statement_timeout), connections, and what is repeated too often.
+  if (is_in(sqlstate, {"55P03", "57014", "53300", "40", "23505"})) return ErrorKind::kBusy;
+  if (is_in(sqlstate, {"28", "42501", "25006"})) return ErrorKind::kDenied;
+  if (is_in(sqlstate, {"42P01", "42703", "3F000"})) return ErrorKind::kCorrupt;  // no such table
+  return ErrorKind::kIo;
+}
+
+std::string_view advice_for(std::string_view sqlstate) {
+  if (sqlstate == "57014") return "; a statement took longer than the server's statement_timeout";
+  if (sqlstate == "25006") return "; a standby or a read-only database cannot be written to";
+  if (sqlstate == "53100") return "; the database's disk is full";
+  if (sqlstate == "42501") return "; see docs/fleet.md for the roles";
+  return "";
+}
+
+/// Appends TEXT as PostgreSQL takes it.
+void append_clean(std::string& out, std::string_view text, bool in_array) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_sequence(text);
+    if (length == 0) {
+      out += "\uFFFD";
+    } else if (text[0] != '\0') {
+      if (in_array && (text[0] == '"' || text[0] == '\\')) out += '\\';
+      out += text.substr(0, length);
+    }
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+}
+
+}  // namespace
+
+// Answers.
+
+class Rows::Impl {
+ public:
+  explicit Impl(PGresult* answer) : result(answer) {}
+  ~Impl() { PQclear(result); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  PGresult* result;
+};
+
+Rows::Rows(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Rows::Rows(Rows&&) noexcept = default;
+Rows& Rows::operator=(Rows&&) noexcept = default;
+Rows::~Rows() = default;
+
+std::size_t Rows::count() const {
+  return static_cast<std::size_t>(PQntuples(impl_->result));
+}
+
+std::size_t Rows::affected() const {
+  return std::strtoull(PQcmdTuples(impl_->result), nullptr, 10);
+}
+
+bool Rows::is_null(std::size_t row, int column) const {
+  return PQgetisnull(impl_->result, static_cast<int>(row), column) != 0;
+}
+
+std::string_view Rows::text(std::size_t row, int column) const {
+  const int number = static_cast<int>(row);
+  return {PQgetvalue(impl_->result, number, column),
+          static_cast<std::size_t>(PQgetlength(impl_->result, number, column))};
+}
+
+std::int64_t Rows::integer(std::size_t row, int column) const {
+  const std::string_view bytes = text(row, column);
+  switch (bytes.size()) {
+    case 8:
+      return big_endian<std::int64_t>(bytes.data());
+    case 4:
+      return big_endian<std::int32_t>(bytes.data());
+    case 2:
+      return big_endian<std::int16_t>(bytes.data());
+    default:
+      return 0;
+  }
+}
+
+bool Rows::flag(std::size_t row, int column) const {
+  const std::string_view bytes = text(row, column);
+  return !bytes.empty() && bytes[0] != 0;
+}
+
+Timestamp Rows::time(std::size_t row, int column) const {
+  const std::chrono::microseconds since_2000(integer(row, column));
+  return Timestamp(std::chrono::floor<milliseconds>(since_2000) + milliseconds(kEpochMs));
+}
+
+// Parameters.
+
+Parameters& Parameters::add(std::string_view text) {
+  append_clean(values_.emplace_back(), text, false);
+  return *this;
+}
+
+Parameters& Parameters::add(std::int64_t number) {
+  values_.push_back(std::to_string(number));
+  return *this;
+}
+
+Parameters& Parameters::add(const std::vector<std::int64_t>& numbers) {
+  Column column;
+  for (const std::int64_t number : numbers) column.add(number);
+  return add_array(column.take());
+}
+
+Parameters& Parameters::add(const std::vector<std::string>& texts) {
+  Column column;
+  for (const std::string& text : texts) column.add(std::string_view(text));
+  return add_array(column.take());
+}
+
+Parameters& Parameters::add_array(std::string array) {
+  values_.push_back(std::move(array));
+  return *this;
+}
+
+void Column::add(std::string_view text) {
+  next();
+  text_ += '"';
+  append_clean(text_, text, true);
+  text_ += '"';
+}
+
+void Column::add(std::int64_t number) {
+  next();
+  text_ += fmt::format_int(number).c_str();
+}
+
+void Column::add_unsigned(std::uint64_t number) {
+  next();
+  text_ += fmt::format_int(number).c_str();
+}
+
+void Column::add(Timestamp time) {
+  next();
+  text_ += '"';
+  text_ += format_timestamp(time);
+  text_ += '"';
+}
+
+void Column::add_null() {
+  next();
+  text_ += "NULL";
+}
+
+void Column::add_or_null(std::string_view text) {
+  if (text.empty()) return add_null();
+  add(text);
+}
+
+void Column::add_flag(bool flag) {
+  next();
+  text_ += flag ? 't' : 'f';
+}
+
+std::string Column::take() {
+  if (text_.empty()) text_ = "{";
+  text_ += '}';
+  return std::exchange(text_, {});
+}
+
+// The connection.
+
+struct Connection::Impl {
+  explicit Impl(PGconn* opened, std::string name) : connection(opened), shown(std::move(name)) {}
+  ~Impl() { PQfinish(connection); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  PGconn* connection;
+  std::string shown;
+};
+
+namespace {
+
+/// Drives a connection that was started until it stands or DEADLINE has come.
+bool finish_connecting(PGconn* connection, Clock::time_point deadline) {
+  for (auto next = PGRES_POLLING_WRITING; next != PGRES_POLLING_OK;
+       next = PQconnectPoll(connection)) {
+    if (next == PGRES_POLLING_FAILED) return false;
+    const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) return false;
+    pollfd request{PQsocket(connection),
+                   static_cast<short>(next == PGRES_POLLING_READING ? POLLIN : POLLOUT), 0};
+    if (::poll(&request, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000))) <= 0) {
+      if (Clock::now() >= deadline) return false;
+    }
+  }
+  return true;
+}
+
+/// A refusal that has no SQLSTATE here, since libpq keeps none of a connection that failed.
+bool is_refusal(std::string_view message) {
+  for (const std::string_view words :
+       {"authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist",
+        "permission denied for database", "invalid connection option", "invalid port number",
+        "invalid sslmode value", "certificate", "definition of service", "URI",
+        "not permitted to"}) {
+    if (message.find(words) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+constexpr const char* kSession =
+    "SET jit = off; SET idle_in_transaction_session_timeout = '60s'; "
+    // A host that is gone frees what it held within half a minute.
+    "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; "
+    "SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000";
+
+}  // namespace
+
+Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Connection::~Connection() = default;
+
+Result<std::unique_ptr<Connection>> Connection::open(const std::string& location,
+                                                     milliseconds patience, Remedy& remedy) {
+  // What stands before dbname gives way to what the location says.
+  const std::array<const char*, 9> names{
+      "fallback_application_name", "keepalives_idle",  "keepalives_interval",
+      "keepalives_count",          "tcp_user_timeout", "client_encoding",
+      "connect_timeout",           "dbname",           nullptr};
+  const std::string application = fmt::format("ferry {}", ::getpid());
+  const std::array<const char*, 9> values{
+      application.c_str(), "10", "5", "3", "20000", "UTF8", "10", location.c_str(), nullptr};
+  PGconn* started = PQconnectStartParams(names.data(), values.data(), 1);
+  const std::string shown = shown_location(location);
+  if (started == nullptr) return make_error(ErrorKind::kIo, "metastore {}: out of memory", shown);
+  auto impl = std::make_unique<Impl>(started, shown);
+  const bool is_up =
+      PQstatus(started) != CONNECTION_BAD && finish_connecting(started, Clock::now() + patience);
+  if (!is_up) {
+    const std::string message = one_line(PQerrorMessage(started));
+    const bool is_final = is_refusal(message);
+    remedy = is_final ? Remedy::kNone : Remedy::kWait;
+    return make_error(is_final ? ErrorKind::kDenied : ErrorKind::kIo, "metastore {}: {}", shown,
+                      message.empty() ? "the database does not answer" : message);
+  }
+  std::unique_ptr<Connection> connection(new Connection(std::move(impl)));
+  if (auto set = connection->command(kSession); !set) {
+    remedy = connection->remedy();
+    return set.error();
+  }
+  return connection;
+}
+
+Result<Rows> Connection::run(std::string_view sql, const Parameters& parameters) {
+  std::vector<const char*> values;
+  for (const std::string& value : parameters.values()) values.push_back(value.c_str());
+  PGresult* answer =
+      PQexecParams(impl_->connection, std::string(sql).c_str(), static_cast<int>(values.size()),
+                   nullptr, values.data(), nullptr, nullptr, 1);
+  return take(answer);
+}
+
+Result<Rows> Connection::command(const std::string& sql) {
+  return take(PQexec(impl_->connection, sql.c_str()));
+}
+
+Result<Rows> Connection::take(void* answer) {
+  auto* result = static_cast<PGresult*>(answer);
+  const auto status = PQresultStatus(result);
+  if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) {
+    return Rows(std::make_unique<Rows::Impl>(result));
+  }
+  const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  sqlstate_ = state == nullptr ? "" : state;
+  const char* primary =
+      result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  const std::string message =
+      one_line(primary == nullptr ? PQerrorMessage(impl_->connection) : primary);
+  remedy_ = is_lost() ? Remedy::kWait : remedy_for(sqlstate_);
+  const ErrorKind kind = kind_for(sqlstate_);
+  PQclear(result);
+  return make_error(kind, "metastore {}: {}{}", impl_->shown, message, advice_for(sqlstate_));
+}
+
+bool Connection::is_lost() const {
+  return PQstatus(impl_->connection) == CONNECTION_BAD;
+}
+
+int Connection::socket() const {
+  return PQsocket(impl_->connection);
+}
+
+bool Connection::consume() {
+  return PQconsumeInput(impl_->connection) != 0 && !is_lost();
+}
+
+bool Connection::take_notices() {
+  bool any = false;
+  while (PGnotify* notice = PQnotifies(impl_->connection)) {
+    PQfreemem(notice);
+    any = true;
+  }
+  return any;
+}
+
+}  // namespace ferry::metastore::postgres

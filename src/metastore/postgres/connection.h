@@ -1,0 +1,128 @@
+// One session with a PostgreSQL server, by libpq.
+//
+// Answers come in binary, parameters go as text. Not thread-safe. No text of an error has a
+// password: libpq does not put it there, and locations that have one are refused.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ferry/base/result.h"
+#include "ferry/base/time.h"
+
+namespace ferry::metastore::postgres {
+
+/// What a caller can do about a statement that failed.
+enum class Remedy : std::uint8_t {
+  kNone,    // it would fail again
+  kRepeat,  // the transaction met another one: begin it anew
+  kWait,    // the server is gone, full, or starting: try again later, on another connection
+};
+
+/// An answer; rows and columns count from 0.
+class Rows {
+ public:
+  class Impl;
+  explicit Rows(std::unique_ptr<Impl> impl);
+  Rows(Rows&&) noexcept;
+  Rows& operator=(Rows&&) noexcept;
+  ~Rows();
+
+  std::size_t count() const;
+  /// Rows that a command changed.
+  std::size_t affected() const;
+  bool is_null(std::size_t row, int column) const;
+  std::int64_t integer(std::size_t row, int column) const;  // smallint, integer, bigint
+  bool flag(std::size_t row, int column) const;
+  Timestamp time(std::size_t row, int column) const;         // timestamptz
+  std::string_view text(std::size_t row, int column) const;  // null: empty
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The values of $1, $2, … of a statement. What is not UTF-8 becomes U+FFFD, as in JSON lines; NUL
+/// characters are left out.
+class Parameters {
+ public:
+  Parameters& add(std::string_view text);
+  Parameters& add(const std::string& text) { return add(std::string_view(text)); }
+  Parameters& add(const char* text) { return add(std::string_view(text)); }
+  Parameters& add(std::int64_t number);
+  /// Arrays.
+  Parameters& add(const std::vector<std::int64_t>& numbers);
+  Parameters& add(const std::vector<std::string>& texts);
+  /// An array's text, from a Column.
+  Parameters& add_array(std::string array);
+
+  const std::vector<std::string>& values() const { return values_; }
+
+ private:
+  std::vector<std::string> values_;
+};
+
+/// Builds the text of an array, value by value.
+class Column {
+ public:
+  void add(std::string_view text);
+  void add(std::int64_t number);
+  void add_unsigned(std::uint64_t number);
+  void add(Timestamp time);
+  void add_null();
+  void add_or_null(std::string_view text);  // null if it is empty
+  void add_flag(bool flag);
+  std::string take();
+
+ private:
+  void next() { text_ += text_.empty() ? '{' : ','; }
+  std::string text_;
+};
+
+class Connection {
+ public:
+  /// LOCATION: as in location.h. Takes PATIENCE at most. What cannot be reached now, but perhaps
+  /// later, has the remedy kWait in REMEDY.
+  static Result<std::unique_ptr<Connection>> open(const std::string& location,
+                                                  std::chrono::milliseconds patience,
+                                                  Remedy& remedy);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// One statement.
+  Result<Rows> run(std::string_view sql, const Parameters& parameters = {});
+  /// One or several without parameters; the answer is that of the last one.
+  Result<Rows> command(const std::string& sql);
+  /// Of the last statement that failed since FORGET_FAILURE.
+  Remedy remedy() const { return remedy_; }
+  const std::string& sqlstate() const { return sqlstate_; }
+  void forget_failure() {
+    remedy_ = Remedy::kNone;
+    sqlstate_.clear();
+  }
+  bool is_lost() const;
+  int socket() const;
+
+  // For those who wait for what the server says without having been asked.
+
+  /// Reads what is there; false: the connection is lost.
+  bool consume();
+  /// Forgets the notices that have been read; true if there were any.
+  bool take_notices();
+
+ private:
+  struct Impl;
+  explicit Connection(std::unique_ptr<Impl> impl);
+  Result<Rows> take(void* answer);  // a PGresult, whose name only one .cpp knows
+
+  std::unique_ptr<Impl> impl_;
+  Remedy remedy_ = Remedy::kNone;
+  std::string sqlstate_;
+};
+
+}  // namespace ferry::metastore::postgres

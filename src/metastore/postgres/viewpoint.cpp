@@ -1,0 +1,66 @@
+#include "metastore/postgres/viewpoint.h"
+
+#include <algorithm>
+
+#include "ferry/base/hash.h"
+
+namespace ferry::metastore::postgres {
+namespace {
+
+std::string fingerprint_of(const Demand& demand) {
+  std::string text =
+      fmt::format("{} {}\n", demand.max_attempts, demand.has_several_landings ? "several" : "one");
+  const auto add = [&](std::string_view part) {
+    text += fmt::format("{}:{}\n", part.size(), part);
+  };
+  for (const std::string& destination : demand.destinations) add(destination);
+  add("");
+  for (const auto& [label, name] : demand.landing_aliases) {
+    add(label);
+    add(name);
+  }
+  add("");
+  if (demand.wanted_by || demand.is_taken_away) add(demand.routing);
+  Hasher hasher(HashAlgorithm::kSha256);
+  hasher.update(as_bytes(text));
+  return hasher.finish().to_string();
+}
+
+}  // namespace
+
+Viewpoint::Viewpoint(Demand known)
+    : demand(std::move(known)),
+      fingerprint(fingerprint_of(demand)),
+      is_private((demand.wanted_by || demand.is_taken_away) && demand.routing.empty()) {}
+
+const std::string& Viewpoint::canonical(const std::string& landing) const {
+  const auto alias = demand.landing_aliases.find(landing);
+  return alias == demand.landing_aliases.end() ? landing : alias->second;
+}
+
+std::vector<std::string> Viewpoint::labels_of(const std::string& landing) const {
+  std::vector<std::string> labels{landing};
+  for (const auto& [label, name] : demand.landing_aliases) {
+    if (name == landing && label != landing) labels.push_back(label);
+  }
+  return labels;
+}
+
+std::shared_ptr<const Viewpoint> viewpoint_for(std::shared_ptr<const Viewpoint> viewpoint,
+                                               const std::string& destination) {
+  const Demand& demand = viewpoint->demand;
+  const bool is_known =
+      destination.empty() ||
+      std::ranges::find(demand.destinations, destination) != demand.destinations.end();
+  if (is_known) return viewpoint;
+  Demand alone{.destinations = {destination},
+               .wanted_by = {},
+               .is_taken_away = {},
+               .routing = {},
+               .landing_aliases = demand.landing_aliases,
+               .has_several_landings = demand.has_several_landings,
+               .max_attempts = demand.max_attempts};
+  return std::make_shared<const Viewpoint>(std::move(alone));
+}
+
+}  // namespace ferry::metastore::postgres
