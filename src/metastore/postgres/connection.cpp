@@ -36,6 +36,7 @@ std::string one_line(const char* message) {
   std::string line(message);
   while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
   std::ranges::replace(line, '\n', ' ');
+  std::ranges::replace(line, '\t', ' ');
   return escape_controls(line);
 }
 

@@ -1,0 +1,374 @@
+// What is particular to the store in PostgreSQL: servers that go away, sessions, roles, races.
+#ifdef FERRY_POSTGRESQL
+#include <poll.h>
+
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "metastore/postgres/location.h"
+#include "store_fixture.h"
+
+namespace ferry::metastore {
+namespace {
+
+using testing::found;
+using testing::kLandingArea;
+using testing::kTo;
+using testing::must;
+using testing::PostgresServer;
+using testing::Standings;
+using enum TransferStatus;
+using Tenure = AgentPresence::Tenure;
+
+#define DATABASE_TEST(name) TEST_CASE_FIXTURE(DatabaseFixture, name* doctest::skip(is_missing()))
+
+bool is_missing() {
+  return testing::postgres_programs().empty();
+}
+
+class DatabaseFixture : public testing::Contract {
+ public:
+  DatabaseFixture() : Contract("postgresql", std::make_unique<testing::PostgresBackend>()) {}
+
+  std::string location() const {
+    return dynamic_cast<const testing::PostgresBackend&>(*backend).location();
+  }
+  /// SQL, as the owner, in the metastore's schema.
+  std::string sql(const std::string& text) const {
+    const auto equals = location().rfind("%3D");
+    return server.run(fmt::format("SET search_path = {}; {}", location().substr(equals + 3), text));
+  }
+  std::string schema() const { return location().substr(location().rfind("%3D") + 3); }
+  std::string location_as(const std::string& role) const {
+    std::string other = location();
+    return other.replace(other.find("user=postgres"), 13, "user=" + role);
+  }
+  void check_derived(Metastore& store) const {
+    for (const std::string& difference : must(store.upkeep().verify())) FAIL_CHECK(difference);
+  }
+
+  PostgresServer& server = PostgresServer::get();
+};
+
+template <typename Condition>
+void wait_until(Condition holds) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() >= deadline) FAIL("waited in vain");
+    std::this_thread::yield();
+  }
+}
+
+// Locations.
+
+TEST_CASE("a location with a password is refused, and the password is not shown") {
+  for (const char* location :
+       {"postgresql://ann:secret@host/db", "postgres://ann:se?cr/et@host/db",
+        "postgresql://host/db?user=ann&password=secret", "postgresql://host/db?PassWord=secret",
+        "postgresql://host/db?sslpassword=secret&user=ann",
+        "postgresql://host/db?%70assword=secret", "postgresql://:secret@/db"}) {
+    CAPTURE(location);
+    const auto store = open_metastore(location, {});
+    REQUIRE_FALSE(store);
+    CHECK(store.error().kind == ErrorKind::kInvalid);
+    CHECK(store.error().message.find("secret") == std::string::npos);
+    CHECK(store.error().message.find("se?cr") == std::string::npos);
+    CHECK(store.error().message.find("PGPASSFILE") != std::string::npos);
+  }
+}
+
+TEST_CASE("locations without a password are taken as they are") {
+  for (const char* location :
+       {"postgresql://", "postgresql://ann@host:5432/db", "postgres://[::1]:5432/db",
+        "postgresql:///db?host=/run/postgresql&user=ann", "postgresql://a:1,b:2/db",
+        "postgresql:///?service=ferry", "postgresql://h/d?options=-csearch_path%3Dx"}) {
+    CAPTURE(location);
+    CHECK(postgres::is_database(location));
+    CHECK(postgres::check_database_location(location));
+    CHECK(postgres::shown_location(location) == location);
+  }
+  CHECK_FALSE(postgres::is_database("/var/lib/ferry"));
+}
+
+TEST_CASE("a server that is not there is waited for as long as others are") {
+  Options options;
+  options.lock_timeout = std::chrono::milliseconds(300);
+  const auto store = open_metastore("postgresql:///db?host=/nowhere", options);
+  REQUIRE_FALSE(store);
+  CHECK(store.error().kind == ErrorKind::kIo);
+  CHECK(store.error().message.find("/nowhere") != std::string::npos);
+}
+
+// The schema.
+
+DATABASE_TEST("who only looks makes no tables") {
+  CHECK(backend->look(options()).error().kind == ErrorKind::kNotFound);
+  open();
+  CHECK(backend->look(options()));
+}
+
+DATABASE_TEST("a newer schema is refused, and left alone") {
+  open();
+  sql("UPDATE metastore SET format_version = 2");
+  CHECK(backend->open(options()).error().kind == ErrorKind::kCorrupt);
+  CHECK(backend->look(options()).error().kind == ErrorKind::kCorrupt);
+  CHECK(sql("SELECT format_version FROM metastore") == "2");
+}
+
+DATABASE_TEST("several who come first at once make the tables once") {
+  std::vector<std::thread> threads;
+  std::atomic<int> opened = 0;
+  for (int i = 0; i < 6; ++i) {
+    threads.emplace_back([&] { opened += backend->open(options()).has_value(); });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(opened == 6);
+  CHECK(sql("SELECT count(*) FROM metastore") == "1");
+}
+
+DATABASE_TEST("whatever texts and numbers a row has, it comes back as it was") {
+  auto store = open();
+  FileRecord odd = found("a \"quoted\" \\ {path}, NULL/\xC3\xA4.csv", "x");
+  odd.id = "NULL";
+  odd.identity->inode = 0xFFFF'FFFF'FFFF'FFFE;
+  odd.identity->device = 0x8000'0000'0000'0000;
+  odd.identity->mtime_ns = -5;
+  odd.reason = "\"{}\\";
+  odd.unknown_columns = R"({"owner":"j\u0000oe","n":{"x":[1,2.50]}})";
+  must(store->import_files({odd}));
+  CHECK(to_line(files(*store).at(0)) == to_line(odd));
+  TransferRecord failed = row("NULL", kFailed);
+  failed.error = TransferError{"io", "line\nbreak, 'quote', {brace} \x01", true};
+  failed.remote_path = "\\N";
+  failed.checksum = testing::checksum_of("x");
+  failed.unknown_columns = R"({"a":null,"b":"\""})";
+  append(*store, failed);
+  CHECK(to_line(must(store->history("NULL")).at(0).transfers.at(0)) == to_line(failed));
+}
+
+DATABASE_TEST("what is not UTF-8 is replaced, as in JSON lines") {
+  auto store = open();
+  put(*store, found("a\xFF\xC3(.csv", "x"));
+  CHECK(files(*store).at(0).path == "a\uFFFD\uFFFD(.csv");
+}
+
+// Roles.
+
+DATABASE_TEST("a reader's role is enough for every question") {
+  auto store = open();
+  for (int i = 0; i < 20; ++i) {
+    const auto id = put(*store, found(std::to_string(i), "1")).id;
+    if (i % 3 == 0) append(*store, row(id, i % 2 == 0 ? kSuccessful : kFailed));
+  }
+  const std::string role = schema() + "_reader";
+  sql(
+      fmt::format("CREATE ROLE {0} LOGIN; GRANT USAGE ON SCHEMA {1} TO {0}; GRANT SELECT ON ALL "
+                  "TABLES IN SCHEMA {1} TO {0}",
+                  role, schema()));
+  const FileQuery pending{.standings = {Standing::kPending}, .destination = kTo};
+  const auto check = [&](const Options& options) {
+    const auto reader = must(open_metastore_for_reading(location_as(role), options));
+    CHECK(must(reader->totals(kTo))[Standing::kPending].files == 13);
+    CHECK(must(reader->totals(kTo))[Standing::kSuccessful].files == 4);
+    CHECK(must(reader->totals(kTo))[Standing::kFailed].files == 3);
+    CHECK(must(reader->totals(kTo)).oldest_pending->path == "1");
+    CHECK(paths(*reader, pending).size() == 13);
+    CHECK(must(reader->is_pending()));
+    CHECK(reader->register_files({found("x", "1")}).error().kind == ErrorKind::kDenied);
+    CHECK_FALSE(open_metastore(location_as(role), options));
+  };
+  SUBCASE("where all is judged") {
+    check(options());
+  }
+  SUBCASE("where changes are not judged yet") {
+    auto other = open(Options{});  // knows no destinations
+    const auto id = latest(*other, "1")->id;
+    append(*other, row(id, kSuccessful));
+    append(*other, row(id, kFailed, 0));
+    CHECK(sql("SELECT count(*) > 0 FROM unjudged") == "t");
+    check(options());
+  }
+  SUBCASE("where nobody else looks from its viewpoint") {
+    Options other = options();
+    other.demand.max_attempts = 7;
+    check(other);
+  }
+}
+
+// Servers that go away.
+
+DATABASE_TEST("whose connections are cut off goes on with others") {
+  auto store = open();
+  put(*store, found("1", "1"));
+  sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'client "
+      "backend' AND pid <> pg_backend_pid()");
+  put(*store, found("2", "1"));
+  CHECK(files(*store).size() == 2);
+}
+
+DATABASE_TEST("while servers crash and restart nothing is entered twice, and nothing is lost") {
+  auto store = open();
+  std::atomic<bool> is_over = false;
+  std::atomic<int> entered = 0;
+  std::string failure;
+  std::thread writer([&] {
+    for (int i = 0; !is_over; ++i) {
+      const auto done = store->register_files({found(std::to_string(i), "1")});
+      if (!done) failure = done.error().message;
+      if (!done) return;
+      entered += done->at(0).outcome == Registration::Outcome::kInserted;
+    }
+  });
+  for (const int signal : {SIGQUIT, SIGINT, SIGQUIT, SIGQUIT}) {
+    const int before = entered;
+    wait_until([&] { return entered >= before + 20; });
+    server.stop(signal);
+    server.start();
+  }
+  is_over = true;
+  writer.join();
+  CHECK(failure == "");
+  CHECK(static_cast<int>(files(*store).size()) == entered);
+  CHECK(std::stoi(sql("SELECT count(*) FROM file_registry")) == entered);
+  check_derived(*store);
+}
+
+DATABASE_TEST("who waits is told when the server is back") {
+  auto store = open();
+  const auto notice = must(store->watch_changes());
+  notice->clear();
+  server.stop(SIGINT);
+  server.start();
+  pollfd wait{notice->fd(), POLLIN, 0};
+  CHECK(::poll(&wait, 1, 60'000) == 1);
+  notice->clear();
+  put(*store, found("x", "1"));
+  CHECK(::poll(&wait, 1, 60'000) == 1);
+}
+
+// Agents.
+
+DATABASE_TEST("an agent whose session ends knows it, and its claims are free") {
+  auto store = open();
+  const auto id = put(*store, found("x", "1")).id;
+  const auto agent = must(store->join());
+  REQUIRE(claim(*store, *agent, {id}).size() == 1);
+  CHECK(agent->tenure() == Tenure::kHeld);
+  sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = "
+      "2");
+  pollfd wait{agent->lost_fd(), POLLIN, 0};
+  REQUIRE(::poll(&wait, 1, 60'000) == 1);
+  CHECK(agent->tenure() == Tenure::kLost);
+  const auto other = must(store->join());
+  CHECK(claim(*store, *other, {id}).size() == 1);
+}
+
+DATABASE_TEST("an agent that does not hear its server is not sure of its claims") {
+  auto store = open();
+  const auto agent = must(store->join());
+  const int backend_pid = std::stoi(
+      sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid = "
+          "'agents'::regclass::oid"));
+  ::kill(backend_pid, SIGSTOP);
+  wait_until([&] { return agent->tenure() == Tenure::kUnsure; });
+  ::kill(backend_pid, SIGCONT);
+  wait_until([&] { return agent->tenure() == Tenure::kHeld; });
+}
+
+DATABASE_TEST(
+    "claims outlive a restart of the server for a while, for agents that have not noticed") {
+  auto store = open();
+  const auto id = put(*store, found("x", "1")).id;
+  const auto agent = must(store->join());
+  REQUIRE(claim(*store, *agent, {id}).size() == 1);
+  server.stop(SIGINT);
+  server.start();
+  const auto other = must(store->join());
+  CHECK(claim(*store, *other, {id}).empty());
+  CHECK(standings(*store) == Standings{{"x", {"in_progress"}}});
+  CHECK(sql("SELECT count(*) FROM agents WHERE missed_since IS NOT NULL") == "1");
+  sql("UPDATE agents SET missed_since = missed_since - interval '15 seconds'");
+  CHECK(claim(*store, *other, {id}).size() == 1);
+}
+
+/// What agents hold, as they know it themselves.
+class Holdings {
+ public:
+  /// False: somebody has it, or another version of it.
+  bool take(const std::string& path) {
+    const std::scoped_lock guard(mutex_);
+    return held_.insert(path).second;
+  }
+  void leave(const std::string& path) {
+    const std::scoped_lock guard(mutex_);
+    held_.erase(path);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> held_;
+};
+
+DATABASE_TEST("racing agents never hold the same file, nor two versions of a path") {
+  constexpr int kPaths = 60;
+  auto store = open();
+  Holdings holdings;
+  std::atomic<int> collisions = 0;
+  std::atomic<int> errors = 0;
+  std::atomic<int> delivered = 0;
+  std::atomic<bool> is_over = false;
+  const auto work = [&](unsigned seed) {
+    auto own = must(backend->open(options()));
+    auto agent = must(own->join());
+    for (int round = 0; !is_over || round < 3; ++round) {
+      ClaimRequest some = request(*agent);
+      some.query.limit = 1 + (seed + static_cast<unsigned>(round)) % 7;
+      const auto claims = own->claim(some);
+      errors += !claims;
+      if (!claims) continue;
+      std::vector<TransferRecord> rows;
+      for (const Claim& one : *claims) {
+        collisions += !holdings.take(one.file.path);
+        const bool fails = round % 5 == 0;
+        rows.push_back(row(one.file.id, fails ? kFailed : kSuccessful, one.attempt));
+        rows.back().agent = agent->name();
+        delivered += !fails;
+      }
+      for (const Claim& one : *claims) holdings.leave(one.file.path);
+      errors += !own->append_transfers(rows);
+      if (round % 11 == 10) agent = must(own->join());
+    }
+  };
+  std::vector<std::thread> agents;
+  for (unsigned i = 0; i < 5; ++i) agents.emplace_back(work, i);
+  std::vector<std::thread> watchers;
+  for (int w = 0; w < 2; ++w) {
+    watchers.emplace_back([&] {
+      for (int version = 0; version < 6; ++version) {
+        std::vector<FileRecord> seen;
+        for (int i = 0; i < kPaths; ++i) {
+          seen.push_back(found(std::to_string(i), std::to_string(version)));
+        }
+        errors += !store->register_files(seen);
+        const std::vector<std::string> some{"1", "2", "3"};
+        errors += !store->mark_missing(kLandingArea, some, "gone");
+      }
+    });
+  }
+  for (auto& thread : watchers) thread.join();
+  is_over = true;
+  for (auto& thread : agents) thread.join();
+  CHECK(collisions == 0);
+  CHECK(errors == 0);
+  CHECK(std::stoi(sql("SELECT count(*) FROM transfer_logs WHERE transfer_status = 'successful'")) ==
+        delivered);
+  CHECK(sql("SELECT count(*) FROM (SELECT id FROM transfer_logs WHERE transfer_status = "
+            "'successful' GROUP BY id HAVING count(*) > 1) d") == "0");
+  check_derived(*store);
+}
+
+}  // namespace
+}  // namespace ferry::metastore
+#endif
