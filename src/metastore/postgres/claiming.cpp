@@ -88,7 +88,7 @@ class Claiming {
       keys.push_back(key_of(file));
       known.insert(file.file.number);
     }
-    const auto versions = snapshot_.versions(keys);
+    const auto versions = snapshot_.versions(files);
     if (!versions) return versions.error();
     std::vector<FileNumber> others;
     for (const auto& all : *versions) {

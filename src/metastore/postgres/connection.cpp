@@ -265,6 +265,9 @@ bool is_refusal(std::string_view message) {
 
 constexpr const char* kSession =
     "SET jit = off; SET idle_in_transaction_session_timeout = '60s'; "
+    // Whatever the statistics say: what we ask for has an index, and is little beside what there
+    // is.
+    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; "
     // A host that is gone frees what it held within half a minute.
     "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; "
     "SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000";

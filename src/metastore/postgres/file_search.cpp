@@ -288,12 +288,7 @@ Result<std::vector<KnownFile>> FileSearch::matching(Snapshot& snapshot,
                                                     std::vector<KnownFile> files) const {
   std::erase_if(files, [&](const KnownFile& file) { return !matches(file, snapshot); });
   if (!query_.latest_versions || files.empty()) return files;
-  std::vector<PathKey> keys;
-  for (const KnownFile& file : files) {
-    const FileRecord record = snapshot.record(file);
-    keys.push_back({record.landing, record.path});
-  }
-  const auto versions = snapshot.versions(keys);
+  const auto versions = snapshot.versions(files);
   if (!versions) return versions.error();
   std::vector<KnownFile> latest;
   for (std::size_t i = 0; i < files.size(); ++i) {

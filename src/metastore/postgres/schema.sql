@@ -91,7 +91,7 @@ CREATE INDEX files_gone ON files (updated_date) WHERE state IN ('superseded', 'm
 
 -- Each file and destination as the last row of the logs has it.
 CREATE TABLE deliveries (
-  file              bigint NOT NULL REFERENCES files ON DELETE CASCADE,
+  file              bigint NOT NULL,
   destination       text COLLATE "C" NOT NULL,  -- '': any
   transfer_status   text NOT NULL,
   transfer_date     timestamptz NOT NULL,

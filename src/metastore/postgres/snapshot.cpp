@@ -84,18 +84,29 @@ Result<std::map<std::string, FileNumber>> Snapshot::find(const std::vector<std::
   return found;
 }
 
+namespace {
+
+/// Columns: a place, and a version.
+#define FERRY_VERSION_COLUMNS "f.number, f.id, f.landing, f.version, f.state"
+
+Version version_in(const Rows& rows, std::size_t row) {
+  return {.number = rows.integer(row, 1),
+          .id = std::string(rows.text(row, 2)),
+          .landing = std::string(rows.text(row, 3)),
+          .version = rows.integer(row, 4),
+          .state = parse_state(rows.text(row, 5)).value_or(FileState::kReady)};
+}
+
+}  // namespace
+
 Result<std::vector<std::vector<Version>>> Snapshot::versions(const std::vector<PathKey>& keys) {
   std::vector<std::vector<Version>> found(keys.size());
   if (keys.empty()) return found;
   Column places;
   Column labels;
   Column paths;
-  std::vector<std::vector<std::string>> own_labels;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    auto own = viewpoint_.labels_of(keys[i].landing);
-    own_labels.push_back(own);
-    if (!keys[i].landing.empty()) own.emplace_back();
-    for (const std::string& label : own) {
+    for (const std::string& label : viewpoint_.labels_of(keys[i].landing)) {
       places.add(static_cast<std::int64_t>(i));
       labels.add(std::string_view(label));
       paths.add(std::string_view(keys[i].path));
@@ -104,26 +115,78 @@ Result<std::vector<std::vector<Version>>> Snapshot::versions(const std::vector<P
   Parameters parameters;
   parameters.add_array(places.take()).add_array(labels.take()).add_array(paths.take());
   const auto rows = connection_.run(
-      "SELECT k.place, f.number, f.id, f.landing, f.version, f.state FROM unnest($1::bigint[], "
-      "$2::text[], $3::text[]) AS k(place, landing, path) JOIN files f ON f.landing = k.landing "
-      "AND f.path = k.path ORDER BY k.place, f.number",
+      "SELECT k.place, " FERRY_VERSION_COLUMNS
+      " FROM unnest($1::bigint[], $2::text[], $3::text[]) AS k(place, landing, path) JOIN files f "
+      "ON f.landing = k.landing AND f.path = k.path ORDER BY k.place, f.number",
       parameters);
   if (!rows) return rows.error();
-  std::vector<std::vector<Version>> anywhere(keys.size());
   for (std::size_t i = 0; i < rows->count(); ++i) {
-    const auto place = static_cast<std::size_t>(rows->integer(i, 0));
-    Version version{.number = rows->integer(i, 1),
-                    .id = std::string(rows->text(i, 2)),
-                    .landing = std::string(rows->text(i, 3)),
-                    .version = rows->integer(i, 4),
-                    .state = parse_state(rows->text(i, 5)).value_or(FileState::kReady)};
-    const bool is_own =
-        std::ranges::find(own_labels[place], version.landing) != own_labels[place].end();
-    (is_own ? found : anywhere)[place].push_back(std::move(version));
+    found[static_cast<std::size_t>(rows->integer(i, 0))].push_back(version_in(*rows, i));
   }
+  if (auto added = add_versions_of_any_area(keys, found); !added) return added.error();
+  return found;
+}
+
+Result<void> Snapshot::add_versions_of_any_area(const std::vector<PathKey>& keys,
+                                                std::vector<std::vector<Version>>& found) {
+  Column places;
+  Column paths;
+  bool any = false;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (found[i].empty()) found[i] = std::move(anywhere[i]);
+    if (!found[i].empty() || keys[i].landing.empty()) continue;
+    any = true;
+    places.add(static_cast<std::int64_t>(i));
+    paths.add(std::string_view(keys[i].path));
   }
+  if (!any) return {};
+  Parameters parameters;
+  parameters.add_array(places.take()).add_array(paths.take());
+  const auto rows = connection_.run(
+      "SELECT k.place, " FERRY_VERSION_COLUMNS
+      " FROM unnest($1::bigint[], $2::text[]) AS k(place, path) JOIN files f ON f.landing = '' AND "
+      "f.path = k.path WHERE EXISTS (SELECT FROM files WHERE landing = '') ORDER BY k.place, "
+      "f.number",
+      parameters);
+  if (!rows) return rows.error();
+  for (std::size_t i = 0; i < rows->count(); ++i) {
+    found[static_cast<std::size_t>(rows->integer(i, 0))].push_back(version_in(*rows, i));
+  }
+  return {};
+}
+
+/// Most have none, and nothing is sent for those.
+Result<std::vector<std::vector<Version>>> Snapshot::versions(const std::vector<KnownFile>& files) {
+  if (!demand().landing_aliases.empty()) {
+    std::vector<PathKey> keys;
+    for (const KnownFile& file : files) keys.push_back({record(file).landing, record(file).path});
+    return versions(keys);
+  }
+  std::vector<std::vector<Version>> found(files.size());
+  if (files.empty()) return found;
+  std::unordered_map<FileNumber, std::size_t> places;
+  std::vector<FileNumber> numbers;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const FileRow& file = files[i].file;
+    places.emplace(file.number, i);
+    numbers.push_back(file.number);
+    found[i].push_back({.number = file.number,
+                        .id = file.record.id,
+                        .landing = file.record.landing,
+                        .version = file.version,
+                        .state = file.record.state});
+  }
+  Parameters parameters;
+  parameters.add(numbers);
+  const auto rows = connection_.run("SELECT n.number, " FERRY_VERSION_COLUMNS
+                                    " FROM unnest($1::bigint[]) AS k(number) JOIN files n USING "
+                                    "(number) JOIN files f ON f.landing "
+                                    "= n.landing AND f.path = n.path AND f.number <> n.number",
+                                    parameters);
+  if (!rows) return rows.error();
+  for (std::size_t i = 0; i < rows->count(); ++i) {
+    found[places.at(rows->integer(i, 0))].push_back(version_in(*rows, i));
+  }
+  for (auto& all : found) std::ranges::sort(all, {}, &Version::number);
   return found;
 }
 

@@ -58,6 +58,8 @@ class Snapshot {
   /// Every version of each path, oldest first. Rows that name no area stand for any area that has
   /// none of the path.
   Result<std::vector<std::vector<Version>>> versions(const std::vector<PathKey>& keys);
+  /// The same for the paths of these files, which are as they were loaded.
+  Result<std::vector<std::vector<Version>>> versions(const std::vector<KnownFile>& files);
 
   /// Has to be called before what follows, and after what is to be judged by it was read: an agent
   /// joins before it claims.
@@ -69,6 +71,9 @@ class Snapshot {
   FileRecord record(const KnownFile& file) const;
 
  private:
+  Result<void> add_versions_of_any_area(const std::vector<PathKey>& keys,
+                                        std::vector<std::vector<Version>>& found);
+
   Connection& connection_;
   const Viewpoint& viewpoint_;
   std::optional<Liveness> liveness_;

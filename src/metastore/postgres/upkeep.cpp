@@ -49,12 +49,7 @@ struct Settled {
 /// Those of FILES, which are locked, that nobody will ask for again.
 Result<Settled> settled_among(Snapshot& snapshot, const std::vector<KnownFile>& files,
                               Timestamp since) {
-  std::vector<PathKey> keys;
-  for (const KnownFile& file : files) {
-    const FileRecord record = snapshot.record(file);
-    keys.push_back({record.landing, record.path});
-  }
-  const auto versions = snapshot.versions(keys);
+  const auto versions = snapshot.versions(files);
   if (!versions) return versions.error();
   if (auto looked = snapshot.look_who_lives(); !looked) return looked.error();
   Settled settled;
@@ -78,13 +73,15 @@ Result<Settled> settled_among(Snapshot& snapshot, const std::vector<KnownFile>& 
 Result<void> archive_files(Connection& connection, const Settled& settled) {
   Parameters ids;
   ids.add(settled.ids);
-  for (const char* sql : {"WITH gone AS (DELETE FROM transfer_logs WHERE id = ANY($1::text[]) "
-                          "RETURNING *) INSERT INTO "
-                          "transfer_logs_archive SELECT * FROM gone",
-                          "WITH gone AS (DELETE FROM file_registry WHERE id = ANY($1::text[]) "
-                          "RETURNING *) INSERT INTO "
-                          "file_registry_archive SELECT * FROM gone",
-                          "DELETE FROM files WHERE id = ANY($1::text[])"}) {
+  for (const char* sql :
+       {"WITH gone AS (DELETE FROM transfer_logs WHERE id = ANY($1::text[]) "
+        "RETURNING *) INSERT INTO "
+        "transfer_logs_archive SELECT * FROM gone",
+        "WITH gone AS (DELETE FROM file_registry WHERE id = ANY($1::text[]) "
+        "RETURNING *) INSERT INTO "
+        "file_registry_archive SELECT * FROM gone",
+        "WITH gone AS (DELETE FROM files WHERE id = ANY($1::text[]) RETURNING number) DELETE FROM "
+        "deliveries WHERE file IN (SELECT number FROM gone)"}) {
     if (auto done = connection.run(sql, ids); !done) return done.error();
   }
   if (auto forgotten = forget_standings(connection, settled.numbers); !forgotten) return forgotten;
