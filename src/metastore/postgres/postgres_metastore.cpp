@@ -313,19 +313,47 @@ Result<std::unique_ptr<AgentPresence>> PostgresMetastore::join() {
 
 namespace {
 
+/// What holds for DESTINATION becomes its own.
+void keep_only(std::string_view destination, std::vector<Delivery>& deliveries) {
+  const Delivery* found = find_delivery(deliveries, destination);
+  std::optional<Delivery> kept;
+  if (found != nullptr) kept = *found;
+  deliveries.clear();
+  if (!kept) return;
+  kept->destination = destination;
+  deliveries.push_back(*kept);
+}
+
 /// Attempt 0: as if it had never been tried.
-TransferRecord released_row(const std::string& id, const Delivery& failed, Timestamp now) {
+TransferRecord released_row(const std::string& id, const Delivery& ended, Timestamp now) {
+  const bool failed = ended.status == TransferStatus::kFailed;
   TransferRecord row;
   row.id = id;
   row.status = TransferStatus::kFailed;
   row.date = now;
-  row.destination = failed.destination;
+  row.destination = ended.destination;
   row.attempt = 0;
-  row.error = TransferError{.kind = "released",
-                            .message = fmt::format("released after {} attempts; the last: {}",
-                                                   failed.attempt, failed.error_message),
-                            .retryable = true};
+  row.error =
+      TransferError{.kind = failed ? "released" : "resend",
+                    .message = failed ? fmt::format("released after {} attempts; the last: {}",
+                                                    ended.attempt, ended.error_message)
+                                      : "delivered, and to be delivered again",
+                    .retryable = true};
   return row;
+}
+
+/// Of those of FILE's deliveries that stand like this, as rows.
+std::vector<TransferRecord> released_rows(Snapshot& snapshot, const KnownFile& file,
+                                          std::string_view destination, Standing standing) {
+  const FileRecord record = snapshot.record(file);
+  auto deliveries = snapshot.deliveries(file);
+  if (!destination.empty()) keep_only(destination, deliveries);
+  std::vector<TransferRecord> rows;
+  for (const Delivery& delivery : deliveries) {
+    if (standing_of(record, &delivery) != standing) continue;
+    rows.push_back(released_row(record.id, delivery, now()));
+  }
+  return rows;
 }
 
 /// Enters ROWS; what was replaced while an agent held it, and has failed, is superseded: nobody
@@ -385,24 +413,43 @@ Result<std::map<std::string, KnownFile*>> lock_files_of(Snapshot& snapshot, Chan
 
 Result<std::vector<Release>> PostgresMetastore::release(std::span<const std::string> ids,
                                                         std::string_view destination) {
+  return give_back(ids, destination, Standing::kFailed);
+}
+
+Result<std::vector<Release>> PostgresMetastore::resend(std::span<const std::string> ids,
+                                                       std::string_view destination) {
+  return give_back(ids, destination, Standing::kSuccessful);
+}
+
+Result<std::vector<Release>> PostgresMetastore::give_back(std::span<const std::string> ids,
+                                                          std::string_view destination,
+                                                          Standing standing) {
   using Answer = Result<std::vector<Release>>;
   return change({view()}, [&](Snapshot& snapshot, Changes& changes) -> Answer {
     const auto files = lock_ids(snapshot, changes, {ids.begin(), ids.end()});
     if (!files) return files.error();
     if (auto looked = snapshot.look_who_lives(); !looked) return looked.error();
+    std::vector<KnownFile> all;
+    std::map<FileNumber, std::size_t> places;
+    for (const auto& [id, file] : *files) {
+      places.emplace(file->file.number, all.size());
+      all.push_back(*file);
+    }
+    const auto versions = snapshot.versions(all);
+    if (!versions) return versions.error();
     std::vector<Release> released;
+    std::set<std::string_view> seen;
     for (const std::string& id : ids) {
       const auto file = files->find(id);
-      if (file == files->end()) continue;
-      const FileRecord record = snapshot.record(*file->second);
-      std::vector<TransferRecord> rows;
-      for (const Delivery& delivery : snapshot.deliveries(*file->second)) {
-        if (!destination.empty() && delivery.destination != destination) continue;
-        if (standing_of(record, &delivery) != Standing::kFailed) continue;
-        rows.push_back(released_row(id, delivery, now()));
-        released.push_back({id, std::string(delivery.destination)});
+      if (file == files->end() || !seen.insert(id).second) continue;
+      const FileNumber number = file->second->file.number;
+      const bool is_current = file->second->file.record.state == FileState::kReady &&
+                              (*versions)[places.at(number)].back().number == number;
+      if (standing == Standing::kSuccessful && !is_current) continue;
+      for (const auto& row : released_rows(snapshot, *file->second, destination, standing)) {
+        changes.enter(file->second, row);
+        released.push_back({id, row.destination});
       }
-      for (const TransferRecord& row : rows) changes.enter(file->second, row);
     }
     return released;
   });

@@ -34,6 +34,8 @@ class PostgresMetastore : public Metastore, private Upkeep {
   Result<std::vector<Claim>> claim(const ClaimRequest& request) override;
   Result<std::vector<Release>> release(std::span<const std::string> ids,
                                        std::string_view destination) override;
+  Result<std::vector<Release>> resend(std::span<const std::string> ids,
+                                      std::string_view destination) override;
   Result<void> append_transfers(std::span<const TransferRecord> rows) override;
   Result<std::size_t> append_unless_held(std::span<const TransferRecord> rows) override;
   Result<std::vector<std::optional<FileRecord>>> find(std::span<const std::string> ids) override;
@@ -41,6 +43,7 @@ class PostgresMetastore : public Metastore, private Upkeep {
   Result<void> visit_transfers(const TransferQuery& query, const TransferVisitor& visitor) override;
   Result<std::vector<Totals>> totals() override;
   Result<Totals> totals(const std::string& destination) override;
+  Result<std::vector<std::string>> logged_destinations() override;
   Result<std::vector<History>> history(std::string_view id_or_path) override;
   Result<bool> is_pending() override;
   Result<std::unique_ptr<ChangeNotice>> watch_changes() override;
@@ -67,6 +70,8 @@ class PostgresMetastore : public Metastore, private Upkeep {
   auto ask(const View& viewpoint, bool needs_standings, Question question)
       -> std::invoke_result_t<Question, Snapshot&, const RouteState&>;
   Result<void> bring_up_to_date(const Viewpoint& viewpoint);
+  Result<std::vector<Release>> give_back(std::span<const std::string> ids,
+                                         std::string_view destination, Standing standing);
   Result<std::vector<Claim>> claim_found(const ClaimRequest& request, const View& viewpoint,
                                          bool& is_behind);
   Result<void> tidy_sums();

@@ -400,6 +400,24 @@ Result<bool> PostgresMetastore::is_pending() {
   return ask(view(), true, has_open_files);
 }
 
+Result<std::vector<std::string>> PostgresMetastore::logged_destinations() {
+  using Answer = Result<std::vector<std::string>>;
+  return ask(view(), false, [](Snapshot& snapshot, const RouteState&) -> Answer {
+    // From one to the next of those that got something, and from all that is not delivered.
+    const auto rows = snapshot.connection().run(
+        "WITH RECURSIVE got(name) AS (SELECT min(destination) FROM deliveries WHERE "
+        "transfer_status "
+        "= 'successful' UNION ALL SELECT (SELECT min(destination) FROM deliveries WHERE "
+        "transfer_status = 'successful' AND destination > got.name) FROM got WHERE got.name IS NOT "
+        "NULL) SELECT name FROM (SELECT name FROM got WHERE name IS NOT NULL UNION SELECT "
+        "destination FROM deliveries WHERE transfer_status <> 'successful') AS d ORDER BY name");
+    if (!rows) return rows.error();
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < rows->count(); ++i) names.emplace_back(rows->text(i, 0));
+    return names;
+  });
+}
+
 // History.
 
 Result<std::vector<History>> PostgresMetastore::history(std::string_view id_or_path) {
