@@ -3,7 +3,7 @@
 
 BUILD_PACKAGES := g++ cmake ninja-build pkg-config libssh2-1-dev libssl-dev nlohmann-json3-dev \
   libboost-filesystem-dev libboost-program-options-dev libspdlog-dev libtomlplusplus-dev \
-  libsystemd-dev zlib1g-dev libzstd-dev libsqlite3-dev doctest-dev
+  libsystemd-dev zlib1g-dev libzstd-dev libsqlite3-dev libpq-dev doctest-dev
 TEST_PACKAGES := openssh-client openssh-sftp-server libwrap0 libnss-wrapper jq time strace binutils \
   python3-pytest python3-pytest-xdist python3-jsonschema zsh mandoc man-db
 DEB_PACKAGES := dpkg-dev lintian
@@ -20,7 +20,8 @@ export CCACHE_SLOPPINESS := pch_defines,time_macros
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
 .PHONY: all deps build tools demo test test-asan test-tsan asan tsan lint bench docs install deb \
-  test-crash test-hostile test-systemd test-airflow test-airflow-quick test-servers test-all clean
+  test-crash test-hostile test-systemd test-airflow test-airflow-quick test-servers test-postgres \
+  test-all clean
 
 all: build
 

@@ -369,6 +369,64 @@ DATABASE_TEST("racing agents never hold the same file, nor two versions of a pat
   check_derived(*store);
 }
 
+/// Delivers what is pending until nothing is; 0: nothing went wrong.
+int drain(const testing::Backend& place) {
+  const auto store = place.open(testing::Vocabulary::options());
+  if (!store) return 1;
+  for (;;) {
+    const auto agent = (*store)->join();
+    if (!agent) return 2;
+    while ((*agent)->tenure() == Tenure::kHeld) {
+      ClaimRequest some = testing::Vocabulary::request(**agent);
+      some.query.limit = 10;
+      const auto claims = (*store)->claim(some);
+      if (!claims) return 3;
+      const auto is_pending = (*store)->is_pending();
+      if (!is_pending) return 4;
+      if (!*is_pending) return 0;
+      std::vector<TransferRecord> rows;
+      for (const Claim& one : *claims) {
+        rows.push_back(testing::Vocabulary::row(one.file.id, kSuccessful, one.attempt));
+        rows.back().agent = (*agent)->name();
+      }
+      // It asks before it records, as before anything that others would see.
+      if ((*agent)->tenure() != Tenure::kHeld) break;
+      if (!rows.empty() && !(*store)->append_transfers(rows)) return 5;
+    }
+  }
+}
+
+DATABASE_TEST("agents that are killed, and a server that restarts, deliver each file once") {
+  constexpr int kFiles = 3'000;
+  {
+    auto store = open();
+    std::vector<FileRecord> all;
+    for (int i = 0; i < kFiles; ++i) all.push_back(found(std::to_string(i), "1"));
+    must(store->register_files(all));
+  }
+  std::vector<pid_t> fleet;
+  for (int i = 0; i < 6; ++i) fleet.push_back(testing::in_child([&] { return drain(*backend); }));
+  const auto successes = [&] {
+    return std::stoi(
+        sql("SELECT count(*) FROM transfer_logs WHERE transfer_status = 'successful'"));
+  };
+  for (int event = 1; event <= 6; ++event) {
+    wait_until([&] { return successes() >= kFiles / 10 * event; });
+    pid_t& victim = fleet[static_cast<std::size_t>(event) % fleet.size()];
+    ::kill(victim, SIGKILL);
+    testing::exit_code(victim);
+    victim = testing::in_child([&] { return drain(*backend); });
+    if (event % 3 != 0) continue;
+    server.stop(event == 3 ? SIGQUIT : SIGINT);
+    server.start();
+  }
+  for (const pid_t agent : fleet) CHECK(testing::exit_code(agent) == 0);
+  CHECK(successes() == kFiles);
+  CHECK(sql("SELECT count(DISTINCT id) FROM transfer_logs WHERE transfer_status = 'successful'") ==
+        std::to_string(kFiles));
+  check_derived(*open());
+}
+
 }  // namespace
 }  // namespace ferry::metastore
 #endif

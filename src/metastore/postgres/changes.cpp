@@ -182,6 +182,31 @@ void Changes::enter_delivery(KnownFile& file, const TransferRecord& row, std::in
   }
 }
 
+// What changes are made of.
+
+Result<FilesById> lock_ids(Snapshot& snapshot, Changes& changes,
+                           const std::vector<std::string>& ids) {
+  const auto numbers = snapshot.lock_ids(ids);
+  if (!numbers) return numbers.error();
+  auto files = snapshot.load(*numbers);
+  if (!files) return files.error();
+  FilesById found;
+  for (KnownFile& file : *files) {
+    const std::string id = file.file.record.id;
+    found.emplace(id, changes.add(std::move(file)));
+  }
+  return found;
+}
+
+Result<void> lock_strangers(Connection& connection) {
+  const auto locked = connection.command("SELECT pg_advisory_xact_lock(ferry_lock_space(), 0)");
+  return locked ? Result<void>() : locked.error();
+}
+
+bool is_held(std::span<const Delivery> deliveries) {
+  return std::ranges::any_of(deliveries, &Delivery::claim_alive);
+}
+
 // Writing.
 
 Result<void> Changes::write() {

@@ -88,4 +88,16 @@ class Changes {
   std::map<std::string, Delivered> delivered_;
 };
 
+/// The files with these ids that there are, locked and in CHANGES.
+using FilesById = std::map<std::string, KnownFile*>;
+Result<FilesById> lock_ids(Snapshot& snapshot, Changes& changes,
+                           const std::vector<std::string>& ids);
+
+/// Between rows of the logs whose file is not registered, and files that get registered under ids
+/// of others: taken by both.
+Result<void> lock_strangers(Connection& connection);
+
+/// A running agent has it, for whichever destination.
+bool is_held(std::span<const Delivery> deliveries);
+
 }  // namespace ferry::metastore::postgres

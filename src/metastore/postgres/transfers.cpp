@@ -1,0 +1,183 @@
+// What PostgresMetastore enters of deliveries.
+#include <algorithm>
+#include <set>
+
+#include "metastore/postgres/postgres_metastore.h"
+
+namespace ferry::metastore::postgres {
+namespace {
+
+/// What holds for DESTINATION becomes its own.
+void keep_only(std::string_view destination, std::vector<Delivery>& deliveries) {
+  const Delivery* found = find_delivery(deliveries, destination);
+  std::optional<Delivery> kept;
+  if (found != nullptr) kept = *found;
+  deliveries.clear();
+  if (!kept) return;
+  kept->destination = destination;
+  deliveries.push_back(*kept);
+}
+
+/// Attempt 0: as if it had never been tried.
+TransferRecord released_row(const std::string& id, const Delivery& ended, Timestamp now) {
+  const bool failed = ended.status == TransferStatus::kFailed;
+  TransferRecord row;
+  row.id = id;
+  row.status = TransferStatus::kFailed;
+  row.date = now;
+  row.destination = ended.destination;
+  row.attempt = 0;
+  row.error =
+      TransferError{.kind = failed ? "released" : "resend",
+                    .message = failed ? fmt::format("released after {} attempts; the last: {}",
+                                                    ended.attempt, ended.error_message)
+                                      : "delivered, and to be delivered again",
+                    .retryable = true};
+  return row;
+}
+
+/// Of those of FILE's deliveries that stand like this, as rows.
+std::vector<TransferRecord> released_rows(Snapshot& snapshot, const KnownFile& file,
+                                          std::string_view destination, Standing standing) {
+  const FileRecord record = snapshot.record(file);
+  auto deliveries = snapshot.deliveries(file);
+  if (!destination.empty()) keep_only(destination, deliveries);
+  std::vector<TransferRecord> rows;
+  for (const Delivery& delivery : deliveries) {
+    if (standing_of(record, &delivery) != standing) continue;
+    rows.push_back(released_row(record.id, delivery, now()));
+  }
+  return rows;
+}
+
+/// Enters ROWS; what was replaced while an agent held it, and has failed, is superseded: nobody
+/// will try it again.
+Result<void> append_rows(Snapshot& snapshot, Changes& changes, const FilesById& files,
+                         std::span<const TransferRecord> rows) {
+  std::set<KnownFile*> failed;
+  for (const TransferRecord& row : rows) {
+    const auto file = files.find(row.id);
+    changes.enter(file == files.end() ? nullptr : file->second, row);
+    if (file != files.end() && row.status == TransferStatus::kFailed) failed.insert(file->second);
+  }
+  std::vector<KnownFile*> ready;
+  std::vector<PathKey> keys;
+  for (KnownFile* file : failed) {
+    const FileRecord record = snapshot.record(*file);
+    if (record.state != FileState::kReady) continue;
+    ready.push_back(file);
+    keys.push_back({record.landing, record.path});
+  }
+  const auto versions = snapshot.versions(keys);
+  if (!versions) return versions.error();
+  for (std::size_t i = 0; i < ready.size(); ++i) {
+    if ((*versions)[i].empty()) continue;
+    FileRecord latest;
+    latest.id = (*versions)[i].back().id;
+    latest.state = (*versions)[i].back().state;
+    const FileRecord record = snapshot.record(*ready[i]);
+    if (!is_replaced_by(record, &latest)) continue;
+    const auto deliveries = snapshot.deliveries(*ready[i]);
+    if (is_held(deliveries) || !is_undelivered(record, deliveries, snapshot.demand())) continue;
+    auto entered = changes.enter(*ready[i], as_superseded(record, now(), latest.id));
+    if (!entered) return entered;
+  }
+  return {};
+}
+
+std::vector<std::string> ids_of(std::span<const TransferRecord> rows) {
+  std::set<std::string> ids;
+  for (const TransferRecord& row : rows) ids.insert(row.id);
+  return {ids.begin(), ids.end()};
+}
+
+/// The files that ROWS are about, locked. Those that are not registered cannot be for as long as
+/// the transaction lasts.
+Result<FilesById> lock_files_of(Snapshot& snapshot, Changes& changes,
+                                std::span<const TransferRecord> rows) {
+  const auto ids = ids_of(rows);
+  auto files = lock_ids(snapshot, changes, ids);
+  if (!files || files->size() == ids.size()) return files;
+  if (auto locked = lock_strangers(snapshot.connection()); !locked) return locked.error();
+  return lock_ids(snapshot, changes, ids);
+}
+
+}  // namespace
+
+Result<std::vector<Release>> PostgresMetastore::release(std::span<const std::string> ids,
+                                                        std::string_view destination) {
+  return give_back(ids, destination, Standing::kFailed);
+}
+
+Result<std::vector<Release>> PostgresMetastore::resend(std::span<const std::string> ids,
+                                                       std::string_view destination) {
+  return give_back(ids, destination, Standing::kSuccessful);
+}
+
+Result<std::vector<Release>> PostgresMetastore::give_back(std::span<const std::string> ids,
+                                                          std::string_view destination,
+                                                          Standing standing) {
+  using Answer = Result<std::vector<Release>>;
+  return change({view()}, [&](Snapshot& snapshot, Changes& changes) -> Answer {
+    const auto files = lock_ids(snapshot, changes, {ids.begin(), ids.end()});
+    if (!files) return files.error();
+    if (auto looked = snapshot.look_who_lives(); !looked) return looked.error();
+    std::vector<KnownFile> all;
+    std::map<FileNumber, std::size_t> places;
+    for (const auto& [id, file] : *files) {
+      places.emplace(file->file.number, all.size());
+      all.push_back(*file);
+    }
+    const auto versions = snapshot.versions(all);
+    if (!versions) return versions.error();
+    std::vector<Release> released;
+    std::set<std::string_view> seen;
+    for (const std::string& id : ids) {
+      const auto file = files->find(id);
+      if (file == files->end() || !seen.insert(id).second) continue;
+      const FileNumber number = file->second->file.number;
+      const bool is_current = file->second->file.record.state == FileState::kReady &&
+                              (*versions)[places.at(number)].back().number == number;
+      if (standing == Standing::kSuccessful && !is_current) continue;
+      for (const auto& row : released_rows(snapshot, *file->second, destination, standing)) {
+        changes.enter(file->second, row);
+        released.push_back({id, row.destination});
+      }
+    }
+    return released;
+  });
+}
+
+Result<void> PostgresMetastore::append_transfers(std::span<const TransferRecord> rows) {
+  return change({view()}, [&](Snapshot& snapshot, Changes& changes) -> Result<void> {
+    const auto files = lock_files_of(snapshot, changes, rows);
+    if (!files) return files.error();
+    if (auto looked = snapshot.look_who_lives(); !looked) return looked;
+    return append_rows(snapshot, changes, *files, rows);
+  });
+}
+
+Result<std::size_t> PostgresMetastore::append_unless_held(std::span<const TransferRecord> rows) {
+  return change({view()}, [&](Snapshot& snapshot, Changes& changes) -> Result<std::size_t> {
+    const auto files = lock_files_of(snapshot, changes, rows);
+    if (!files) return files.error();
+    if (auto looked = snapshot.look_who_lives(); !looked) return looked.error();
+    std::vector<TransferRecord> free;
+    for (const TransferRecord& row : rows) {
+      const auto file = files->find(row.id);
+      const auto deliveries =
+          file == files->end() ? std::vector<Delivery>() : snapshot.deliveries(*file->second);
+      const Delivery* delivery = find_delivery(deliveries, row.destination);
+      const bool is_settled =
+          delivery != nullptr &&
+          (delivery->claim_alive || delivery->status == TransferStatus::kSuccessful);
+      if (!is_settled) free.push_back(row);
+    }
+    if (auto appended = append_rows(snapshot, changes, *files, free); !appended) {
+      return appended.error();
+    }
+    return free.size();
+  });
+}
+
+}  // namespace ferry::metastore::postgres
