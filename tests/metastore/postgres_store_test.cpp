@@ -235,6 +235,26 @@ DATABASE_TEST("while servers crash and restart nothing is entered twice, and not
   check_derived(*store);
 }
 
+DATABASE_TEST("what was committed is done, even if the answer is lost") {
+  auto store = open();
+  server.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  server.run("SELECT pg_reload_conf()");
+  std::optional<Registration> done;
+  std::thread writer([&] { done = put(*store, found("x", "1")); });
+  // It has committed, and waits for a standby that there is not before it says so.
+  wait_until([&] {
+    return server.run(
+               "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
+               "wait_event = 'SyncRep'") != "0";
+  });
+  server.run("ALTER SYSTEM RESET synchronous_standby_names");
+  server.run("SELECT pg_reload_conf()");
+  writer.join();
+  REQUIRE(done);
+  CHECK(done->outcome == Registration::Outcome::kInserted);
+  CHECK(must(store->history("x")).at(0).file.size() == 1);
+}
+
 DATABASE_TEST("who waits is told when the server is back") {
   auto store = open();
   const auto notice = must(store->watch_changes());
@@ -291,6 +311,79 @@ DATABASE_TEST(
   CHECK(sql("SELECT count(*) FROM agents WHERE missed_since IS NOT NULL") == "1");
   sql("UPDATE agents SET missed_since = missed_since - interval '15 seconds'");
   CHECK(claim(*store, *other, {id}).size() == 1);
+}
+
+/// A claim that somebody has begun: the file's row is locked, and its delivery entered.
+class OpenClaim {
+ public:
+  OpenClaim(const DatabaseFixture& fixture, const std::string& id) : fixture_(fixture) {
+    auto remedy = postgres::Remedy::kNone;
+    connection_ =
+        must(postgres::Connection::open(fixture.location(), std::chrono::seconds(30), remedy));
+    run("BEGIN");
+    run(fmt::format("SELECT FROM files WHERE id = '{}' FOR UPDATE", id));
+    id_ = id;
+  }
+  void commit(const std::string& agent) {
+    run(
+        fmt::format("INSERT INTO deliveries SELECT number, '{}', 'in_progress', now(), now(), "
+                    "NULL, 1, 0, 0, '{}', '', '', '', 0 FROM files WHERE id = '{}'",
+                    kTo, agent, id_));
+    run("COMMIT");
+  }
+  /// Until somebody else wants the lock.
+  void wait_for_others() const {
+    wait_until(
+        [&] { return fixture_.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0"; });
+  }
+
+ private:
+  void run(const std::string& text) {
+    const auto done = connection_->command(text);
+    if (!done) FAIL(done.error().message);
+  }
+
+  const DatabaseFixture& fixture_;
+  std::unique_ptr<postgres::Connection> connection_;
+  std::string id_;
+};
+
+DATABASE_TEST("a claim that was made while another one waited is seen, though its agent is new") {
+  auto store = open();
+  const auto id = put(*store, found("x", "1")).id;
+  const auto agent = must(store->join());
+  OpenClaim first(*this, id);
+  std::vector<Claim> second;
+  std::thread waiting([&] { second = claim(*store, *agent, {id}); });
+  first.wait_for_others();
+  auto other = open();
+  const auto newcomer = must(other->join());
+  first.commit(newcomer->name());
+  waiting.join();
+  CHECK(second.empty());
+}
+
+DATABASE_TEST("no version is claimed while somebody claims another") {
+  auto store = open();
+  FileRecord older = found("x", "1");
+  older.id = "older";
+  FileRecord newer = found("x", "2");
+  newer.id = "newer";
+  must(store->import_files({older, newer}));  // none supersedes the other
+  const auto agent = must(store->join());
+  const auto holder = must(store->join());
+  OpenClaim first(*this, "older");
+  std::vector<Claim> second;
+  ClaimRequest next = request(*agent);
+  SUBCASE("by its id") {
+    next.ids = {"newer"};
+  }
+  SUBCASE("by a query") {}
+  std::thread waiting([&] { second = must(store->claim(next)); });
+  first.wait_for_others();
+  first.commit(holder->name());
+  waiting.join();
+  CHECK(second.empty());
 }
 
 /// What agents hold, as they know it themselves.
