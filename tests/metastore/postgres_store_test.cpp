@@ -197,6 +197,33 @@ DATABASE_TEST("a reader's role is enough for every question") {
   }
 }
 
+DATABASE_TEST("an agent's role is enough to watch and to deliver") {
+  open();
+  const std::string role = schema() + "_agent";
+  sql(fmt::format(
+      "CREATE ROLE {0} LOGIN; GRANT USAGE ON SCHEMA {1} TO {0}; GRANT SELECT ON ALL TABLES IN "
+      "SCHEMA "
+      "{1} TO {0}; GRANT INSERT ON file_registry, transfer_logs TO {0}; GRANT USAGE ON ALL "
+      "SEQUENCES "
+      "IN SCHEMA {1} TO {0}; GRANT INSERT, UPDATE, DELETE ON files, deliveries, agents, routes, "
+      "classes, standings, unjudged, class_sums, delivered_sums TO {0}",
+      role, schema()));
+  const auto store = must(open_metastore(location_as(role), options()));
+  const auto id = put(*store, found("x", "1")).id;
+  put(*store, found("x", "1", 2));
+  FileRecord imported = found("y", "1");
+  imported.id = "y";
+  CHECK(must(store->import_files({imported})) == 1);
+  const auto agent = must(store->join());
+  CHECK(claim(*store, *agent, {id}).size() == 1);
+  append(*store, row(id, kFailed));
+  CHECK(must(store->release(std::span(&id, 1), "")).size() == 1);
+  for (int i = 0; i < 70; ++i) append(*store, row(id, kSuccessful));  // sums are tidied at times
+  const auto notice = must(store->watch_changes());
+  check_derived(*store);
+  CHECK(store->upkeep().compact(now()).error().kind == ErrorKind::kDenied);
+}
+
 // Servers that go away.
 
 DATABASE_TEST("whose connections are cut off goes on with others") {
@@ -287,14 +314,21 @@ DATABASE_TEST("an agent whose session ends knows it, and its claims are free") {
 
 DATABASE_TEST("an agent that does not hear its server is not sure of its claims") {
   auto store = open();
-  const auto agent = must(store->join());
-  const int backend_pid = std::stoi(
+  auto agent = must(store->join());
+  const int session = std::stoi(
       sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid = "
           "'agents'::regclass::oid"));
-  ::kill(backend_pid, SIGSTOP);
+  ::kill(session, SIGSTOP);
   wait_until([&] { return agent->tenure() == Tenure::kUnsure; });
-  ::kill(backend_pid, SIGCONT);
-  wait_until([&] { return agent->tenure() == Tenure::kHeld; });
+  SUBCASE("until it hears it again") {
+    ::kill(session, SIGCONT);
+    wait_until([&] { return agent->tenure() == Tenure::kHeld; });
+  }
+  SUBCASE("and does not wait for it when it leaves") {
+    agent.reset();
+    ::kill(session, SIGCONT);
+    wait_until([&] { return sql("SELECT count(*) FROM living_agents") == "0"; });
+  }
 }
 
 DATABASE_TEST(

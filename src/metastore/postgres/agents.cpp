@@ -50,7 +50,7 @@ class Session : public AgentPresence {
   ~Session() override {
     signal(stop_);
     heart_.join();
-    if (is_lost_) return;
+    if (is_lost_ || is_waiting_) return;  // the server notices by itself
     // The claims are free when this returns, and not when the server notices.
     Parameters self;
     self.add(name_);
@@ -72,31 +72,42 @@ class Session : public AgentPresence {
     [[maybe_unused]] const ssize_t written = ::write(event.get(), &one, sizeof one);
   }
 
-  /// On its own thread, which alone uses the connection meanwhile.
+  enum class Heard : std::uint8_t { kNothing, kSomething, kStop };
+  Heard wait(std::chrono::milliseconds patience) {
+    std::array<pollfd, 2> waits{pollfd{stop_.get(), POLLIN, 0},
+                                pollfd{connection_->socket(), POLLIN, 0}};
+    const int ready = ::poll(waits.data(), waits.size(), static_cast<int>(patience.count()));
+    if (ready > 0 && waits[0].revents != 0) return Heard::kStop;
+    return ready > 0 ? Heard::kSomething : Heard::kNothing;
+  }
+
+  /// On its own thread, which alone uses the connection meanwhile, and never waits for a server
+  /// that does not answer.
   void beat() {
     for (;;) {
-      std::array<pollfd, 2> waits{pollfd{stop_.get(), POLLIN, 0},
-                                  pollfd{connection_->socket(), POLLIN, 0}};
-      const int ready = ::poll(waits.data(), waits.size(), static_cast<int>(kHeartbeat.count()));
-      if (ready > 0 && waits[0].revents != 0) return;
+      if (wait(kHeartbeat) == Heard::kStop) return;
       const std::int64_t asked = boot_ms();
-      const auto answer = connection_->command("SELECT 1");
-      if (!answer) return lose(answer.error());
+      if (!connection_->consume() || !connection_->ask()) return lose();
+      for (is_waiting_ = true; is_waiting_; is_waiting_ = connection_->is_waiting()) {
+        if (wait(kHeartbeat) == Heard::kStop) return;
+        if (!connection_->consume()) return lose();
+      }
+      if (connection_->is_lost()) return lose();
       confirmed_ = asked;
     }
   }
 
-  void lose(const Error& error) {
+  void lose() {
     is_lost_ = true;
     signal(lost_);
-    log::warning("agent lost its session: its claims are no longer its own",
-                 {{"agent", name_}, {"error", error.message}});
+    log::warning("agent lost its session: its claims are no longer its own", {{"agent", name_}});
   }
 
   std::unique_ptr<Connection> connection_;
   const std::string name_;
   std::atomic<std::int64_t> confirmed_;  // ms of boot_ms
   std::atomic<bool> is_lost_ = false;
+  bool is_waiting_ = false;  // of the thread, and of the destructor after it
   UniqueFd lost_;
   UniqueFd stop_;
   std::thread heart_;

@@ -82,8 +82,9 @@ class Listener : public ChangeNotice {
     std::array<pollfd, 2> waits{pollfd{stop_.get(), POLLIN, 0},
                                 pollfd{connection_->socket(), POLLIN, 0}};
     const int ready = ::poll(waits.data(), waits.size(), static_cast<int>(kQuiet.count()));
+    // One that has not answered for so long is given up.
     const bool is_there =
-        ready == 0 ? connection_->command("SELECT 1").has_value() : connection_->consume();
+        ready == 0 ? !connection_->is_waiting() && connection_->ask() : connection_->consume();
     if (!is_there) connection_.reset();
   }
 

@@ -68,7 +68,7 @@ std::string_view advice_for(std::string_view sqlstate) {
   if (sqlstate == "57014") return "; a statement took longer than the server's statement_timeout";
   if (sqlstate == "25006") return "; a standby or a read-only database cannot be written to";
   if (sqlstate == "53100") return "; the database's disk is full";
-  if (sqlstate == "42501") return "; see docs/fleet.md for the roles";
+  if (sqlstate == "42501") return "; see metastore/postgresql.md for the roles";
   return "";
 }
 
@@ -349,6 +349,19 @@ int Connection::socket() const {
 
 bool Connection::consume() {
   return PQconsumeInput(impl_->connection) != 0 && !is_lost();
+}
+
+bool Connection::ask() {
+  return PQsendQuery(impl_->connection, "SELECT 1") != 0;
+}
+
+bool Connection::is_waiting() {
+  while (PQisBusy(impl_->connection) == 0) {
+    PGresult* answer = PQgetResult(impl_->connection);
+    if (answer == nullptr) return false;
+    PQclear(answer);
+  }
+  return true;
 }
 
 bool Connection::take_notices() {

@@ -108,10 +108,14 @@ class Connection {
   bool is_lost() const;
   int socket() const;
 
-  // For those who wait for what the server says without having been asked.
+  // For those who do not wait for the server, or for what it says without having been asked.
 
   /// Reads what is there; false: the connection is lost.
   bool consume();
+  /// Asks for a sign of life; false: the connection is lost.
+  bool ask();
+  /// Whether what was asked has not been answered yet. To be called after consume.
+  bool is_waiting();
   /// Forgets the notices that have been read; true if there were any.
   bool take_notices();
 
