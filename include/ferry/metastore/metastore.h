@@ -314,8 +314,8 @@ struct Options {
 };
 
 /// Opens the metastore at LOCATION: the JSON-lines metastore in a directory, or one in the database
-/// at a URL that begins with postgresql:// or postgres:// (metastore/postgresql.md). It is made if there is
-/// none. kInvalid: another URL, or a password in it.
+/// at a URL that begins with postgresql:// or postgres:// (metastore/postgresql.md). It is made if
+/// there is none. kInvalid: another URL, or a password in it.
 Result<std::unique_ptr<Metastore>> open_metastore(const std::string& location, Options options);
 
 /// The same for those who only look: makes no metastore, and changes none. kNotFound if there is
