@@ -23,6 +23,9 @@ using sftp::Task;
 constexpr std::uint64_t kPieceBytes = 32 * 1024;
 constexpr std::uint64_t kPieces = 5;
 constexpr std::uint32_t kPermissions = 0600;
+/// What the file is called that a server is tried with.
+constexpr std::string_view kTrialPrefix = ".ferry-";
+constexpr std::string_view kTrialSuffix = ".part";
 
 std::byte byte_at(std::uint64_t offset) {
   return static_cast<std::byte>(1 + offset / kPieceBytes);
@@ -82,7 +85,7 @@ Task<Result<bool>> has_all(Client& client, std::string path) {
 
 /// In place: who has the file locked keeps it so.
 Result<void> replace_file_content(const fs::path& file, std::string_view text) {
-  auto fd = open_file(file, O_WRONLY | O_TRUNC);
+  auto fd = open_file(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   if (!fd) return fd.error();
   return write_full(fd->get(), as_bytes(text), file);
 }
@@ -123,6 +126,8 @@ Task<void> KnownServers::remove_remains(Client& client, fs::path file) const {
   if (!left || left->empty()) co_return;
   const auto is_held = FileLock::is_held(note);
   if (!is_held || *is_held) co_return;
+  const bool is_whole = left->contains(kTrialPrefix) && left->ends_with(kTrialSuffix);
+  if (!is_whole) co_return;  // the power failed: nobody knows where it is
   [[maybe_unused]] const auto removed = co_await client.remove(*left);
   if (!client.error()) ::unlink(note.c_str());
 }
@@ -136,7 +141,8 @@ Task<Result<bool>> KnownServers::try_now(Client& client, std::string destination
   const auto lock = FileLock::try_acquire(note);
   if (!lock) co_return lock.error();
   if (!*lock) co_return make_error(ErrorKind::kBusy, "another agent is trying it");
-  const std::string path = join_remote(remote_directory, fmt::format(".ferry-{}.part", uuid_v7()));
+  const std::string path =
+      join_remote(remote_directory, fmt::format("{}{}{}", kTrialPrefix, uuid_v7(), kTrialSuffix));
   if (auto noted = replace_file_content(note, path); !noted) co_return noted.error();
   const auto found = co_await try_many_handles(client, path);
   // Of a connection that has ended it may yet come into being: the next one removes it.
@@ -171,7 +177,8 @@ Task<Result<bool>> KnownServers::takes_many_handles(Client& client, std::string 
                 "handles: large files are neither spread over connections nor resumed"}});
   }
   const Json known{{"destination", destination}, {"server", server}, {"many_handles", *found}};
-  if (auto kept = replace_file(file, to_text(known) + "\n"); !kept) {
+  // In its place: one that was torn is not JSON, and the server is tried anew.
+  if (auto kept = replace_file_content(file, to_text(known) + "\n"); !kept) {
     log::warning("not remembered", {{"reason", kept.error().message}});
   }
   co_return found;
