@@ -13,10 +13,15 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CALLS = ("make_error", "errno_error", "log::warning", "log::error", "complain", "wrong_type")
 NAMES_AN_ACTION = ("errno_error", "log::warning", "log::error")  # where one word is enough
-# What is said to SQLite.
-SQL = re.compile(r"\W*(?:\w+ )?(?:SELECT|INSERT|UPDATE|DELETE|PRAGMA|BEGIN|WITH|FROM)\b")
+# What is said to SQLite and PostgreSQL.
+SQL = re.compile(r"\W*(?:\w+ )?(?:SELECT|INSERT|UPDATE|DELETE|PRAGMA|BEGIN|WITH|FROM)\b"
+                 r"|.*(?:\$\d|::text|\bAND\b|ORDER BY|UNION ALL|READ ONLY|READ WRITE|SKIP LOCKED)"
+                 r"|(?:SET|LOCK TABLE) |[fd]\.\w+ (?:=|>=|<)|ferry …$", re.DOTALL)
 # What others write, by which we know it.
-FOREIGN = re.compile("-----|@@@|PRIVATE KEY|Bytes per second:|Authenticated to|debug1: |kex: |Their offer")
+FOREIGN = re.compile("-----|@@@|PRIVATE KEY|Bytes per second:|Authenticated to|debug1: |kex: |Their offer"
+                     "|authentication failed|no password supplied|no pg_hba.conf entry"
+                     "|permission denied for database|invalid connection option|invalid port number"
+                     "|invalid sslmode value|definition of service|not permitted to")
 
 TOKEN = re.compile(r"""
     //[^\n]* | /\*.*?\*/                 # comments
