@@ -12,10 +12,15 @@
 
 namespace {
 
-ferry::Result<std::size_t> read_input(std::span<std::byte> buffer) {
-  const ssize_t count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
-  if (count < 0) return ferry::errno_error(errno, "read standard input");
-  return static_cast<std::size_t>(count);
+ferry::Result<void> copy_input(ferry::landing::Upload::File& file) {
+  std::vector<std::byte> buffer(256 * 1024);
+  for (;;) {
+    const ssize_t count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (count < 0) return ferry::errno_error(errno, "read standard input");
+    if (count == 0) return file.finish();
+    const auto data = std::span(buffer).first(static_cast<std::size_t>(count));
+    if (auto written = file.write(data); !written) return written;
+  }
 }
 
 ferry::Result<std::string> upload(const ferry::fs::path& landing, const ferry::fs::path& metastore,
@@ -29,7 +34,9 @@ ferry::Result<std::string> upload(const ferry::fs::path& landing, const ferry::f
       **store, {.area = area, .journals = metastore / "uploads", .no_clobber = false},
       ferry::stop_on_signals());
   if (!upload) return upload.error();
-  if (auto added = (*upload)->add(name, read_input); !added) return added.error();
+  const auto file = (*upload)->open(name);
+  if (!file) return file.error();
+  if (auto copied = copy_input(**file); !copied) return copied.error();
   auto records = (*upload)->commit();
   if (!records) return records.error();
   return records->front().id;

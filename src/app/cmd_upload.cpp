@@ -12,6 +12,8 @@ namespace {
 
 using metastore::FileRecord;
 
+constexpr std::size_t kBlockBytes = 256 * 1024;
+
 struct Item {
   std::string input;
   std::string path;  // in the landing area
@@ -63,6 +65,22 @@ Result<landing::LandingArea> only_area(const Settings& settings) {
                     names);
 }
 
+Result<void> copy(UploadInput& input, landing::Upload& upload, const std::string& path,
+                  const std::optional<Checksum>& expected, StopToken& stop) {
+  std::vector<HashAlgorithm> algorithms;
+  if (expected) algorithms.push_back(expected->algorithm);
+  const auto file = upload.open(path, algorithms);
+  if (!file) return file.error();
+  std::vector<std::byte> block(kBlockBytes);
+  for (;;) {
+    const auto count = input.read(block, stop);
+    if (!count) return count.error().with_context(path);
+    if (*count == 0) break;
+    if (auto written = (*file)->write(std::span(block).first(*count)); !written) return written;
+  }
+  return (*file)->finish(expected ? std::span(&*expected, 1) : std::span<const Checksum>());
+}
+
 /// UNREGISTERED: the files are in their places all the same.
 Result<std::vector<FileRecord>> upload_all(metastore::Metastore& store,
                                            landing::UploadOptions options,
@@ -77,8 +95,9 @@ Result<std::vector<FileRecord>> upload_all(metastore::Metastore& store,
   for (const Item& item : items) {
     auto input = UploadInput::open(item.input);
     if (!input) return input.error();
-    const auto read = [&](std::span<std::byte> buffer) { return input->read(buffer, stop); };
-    if (auto added = (*upload)->add(item.path, read, expected); !added) return added.error();
+    if (auto copied = copy(*input, **upload, item.path, expected, stop); !copied) {
+      return copied.error();
+    }
   }
   auto records = (*upload)->commit();
   unregistered = (*upload)->is_unregistered();

@@ -15,7 +15,6 @@
 namespace ferry::landing {
 namespace {
 
-constexpr std::size_t kBlockBytes = 256 * 1024;
 constexpr int kDirectory = O_RDONLY | O_DIRECTORY;
 
 std::string parent_of(const std::string& path) {
@@ -114,18 +113,26 @@ Result<void> sync_directories(int root_fd, std::span<const StagedFile> files) {
   return {};
 }
 
-Result<void> copy(const UploadSource& source, int fd, const std::string& path) {
-  std::vector<std::byte> block(kBlockBytes);
-  for (;;) {
-    const auto count = source(block);
-    if (!count) return count.error();
-    if (*count == 0) break;
-    if (auto written = write_full(fd, std::span(block).first(*count), path); !written) {
-      return written;
-    }
+class LocalStaging final : public Staging {
+ public:
+  LocalStaging(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+  Result<void> write(std::span<const std::byte> data) override {
+    return write_full(fd_.get(), data, path_);
   }
-  return sync(fd, path);
-}
+
+  Result<FileIdentity> finish() override {
+    if (auto synced = sync(fd_.get(), path_); !synced) return synced.error();
+    const auto status = stat_fd(fd_.get(), path_);
+    if (!status) return status.error();
+    fd_.reset();
+    return identity_of(*status);
+  }
+
+ private:
+  UniqueFd fd_;
+  std::string path_;
+};
 
 }  // namespace
 
@@ -143,7 +150,7 @@ Result<UniqueFd> LocalPlace::make_directory(int root_fd, const std::string& dire
   return open_beneath(root_fd, directory, kDirectory);
 }
 
-Result<FileIdentity> LocalPlace::stage(const std::string& temporary, const UploadSource& source) {
+Result<std::unique_ptr<Staging>> LocalPlace::stage(const std::string& temporary) {
   const auto root_fd = root_.open();
   if (!root_fd) return root_fd.error();
   const auto directory = make_directory(root_fd->get(), parent_of(temporary));
@@ -151,12 +158,9 @@ Result<FileIdentity> LocalPlace::stage(const std::string& temporary, const Uploa
     return Error{ErrorKind::kInvalid, directory.error().message, 0};  // the name is not fit
   }
   if (!directory) return directory.error();
-  const auto fd = create_at(directory->get(), name_of(temporary), 0666);
+  auto fd = create_at(directory->get(), name_of(temporary), 0666);
   if (!fd) return fd.error();
-  if (auto copied = copy(source, fd->get(), temporary); !copied) return copied.error();
-  const auto status = stat_fd(fd->get(), temporary);
-  if (!status) return status.error();
-  return identity_of(*status);
+  return std::make_unique<LocalStaging>(std::move(*fd), temporary);
 }
 
 Result<std::optional<std::string>> LocalPlace::judge(const StagedFile& file,

@@ -14,7 +14,7 @@ class LocalPlace final : public UploadPlace {
  public:
   explicit LocalPlace(Root root) : root_(std::move(root)) {}
 
-  Result<FileIdentity> stage(const std::string& temporary, const UploadSource& source) override;
+  Result<std::unique_ptr<Staging>> stage(const std::string& temporary) override;
   Result<std::optional<std::string>> judge(const StagedFile& file, const AcceptancePolicy& policy,
                                            const std::string& landing,
                                            const StopToken& stop) override;

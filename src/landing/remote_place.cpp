@@ -13,56 +13,13 @@ using sftp::Task;
 
 /// The server's umask decides what is left of these.
 constexpr std::uint32_t kPermissions = 0666;
-constexpr std::size_t kBlockBytes = 1 << 20;
-/// Blocks on their way at once.
-constexpr std::size_t kLanes = 4;
+constexpr std::size_t kBlockBytes = 4 << 20;
 
 bool has_staged(const Result<sftp::Attributes>& found, const StagedFile& file) {
   return found && sftp::is_regular(*found) && sftp::identity_of(*found) == file.identity;
 }
 
 }  // namespace
-
-/// What is read of a source so far; shared by the lanes that write it.
-class RemotePlace::Content {
- public:
-  explicit Content(const UploadSource& source) : source_(source) {}
-
-  struct Block {
-    std::uint64_t offset = 0;
-    std::size_t size = 0;  // 0: there is no more
-  };
-  /// Fills BUFFER with the next bytes.
-  Block take(std::span<std::byte> buffer) {
-    Block block{.offset = offset_, .size = 0};
-    while (!error_ && !at_end_ && block.size < buffer.size()) {
-      const auto count = source_(buffer.subspan(block.size));
-      if (!count) {
-        fail(count.error());
-      } else {
-        at_end_ = *count == 0;
-        block.size += *count;
-      }
-    }
-    if (error_) return {};
-    offset_ += block.size;
-    return block;
-  }
-
-  void fail(const Error& error) {
-    if (!error_) error_ = error;
-  }
-  Result<void> outcome() const {
-    if (error_) return *error_;
-    return {};
-  }
-
- private:
-  const UploadSource& source_;
-  std::uint64_t offset_ = 0;
-  bool at_end_ = false;
-  std::optional<Error> error_;
-};
 
 RemotePlace::RemotePlace(std::unique_ptr<sftp::EventLoop> loop,
                          std::unique_ptr<sftp::Client> client, std::string directory)
@@ -93,19 +50,72 @@ std::string RemotePlace::at(const std::string& path) const {
 
 // Staging.
 
-Result<FileIdentity> RemotePlace::stage(const std::string& temporary, const UploadSource& source) {
-  return loop_->wait_for(stage_at(at(temporary), source));
+/// Gathers blocks that keep the line busy; what the last one lacks goes with the end.
+class RemotePlace::Remote final : public Staging {
+ public:
+  Remote(RemotePlace& place, sftp::Handle handle, std::string path)
+      : place_(place), handle_(std::move(handle)), path_(std::move(path)) {}
+
+  Result<void> write(std::span<const std::byte> data) override {
+    block_.reserve(kBlockBytes);
+    while (!data.empty()) {
+      const auto part = data.first(std::min(data.size(), kBlockBytes - block_.size()));
+      block_.insert(block_.end(), part.begin(), part.end());
+      data = data.subspan(part.size());
+      if (block_.size() < kBlockBytes) continue;
+      if (auto sent = send_block(); !sent) return sent;
+    }
+    return {};
+  }
+
+  Result<FileIdentity> finish() override {
+    if (auto sent = send_block(); !sent) return sent.error();
+    return place_.loop_->wait_for(place_.finish(handle_, path_));
+  }
+
+ private:
+  Result<void> send_block() {
+    if (block_.empty()) return {};
+    const sftp::ByteSource bytes{
+        .read = [&](std::uint64_t offset, std::span<std::byte> space) -> Result<void> {
+          const auto from = static_cast<std::ptrdiff_t>(offset - offset_);
+          std::copy_n(block_.begin() + from, space.size(), space.begin());
+          return {};
+        }};
+    const sftp::OnAcknowledged ignore = [](std::uint64_t, std::size_t) {};
+    const auto end = offset_ + block_.size();
+    auto sent = place_.loop_->wait_for(place_.client_->write(handle_, offset_, end, bytes, ignore));
+    offset_ = end;
+    block_.clear();
+    return sent;
+  }
+
+  RemotePlace& place_;
+  sftp::Handle handle_;
+  std::string path_;
+  std::vector<std::byte> block_;
+  std::uint64_t offset_ = 0;  // where the block begins
+};
+
+Result<std::unique_ptr<Staging>> RemotePlace::stage(const std::string& temporary) {
+  auto handle = loop_->wait_for(create(at(temporary)));
+  if (!handle) return handle.error();
+  return std::make_unique<Remote>(*this, std::move(*handle), at(temporary));
 }
 
-Task<Result<FileIdentity>> RemotePlace::stage_at(std::string path, const UploadSource& source) {
+Task<Result<sftp::Handle>> RemotePlace::create(std::string path) {
   const auto directory = co_await directories_.ensure(sftp::remote_parent(path));
   if (!directory) co_return directory.error();
-  const auto handle = co_await client_->open(
+  auto handle = co_await client_->open(
       path, sftp::kOpenWrite | sftp::kOpenCreate | sftp::kOpenExclusive, kPermissions);
   if (!handle) co_return handle.error().with_context("create " + path);
-  auto outcome = co_await fill(*handle, source);
-  if (outcome && client_->offers_fsync()) outcome = co_await client_->fsync(*handle);
-  const auto closed = co_await client_->close(*handle);
+  co_return std::move(*handle);
+}
+
+Task<Result<FileIdentity>> RemotePlace::finish(const sftp::Handle& handle, std::string path) {
+  Result<void> outcome;
+  if (client_->offers_fsync()) outcome = co_await client_->fsync(handle);
+  const auto closed = co_await client_->close(handle);
   if (outcome && !closed) outcome = closed;
   if (!outcome) co_return outcome.error();
   const auto attributes = co_await client_->stat(path);
@@ -115,32 +125,6 @@ Task<Result<FileIdentity>> RemotePlace::stage_at(std::string path, const UploadS
     co_return make_error(ErrorKind::kFailed, "the server does not tell the size and time of files");
   }
   co_return *identity;
-}
-
-Task<Result<void>> RemotePlace::fill(const sftp::Handle& handle, const UploadSource& source) {
-  Content content(source);
-  sftp::TaskGroup lanes(*loop_);
-  for (std::size_t i = 0; i < kLanes; ++i) lanes.spawn(lane(handle, content));
-  co_await lanes;
-  co_return content.outcome();
-}
-
-Task<void> RemotePlace::lane(const sftp::Handle& handle, Content& content) {
-  std::vector<std::byte> buffer(kBlockBytes);
-  for (;;) {
-    const Content::Block block = content.take(buffer);
-    if (block.size == 0) co_return;
-    const sftp::ByteSource bytes{
-        .read = [&](std::uint64_t offset, std::span<std::byte> space) -> Result<void> {
-          const auto from = static_cast<std::ptrdiff_t>(offset - block.offset);
-          std::copy_n(buffer.begin() + from, space.size(), space.begin());
-          return {};
-        }};
-    const sftp::OnAcknowledged ignore = [](std::uint64_t, std::size_t) {};
-    const auto written =
-        co_await client_->write(handle, block.offset, block.offset + block.size, bytes, ignore);
-    if (!written) content.fail(written.error());
-  }
 }
 
 // Judging.

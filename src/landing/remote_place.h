@@ -16,7 +16,7 @@ class RemotePlace final : public UploadPlace {
   /// LOCATION and STOP must outlive the place.
   static Result<std::unique_ptr<UploadPlace>> open(const sftp::Location& location, StopToken& stop);
 
-  Result<FileIdentity> stage(const std::string& temporary, const UploadSource& source) override;
+  Result<std::unique_ptr<Staging>> stage(const std::string& temporary) override;
   /// Without the validating command: it reads local files.
   Result<std::optional<std::string>> judge(const StagedFile& file, const AcceptancePolicy& policy,
                                            const std::string& landing,
@@ -27,15 +27,14 @@ class RemotePlace final : public UploadPlace {
   Result<std::size_t> discard(std::span<const std::string> temporaries) override;
 
  private:
-  class Content;
+  class Remote;
   enum class Published : std::uint8_t { kNew, kReplaced, kAlready };
 
   RemotePlace(std::unique_ptr<sftp::EventLoop> loop, std::unique_ptr<sftp::Client> client,
               std::string directory);
 
-  sftp::Task<Result<FileIdentity>> stage_at(std::string path, const UploadSource& source);
-  sftp::Task<Result<void>> fill(const sftp::Handle& handle, const UploadSource& source);
-  sftp::Task<void> lane(const sftp::Handle& handle, Content& content);
+  sftp::Task<Result<sftp::Handle>> create(std::string path);
+  sftp::Task<Result<FileIdentity>> finish(const sftp::Handle& handle, std::string path);
   sftp::Task<Result<std::vector<std::byte>>> head_of(std::string path, std::size_t size);
   sftp::Task<Result<Published>> publish_one(const StagedFile& file, bool no_clobber);
   sftp::Task<Result<void>> take_back(const StagedFile& file);

@@ -1,6 +1,8 @@
 #include "ferry/landing/upload.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <set>
 
 #include "ferry/base/log.h"
@@ -82,12 +84,15 @@ class RunningUpload final : public Upload {
   RunningUpload& operator=(const RunningUpload&) = delete;
   ~RunningUpload() override;
 
-  Result<void> add(std::string path, const UploadSource& source,
-                   std::optional<Checksum> expected) override;
+  Result<std::unique_ptr<File>> open(std::string path,
+                                     std::span<const HashAlgorithm> also) override;
   Result<std::vector<FileRecord>> commit() override;
   bool is_unregistered() const override { return unregistered_; }
 
  private:
+  class OpenFile;
+
+  Result<void> take(StagedFile file);
   Result<void> publish();
 
   metastore::Metastore& metastore_;
@@ -109,69 +114,82 @@ RunningUpload::~RunningUpload() {
 }
 
 /// Hashes what it passes on.
-class HashedSource {
+class RunningUpload::OpenFile final : public Upload::File {
  public:
-  HashedSource(const UploadSource& source, const std::optional<Checksum>& expected,
-               const StopToken& stop)
-      : source_(source), stop_(stop) {
-    if (expected && expected->algorithm != HashAlgorithm::kSha256) {
-      other_.emplace(expected->algorithm);
+  OpenFile(RunningUpload& upload, StagedFile file, std::unique_ptr<Staging> staging,
+           std::span<const HashAlgorithm> also)
+      : upload_(upload), file_(std::move(file)), staging_(std::move(staging)) {
+    for (const HashAlgorithm algorithm : also) {
+      if (!hashers_.contains(algorithm)) hashers_.emplace(algorithm, Hasher(algorithm));
     }
   }
 
-  Result<std::size_t> read(std::span<std::byte> buffer) {
-    if (stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
-    const auto count = source_(buffer);
-    if (!count) return count;
-    sha256_.update(buffer.first(*count));
-    if (other_) other_->update(buffer.first(*count));
-    size_ += *count;
-    return count;
+  Result<void> write(std::span<const std::byte> data) override {
+    if (upload_.stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
+    for (auto& [algorithm, hasher] : hashers_) hasher.update(data);
+    size_ += data.size();
+    if (auto written = staging_->write(data); !written) {
+      return written.error().with_context(file_.path);
+    }
+    return {};
   }
 
-  struct Digest {
-    std::uint64_t size = 0;
-    Checksum sha256;
-    Checksum expected_kind;  // by the algorithm of what is expected
-  };
-  Digest finish() {
-    Digest digest{.size = size_, .sha256 = sha256_.finish(), .expected_kind = {}};
-    digest.expected_kind = other_ ? other_->finish() : digest.sha256;
-    return digest;
+  Result<void> finish(std::span<const Checksum> expected) override {
+    const auto identity = staging_->finish();
+    if (!identity) return identity.error().with_context(file_.path);
+    file_.identity = *identity;
+    if (identity->size != size_) {
+      return make_error(ErrorKind::kFailed, "{}: {} bytes were written, and {} are there",
+                        file_.path, size_, identity->size);
+    }
+    if (auto same = compare(expected); !same) return same;
+    return upload_.take(std::move(file_));
   }
 
  private:
-  const UploadSource& source_;
-  const StopToken& stop_;
-  Hasher sha256_{HashAlgorithm::kSha256};
-  std::optional<Hasher> other_;
+  Result<void> compare(std::span<const Checksum> expected) {
+    std::map<HashAlgorithm, Checksum> digests;
+    for (auto& [algorithm, hasher] : hashers_) digests.emplace(algorithm, hasher.finish());
+    file_.sha256 = digests.at(HashAlgorithm::kSha256);
+    for (const Checksum& one : expected) {
+      const auto digest = digests.find(one.algorithm);
+      if (digest == digests.end()) {
+        return make_error(ErrorKind::kInvalid, "{}: no such checksum was asked for when it began",
+                          file_.path);
+      }
+      if (digest->second == one) continue;
+      return make_error(ErrorKind::kAbnormal, "{}: its checksum is {}, expected was {}", file_.path,
+                        digest->second.to_string(), one.to_string());
+    }
+    return {};
+  }
+
+  RunningUpload& upload_;
+  StagedFile file_;
+  std::unique_ptr<Staging> staging_;
+  std::map<HashAlgorithm, Hasher> hashers_ = [] {
+    std::map<HashAlgorithm, Hasher> hashers;
+    hashers.emplace(HashAlgorithm::kSha256, Hasher(HashAlgorithm::kSha256));
+    return hashers;
+  }();
   std::uint64_t size_ = 0;
 };
 
-Result<void> RunningUpload::add(std::string path, const UploadSource& source,
-                                std::optional<Checksum> expected) {
-  if (auto fit = check_upload_path(options_.area, path); !fit) return fit;
+Result<std::unique_ptr<Upload::File>> RunningUpload::open(std::string path,
+                                                          std::span<const HashAlgorithm> also) {
+  if (auto fit = check_upload_path(options_.area, path); !fit) return fit.error();
   if (!paths_.insert(path).second) return unfit(path, "two files are given for this name");
   StagedFile file{.path = std::move(path), .temporary = {}, .identity = {}, .sha256 = {}};
   file.temporary = temporary_for(file.path);
-  if (auto noted = journal_.note_temporary(file.temporary); !noted) return noted;
+  if (auto noted = journal_.note_temporary(file.temporary); !noted) return noted.error();
   temporaries_.push_back(file.temporary);
+  auto staging = place_->stage(file.temporary);
+  if (!staging) return staging.error().with_context(file.path);
+  return std::make_unique<OpenFile>(*this, std::move(file), std::move(*staging), also);
+}
 
-  HashedSource hashed(source, expected, stop_);
-  const auto identity = place_->stage(
-      file.temporary, [&](std::span<std::byte> buffer) { return hashed.read(buffer); });
-  if (!identity) return identity.error().with_context(file.path);
-  const HashedSource::Digest digest = hashed.finish();
-  file.identity = *identity;
-  file.sha256 = digest.sha256;
-  if (identity->size != digest.size) {
-    return make_error(ErrorKind::kFailed, "{}: {} bytes were written, and {} are there", file.path,
-                      digest.size, identity->size);
-  }
-  if (expected && digest.expected_kind != *expected) {
-    return make_error(ErrorKind::kAbnormal, "{}: its checksum is {}, expected was {}", file.path,
-                      digest.expected_kind.to_string(), expected->to_string());
-  }
+/// A file that is whole.
+Result<void> RunningUpload::take(StagedFile file) {
   const auto refusal = place_->judge(file, options_.area.acceptance, options_.area.name, stop_);
   if (!refusal) return refusal.error().with_context(file.path);
   if (*refusal) {
@@ -204,6 +222,9 @@ Result<void> RunningUpload::publish() {
 
 Result<std::vector<FileRecord>> RunningUpload::commit() {
   if (stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
+  if (staged_.size() != temporaries_.size()) {
+    return make_error(ErrorKind::kInvalid, "not all files of the upload are finished");
+  }
   if (auto noted = journal_.note_commit(staged_, options_.no_clobber); !noted) return noted.error();
   if (auto published = publish(); !published) {
     Error error = published.error();

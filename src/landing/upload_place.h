@@ -24,13 +24,21 @@ struct StagedFile {
   Checksum sha256;
 };
 
+/// A temporary file that is being written; must not outlive its place.
+class Staging {
+ public:
+  virtual ~Staging() = default;
+  virtual Result<void> write(std::span<const std::byte> data) = 0;
+  /// Puts it on stable storage.
+  virtual Result<FileIdentity> finish() = 0;
+};
+
 class UploadPlace {
  public:
   virtual ~UploadPlace() = default;
 
-  /// Reads SOURCE to its end into the new file TEMPORARY, and syncs it. Missing directories are
-  /// made.
-  virtual Result<FileIdentity> stage(const std::string& temporary, const UploadSource& source) = 0;
+  /// Creates the new file TEMPORARY. Missing directories are made.
+  virtual Result<std::unique_ptr<Staging>> stage(const std::string& temporary) = 0;
 
   /// Why POLICY refuses a staged file of LANDING; nothing where it does not.
   virtual Result<std::optional<std::string>> judge(const StagedFile& file,

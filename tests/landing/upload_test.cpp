@@ -4,6 +4,7 @@
 #include <boost/filesystem/directory.hpp>
 
 #include <algorithm>
+#include <array>
 
 #include "landing/files.h"
 #include "landing/upload_journal.h"
@@ -16,14 +17,14 @@ using metastore::FileSource;
 
 namespace {
 
-UploadSource text_source(std::string text) {
-  return [text, offset = std::size_t{0}](std::span<std::byte> buffer) mutable {
-    // In odd pieces, to find who relies on whole ones.
-    const std::size_t count = std::min({buffer.size(), text.size() - offset, std::size_t{7}});
-    std::ranges::copy(as_bytes(std::string_view(text).substr(offset, count)), buffer.begin());
-    offset += count;
-    return Result<std::size_t>(count);
-  };
+/// In odd pieces, to find who relies on whole ones.
+Result<void> add(Upload& upload, std::string path, std::string_view text) {
+  const auto file = upload.open(std::move(path));
+  if (!file) return file.error();
+  for (; !text.empty(); text.remove_prefix(std::min<std::size_t>(7, text.size()))) {
+    if (auto written = (*file)->write(as_bytes(text.substr(0, 7))); !written) return written;
+  }
+  return (*file)->finish();
 }
 
 struct Fixture {
@@ -56,8 +57,8 @@ ErrorKind kind_of(const Result<void>& result) {
 
 TEST_CASE_FIXTURE(Fixture, "a program places files and gets their records") {
   auto upload = begin();
-  REQUIRE(upload->add("a/one.csv", text_source("the first file")));
-  REQUIRE(upload->add("two.csv", text_source("")));
+  REQUIRE(add(*upload, "a/one.csv", "the first file"));
+  REQUIRE(add(*upload, "two.csv", ""));
   const auto records = upload->commit();
   REQUIRE(records);
   CHECK(read_file(area.path / "a/one.csv").value() == "the first file");
@@ -71,19 +72,53 @@ TEST_CASE_FIXTURE(Fixture, "a program places files and gets their records") {
 TEST_CASE_FIXTURE(Fixture, "what is not committed is taken back, with its directories") {
   {
     auto upload = begin();
-    REQUIRE(upload->add("new/deep/file", text_source("x")));
+    REQUIRE(add(*upload, "new/deep/file", "x"));
     CHECK(count(area.path / "new/deep") == 1);
   }
   CHECK(count(area.path) == 0);
   CHECK(count(dir / "uploads") == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a source that fails ends the upload with its error") {
+TEST_CASE_FIXTURE(Fixture, "a file that is not finished keeps its upload from being committed") {
   auto upload = begin();
-  const auto added = upload->add("file", [](std::span<std::byte>) -> Result<std::size_t> {
-    return make_error(ErrorKind::kDenied, "no");
-  });
-  CHECK(kind_of(added) == ErrorKind::kDenied);
+  REQUIRE(add(*upload, "whole", "x"));
+  auto file = upload->open("half");
+  REQUIRE(file);
+  REQUIRE((*file)->write(as_bytes("y")));
+  CHECK(upload->commit().error().kind == ErrorKind::kInvalid);
+  file->reset();
+  upload.reset();
+  CHECK(count(area.path) == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a stop ends an upload between two pieces of a file") {
+  auto upload = begin();
+  const auto file = upload->open("file");
+  REQUIRE(file);
+  REQUIRE((*file)->write(as_bytes("x")));
+  stop.request_stop();
+  CHECK(kind_of((*file)->write(as_bytes("y"))) == ErrorKind::kCancelled);
+}
+
+TEST_CASE_FIXTURE(Fixture, "all checksums that are expected are compared") {
+  auto upload = begin();
+  const std::array also{HashAlgorithm::kSha512};
+  const auto digest = [](HashAlgorithm algorithm, std::string_view text) {
+    Hasher hasher(algorithm);
+    hasher.update(as_bytes(text));
+    return hasher.finish();
+  };
+  const auto sha256 = digest(HashAlgorithm::kSha256, "x");
+  const auto finish = [&](const char* path, Checksum one, Checksum two) {
+    const auto file = upload->open(path, also);
+    REQUIRE(file);
+    REQUIRE((*file)->write(as_bytes("x")));
+    return (*file)->finish(std::array{one, two});
+  };
+  CHECK(finish("a", sha256, digest(HashAlgorithm::kSha512, "x")));
+  CHECK(kind_of(finish("b", sha256, digest(HashAlgorithm::kSha512, "y"))) == ErrorKind::kAbnormal);
+  CHECK(kind_of(finish("c", digest(HashAlgorithm::kSha256, "y"), sha256)) == ErrorKind::kAbnormal);
+  CHECK(kind_of(finish("d", sha256, digest(HashAlgorithm::kMd5, "x"))) == ErrorKind::kInvalid);
 }
 
 TEST_CASE_FIXTURE(Fixture, "names are checked against the area") {
@@ -94,8 +129,8 @@ TEST_CASE_FIXTURE(Fixture, "names are checked against the area") {
     CHECK(kind_of(check_upload_path(area, path)) == ErrorKind::kInvalid);
   }
   auto upload = begin();
-  REQUIRE(upload->add("same", text_source("x")));
-  CHECK(kind_of(upload->add("same", text_source("y"))) == ErrorKind::kInvalid);
+  REQUIRE(add(*upload, "same", "x"));
+  CHECK(kind_of(add(*upload, "same", "y")) == ErrorKind::kInvalid);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a file that a watcher registered first is known as an upload") {

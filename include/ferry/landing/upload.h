@@ -1,7 +1,9 @@
 // The Upload API: places files in a landing area and registers them, all of them or none.
 //
 //   auto upload = ferry::landing::Upload::begin(*metastore, {.area = area, .journals = dir}, stop);
-//   if (upload) (*upload)->add("reports/today.csv", read_some);
+//   auto file = (*upload)->open("reports/today.csv");
+//   (*file)->write(bytes);  // as often as there are some
+//   (*file)->finish();
 //   auto records = (*upload)->commit();
 //
 // A file grows under a dot name that no watcher takes for one that landed, is hashed on the way and
@@ -17,9 +19,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,9 +42,6 @@ struct UploadOptions {
   bool no_clobber = false;
 };
 
-/// Fills the beginning of BUFFER with the next bytes; 0: there are no more.
-using UploadSource = std::function<Result<std::size_t>(std::span<std::byte> buffer)>;
-
 /// kInvalid where PATH, relative to AREA, is no name that a watcher would register: not relative,
 /// leading out of the area, hidden or ignored, not UTF-8, too long.
 Result<void> check_upload_path(const LandingArea& area, const std::string& path);
@@ -52,6 +49,22 @@ Result<void> check_upload_path(const LandingArea& area, const std::string& path)
 /// Belongs to one thread. METASTORE and STOP must outlive it.
 class Upload {
  public:
+  /// A file on its way; must not outlive its upload. Once one of its calls has failed only
+  /// destroying the upload makes sense.
+  class File {
+   public:
+    virtual ~File() = default;
+
+    /// Appends. Errors: kCancelled after a stop; kIo (no space, for instance); those of
+    /// sftp::connect.
+    virtual Result<void> write(std::span<const std::byte> data) = 0;
+
+    /// The file is whole, and is put on stable storage. Errors: those of write; kAbnormal if the
+    /// bytes have another checksum than one of EXPECTED, or if the area's policy refuses them;
+    /// kInvalid if an algorithm of EXPECTED was not announced.
+    virtual Result<void> finish(std::span<const Checksum> expected = {}) = 0;
+  };
+
   /// Recovers what earlier uploads to the area left. Errors: kNotFound or kDenied for the area;
   /// those of sftp::connect where it lies on a server; kIo.
   static Result<std::unique_ptr<Upload>> begin(metastore::Metastore& metastore,
@@ -60,17 +73,15 @@ class Upload {
   /// Takes back what was not committed, as far as that is possible.
   virtual ~Upload() = default;
 
-  /// Reads SOURCE to its end. Errors: SOURCE's own; kInvalid for a path that is not fit or was
-  /// given before; kAbnormal where EXPECTED is given and the bytes have another checksum, or where
-  /// the area's policy refuses them; kIo (no space, for instance). After an error only
-  /// destruction makes sense.
-  virtual Result<void> add(std::string path, const UploadSource& source,
-                           std::optional<Checksum> expected = std::nullopt) = 0;
+  /// Begins the file PATH, which is hashed with SHA-256 and ALSO. Several may be open at once.
+  /// kInvalid for a path that is not fit or was given before.
+  virtual Result<std::unique_ptr<File>> open(std::string path,
+                                             std::span<const HashAlgorithm> also = {}) = 0;
 
-  /// Gives all files their names and registers them; returns their records in the order of add. On
-  /// an error all names are what they were before, unless is_unregistered: then the files are in
-  /// place, and the next watcher or upload registers them. kFailed where a name is taken
-  /// (no_clobber, or by a directory).
+  /// Gives all files their names and registers them; returns their records in the order in which
+  /// they were finished. kInvalid if one is not finished. On another error all names are what they
+  /// were before, unless is_unregistered: then the files are in place, and the next watcher or
+  /// upload registers them. kFailed where a name is taken (no_clobber, or by a directory).
   virtual Result<std::vector<metastore::FileRecord>> commit() = 0;
 
   /// All files have their names, and commit could not register them.
