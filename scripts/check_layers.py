@@ -11,7 +11,8 @@ ALLOWED = {
     "metastore": {"base"},
     "landing": {"metastore", "sftp", "base"},
     "transfer": {"metastore", "sftp", "base"},
-    "app": {"landing", "transfer", "metastore", "sftp", "base"},
+    "http": {"landing", "metastore", "base"},
+    "app": {"http", "landing", "transfer", "metastore", "sftp", "base"},
 }
 IN_ONE_FILE = ("libssh2.h", "sys/inotify.h", "sqlite3.h", "libpq-fe.h")
 INCLUDE = re.compile(r'\s*#\s*include\s*[<"]([^>"]+)[>"]')

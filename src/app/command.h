@@ -76,6 +76,8 @@ std::span<const Command> commands();
 const Command* find_command(std::string_view name);
 
 Command watch_command();
+Command serve_command();
+Command token_command();
 Command upload_command();
 Command transfer_command();
 Command status_command();

@@ -321,6 +321,7 @@ std::string to_toml(Settings settings) {
               {&settings, nullptr, nullptr, {}, nullptr, &transform});
   }
   add_table(Section::kTransfer);
+  add_table(Section::kServe);
   return out;
 }
 

@@ -22,6 +22,9 @@ WatchSettings& part(const Scope& scope, const WatchSettings*) {
 TransferSettings& part(const Scope& scope, const TransferSettings*) {
   return scope.settings->transfer;
 }
+ServeSettings& part(const Scope& scope, const ServeSettings*) {
+  return scope.settings->serve;
+}
 LandingSettings& part(const Scope& scope, const LandingSettings*) {
   return *scope.landing;
 }
@@ -101,15 +104,16 @@ using Acceptance = AcceptanceSettings;
 using Watch = WatchSettings;
 using Dest = DestinationSettings;
 using Transfer = TransferSettings;
+using Serve = ServeSettings;
 using Route = RouteSettings;
 using Transform = TransformSettings;
 
 constexpr unsigned kWriters = kWatchBit | kUploadBit | kTransferBit | kImportBit | kQuarantineBit |
-                              kRetryBit | kResendBit | kCompactBit | kDoctorBit;
+                              kRetryBit | kResendBit | kCompactBit | kDoctorBit | kServeBit;
 constexpr unsigned kFlows = kTransferBit | kConfigBit;
 constexpr unsigned kDialers = kFlows | kVerifyBit | kDoctorBit;
 constexpr unsigned kFinders = kWatchBit | kConfigBit;
-constexpr unsigned kJudges = kFinders | kUploadBit;
+constexpr unsigned kJudges = kFinders | kUploadBit | kServeBit;
 constexpr unsigned kFileOnly = 0;
 constexpr Traits kRepeatable{.repeatable = true};
 
@@ -133,17 +137,17 @@ std::vector<Option> make_options() {
         "how log lines look: text, or json (an object a line)", kEveryCommand),
     option<&Landing::path>(kLanding, "path", "landing", "DIR",
         "a landing area: a directory, an sftp:// URL, or the name of a configured one",
-        kWatchBit | kUploadBit | kFlows | kVerifyBit | kQuarantineBit | kDoctorBit,
+        kWatchBit | kUploadBit | kFlows | kVerifyBit | kQuarantineBit | kDoctorBit | kServeBit,
         selects("the directory")),
     option<&Landing::ignore>(kLanding, "ignore", "ignore", "GLOB",
-        "never register files whose name or relative path matches, such as '*.bak'", kFinders | kUploadBit, kRepeatable),
+        "never register files whose name or relative path matches, such as '*.bak'", kJudges, kRepeatable),
     option<&Landing::settle>(kLanding, "settle", "settle", "TIME",
         "how long a file must rest if the kernel cannot tell who writes it", kFinders),
     option<&Landing::unsettled_after>(kLanding, "unsettled_after", "unsettled-after", "TIME",
         "complain of a file that is still being written after this long", kFinders),
     option<&Landing::quarantine>(kLanding, "quarantine", "quarantine", "DIR",
         "where abnormal files are moved to, on the same file system; else .quarantine in the area",
-        kFinders | kTransferBit | kQuarantineBit),
+        kFinders | kTransferBit | kQuarantineBit | kServeBit),
     option<&Acceptance::empty>(kLanding, "empty", "empty", "WHAT",
         "what to do with empty files: deliver or quarantine", kJudges),
     option<&Acceptance::min_size>(kLanding, "min_size", "min-size", "SIZE",
@@ -300,6 +304,16 @@ std::vector<Option> make_options() {
         "where transformed files wait to be sent, instead of the metastore's directory", kFlows),
     option<&Transfer::spool_limit>(kTransfer, "spool_limit", "spool-limit", "SIZE",
         "the most that may wait there", kFlows),
+    option<&Serve::listen>(kServe, "listen", "listen", "ADDRESS",
+        "IP addresses with ports to listen on; others than this host's own need tokens",
+        kServeBit | kConfigBit, kRepeatable),
+    option<&Serve::tokens>(kServe, "tokens", "tokens", "FILE",
+        "who may ask the service for what, instead of tokens.jsonl in the metastore's directory",
+        kServeBit | kTokenBit | kConfigBit),
+    option<&Serve::max_upload>(kServe, "max_upload", "max-upload", "SIZE",
+        "refuse larger uploads", kServeBit | kConfigBit),
+    option<&Serve::max_connections>(kServe, "max_connections", "max-connections", "N",
+        "serve at most this many connections at once", kServeBit | kConfigBit),
   };
 }
 // clang-format on
@@ -322,7 +336,7 @@ Option for_landing_area(Option option) {
   const bool negative = option.flag.starts_with("no-");
   const std::string_view word = option.flag.substr(negative ? 3 : 0);
   option.flag = flags.emplace_back(fmt::format("{}landing-{}", negative ? "no-" : "", word));
-  option.commands |= kWatchBit | kUploadBit | kQuarantineBit;
+  option.commands |= kWatchBit | kUploadBit | kQuarantineBit | kServeBit;
   option.help = option.help.substr(0, option.help.find(" (or set "));  // that is for destinations
   return option;
 }
@@ -344,8 +358,8 @@ bool is_of_connection(const Option& option) {
 }  // namespace
 
 std::string_view to_string(Section section) {
-  static constexpr std::array<std::string_view, 8> kNames{
-      "", "log", "landing", "watch", "destination", "route", "transform", "transfer"};
+  static constexpr std::array<std::string_view, 9> kNames{
+      "", "log", "landing", "watch", "destination", "route", "transform", "transfer", "serve"};
   return kNames.at(static_cast<std::size_t>(section));
 }
 

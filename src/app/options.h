@@ -29,7 +29,9 @@ enum CommandBit : unsigned {
   kDoctorBit = 1U << 11,
   kUploadBit = 1U << 12,
   kResendBit = 1U << 13,
+  kServeBit = 1U << 14,
   kCompletionBit = 1U << 15,
+  kTokenBit = 1U << 16,
   kEveryCommand = ~0U,
 };
 
@@ -43,6 +45,7 @@ enum class Section : std::uint8_t {
   kRoute,
   kTransform,
   kTransfer,
+  kServe,
 };
 std::string_view to_string(Section section);  // "", "log", "landing", …
 

@@ -10,6 +10,7 @@
 #include "ferry/base/acceptance.h"
 #include "ferry/base/file.h"
 #include "ferry/base/log.h"
+#include "ferry/http/service.h"
 #include "ferry/landing/watch.h"
 #include "ferry/metastore/metastore.h"
 #include "ferry/sftp/connect.h"
@@ -159,11 +160,19 @@ struct TransferSettings {
   Bytes spool_limit{transfer::TransferOptions{}.spool_limit};
 };
 
+struct ServeSettings {
+  std::vector<std::string> listen{"127.0.0.1:8022"};
+  fs::path tokens;  // empty: in the metastore's directory
+  Bytes max_upload{http::ServiceOptions{}.max_upload};
+  Count max_connections{static_cast<std::int64_t>(http::ServiceOptions{}.max_connections)};
+};
+
 struct Settings {
   GeneralSettings general;
   LogSettings log;
   WatchSettings watch;
   TransferSettings transfer;
+  ServeSettings serve;
   std::vector<LandingSettings> landings;
   std::vector<DestinationSettings> destinations;
   std::vector<RouteSettings> routes;  // in the order of the file

@@ -1,0 +1,99 @@
+#include <algorithm>
+
+#include "app/command.h"
+#include "app/metrics.h"
+#include "app/routing.h"
+#include "app/service_manager.h"
+#include "app/serving.h"
+#include "app/setup.h"
+#include "ferry/base/log.h"
+#include "ferry/http/service.h"
+
+namespace ferry::app {
+namespace {
+
+/// An area that has no name of its own is called as its directory is.
+Result<std::vector<http::UploadArea>> upload_areas(const Settings& settings) {
+  std::vector<http::UploadArea> areas;
+  for (const LandingSettings& landing : settings.landings) {
+    auto area = landing_area(landing, settings);
+    if (!area) return area.error();
+    const std::string name = landing.name.substr(landing.name.rfind('/') + 1);  // npos + 1 is 0
+    const bool is_taken = std::ranges::find(areas, name, &http::UploadArea::name) != areas.end();
+    if (name.empty() || is_taken) {
+      return make_error(ErrorKind::kInvalid,
+                        "landing area {}: '{}' cannot be its name in URLs: give it one, with "
+                        "[landing.NAME] in a configuration file",
+                        landing.name, name);
+    }
+    areas.push_back({name, std::move(*area)});
+  }
+  return areas;
+}
+
+Result<http::ServiceOptions> service_options(const Settings& settings) {
+  http::ServiceOptions options;
+  options.listen.clear();
+  for (const std::string& text : settings.serve.listen) {
+    auto address = http::Address::parse(text);
+    if (!address) return address.error().with_context("listen");
+    options.listen.push_back(std::move(*address));
+  }
+  auto areas = upload_areas(settings);
+  if (!areas) return areas.error();
+  options.areas = std::move(*areas);
+  options.journals = upload_journals(settings);
+  options.tokens = tokens_file(settings);
+  options.demand = make_demand(settings);
+  options.max_upload = settings.serve.max_upload.value;
+  options.max_connections = static_cast<std::size_t>(settings.serve.max_connections.value);
+  options.metrics = &to_prometheus;
+  options.on_ready = [](std::span<const std::string> urls) {
+    for (const std::string& url : urls) log::info("ready", {{"url", url}});
+    service_manager::tell_ready();
+  };
+  return options;
+}
+
+Outcome<ExitStatus> run_serve(const Invocation& invocation) {
+  const auto settings = effective_settings(invocation.arguments);
+  if (!settings) return fail(settings.error());
+  if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
+  auto options = service_options(*settings);
+  if (!options) return fail(options.error());
+  auto store = open_store(*settings, Access::kCreate);
+  if (!store) return std::unexpected(store.error());
+  const auto served = http::serve(**store, std::move(*options), invocation.stop);
+  service_manager::tell_stopping();
+  if (!served) return fail(served.error());
+  return ExitStatus::kDone;
+}
+
+}  // namespace
+
+fs::path tokens_file(const Settings& settings) {
+  return settings.serve.tokens.empty() ? settings.general.metastore / "tokens.jsonl"
+                                       : settings.serve.tokens;
+}
+
+Command serve_command() {
+  return {
+      .name = "serve",
+      .bit = kServeBit,
+      .summary = "take uploads, answer questions and show a page, over HTTP",
+      .positional = "",
+      .description =
+          "Services upload files with PUT /v1/files/AREA/PATH, and ask and manage what ferry\n"
+          "does; people look at the page at /. Listens on 127.0.0.1:8022. As long as there are\n"
+          "no tokens whoever is on this host may do everything; see 'ferry token'. Runs until\n"
+          "SIGTERM or SIGINT, which end it cleanly: uploads that are not complete then are\n"
+          "refused, and nothing stays of them.",
+      .flags = {},
+      .exits = {{ExitStatus::kDone, "stopped"},
+                {ExitStatus::kSomeFailed, "it cannot listen"},
+                {ExitStatus::kUsage},
+                {ExitStatus::kMetastore}},
+      .run = &run_serve};
+}
+
+}  // namespace ferry::app

@@ -1,0 +1,55 @@
+// What the service answers: one function for each thing that can be asked.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ferry/http/service.h"
+#include "ferry/http/tokens.h"
+#include "http/message.h"
+#include "http/target.h"
+
+namespace ferry::http {
+
+/// What all requests have in common. Thread-safe.
+struct Context {
+  metastore::Metastore& store;
+  const ServiceOptions& options;
+  StopToken& stop;
+};
+
+struct Call {
+  Exchange& exchange;
+  const Target& target;
+  Grant grant;
+  /// What the pattern of the route leaves open, in its order.
+  std::vector<std::string> arguments{};
+};
+
+using Endpoint = Answer<Response> (*)(const Context&, Call&);
+
+// uploads.cpp
+Answer<Response> put_file(const Context& context, Call& call);
+
+// files.cpp
+Answer<Response> list_files(const Context& context, Call& call);
+Answer<Response> get_file(const Context& context, Call& call);
+Answer<Response> get_history(const Context& context, Call& call);
+Answer<Response> retry_file(const Context& context, Call& call);
+Answer<Response> resend_file(const Context& context, Call& call);
+
+// quarantine.cpp
+Answer<Response> list_quarantine(const Context& context, Call& call);
+Answer<Response> release_held(const Context& context, Call& call);
+Answer<Response> drop_held(const Context& context, Call& call);
+
+// overview.cpp
+Answer<Response> get_status(const Context& context, Call& call);
+Answer<Response> get_metrics(const Context& context, Call& call);
+Answer<Response> get_health(const Context& context, Call& call);
+Answer<Response> get_readiness(const Context& context, Call& call);
+
+/// kInvalid as a problem unless DESTINATION is empty, configured, or in the logs.
+Answer<void> check_destination(const Context& context, const std::string& destination);
+
+}  // namespace ferry::http

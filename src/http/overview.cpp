@@ -1,0 +1,78 @@
+#include <fcntl.h>
+
+#include "http/api.h"
+
+namespace ferry::http {
+namespace {
+
+using metastore::Standing;
+using metastore::Totals;
+
+Json to_json(const Totals& totals) {
+  Json files;
+  Json bytes;
+  for (std::size_t i = 0; i < metastore::kStandings; ++i) {
+    const auto standing = static_cast<Standing>(i);
+    files[std::string(to_string(standing))] = totals[standing].files;
+    bytes[std::string(to_string(standing))] = totals[standing].bytes;
+  }
+  Json json{{"destination", totals.destination.empty() ? Json() : Json(totals.destination)},
+            {"files", std::move(files)},
+            {"bytes", std::move(bytes)},
+            {"given_up", totals.given_up.files},
+            {"oldest_pending", nullptr},
+            {"last_success", nullptr}};
+  if (const auto& oldest = totals.oldest_pending) {
+    json["oldest_pending"] = {{"path", oldest->path}, {"since", format_timestamp(oldest->since)}};
+  }
+  if (totals.last_success) json["last_success"] = format_timestamp(*totals.last_success);
+  return json;
+}
+
+}  // namespace
+
+Answer<Response> get_status(const Context& context, Call& call) {
+  const auto totals = context.store.totals();
+  if (!totals) return refuse(totals.error());
+  const auto damaged = context.store.upkeep().damaged_rows();
+  if (!damaged) return refuse(damaged.error());
+  Json destinations = Json::array();
+  for (const Totals& one : *totals) destinations.push_back(to_json(one));
+  Json landings = Json::array();
+  for (const UploadArea& area : context.options.areas) landings.push_back(area.name);
+  return json_response(200, {{"time", format_timestamp(now())},
+                             {"version", FERRY_VERSION},
+                             {"destinations", std::move(destinations)},
+                             {"landings", std::move(landings)},
+                             {"damaged_rows", *damaged},
+                             {"may_manage", call.grant.manage}});
+}
+
+Answer<Response> get_metrics(const Context& context, Call&) {
+  const auto totals = context.store.totals();
+  if (!totals) return refuse(totals.error());
+  const auto damaged = context.store.upkeep().damaged_rows();
+  if (!damaged) return refuse(damaged.error());
+  return Response{200,
+                  {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
+                  context.options.metrics(*totals, *damaged, now())};
+}
+
+Answer<Response> get_health(const Context&, Call&) {
+  return Response{200, {{"Content-Type", "text/plain; charset=utf-8"}}, "ok\n"};
+}
+
+/// The metastore answers, and the landing areas of this host are there.
+Answer<Response> get_readiness(const Context& context, Call&) {
+  const auto pending = context.store.is_pending();
+  if (!pending)
+    return refuse(503, to_string(pending.error().kind), "the metastore does not answer");
+  for (const UploadArea& area : context.options.areas) {
+    if (area.area.location) continue;
+    if (open_file(area.area.path, O_PATH | O_DIRECTORY)) continue;
+    return refuse(503, "not_found", "a landing area is not there");
+  }
+  return Response{200, {{"Content-Type", "text/plain; charset=utf-8"}}, "ready\n"};
+}
+
+}  // namespace ferry::http
