@@ -22,6 +22,9 @@ FOREIGN = re.compile("-----|@@@|PRIVATE KEY|Bytes per second:|Authenticated to|d
                      "|authentication failed|no password supplied|no pg_hba.conf entry"
                      "|permission denied for database|invalid connection option|invalid port number"
                      "|invalid sslmode value|definition of service|not permitted to")
+# What is said to programs that speak HTTP: fields, and the phrases of status codes.
+PROTOCOL = re.compile(r"HTTP/1\.1 |Content-Length: |Connection: |Bearer realm|default-src |text/plain;|sha-256=10|"
+                      r"HTTP Version Not Supported$|(?:[A-Z][a-z]+ )+[A-Z][a-z]+$")
 
 TOKEN = re.compile(r"""
     //[^\n]* | /\*.*?\*/                 # comments
@@ -54,7 +57,8 @@ def message(literal):
 
 def is_prose(text):
     words = re.findall(r"[A-Za-z]{2,}", text)
-    return (len(words) > 1 or (words and "…" in text)) and " " in text and not FOREIGN.match(text) and not SQL.match(text)
+    return (len(words) > 1 or (words and "…" in text)) and " " in text and not any(
+        what.match(text) for what in (FOREIGN, SQL, PROTOCOL))
 
 
 def messages_of(path):

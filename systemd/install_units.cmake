@@ -11,7 +11,8 @@ function(install_unit source name)
        TYPE FILE FILES ${UNIT_OUTPUT}/${name})
 endfunction()
 
-foreach(unit ferry-watch.service ferry-transfer.service ferry-transfer.path ferry-transfer.timer)
+foreach(unit ferry-watch.service ferry-transfer.service ferry-transfer.path ferry-transfer.timer
+        ferry-serve.service)
   set(TITLE "")
   set(CONFIG ${CONFIG_DIR}/ferry.toml)
   set(STATE ferry)

@@ -305,7 +305,8 @@ std::vector<Option> make_options() {
     option<&Transfer::spool_limit>(kTransfer, "spool_limit", "spool-limit", "SIZE",
         "the most that may wait there", kFlows),
     option<&Serve::listen>(kServe, "listen", "listen", "ADDRESS",
-        "IP addresses with ports to listen on; others than this host's own need tokens",
+        "IP addresses with ports to listen on, instead of 127.0.0.1:8022; tokens are needed if others "
+        "can connect to one",
         kServeBit | kConfigBit, kRepeatable),
     option<&Serve::tokens>(kServe, "tokens", "tokens", "FILE",
         "who may ask the service for what, instead of tokens.jsonl in the metastore's directory",

@@ -100,7 +100,7 @@ std::unexpected<Problem> unreadable(beast::error_code error) {
   if (error == ParseError::bad_version) {
     return refuse(505, "invalid", "this service speaks HTTP/1.1 and HTTP/1.0");
   }
-  return refuse(400, "invalid", "the request is malformed: " + error.message());
+  return refuse(400, "invalid", fmt::format("the request is malformed: {}", error.message()));
 }
 
 std::unexpected<Problem> not_received(Received what) {

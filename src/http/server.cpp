@@ -125,7 +125,7 @@ std::uint16_t port_of(int fd) {
 }
 
 Error listen_error(int error, const Address& address) {
-  Error result = errno_error(error, "listen on " + address.to_string());
+  Error result = errno_error(error, fmt::format("listen on {}", address.to_string()));
   if (error == EADDRINUSE) result.kind = ErrorKind::kFailed;
   if (error == EADDRNOTAVAIL) result.kind = ErrorKind::kInvalid;
   return result;

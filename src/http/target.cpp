@@ -69,7 +69,7 @@ Answer<void> parse_query(std::string_view query, Target& target) {
     auto value = decode_parameter(pair.substr(std::min(equals + 1, pair.size())));
     if (!value) return std::unexpected(value.error());
     if (!target.query.emplace(*name, std::move(*value)).second) {
-      return refuse(400, "invalid", "the parameter '" + *name + "' is given twice");
+      return refuse(400, "invalid", fmt::format("the parameter '{}' is given twice", *name));
     }
   }
   return {};

@@ -213,12 +213,13 @@ def test_a_stop_in_the_middle_of_a_delivery_is_clean_and_fast(machine):
 
 
 @pytest.mark.parametrize("unit", [WATCH, TRANSFER, "ferry-watch@x.service",
-                                  "ferry-transfer@x.service"])
+                                  "ferry-transfer@x.service", "ferry-serve.service",
+                                  "ferry-serve@x.service"])
 def test_the_units_are_confined(machine, unit):
     machine.run("systemd-analyze", "security", "--no-pager", "--threshold=20", unit)
 
 
 def test_the_units_have_no_mistakes(machine):
     checked = machine.run("systemd-analyze", "verify", "--man=no", WATCH, TRANSFER, PATH,
-                          "ferry-transfer.timer", "ferry-watch@x.service")
+                          "ferry-transfer.timer", "ferry-watch@x.service", "ferry-serve.service")
     assert checked.stderr == ""

@@ -32,6 +32,7 @@ constexpr std::array kSectionTexts{
     SectionText{"transform",
                 "What a route may do to a file on its way. The registered file stays as it is."},
     SectionText{"transfer", "How files are delivered, whatever the destination."},
+    SectionText{"serve", "The service: uploads, questions and a page over HTTP."},
 };
 
 constexpr std::array kValueTypes{
