@@ -6,6 +6,7 @@
 #include "app/service_manager.h"
 #include "app/serving.h"
 #include "app/setup.h"
+#include "app/state_directory.h"
 #include "ferry/base/log.h"
 #include "ferry/http/service.h"
 
@@ -42,7 +43,7 @@ Result<http::ServiceOptions> service_options(const Settings& settings) {
   auto areas = upload_areas(settings);
   if (!areas) return areas.error();
   options.areas = std::move(*areas);
-  options.journals = upload_journals(settings);
+  options.journals = state_directory(settings).uploads();
   options.tokens = tokens_file(settings);
   options.demand = make_demand(settings);
   options.max_upload = settings.serve.max_upload.value;
@@ -72,8 +73,7 @@ Outcome<ExitStatus> run_serve(const Invocation& invocation) {
 }  // namespace
 
 fs::path tokens_file(const Settings& settings) {
-  return settings.serve.tokens.empty() ? settings.general.metastore / "tokens.jsonl"
-                                       : settings.serve.tokens;
+  return settings.serve.tokens.empty() ? state_directory(settings).tokens() : settings.serve.tokens;
 }
 
 Command serve_command() {

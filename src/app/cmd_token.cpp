@@ -134,7 +134,7 @@ Outcome<ExitStatus> revoke(const Invocation& invocation, const Settings& setting
 Outcome<ExitStatus> run_token(const Invocation& invocation) {
   const auto settings = effective_settings(invocation.arguments);
   if (!settings) return fail(settings.error());
-  if (settings->general.metastore.empty() && settings->serve.tokens.empty()) {
+  if (!settings->general.metastore.is_given() && settings->serve.tokens.empty()) {
     return fail(make_error(ErrorKind::kInvalid,
                            "where are the tokens? Give --metastore DIR or --tokens FILE"));
   }

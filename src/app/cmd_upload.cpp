@@ -3,6 +3,7 @@
 #include "app/command.h"
 #include "app/output.h"
 #include "app/setup.h"
+#include "app/state_directory.h"
 #include "app/upload_input.h"
 #include "ferry/base/text.h"
 #include "ferry/landing/upload.h"
@@ -136,7 +137,7 @@ Outcome<ExitStatus> run_upload(const Invocation& invocation) {
   auto store = open_store(*settings, Access::kCreate);
   if (!store) return std::unexpected(store.error());
   landing::UploadOptions options{.area = std::move(*area),
-                                 .journals = upload_journals(*settings),
+                                 .journals = state_directory(*settings).uploads(),
                                  .no_clobber = arguments.has("no-clobber")};
   bool unregistered = false;
   const auto records =

@@ -9,6 +9,7 @@
 #include "app/output.h"
 #include "app/selection.h"
 #include "app/setup.h"
+#include "app/state_directory.h"
 #include "app/units.h"
 #include "ferry/base/text.h"
 #include "ferry/transfer/verify.h"
@@ -70,8 +71,8 @@ Result<ReceivedControlFile> read_local(const fs::path& path) {
 
 /// The agent's own copy, where this metastore's agents made the batch.
 fs::path kept_copy(const Settings& settings, const std::string& name) {
-  if (settings.general.metastore.empty() || name.find('/') != name.npos) return {};
-  const fs::path batches = settings.general.metastore / "batches";
+  if (!settings.general.metastore.is_given() || name.find('/') != name.npos) return {};
+  const fs::path batches = state_directory(settings).batches();
   for (const std::string& candidate : {name, transfer::control_file_name(name)}) {
     boost::system::error_code ignored;
     if (fs::is_regular_file(batches / candidate, ignored)) return batches / candidate;

@@ -5,6 +5,7 @@
 #include "app/output.h"
 #include "app/service_manager.h"
 #include "app/setup.h"
+#include "app/state_directory.h"
 #include "app/units.h"
 #include "ferry/base/log.h"
 #include "ferry/landing/upload.h"
@@ -72,7 +73,7 @@ Outcome<Plan> make_plan(const Arguments& arguments) {
   if (!options) return fail(options.error());
   auto store = open_store(*settings, Access::kCreate);
   if (!store) return std::unexpected(store.error());
-  return Plan{std::move(*options), upload_journals(*settings), std::move(*store)};
+  return Plan{std::move(*options), state_directory(*settings).uploads(), std::move(*store)};
 }
 
 /// Where the new configuration is of no use, the previous one stays in effect.

@@ -81,8 +81,8 @@ void Examination::configuration(const fs::path& file) {
 }
 
 void Examination::metastore(const Settings& settings, bool compares_index) {
-  const fs::path& directory = settings.general.metastore;
-  subject_ = fmt::format("metastore {}", directory.string());
+  const fs::path directory = settings.general.metastore.directory();
+  subject_ = fmt::format("metastore {}", settings.general.metastore.text);
   boost::system::error_code ignored;
   if (!directory.empty() && (!fs::exists(directory, ignored) || fs::is_empty(directory, ignored))) {
     return note("format", "it is not there yet: the first 'ferry watch' makes it");
@@ -142,7 +142,7 @@ void Examination::metastore_index(metastore::Upkeep& upkeep) {
 }
 
 void Examination::metastore_directory(const Settings& settings) {
-  const fs::path& directory = settings.general.metastore;
+  const fs::path directory = settings.general.metastore.directory();
   if (!may(directory, W_OK | X_OK)) {
     trouble("permissions", "we may not write there",
             "let the user that runs ferry own the directory", ExitStatus::kMetastore);

@@ -185,6 +185,18 @@ Result<void> assign(fs::path& target, const Value& value, const fs::path& base) 
   return {};
 }
 
+Result<void> assign(MetastoreLocation& target, const Value& value, const fs::path& base) {
+  if (const auto* text = std::get_if<std::string>(&value);
+      text && text->find("://") != text->npos) {
+    target.text = *text;
+    return {};
+  }
+  fs::path directory;
+  const auto stored = assign(directory, value, base);
+  if (stored) target.text = directory.string();
+  return stored;
+}
+
 Result<void> assign(std::vector<std::string>& target, const Value& value, const fs::path&) {
   return store(target, list_of(value));
 }
@@ -353,6 +365,9 @@ Value to_value(const std::string& value) {
 }
 Value to_value(const fs::path& value) {
   return value.string();
+}
+Value to_value(const MetastoreLocation& value) {
+  return value.text;
 }
 Value to_value(const std::vector<std::string>& value) {
   return value;

@@ -22,6 +22,7 @@ Result<void> assign(Bytes& target, const Value& value, const fs::path& base);
 Result<void> assign(std::chrono::milliseconds& target, const Value& value, const fs::path& base);
 Result<void> assign(std::string& target, const Value& value, const fs::path& base);
 Result<void> assign(fs::path& target, const Value& value, const fs::path& base);
+Result<void> assign(MetastoreLocation& target, const Value& value, const fs::path& base);
 Result<void> assign(std::vector<std::string>& target, const Value& value, const fs::path& base);
 Result<void> assign(CommandWords& target, const Value& value, const fs::path& base);
 Result<void> assign(std::vector<fs::path>& target, const Value& value, const fs::path& base);
@@ -56,6 +57,7 @@ Value to_value(Bytes value);
 Value to_value(std::chrono::milliseconds value);
 Value to_value(const std::string& value);
 Value to_value(const fs::path& value);
+Value to_value(const MetastoreLocation& value);
 Value to_value(const std::vector<std::string>& value);
 Value to_value(const CommandWords& value);
 Value to_value(Transport value);
@@ -128,6 +130,9 @@ inline std::string_view type_name(const std::optional<std::chrono::milliseconds>
   return "duration";
 }
 inline std::string_view type_name(const fs::path*) {
+  return "path";
+}
+inline std::string_view type_name(const MetastoreLocation*) {
   return "path";
 }
 inline std::string_view type_name(const std::vector<std::string>*) {

@@ -127,6 +127,9 @@ std::vector<Option> make_options() {
   return {
     option<&General::metastore>(kGeneral, "metastore", "metastore", "DIR",
         "where the two tables live (FERRY_METASTORE)", kEveryCommand),
+    option<&General::state_dir>(kGeneral, "state_dir", "state-dir", "DIR",
+        "with a metastore in a database: where this host keeps what is its own, such as journals and staged uploads",
+        kWatchBit | kUploadBit | kServeBit | kTokenBit | kFlows | kVerifyBit),
     option<&General::lock_timeout>(kGeneral, "lock_timeout", "lock-timeout", "TIME",
         "how long to wait for other writers of the metastore", kWriters | kConfigBit),
     option<&General::routing>(kGeneral, "routing", "", "MODE",

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
 
+#include "app/state_directory.h"
+
 namespace ferry::app {
 namespace {
 
@@ -53,12 +55,16 @@ class Placement {
                    "file system, or below a dot directory");
     }
     check_inside(
-        landing, "metastore", settings_.general.metastore,
+        landing, "metastore", settings_.general.metastore.directory(),
         "its tables would be taken for files that landed; put it elsewhere, or below a dot "
         "directory");
     check_inside(landing, "spool", settings_.transfer.spool,
                  "transformed files would be taken for files that landed; put it elsewhere, or "
                  "below a dot directory");
+    if (settings_.general.metastore.is_directory()) return;
+    check_inside(landing, "state_dir", state_directory(settings_).path(),
+                 "what ferry keeps there would be taken for files that landed; put it elsewhere, "
+                 "or below a dot directory");
   }
 
   void check_inside(const LandingSettings& landing, std::string_view what, const fs::path& inner,

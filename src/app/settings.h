@@ -49,8 +49,21 @@ enum class TransformType : std::uint8_t { kCommand, kGzip, kZstd, kLineEndings, 
 
 using sftp::Transport;
 
+/// The absolute path of a directory, or a URL.
+struct MetastoreLocation {
+  std::string text;
+
+  bool is_given() const { return !text.empty(); }
+  bool is_directory() const { return text.starts_with('/'); }
+  /// Empty if it is a URL.
+  fs::path directory() const { return is_directory() ? fs::path(text) : fs::path(); }
+
+  bool operator==(const MetastoreLocation&) const = default;
+};
+
 struct GeneralSettings {
-  fs::path metastore;
+  MetastoreLocation metastore;
+  fs::path state_dir;  // empty: see state_directory.h
   transfer::Routing routing = transfer::Routing::kFirst;
   std::chrono::milliseconds lock_timeout = metastore::Options{}.lock_timeout;
 };

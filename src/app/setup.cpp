@@ -14,6 +14,7 @@
 #include "app/reading_progress.h"
 #include "app/routing.h"
 #include "app/secrets.h"
+#include "app/state_directory.h"
 #include "app/text.h"
 #include "ferry/base/directory.h"
 #include "ferry/sftp/remote_command.h"
@@ -98,8 +99,10 @@ Result<void> select_destinations(Settings& settings, const std::vector<std::stri
 }
 
 void apply_environment(Settings& settings) {
-  if (const auto directory = environment("FERRY_METASTORE")) {
-    settings.general.metastore = fs::absolute(*directory, working_directory());
+  if (const auto location = environment("FERRY_METASTORE")) {
+    const bool is_url = location->find("://") != location->npos;
+    settings.general.metastore.text =
+        is_url ? *location : fs::absolute(*location, working_directory()).string();
   }
 }
 
@@ -282,10 +285,6 @@ Result<std::vector<landing::LandingArea>> landing_areas(const Settings& settings
   return areas;
 }
 
-fs::path upload_journals(const Settings& settings) {
-  return settings.general.metastore / "uploads";
-}
-
 std::map<std::string, fs::path> landing_directories(const Settings& settings) {
   std::map<std::string, fs::path> directories;
   for (const LandingSettings& landing : settings.landings) {
@@ -428,16 +427,16 @@ std::string quoted_for_shell(const std::string& word) {
 }
 
 /// Root that looks after the files of a service does so for the account that the service runs as.
-void act_for_owner_of(const fs::path& metastore) {
+void act_for_owner_of(const fs::path& directory) {
   struct stat status{};
-  if (::stat(metastore.c_str(), &status) == 0) act_for(status.st_uid, status.st_gid);
+  if (::stat(directory.c_str(), &status) == 0) act_for(status.st_uid, status.st_gid);
 }
 
 }  // namespace
 
 Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settings, Access access) {
-  const fs::path& directory = settings.general.metastore;
-  if (directory.empty()) {
+  const MetastoreLocation& location = settings.general.metastore;
+  if (!location.is_given()) {
     return fail(make_error(ErrorKind::kInvalid,
                            "no metastore: give --metastore DIR, set FERRY_METASTORE, or write "
                            "metastore = \"DIR\" in a configuration file"));
@@ -445,12 +444,15 @@ Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settin
   const metastore::Options options{.lock_timeout = settings.general.lock_timeout,
                                    .demand = make_demand(settings),
                                    .on_reading = show_reading()};
-  if (const auto found = check_is_there(directory, access); !found) return fail(found.error());
+  if (location.is_directory()) {
+    const auto found = check_is_there(location.directory(), access);
+    if (!found) return fail(found.error());
+  }
   auto opened = access == Access::kRead
-                    ? metastore::open_metastore_for_reading(directory.string(), options)
-                    : metastore::open_metastore(directory.string(), options);
+                    ? metastore::open_metastore_for_reading(location.text, options)
+                    : metastore::open_metastore(location.text, options);
   if (opened) {
-    act_for_owner_of(directory);
+    act_for_owner_of(state_directory(settings).path());
     return std::move(*opened);
   }
   const bool only_absent = access == Access::kRead && opened.error().kind == ErrorKind::kNotFound;

@@ -33,9 +33,6 @@ Result<std::vector<landing::LandingArea>> landing_areas(const Settings& settings
 
 AcceptancePolicy acceptance_policy(const AcceptanceSettings& settings);
 
-/// Where uploads note what they do.
-fs::path upload_journals(const Settings& settings);
-
 /// Those of this host, by every label that the registry may have for them.
 std::map<std::string, fs::path> landing_directories(const Settings& settings);
 

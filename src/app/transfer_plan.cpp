@@ -9,6 +9,7 @@
 #include "app/routing.h"
 #include "app/selection.h"
 #include "app/setup.h"
+#include "app/state_directory.h"
 #include "ferry/base/log.h"
 
 namespace ferry::app {
@@ -72,10 +73,11 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
   options.retries.limit = static_cast<unsigned>(given.retries.value);
   options.retries.first_delay = given.retry_delay;
   options.fsync = given.fsync ? transfer::Fsync::kWhereOffered : transfer::Fsync::kNever;
-  options.control_files = settings.general.metastore / "batches";
-  options.journals = settings.general.metastore / "journals";
-  options.servers = settings.general.metastore / "servers";
-  options.spool = given.spool.empty() ? settings.general.metastore / "spool" : given.spool;
+  const StateDirectory state = state_directory(settings);
+  options.control_files = state.batches();
+  options.journals = state.journals();
+  options.servers = state.servers();
+  options.spool = given.spool.empty() ? state.spool() : given.spool;
   options.spool_limit = given.spool_limit.value;
   return options;
 }

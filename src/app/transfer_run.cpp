@@ -11,6 +11,7 @@
 #include "app/run_deadline.h"
 #include "app/setup.h"
 #include "app/standings.h"
+#include "app/state_directory.h"
 #include "app/units.h"
 #include "ferry/base/log.h"
 #include "ferry/base/writers.h"
@@ -129,7 +130,7 @@ void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopT
   if (!plan.routes) return;
   const transfer::SettleOptions options{.landings = plan.options.landings,
                                         .remote_landings = plan.options.remote_landings,
-                                        .intents = plan.settings.general.metastore / "taking"};
+                                        .intents = state_directory(plan.settings).taking()};
   const auto settled = transfer::settle_sources(store, *plan.routes, options, stop);
   if (!settled) {
     log::warning("delivered files not archived or deleted", {{"error", settled.error().message}});

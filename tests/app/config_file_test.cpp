@@ -54,7 +54,7 @@ TEST_CASE("a configuration file is read completely") {
   const Configuration loaded = parse(kComplete);
   REQUIRE(loaded.problems.empty());
   const Settings& settings = loaded.settings;
-  CHECK(settings.general.metastore == "/etc/ferry/store");
+  CHECK(settings.general.metastore.text == "/etc/ferry/store");
   CHECK(settings.log.level == log::Level::kWarning);
   CHECK(settings.log.format == log::Format::kJson);
   REQUIRE(settings.landings.size() == 1);

@@ -60,11 +60,27 @@ constexpr std::string_view kTwoDestinations =
 
 TEST_CASE_FIXTURE(Sandbox, "the command line outweighs the environment, which outweighs the file") {
   const std::string file = write("ferry.toml", kTwoDestinations);
-  CHECK(settings_of("status", {"--config", file})->general.metastore == "/from/file");
+  CHECK(settings_of("status", {"--config", file})->general.metastore.text == "/from/file");
   ::setenv("FERRY_METASTORE", "/from/environment", 1);
-  CHECK(settings_of("status", {"--config", file})->general.metastore == "/from/environment");
-  CHECK(settings_of("status", {"--config", file, "--metastore", "/from/line"})->general.metastore ==
-        "/from/line");
+  CHECK(settings_of("status", {"--config", file})->general.metastore.text == "/from/environment");
+  CHECK(settings_of("status", {"--config", file, "--metastore", "/from/line"})
+            ->general.metastore.text == "/from/line");
+}
+
+TEST_CASE_FIXTURE(Sandbox, "the metastore is a directory, whose path may be relative, or a URL") {
+  constexpr const char* kUrl = "postgresql://db.example.org/ferry";
+  const fs::path here = fs::current_path();
+  const auto location = [](const std::vector<std::string>& words) {
+    return settings_of("status", words)->general.metastore;
+  };
+  CHECK(location({"--metastore", "store"}).directory() == here / "store");
+  CHECK(location({"--metastore", kUrl}).text == kUrl);
+  CHECK_FALSE(location({"--metastore", kUrl}).is_directory());
+  CHECK(location({"--config", write("url.toml", fmt::format("metastore = \"{}\"\n", kUrl))}).text ==
+        kUrl);
+  ::setenv("FERRY_METASTORE", kUrl, 1);
+  CHECK(location({}).text == kUrl);
+  CHECK(location({}).directory().empty());
 }
 
 TEST_CASE_FIXTURE(Sandbox, "FERRY_CONFIG names the file") {

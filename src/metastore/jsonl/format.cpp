@@ -3,6 +3,7 @@
 #include <array>
 
 #include "ferry/base/json.h"
+#include "ferry/base/state_directory.h"
 #include "metastore/jsonl/layout.h"
 
 namespace ferry::metastore {
@@ -37,10 +38,11 @@ Result<bool> is_file(const Directory& directory, const std::string& name) {
 
 /// Of what we made, or others on file systems.
 bool may_be_left_over(std::string_view name) {
-  constexpr std::array<std::string_view, 13> kNames = {
-      kLockFile, kAgents,        "batches",  "journals", "uploads",    "spool",     kDamaged,
-      kArchive,  kPendingMarker, kIndexFile, kIndexLog,  kIndexMemory, "lost+found"};
-  return name.starts_with('.') || std::ranges::find(kNames, name) != kNames.end();
+  constexpr std::array<std::string_view, 9> kNames = {kLockFile, kAgents,        kDamaged,
+                                                      kArchive,  kPendingMarker, kIndexFile,
+                                                      kIndexLog, kIndexMemory,   "lost+found"};
+  return name.starts_with('.') || StateDirectory::has(name) ||
+         std::ranges::find(kNames, name) != kNames.end();
 }
 
 }  // namespace
