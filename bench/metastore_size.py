@@ -1,52 +1,50 @@
 #!/usr/bin/env python3
 """Measures what a metastore costs: bytes on disk, and the time and memory of commands that ask it.
 
-    FERRY=build/ferry bench/metastore_size.py [FILES …]
+    FERRY=build/ferry bench/metastore_size.py [--flow FILES | --no-flow] [FILES …]
 
 Each command is a process of its own. Where the program sqlite3 is installed, the same question is put to it on
-the index.
+the index. Then what lands and what is delivered is timed, with so many small files (200,000).
 """
 
+import argparse
 import json
 import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 
+from metastore_flow import measure_flow
+
 FERRY = os.environ.get("FERRY", "build/ferry")
 
-
-def rows(count, pending):
-    """Both tables, as a watcher and an agent leave them: the last PENDING files are not delivered."""
-    files, transfers = [], []
-    for number in range(count):
-        name = f"0195f5a0-0000-7000-8000-{number:012x}"
-        files.append({"id": name, "path": f"partner/2026-11/statement-{number:08}.csv",
-                      "updated_date": "2026-11-24T12:00:00.000Z",
-                      "checksum": f"sha256:{number:064x}", "landing": "partners", "size": 10240,
-                      "mtime_ns": 10**18 + number, "ctime_ns": 10**18 + number, "inode": number + 1,
-                      "device": 65024, "source": "watch"})
-        if number >= count - pending:
-            continue
-        row = {"id": name, "transfer_status": "in_progress",
-               "transfer_date": "2026-11-24T12:05:00.000Z", "destination": "warehouse",
-               "batch_id": f"0195f5a1-0000-7000-8000-{number // 1000:012x}", "agent": "host-1-x",
-               "attempt": 1}
-        transfers.append(row)
-        transfers.append({**row, "transfer_status": "successful", "bytes": 10240,
-                          "duration_ms": 12, "remote_path": f"statement-{number:08}.csv",
-                          "checksum": f"sha256:{number:064x}"})
-    return files, transfers
+FILE_ROW = (
+    '{{"id":"0195f5a0-0000-7000-8000-{0:012x}","path":"partner/2026-11/statement-{0:08}.csv",'
+    '"updated_date":"2026-11-24T12:00:00.000Z","checksum":"sha256:{0:064x}","landing":"partners",'
+    '"size":10240,"mtime_ns":{1},"ctime_ns":{1},"inode":{0},"device":65024,"source":"watch",'
+    '"state":"ready"}}\n')
+CLAIM_ROW = (
+    '{{"id":"0195f5a0-0000-7000-8000-{0:012x}","transfer_status":"in_progress",'
+    '"transfer_date":"2026-11-24T12:05:00.000Z","destination":"warehouse",'
+    '"batch_id":"0195f5a1-0000-7000-8000-{1:012x}","agent":"host-1-x","attempt":1}}\n')
+SUCCESS_ROW = CLAIM_ROW.replace("in_progress", "successful").replace("}}\n", (
+    ',"bytes":10240,"duration_ms":12,"remote_path":"statement-{0:08}.csv",'
+    '"checksum":"sha256:{0:064x}"}}\n'))
+FILES_IN_BATCH = 1_000
 
 
 def write(store, count, pending):
+    """Both tables, as a watcher and an agent leave them: the last PENDING files are not delivered."""
     (store / "metastore.json").write_text('{"format_version":1}\n')
-    for table, content in zip(("file_registry", "transfer_logs"), rows(count, pending)):
-        with open(store / f"{table}.jsonl", "w", encoding="utf-8") as out:
-            out.writelines(json.dumps(row, separators=(",", ":")) + "\n" for row in content)
+    with open(store / "file_registry.jsonl", "w", encoding="ascii") as out:
+        out.writelines(FILE_ROW.format(number, 10**18 + number) for number in range(count))
+    with open(store / "transfer_logs.jsonl", "w", encoding="ascii") as out:
+        for first in range(0, count - pending, FILES_IN_BATCH):
+            numbers = range(first, min(first + FILES_IN_BATCH, count - pending))
+            for row in (CLAIM_ROW, SUCCESS_ROW):
+                out.writelines(row.format(number, first) for number in numbers)
     return sum(path.stat().st_size for path in store.glob("*.jsonl"))
 
 
@@ -56,6 +54,10 @@ def measure(*arguments):
     ended = subprocess.run(["/usr/bin/time", "-f", "%M", *map(str, arguments)], stdout=subprocess.DEVNULL,
                            stderr=subprocess.PIPE, text=True, check=True)
     return time.monotonic() - began, int(ended.stderr.split()[-1]) / 1024
+
+
+def print_row(count, what, seconds, peak, beside=""):
+    print(f"| {count:,} | {what} | {seconds:.3f} | {peak:.0f} | {beside} |", flush=True)
 
 
 class Store:
@@ -80,7 +82,7 @@ url = "sftp://nobody@127.0.0.1:9/in"
         beside = ""
         if sql and shutil.which("sqlite3"):
             beside = f"{measure('sqlite3', self.path / 'index.sqlite', sql)[0]:.3f}"
-        print(f"| {self.count:,} | {what} | {seconds:.3f} | {peak:.0f} | {beside} |", flush=True)
+        print_row(self.count, what, seconds, peak, beside)
 
     def deliver_the_rest(self):
         with open(self.path / "transfer_logs.jsonl", "a", encoding="utf-8") as out:
@@ -119,15 +121,27 @@ def measure_commands(folder, count, pending):
     return store.size, index
 
 
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("counts", nargs="*", type=int, metavar="FILES", default=[200_000, 1_000_000])
+    parser.add_argument("--flow", type=int, metavar="FILES", default=200_000)
+    parser.add_argument("--no-flow", action="store_const", const=0, dest="flow")
+    return parser.parse_args()
+
+
 def main():
-    counts = [int(word) for word in sys.argv[1:]] or [200_000, 1_000_000]
+    given = arguments()
     sizes = []
     print("| files in the tables | command | seconds | peak MiB | sqlite3, seconds |")
     print("| ---: | --- | ---: | ---: | ---: |")
-    for count in counts:
+    for count in given.counts:
         with tempfile.TemporaryDirectory() as folder:
             size, index = measure_commands(pathlib.Path(folder), count, pending=count // 100)
             sizes.append((count, size, index))
+    if given.flow:
+        with tempfile.TemporaryDirectory() as folder:
+            measure_flow(pathlib.Path(folder), given.flow,
+                         lambda what, seconds, mib: print_row(given.flow, what, seconds, mib))
     print()
     print("| files in the tables | tables MiB | index MiB | bytes a file |")
     print("| ---: | ---: | ---: | ---: |")
