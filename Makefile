@@ -19,7 +19,7 @@ CACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 export CCACHE_SLOPPINESS := pch_defines,time_macros
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
-.PHONY: all deps build tools demo test test-asan test-tsan asan tsan lint bench docs install deb \
+.PHONY: all deps configure build build-all tools demo test test-asan test-tsan asan tsan lint bench docs install deb \
   test-crash test-hostile test-systemd test-airflow test-airflow-quick test-servers test-postgres \
   test-all clean
 
@@ -30,9 +30,15 @@ build/.packages: Makefile
 	@scripts/install_packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
 	@mkdir -p build && touch $@
 
-build: deps
-	@cmake --preset release $(CACHE) -Wno-dev > build/configure.log || { cat build/configure.log; exit 1; }
+# What is installed; build-all adds the tests and what these need.
+build: configure
+	cmake --build --preset release --target ferry manual
+
+build-all: configure
 	cmake --build --preset release
+
+configure: deps
+	@cmake --preset release $(CACHE) -Wno-dev > build/configure.log || { cat build/configure.log; exit 1; }
 
 demo: build tools
 	scripts/demo.sh
@@ -45,19 +51,19 @@ build/tools/sshd: | deps
 build/tools/promtool: | deps
 	scripts/extract_program.sh prometheus /usr/bin/promtool $@
 
-test: build tools
+test: build-all tools
 	scripts/check_layers.py
 	ctest --test-dir build --output-on-failure
 	FERRY=build/ferry $(PYTEST) -n 3 tests
 
 # Strikes at every call that changes something, with every kind of fault, and then at random.
 CRASH_STORMS ?= 200
-test-crash: build
+test-crash: build-all
 	FERRY=build/ferry tests/crash/run --report build/crash.txt $(CRASH_OPTIONS)
 	FERRY=build/ferry tests/crash/run --report build/storms.txt --storms $(CRASH_STORMS) $(STORM_OPTIONS)
 
 # Each attack for a minute; `make test` makes each for a second.
-test-hostile: build
+test-hostile: build-all
 	FERRY_HOSTILE_SECONDS=60 FERRY=build/ferry $(PYTEST) tests/hostile
 
 asan tsan: deps
@@ -72,13 +78,13 @@ test-asan: asan tools
 test-tsan: tsan tools
 	ctest --test-dir build-tsan --output-on-failure
 
-lint: build
+lint: build-all
 	@scripts/install_packages.sh $(LINT_PACKAGES)
 	scripts/check_layers.py
 	clang-format-19 --dry-run -Werror $(SOURCES)
 	run-clang-tidy-19 -quiet -p build '$(CURDIR)/(src|bench)/.*'
 
-bench: build tools
+bench: build-all tools
 	@scripts/install_packages.sh $(BENCH_PACKAGES)
 	bench/run $(BENCH_OPTIONS)
 
@@ -119,7 +125,7 @@ test-airflow-quick:
 SERVERS_TOOLCHAINS = $(if $(shell command -v npm),,nodejs npm) \
   $(if $(shell command -v mvn),,maven default-jdk-headless)
 # SERVERS="openssh sftpgo" and CASES="cut large_file" choose, SERVERS_OPTIONS=--quick does less of all.
-test-servers: build tools
+test-servers: build-all tools
 	@scripts/install_packages.sh $(SERVERS_TEST_PACKAGES) $(SERVERS_TOOLCHAINS)
 	PYTHONPATH=tests /usr/bin/python3 tests/servers/catalogue.py $(SERVERS)
 	FERRY=build/ferry $(PYTEST) -n 2 --dist loadgroup tests/servers --tb=short --servers "$(SERVERS)" --cases "$(CASES)" \
