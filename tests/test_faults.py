@@ -248,6 +248,18 @@ def test_refused_further_connections_cost_nothing_but_speed(delivery, line):
     assert 2 <= with_one.counts()["connections"] <= 3
 
 
+def test_connections_that_do_not_come_back_are_no_failure_once_another_did_the_work(delivery, line):
+    make_big_file(delivery.landing / "big.bin", GIB // 4)
+    delivery.register()
+    cut = [1 << 62, 8 * MIB, 8 * MIB, 8 * MIB] + [1] * 20
+    with_one = line("--delay-ms", 5, "--cut-after-bytes", ",".join(map(str, cut)))
+    delivery.use(with_one)
+    ended = delivery.run("--connections", 4, "--retries", 2, "--retry-delay", "10ms")
+    assert with_one.counts()["faults"] > 3
+    assert ended.code == 0, ended.stderr
+    assert delivery.faults() == {}
+
+
 def test_eight_agents_of_which_three_are_killed_deliver_each_file_once(delivery, line):
     count = 1500 if SANITIZED else 10_000
     delivery.use(line("--delay-ms", 5))

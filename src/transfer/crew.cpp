@@ -62,6 +62,7 @@ void Crew::start(Session session) {
   is_measuring_ = false;
   idle_session_.reset();
   give_up_reason_.reset();
+  has_worked_off_all_ = false;
   is_running_ = true;
   working_ = 1;
   threads_.emplace_back(
@@ -153,9 +154,12 @@ void Crew::work(Session session) {
   const std::scoped_lock lock(mutex_);
   if (ended) {
     idle_session_ = std::move(session);
+    has_worked_off_all_ = true;
   } else if (ended.error().kind != ErrorKind::kCancelled) {
     give_up_reason_ = ended.error();
   }
+  // What one could not do any more the others did.
+  if (has_worked_off_all_) give_up_reason_.reset();
   --working_;
   changed_.notify_all();
 }

@@ -107,6 +107,7 @@ class Crew {
   std::set<const sftp::EventLoop*> loops_;
   std::optional<Session> idle_session_;
   std::optional<Error> give_up_reason_;
+  bool has_worked_off_all_ = false;
   std::atomic<bool> is_running_{false};
   std::jthread supervisor_;
 };
