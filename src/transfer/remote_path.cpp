@@ -14,8 +14,8 @@ constexpr std::size_t kMaxNameBytes = 255;   // NAME_MAX of the usual file syste
 constexpr std::size_t kMaxPathBytes = 4095;  // PATH_MAX, without the NUL
 /// Every file system in use takes names of so many bytes.
 constexpr std::size_t kShortNameBytes = 100;
-/// Servers that write to a name of their own first put some bytes before and behind it.
-constexpr std::size_t kLongestPartNameBytes = kMaxNameBytes - 15;
+/// Servers that write to a name of their own first put some bytes before and behind it: SFTPGo 36.
+constexpr std::size_t kLongestPartNameBytes = kMaxNameBytes - 55;
 
 bool continues_utf8_character(char byte) {
   return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
