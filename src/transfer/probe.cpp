@@ -252,19 +252,18 @@ Task<Result<void>> Probe::write_file(std::string path, bool measures_clock) {
         return {};
       }};
   const sftp::OnAcknowledged ignore = [](std::uint64_t, std::size_t) {};
-  auto outcome = co_await client_->write(*handle, 0, content_.size(), source, ignore);
-  if (!outcome) outcome = outcome.error().with_context("write");
-  if (outcome && client_->offers_fsync()) {
-    outcome = co_await client_->fsync(*handle);
-    if (!outcome) outcome = outcome.error().with_context("fsync");
+  const auto attributes = co_await client_->write_and_close(
+      *handle, std::move(path), content_.size(), client_->offers_fsync(), source, ignore);
+  if (!attributes) co_return attributes.error();
+  if (attributes->size.value_or(content_.size()) != content_.size()) {
+    co_return make_error(ErrorKind::kFailed,
+                         "the server has {} bytes of a file where {} were written",
+                         *attributes->size, content_.size());
   }
-  const auto attributes = co_await client_->fstat(*handle);
-  if (outcome && measures_clock && attributes && attributes->modified) {
+  if (measures_clock && attributes->modified) {
     compare_clocks(*attributes->modified, before, now());
   }
-  const auto closed = co_await client_->close(*handle);
-  if (outcome && !closed) outcome = closed.error().with_context("close");
-  co_return outcome;
+  co_return Result<void>();
 }
 
 Task<Result<void>> Probe::read_file(std::string path) {
