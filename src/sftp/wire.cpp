@@ -387,6 +387,8 @@ Error status_error(const Status& status) {
     return (a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a) == b;
   });
   if (!status.message.empty() && !repeats) text += " (" + status.message + ")";
+  // It is what OpenSSH makes of EINVAL.
+  if (status.code == StatusCode::kBadMessage) text += ": does its file system take such a name?";
   return make_error(kind_of(status.code), "{}", text);
 }
 
