@@ -144,13 +144,15 @@ class Cell:
         if self.server.writes_behind:
             with contextlib.suppress(AssertionError):
                 eventually(lambda: look() == wanted, deadline=30)
-        assert look() == wanted
+        seen = look()
+        assert seen == wanted, f"{seen}, not {wanted}"
 
     def check_delivered(self):
         """B has the landing area's files, the same bytes, and nothing else; control files and tables
         say so."""
         self.on_disk(self._differences, [])
-        assert self.leftovers() == []
+        left = self.leftovers()
+        assert not left, f"left at B: {left}"
         self._check_control_files()
         self.check_records()
         registry, _ = tables(self.metastore)

@@ -10,6 +10,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent),
 
 import ferry_harness  # noqa: E402  (these need the path)
 import page  # noqa: E402
+import programs  # noqa: E402
 from catalogue import BY_NAME, KINDS, TRANSPORTS  # noqa: E402
 from cell import Cell  # noqa: E402
 from limits import Refused, limit_of  # noqa: E402
@@ -27,6 +28,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    RESULTS.is_quick = config.getoption("quick")
     config.addinivalue_line("markers", "kinds(*names): the only servers that a case is for")
     if os.geteuid() != 0:
         pytest.exit("only root may give a server an account and a file system of its own",
@@ -141,6 +143,6 @@ def pytest_report_teststatus(report):
 
 def pytest_terminal_summary(terminalreporter, exitstatus, config):
     terminalreporter.write(RESULTS.summary())
-    is_whole = not any(config.getoption(name) for name in ("servers", "cases", "quick", "keyword"))
-    if exitstatus == 0 and is_whole and config.getoption("transports").split() == list(TRANSPORTS):
-        page.write(ferry_harness.REPOSITORY / "docs" / "servers.md", KINDS, RESULTS)
+    if RESULTS.cells:
+        kept = RESULTS.merged(programs.WORKPLACE / "results.json")
+        page.write(ferry_harness.REPOSITORY / "docs" / "servers.md", KINDS, kept)

@@ -15,8 +15,10 @@ files and the tables; while it runs, nothing but whole files may show under a fi
 
 
 def write(path, kinds, results):
-    path.write_text("\n".join([HEAD, "## Servers", "", *servers(kinds, results), "",
-                               "## What does not work", "", *limits(kinds, results)]) + "\n")
+    """Of the servers that anything is known of."""
+    known = [kind for kind in kinds if any(server == kind.name for server, *_ in results.cells)]
+    path.write_text("\n".join([HEAD, "## Servers", "", *servers(known, results), "", *quick(results),
+                               "## What does not work", "", *limits(known, results)]) + "\n")
 
 
 def servers(kinds, results):
@@ -26,29 +28,41 @@ def servers(kinds, results):
     for kind in kinds:
         shares = [share(results, kind.name, transport) for transport in ("libssh2", "openssh")]
         yield "| " + " | ".join([kind.title, kind.version(), *shares,
-                                 *abilities(results.findings[kind.name])]) + " |"
+                                 *abilities(results.findings.get(kind.name, []))]) + " |"
 
 
 def share(results, server, transport):
-    ok, not_ok = (results.count(server, transport, ended) for ended in ("ok", "unsupported"))
+    ok, not_ok, failed = (results.count(server, transport, ended)
+                          for ended in ("ok", "unsupported", "failed"))
+    if failed:
+        return f"{ok} of {ok + not_ok + failed}, {failed} failed"
     return f"all {ok}" if not not_ok else f"{ok} of {ok + not_ok}"
+
+
+def quick(results):
+    """What was tried with less than the page's first lines lead to expect."""
+    count = sum(1 for cell in results.cells.values() if cell.is_quick)
+    if count:
+        yield f"{count} of {len(results.cells)} cases were tried with a twentieth of the bytes and rounds."
+        yield ""
 
 
 def abilities(findings):
     """Of what doctor found: rename over a file, fsync, and how large files are sent."""
     health = {one["check"]: one["health"] for one in findings}
     for check in ("posix-rename", "fsync"):
-        yield "yes" if health.get(check) == "well" else "no"
-    yield next((one["message"] for one in findings if one["check"] == "several handles"), "")
+        yield {"well": "yes", "note": "no"}.get(health.get(check), "")
+    yield {"well": "spread and resumed", "note": "one connection each"}.get(
+        health.get("large files"), "")
 
 
 def limits(kinds, results):
     """One row for all the cells that a limit holds for."""
     titles = {kind.name: kind.title for kind in kinds}
     cells = collections.defaultdict(lambda: collections.defaultdict(set))
-    for (server, transport, case), (ended, said) in results.cells.items():
-        if ended == "unsupported":
-            cells[server, case][said].add(transport)
+    for (server, transport, case), cell in results.cells.items():
+        if cell.ended == "unsupported":
+            cells[server, case][cell.limit].add(transport)
     yield "| server and case | exit code | what ferry says | why |"
     yield "| --- | --- | --- | --- |"
     rows = collections.defaultdict(list)
