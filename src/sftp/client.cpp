@@ -146,7 +146,9 @@ class Client::Room final : public RoomSink {
   Room(Connection& connection, std::uint64_t ticket, std::size_t bytes)
       : connection_(connection), ticket_(ticket), bytes_(bytes) {}
 
-  bool await_ready() const { return connection_.error() || connection_.has_room(bytes_); }
+  bool await_ready() const {
+    return connection_.error() || (connection_.is_next(ticket_) && connection_.has_room(bytes_));
+  }
   void await_suspend(std::coroutine_handle<> awaiting) {
     awaiting_ = awaiting;
     connection_.wait_for_room(ticket_, bytes_, *this);
@@ -333,6 +335,7 @@ std::size_t Client::max_write_bytes() const {
 template <typename Ask>
 Task<Result<Handle>> Client::open_within_limits(Ask ask, bool waits) {
   constexpr unsigned kMostRefusals = 3;
+  const std::size_t most_before = most_open_handles_;
   for (unsigned refusals = 0;;) {
     while (waits && open_handles_ >= most_open_handles_ && !connection_->is_ending()) {
       co_await handle_closed_.wait();
@@ -340,14 +343,21 @@ Task<Result<Handle>> Client::open_within_limits(Ask ask, bool waits) {
     const std::size_t others = open_handles_++;
     Pending<Handle> answer(*connection_, ask(), &parse_answer<Handle, wire::parse_handle>);
     auto handle = co_await answer;
+    if (handle && refusals > 0) knows_most_open_handles_ = true;
     if (handle) co_return handle;
     --open_handles_;
     handle_closed_.notify_all();
     // SSH_FX_FAILURE says nothing; with other files open, those may be as many as it takes.
     const bool may_be_full = handle.error().kind == ErrorKind::kFailed && others > 0;
-    if (!waits || !may_be_full || connection_->is_ending()) co_return handle;
-    if (++refusals > kMostRefusals) co_return handle;
-    most_open_handles_ = std::min(most_open_handles_, others);
+    if (!waits || connection_->is_ending()) co_return handle;
+    if (may_be_full && refusals++ < kMostRefusals) {
+      most_open_handles_ = std::min(most_open_handles_, others);
+      continue;
+    }
+    const bool was_full = refusals == 0 || knows_most_open_handles_;
+    if (!was_full) most_open_handles_ = std::max(most_open_handles_, most_before);
+    handle_closed_.notify_all();
+    co_return handle;
   }
 }
 

@@ -73,6 +73,10 @@ class Client::Connection final : public EventLoop::Source {
   void forget(std::uint32_t id);
 
   bool has_room(std::size_t bytes) const;
+  /// Whether nobody waits for room who comes before TICKET.
+  bool is_next(std::uint64_t ticket) const {
+    return room_waiters_.empty() || ticket < room_waiters_.begin()->first;
+  }
   /// The shortest time that an answer took so far; the longest of times before the first.
   std::chrono::nanoseconds round_trip() const { return round_trip_; }
   /// Room goes to the lowest TICKET first. Each waits for one thing at a time.

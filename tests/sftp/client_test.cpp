@@ -302,7 +302,7 @@ struct FewHandles : Fixture {
 
   FewHandles() {
     on[PacketType::kOpen] = [this](const Request& request) {
-      if (open_now == limit) {
+      if (open_now == limit || request.body.contains("bad")) {
         ++refusals;
         return status(request.id, StatusCode::kFailure);
       }
@@ -316,8 +316,8 @@ struct FewHandles : Fixture {
     REQUIRE(start());
   }
 
-  static Task<void> use(Client& client, unsigned& failures) {
-    const auto opened = co_await client.open("x", kOpenRead, 0);
+  static Task<void> use(Client& client, std::string path, unsigned& failures) {
+    const auto opened = co_await client.open(std::move(path), kOpenRead, 0);
     if (!opened) {
       ++failures;
       co_return;
@@ -325,8 +325,11 @@ struct FewHandles : Fixture {
     [[maybe_unused]] const auto looked = co_await client.fstat(*opened);
     [[maybe_unused]] const auto closed = co_await client.close(*opened);
   }
+  void spawn(unsigned count, const std::string& path) {
+    for (unsigned i = 0; i < count; ++i) loop.spawn(use(*client, path, failures));
+  }
   void use_many(unsigned count) {
-    for (unsigned i = 0; i < count; ++i) loop.spawn(use(*client, failures));
+    spawn(count, "x");
     loop.run();
   }
 };
@@ -341,6 +344,18 @@ TEST_CASE_FIXTURE(FewHandles, "no more files are open than a server keeps open f
 
 TEST_CASE_FIXTURE(FewHandles, "a server that says nothing is taken to keep 64 open") {
   limit = 1000;
+  use_many(100);
+  CHECK(most == Client::kAssumedOpenHandles);
+}
+
+TEST_CASE_FIXTURE(FewHandles,
+                  "files that a server refuses for themselves leave the others their pace") {
+  limit = 1000;
+  spawn(20, "x");
+  spawn(20, "bad");
+  use_many(20);
+  CHECK(failures == 20);
+  most = 0;
   use_many(100);
   CHECK(most == Client::kAssumedOpenHandles);
 }
@@ -407,6 +422,25 @@ TEST_CASE_FIXTURE(Fixture, "of two writes the one that began first goes first") 
   loop.spawn(write(*client, Handle{"2"}));
   loop.run();
   CHECK(order == "11112222");
+}
+
+TEST_CASE_FIXTURE(Fixture, "who begins another write does not overtake those who wait") {
+  options.window_bytes = 32 * 1024;
+  REQUIRE(start());
+  std::string order;
+  on[PacketType::kWrite] = [&](const Request& request) {
+    order.push_back(request.body[4]);  // the handle's only byte
+    return status(request.id, StatusCode::kOk);
+  };
+  const auto write = [](Client& self, std::vector<Handle> handles) -> Task<void> {
+    for (const Handle& handle : handles) {
+      CHECK(co_await self.write(handle, 0, 2 * 32 * 1024, kZeros, kIgnore));
+    }
+  };
+  loop.spawn(write(*client, {Handle{"1"}, Handle{"3"}}));
+  loop.spawn(write(*client, {Handle{"2"}}));
+  loop.run();
+  CHECK(order == "112233");
 }
 
 TEST_CASE_FIXTURE(Fixture, "a connection on which nothing is due does not stall") {
@@ -516,7 +550,9 @@ TEST_CASE_FIXTURE(Fixture, "a name that a server finds invalid is the error of i
   on[PacketType::kOpen] = [](const Request& request) {
     return status(request.id, StatusCode::kBadMessage);
   };
-  CHECK(run(client->open("a:b", kOpenWrite, 0)).error().kind == ErrorKind::kFailed);
+  const Error refused = run(client->open("a:b", kOpenWrite, 0)).error();
+  CHECK(refused.kind == ErrorKind::kFailed);
+  CHECK(refused.message.contains("name"));
   CHECK(is_alive());
 }
 

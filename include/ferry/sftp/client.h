@@ -168,6 +168,7 @@ class Client {
   /// Files and directories that are open at the server, or being opened.
   std::size_t open_handles_ = 0;
   std::size_t most_open_handles_ = kAssumedOpenHandles;
+  bool knows_most_open_handles_ = false;  // an open that was refused worked with fewer
   Condition handle_closed_;
 };
 
