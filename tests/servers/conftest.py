@@ -93,8 +93,7 @@ def server(request, workplace):
 
 @pytest.fixture
 def cell(request, server, transport, folder):
-    if not server.is_running():
-        server.start()
+    server.begin()
     scale = 0.05 if request.config.getoption("quick") else 1
     made = Cell(folder, server, transport, scale)
     yield made

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 
 import programs
@@ -71,6 +72,13 @@ class RcloneWrites(Rclone):
     title = "rclone serve sftp --vfs-cache-mode writes"
     options = ("--vfs-cache-mode", "writes")
     writes_behind = True
+
+    def begin(self):
+        """While it has anything in its cache that cannot be written to the disk, it looks at no
+        directory again."""
+        self.stop()
+        shutil.rmtree(self.home / "cache", ignore_errors=True)
+        self.start()
 
 
 class OldRclone(Rclone):

@@ -34,6 +34,8 @@ def servers(kinds, results):
 def share(results, server, transport):
     ok, not_ok, failed = (results.count(server, transport, ended)
                           for ended in ("ok", "unsupported", "failed"))
+    if not ok + not_ok + failed:
+        return "not run"
     if failed:
         return f"{ok} of {ok + not_ok + failed}, {failed} failed"
     return f"all {ok}" if not not_ok else f"{ok} of {ok + not_ok}"

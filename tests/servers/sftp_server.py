@@ -73,6 +73,11 @@ class SftpServer(abc.ABC):
 
     # Its life.
 
+    def begin(self):
+        """Called before each case."""
+        if not self.is_running():
+            self.start()
+
     def start(self):
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
