@@ -199,16 +199,20 @@ class Cell:
         return missing + more + changed
 
     def _check_control_files(self):
+        self.on_disk(lambda: sorted(self._listed()), relative_files(self.landing))
+        for path, file in self._listed().items():
+            size, digest = version_of(self.root / path)
+            assert (file["size"], file["checksum"]) == (size, f"sha256:{digest}"), path
+
+    def _listed(self):
+        """By path: what the control files say of it, the last one if several do."""
         listed = {}
         for path in sorted(self.root.glob("*.control.json")):
             control = json.loads(path.read_text())
             assert control["count"] == len(control["files"])
             assert control["total_bytes"] == sum(file["size"] for file in control["files"])
             listed.update({file["path"]: file for file in control["files"]})
-        assert sorted(listed) == relative_files(self.landing)
-        for path, file in listed.items():
-            size, digest = version_of(self.root / path)
-            assert (file["size"], file["checksum"]) == (size, f"sha256:{digest}"), path
+        return listed
 
     def _successes(self):
         _, logs = tables(self.metastore)
