@@ -114,7 +114,9 @@ void AreaWatcher::rescan(std::string_view reason) {
   limited_ = false;
   tree_.begin_generation();
   scan_.clear();
-  scan_.add("");
+  if (!area_.only) return scan_.add("");
+  for (const std::string& directory : area_.only->directories) scan_.add(directory);
+  for (const std::string& file : area_.only->files) found(file);
 }
 
 void AreaWatcher::conclude_rescan(TimePoint now) {
@@ -124,7 +126,7 @@ void AreaWatcher::conclude_rescan(TimePoint now) {
                        {"reason", reason_},
                        {"directories", directories_},
                        {"files", files_}});
-  to_sweep_.assign(1, "");
+  to_sweep_ = area_.only ? area_.only->directories : std::vector<std::string>{""};
   sweep_due_ = now;
   next_rescan_ = now + interval();
   if (again_) rescan(*std::exchange(again_, std::nullopt));
@@ -153,7 +155,7 @@ void AreaWatcher::advance(TimePoint now) {
     log::info("landing area is back", {{"landing", area_.name}, {"path", area_.path.string()}});
   }
   if (!rescanning_ && !timing_.once && now >= next_rescan_ && check_root(now)) rescan("timer");
-  if (!root_ || scan_.done()) return;
+  if (!root_ || (scan_.done() && !rescanning_)) return;
   const auto root_fd = root_->open();
   if (!root_fd) {
     if (check_root(now)) give_up_rescan(root_fd.error(), now);

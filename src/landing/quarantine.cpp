@@ -121,7 +121,7 @@ Result<FileRecord> register_released(Metastore& metastore, FileRecord record) {
 
 Result<bool> quarantine(Metastore& metastore, const LandingArea& area, const FileRecord& file,
                         std::string_view reason) {
-  if (area.location || !file.identity) return false;
+  if (area.location || !area.moves_aside || !file.identity) return false;
   HeldFile held = to_held(file);
   held.reason = reason;
   auto folder = QuarantineFolder::make(area);

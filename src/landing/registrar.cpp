@@ -165,8 +165,9 @@ void Registrar::move_aside(const Finished& finished) {
       inspection.outcome == Outcome::kAbnormal || inspection.outcome == Outcome::kUnread;
   if (!refused && !is_unregistered) return;
   if (refused && finished.id.empty()) return;  // it could not be registered
-  if (areas_[finished.area].location) return held_in_place(finished);
-  hold(areas_[finished.area],
+  const LandingArea& area = areas_[finished.area];
+  if (area.location || !area.moves_aside) return held_in_place(finished);
+  hold(area,
        {.id = refused ? finished.id : id_of_unregistered(inspection.identity),
         .path = finished.path,
         .reason = inspection.reason,
@@ -174,11 +175,11 @@ void Registrar::move_aside(const Finished& finished) {
        inspection.identity);
 }
 
-/// On a server, where nothing is moved.
+/// On a server, and where else nothing is moved.
 void Registrar::held_in_place(const Finished& finished) {
   ++quarantined_;
   log::warning("quarantined", {{"landing", areas_[finished.area].name},
-                               {"path", finished.path},
+                               {"path", printable(finished.path)},
                                {"id", finished.id},
                                {"reason", finished.inspection.reason}});
 }
@@ -212,6 +213,7 @@ void Registrar::hold(const LandingArea& area, const HeldFile& file, const FileId
 /// What the registry has as quarantined and a crash, or a lack of permission, left in its place.
 Result<void> Registrar::finish_moves(const SweepRequest& request) {
   const LandingArea& area = areas_[request.area];
+  if (!area.moves_aside) return {};
   const auto unmoved = find_unmoved(metastore_, area.name, *request.root, pulse_);
   if (!unmoved) return unmoved.error();
   for (const metastore::FileRecord& file : *unmoved) {

@@ -45,7 +45,8 @@ struct HeldFile {
 
 /// Keeps a registered file that turned out abnormal out of the stream: moves it aside and registers
 /// it as quarantined. False, and nothing done, if FILE's identity is not that of the file in its
-/// place, which is the watcher's matter then; also without an identity, and for areas on servers.
+/// place, which is the watcher's matter then; also without an identity, and for areas on servers or
+/// where nothing is moved.
 /// An error of the move leaves the file where it is, registered as quarantined.
 Result<bool> quarantine(metastore::Metastore& metastore, const LandingArea& area,
                         const metastore::FileRecord& file, std::string_view reason);

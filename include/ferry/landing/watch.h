@@ -23,6 +23,14 @@
 
 namespace ferry::landing {
 
+/// Parts of a landing area, by their paths relative to it.
+struct AreaParts {
+  std::vector<std::string> files = {};
+  std::vector<std::string> directories = {};  // with all that lies in them
+
+  bool operator==(const AreaParts&) const = default;
+};
+
 struct LandingArea {
   std::string name;  // what the registry's `landing` column says
   fs::path path;
@@ -43,6 +51,10 @@ struct LandingArea {
   /// settled when it was the same at two looks that are SETTLE apart. No command can validate files
   /// there, and nothing is moved aside: what is refused is registered as quarantined in its place.
   std::optional<sftp::Location> location = std::nullopt;
+  /// Nothing else of the area is looked at. Not for areas on servers.
+  std::optional<AreaParts> only = std::nullopt;
+  /// False: abnormal files stay where they are, and are told of.
+  bool moves_aside = true;
 
   bool operator==(const LandingArea&) const = default;
 };
