@@ -275,3 +275,56 @@ def test_a_program_may_link_the_api(landing, metastore):
     (row,) = records(metastore).values()
     assert (row["id"], row["source"]) == (ended.stdout.decode().strip(), "upload")
     assert (landing / "d/from a program").read_bytes() == b"content"
+
+
+def test_what_a_command_writes_is_placed_if_it_ends_well(upload, landing, metastore):
+    ended = upload("--as", "dumps/shop.sql", "--", "sh", "-c", "cat; echo -n $WORD", stdin="a dump, ",
+                   env={"WORD": "whole"})
+    assert ended.code == 0, ended.stderr
+    assert (landing / "dumps/shop.sql").read_bytes() == b"a dump, whole"
+    (record,) = ended.json_lines
+    assert record["checksum"] == checksum(b"a dump, whole")
+
+
+@pytest.mark.parametrize("script, message", [
+    ("echo half; echo no space >&2; exit 3", "exit status 3"),
+    ("echo half; kill -9 $$", "killed by signal 9"),
+    ("echo half; exec >&-; exit 1", "exit status 1")])
+def test_nothing_is_placed_of_a_command_that_fails(upload, landing, metastore, script, message):
+    ended = upload("--as", "shop.sql", "--", "sh", "-c", script)
+    assert ended.code == 1
+    assert message in ended.stderr and "nothing is registered" in ended.stderr
+    assert ("no space" in ended.stderr) == ("no space" in script)
+    assert nothing_there(landing, metastore)
+
+
+def test_a_command_that_is_not_there(upload, landing, metastore):
+    ended = upload("--as", "shop.sql", "--", "no-such-program")
+    assert ended.code == 2
+    assert "no-such-program" in ended.stderr
+    assert nothing_there(landing, metastore)
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--as", "x", "--"], "no command follows"),
+    (["--", "echo"], "what a command writes has no name"),
+    (["--as", "dir/", "--", "echo"], "what a command writes has no name"),
+    (["--as", "x", "file", "--", "echo"], "either files or a command"),
+    ([], "is missing"),
+    (["-x"], "is written './-x'")])
+def test_command_lines_that_mean_nothing(upload, words, message):
+    ended = upload(*words)
+    assert ended.code == 2
+    assert message in ended.stderr
+
+
+def test_a_stopped_upload_ends_its_command(folder, landing, metastore):
+    process = Process(folder, "upload", "--landing", landing, "--metastore", metastore, "--as", "x",
+                      "--", "sh", "-c", f"echo $$ > {folder}/pid; echo half; exec sleep 1000")
+    pid = int(eventually(lambda: (folder / "pid").exists() and (folder / "pid").read_text()).strip())
+    eventually(lambda: dot_files(landing), what="the half that came")
+    process.popen.terminate()
+    assert process.wait(timeout=30).code == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert nothing_there(landing, metastore)

@@ -62,8 +62,9 @@ constexpr std::pair<std::string_view, std::string_view> kUsualShortNames[] = {
     {"-n", "dry-run"}, {"-j", "json"},      {"-c", "config"},   {"-f", "follow"},
     {"-V", "version"}, {"-v", "log-level"}, {"-q", "log-level"}};
 
-Error short_option(const std::string& word, const std::vector<Flag>& flags) {
-  std::string hint = " (a file of this name goes behind '--')";
+Error short_option(const std::string& word, const std::vector<Flag>& flags, bool takes_command) {
+  std::string hint = takes_command ? fmt::format(" (a file of this name is written './{}')", word)
+                                   : " (a file of this name goes behind '--')";
   for (const auto& [name, flag] : kUsualShortNames) {
     if (name != word || std::ranges::find(flags, flag, &Flag::name) == flags.end()) continue;
     const std::string_view value = name == "-v" ? " debug" : name == "-q" ? " error" : "";
@@ -74,10 +75,10 @@ Error short_option(const std::string& word, const std::vector<Flag>& flags) {
 
 /// Options have long names, but for -h: a word such as "-n" is a mistake, and not a file's name.
 Result<void> refuse_short_options(const std::vector<Flag>& flags,
-                                  const std::vector<std::string>& words) {
+                                  const std::vector<std::string>& words, bool takes_command) {
   for (auto word = words.begin(); word != words.end() && *word != "--"; ++word) {
     if (!word->starts_with("-") || *word == "-") continue;
-    if (!word->starts_with("--")) return short_option(*word, flags);
+    if (!word->starts_with("--")) return short_option(*word, flags, takes_command);
     const auto known = std::ranges::find(flags, plain_name(*word), &Flag::name);
     const bool value_follows =
         known != flags.end() && !known->metavar.empty() && word->find('=') == word->npos;
@@ -157,16 +158,24 @@ Result<SplitLine> split_line(const std::vector<std::string>& words) {
 }
 
 Result<Arguments> parse_arguments(const Command* command, const std::vector<std::string>& words) {
-  std::vector<std::string> long_words = words;
+  const bool takes_command = command != nullptr && command->takes_command;
+  const auto end = takes_command ? std::ranges::find(words, "--") : words.end();
+  std::vector<std::string> long_words(words.begin(), end);
   std::ranges::replace(long_words, std::string("-h"), std::string("--help"));
   const std::vector<Flag> flags = known_flags(command);
-  if (const auto checked = refuse_short_options(flags, long_words); !checked) {
+  if (const auto checked = refuse_short_options(flags, long_words, takes_command); !checked) {
     return checked.error();
   }
   auto arguments = parse_with_boost(flags, long_words);
   if (!arguments || command == nullptr) return arguments;
   if (const auto checked = check_positional(*command, *arguments); !checked) {
     return checked.error();
+  }
+  if (end != words.end()) {
+    arguments->trailing.assign(std::next(end), words.end());
+    if (arguments->trailing.empty()) {
+      return make_error(ErrorKind::kInvalid, "no command follows the '--'");
+    }
   }
   return arguments;
 }

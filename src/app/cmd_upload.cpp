@@ -34,6 +34,18 @@ Result<std::vector<Item>> items_of(const Arguments& arguments) {
                       "directory",
                       as, arguments.positional.size());
   }
+  if (!arguments.trailing.empty()) {
+    if (!arguments.positional.empty()) {
+      return make_error(ErrorKind::kInvalid,
+                        "either files or a command: nothing may stand before the '--'; a file "
+                        "whose name begins with '-' is written ./-NAME");
+    }
+    if (as.empty() || is_directory) {
+      return make_error(ErrorKind::kInvalid, "what a command writes has no name: give --as PATH");
+    }
+    return std::vector<Item>{{"", as}};
+  }
+  if (arguments.positional.empty()) return make_error(ErrorKind::kInvalid, "FILE... is missing");
   std::vector<Item> items;
   for (const std::string& input : arguments.positional) {
     if (input == "-" && (as.empty() || is_directory)) {
@@ -86,6 +98,7 @@ Result<void> copy(UploadInput& input, landing::Upload& upload, const std::string
 Result<std::vector<FileRecord>> upload_all(metastore::Metastore& store,
                                            landing::UploadOptions options,
                                            const std::vector<Item>& items,
+                                           const std::vector<std::string>& command,
                                            const std::optional<Checksum>& expected, StopToken& stop,
                                            bool& unregistered) {
   for (const Item& item : items) {
@@ -94,7 +107,7 @@ Result<std::vector<FileRecord>> upload_all(metastore::Metastore& store,
   auto upload = landing::Upload::begin(store, std::move(options), stop);
   if (!upload) return upload.error();
   for (const Item& item : items) {
-    auto input = UploadInput::open(item.input);
+    auto input = command.empty() ? UploadInput::open(item.input) : UploadInput::run(command);
     if (!input) return input.error();
     if (auto copied = copy(*input, **upload, item.path, expected, stop); !copied) {
       return copied.error();
@@ -140,8 +153,8 @@ Outcome<ExitStatus> run_upload(const Invocation& invocation) {
                                  .journals = state_directory(*settings).uploads(),
                                  .no_clobber = arguments.has("no-clobber")};
   bool unregistered = false;
-  const auto records =
-      upload_all(**store, std::move(options), *items, *expected, invocation.stop, unregistered);
+  const auto records = upload_all(**store, std::move(options), *items, arguments.trailing,
+                                  *expected, invocation.stop, unregistered);
   if (!records && unregistered) return fail(records.error(), Origin::kMetastore);
   if (!records) return fail(records.error(), origin_of(records.error(), *settings));
   print_records(*records, arguments.has("json"));
@@ -155,21 +168,24 @@ Command upload_command() {
       .name = "upload",
       .bit = kUploadBit,
       .summary = "place files in the landing area and register them",
-      .positional = "FILE...",
-      .min_positional = 1,
+      .positional = "FILE... | -- COMMAND...",
       .max_positional = static_cast<std::size_t>(-1),
       .description =
           "Copies files into the landing area and registers them, all of them or none; '-'\n"
-          "reads standard input. A file appears under its name in one step, whole and synced,\n"
+          "reads standard input. What follows '--' is a command with its arguments: what it\n"
+          "writes is placed and registered if it ends with 0, and not at all otherwise. A file "
+          "appears under its name in one step, whole and synced,\n"
           "and is registered once, also if a watcher runs. What a killed upload left is\n"
           "settled by the next upload or watcher.",
       .flags = {{"as", "PATH", "its name in the landing area; DIR/ for several files"},
                 {"no-clobber", "", "fail if the name is taken, instead of replacing it"},
                 {"expect-checksum", "SUM", "refuse other bytes; sha256:HEX, md5:HEX, or bare hex"},
                 {"json", "", "print the records as JSON, one a line"}},
+      .takes_command = true,
       .exits = {{ExitStatus::kDone, "all files are in their places and registered"},
                 {ExitStatus::kSomeFailed,
-                 "a file is unreadable, refused or not what was expected: none is there"},
+                 "a file is unreadable, refused or not what was expected, or the command failed: "
+                 "none is there"},
                 {ExitStatus::kUsage},
                 {ExitStatus::kDestination,
                  "the landing area's server is unreachable or refused us"},

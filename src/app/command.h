@@ -35,6 +35,7 @@ constexpr std::string_view kInputOutputFailed =
 struct Arguments {
   std::map<std::string, std::vector<std::string>, std::less<>> flags;  // in order of appearance
   std::vector<std::string> positional;
+  std::vector<std::string> trailing;  // a command that is to be run
 
   bool has(std::string_view flag) const { return flags.contains(flag); }
   std::optional<std::string> last(std::string_view flag) const {
@@ -61,7 +62,8 @@ struct Command {
   std::size_t max_positional = 0;
   std::string_view description;
   std::vector<Flag> flags;
-  std::vector<Exit> exits;  // but for those of an option
+  bool takes_command = false;  // what follows "--" is a program to run, with its arguments
+  std::vector<Exit> exits;     // but for those of an option
   Outcome<ExitStatus> (*run)(const Invocation&);
 };
 
@@ -75,6 +77,7 @@ std::vector<ExitCode> exit_codes(const Command& command);
 std::span<const Command> commands();
 const Command* find_command(std::string_view name);
 
+Command push_command();
 Command watch_command();
 Command serve_command();
 Command token_command();

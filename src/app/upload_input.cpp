@@ -2,11 +2,23 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 
 namespace ferry::app {
+namespace {
+
+std::vector<std::string> whole_environment() {
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    variables.emplace_back(*variable);
+  }
+  return variables;
+}
+
+}  // namespace
 
 Result<UploadInput> UploadInput::open(const std::string& name) {
   if (name == "-") return UploadInput("standard input", UniqueFd());
@@ -22,18 +34,45 @@ Result<UploadInput> UploadInput::open(const std::string& name) {
   return input;
 }
 
+Result<UploadInput> UploadInput::run(const std::vector<std::string>& command) {
+  // In a process group of its own it may not read from a terminal.
+  const bool reads_ours = ::isatty(STDIN_FILENO) == 0;
+  const UniqueFd input(reads_ours ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+                                  : ::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  auto child = ChildProcess::start({.argv = command,
+                                    .environment = whole_environment(),
+                                    .stdio = ChildOptions::Stdio::kPipes,
+                                    .stdin_fd = input.get(),
+                                    .inherits_stderr = true});
+  if (!child) return child.error();
+  UploadInput result(command.front(), UniqueFd());
+  result.command_ = std::move(*child);
+  return result;
+}
+
+int UploadInput::fd() const {
+  if (command_) return command_->output();
+  return fd_ ? fd_.get() : STDIN_FILENO;
+}
+
+/// A pipe may keep us waiting, and a stop must not.
+Result<void> UploadInput::wait_until_readable(int fd, const StopToken& stop) const {
+  std::array<pollfd, 2> wait{{{fd, POLLIN, 0}, {stop.fd(), POLLIN, 0}}};
+  if (::poll(wait.data(), wait.size(), -1) < 0 && errno != EINTR) {
+    return errno_error(errno, fmt::format("wait for {}", name_));
+  }
+  if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
+  return {};
+}
+
 Result<std::size_t> UploadInput::read(std::span<std::byte> buffer, const StopToken& stop) {
   for (;;) {
     if (!identity_) {
-      // A pipe may keep us waiting, and a stop must not.
-      std::array<pollfd, 2> wait{{{fd(), POLLIN, 0}, {stop.fd(), POLLIN, 0}}};
-      if (::poll(wait.data(), wait.size(), -1) < 0 && errno != EINTR) {
-        return errno_error(errno, fmt::format("wait for {}", name_));
-      }
+      if (const auto waited = wait_until_readable(fd(), stop); !waited) return waited.error();
     }
     if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
     const ssize_t count = ::read(fd(), buffer.data(), buffer.size());
-    if (count == 0) return end_of_file();
+    if (count == 0) return end_of_file(stop);
     if (count > 0) {
       offset_ += static_cast<std::uint64_t>(count);
       return static_cast<std::size_t>(count);
@@ -42,13 +81,28 @@ Result<std::size_t> UploadInput::read(std::span<std::byte> buffer, const StopTok
   }
 }
 
-Result<std::size_t> UploadInput::end_of_file() const {
+Result<std::size_t> UploadInput::end_of_file(const StopToken& stop) const {
+  if (command_) return end_of_command(stop);
   if (!identity_) return std::size_t{0};
   const auto status = stat_fd(fd(), name_);
   if (!status) return status.error();
   if (identity_of(*status) == *identity_ && offset_ == identity_->size) return std::size_t{0};
   return make_error(ErrorKind::kAbnormal, "{} changed while it was read: upload it when it is done",
                     name_);
+}
+
+/// It has closed its output: whether that was all of it only its exit status tells.
+Result<std::size_t> UploadInput::end_of_command(const StopToken& stop) const {
+  for (;;) {
+    if (const auto status = command_->exit_status()) {
+      if (*status == 0) return std::size_t{0};
+      return make_error(ErrorKind::kFailed, "{}; nothing is registered",
+                        describe_exit(name_, *status, ""));
+    }
+    if (auto waited = wait_until_readable(command_->exit_fd(), stop); !waited) {
+      return waited.error();
+    }
+  }
 }
 
 }  // namespace ferry::app

@@ -183,8 +183,14 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::start(const ChildOptions& op
   const bool has_pipes = options.stdio == ChildOptions::Stdio::kPipes;
   auto output = has_pipes ? make_pipe(Direction::kToUs) : make_socket();
   if (!output) return output.error();
-  auto errors = make_pipe(Direction::kToUs);
-  if (!errors) return errors.error();
+  Pair errors;
+  int childs_stderr = STDERR_FILENO;
+  if (!options.inherits_stderr) {
+    auto pipe = make_pipe(Direction::kToUs);
+    if (!pipe) return pipe.error();
+    errors = std::move(*pipe);
+    childs_stderr = errors.childs.get();
+  }
   Pair input;
   int childs_input = has_pipes ? options.stdin_fd : output->childs.get();
   if (childs_input < 0) {
@@ -196,8 +202,8 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::start(const ChildOptions& op
   std::unique_ptr<ChildProcess> child(new ChildProcess(options.stdio));
   child->input_ = std::move(input.ours);
   child->output_ = std::move(output->ours);
-  child->stderr_ = std::move(errors->ours);
-  const SpawnSetup setup(childs_input, output->childs.get(), errors->childs.get());
+  child->stderr_ = std::move(errors.ours);
+  const SpawnSetup setup(childs_input, output->childs.get(), childs_stderr);
   const int failure =
       setup.spawn(child->pid_, options.argv, basic_environment_and(options.environment));
   if (failure != 0) {

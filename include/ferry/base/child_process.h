@@ -31,7 +31,8 @@ struct ChildOptions {
     kPipes,   // one pipe each; writing to one whose reader is gone raises SIGPIPE unless ignored
   };
   Stdio stdio = Stdio::kSocket;
-  int stdin_fd = -1;  // with kPipes: stdin is this open file instead of a pipe
+  int stdin_fd = -1;             // with kPipes: stdin is this open file instead of a pipe
+  bool inherits_stderr = false;  // what it says goes to ours, and nothing of it is kept
 };
 
 class ChildProcess {
