@@ -6,6 +6,7 @@
 
 #include "app/command.h"
 #include "app/delivered_batches.h"
+#include "app/local_time.h"
 #include "app/output.h"
 #include "app/selection.h"
 #include "app/setup.h"
@@ -183,7 +184,7 @@ Outcome<DeliveredBatches> select_batches(const Settings& settings, const Argumen
                         return labels.empty() || labels.contains(std::string(one));
                       }};
   if (const auto text = arguments.last("delivered-since")) {
-    const auto time = parse_timestamp(*text);
+    const auto time = parse_point(*text, now());
     if (!time) return fail(time.error().with_context("--delivered-since"));
     query.recorded_since = *time;
   }
@@ -282,8 +283,8 @@ Command verify_command() {
                 {"readback", "", "read the files at the destination and compare checksums"},
                 {"strict", "",
                  "files there that are not listed are wrong too; needs a control file or a batch"},
-                {"date", "DAY", "batches with files of this UTC day"},
-                {"since", "TIME", "batches with files updated at or after this time"},
+                {"date", "DAY", "batches with files registered on this day"},
+                {"since", "TIME", "batches with files registered at or after this time, or 2h ago"},
                 {"until", "TIME", "batches with files updated before this time"},
                 {"delivered-since", "TIME", "batches delivered at or after this time"},
                 {"json", "", "print the result as JSON, one object a line"},

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "app/local_time.h"
 #include "app/units.h"
 
 namespace ferry::app {
@@ -201,6 +202,14 @@ Result<void> assign(std::vector<std::string>& target, const Value& value, const 
   return store(target, list_of(value));
 }
 
+Result<void> assign(TimeZone& target, const Value& value, const fs::path&) {
+  auto name = text_of(value, "a string");
+  if (!name) return name.error();
+  if (const auto checked = check_time_zone(*name); !checked) return checked;
+  target.name = std::move(*name);
+  return {};
+}
+
 Result<void> assign(CommandWords& target, const Value& value, const fs::path& base) {
   auto list = list_of(value);
   if (!list) return list.error();
@@ -371,6 +380,9 @@ Value to_value(const MetastoreLocation& value) {
 }
 Value to_value(const std::vector<std::string>& value) {
   return value;
+}
+Value to_value(const TimeZone& value) {
+  return value.name;
 }
 Value to_value(const CommandWords& value) {
   return value.words;

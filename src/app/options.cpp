@@ -109,11 +109,13 @@ using Route = RouteSettings;
 using Transform = TransformSettings;
 
 constexpr unsigned kWriters = kWatchBit | kUploadBit | kTransferBit | kImportBit | kQuarantineBit |
-                              kRetryBit | kResendBit | kCompactBit | kDoctorBit | kServeBit;
-constexpr unsigned kFlows = kTransferBit | kConfigBit;
+                              kRetryBit | kResendBit | kCompactBit | kDoctorBit | kServeBit |
+                              kPushBit;
+constexpr unsigned kFlows = kTransferBit | kConfigBit | kPushBit;
 constexpr unsigned kDialers = kFlows | kVerifyBit | kDoctorBit;
-constexpr unsigned kFinders = kWatchBit | kConfigBit;
+constexpr unsigned kFinders = kWatchBit | kConfigBit | kPushBit;
 constexpr unsigned kJudges = kFinders | kUploadBit | kServeBit;
+constexpr unsigned kTellers = kFlows | kVerifyBit | kListBit;
 constexpr unsigned kFileOnly = 0;
 constexpr Traits kRepeatable{.repeatable = true};
 
@@ -132,6 +134,8 @@ std::vector<Option> make_options() {
         kWatchBit | kUploadBit | kServeBit | kTokenBit | kFlows | kVerifyBit),
     option<&General::lock_timeout>(kGeneral, "lock_timeout", "lock-timeout", "TIME",
         "how long to wait for other writers of the metastore", kWriters | kConfigBit),
+    option<&General::timezone>(kGeneral, "timezone", "timezone", "ZONE",
+        "what days and times without an offset mean, such as Europe/Berlin; without: the host's", kTellers),
     option<&General::routing>(kGeneral, "routing", "", "MODE",
         "first: the first route that takes a file decides; all: every route that takes it", kFileOnly),
     option<&Log::level>(kLog, "level", "log-level", "LEVEL",
@@ -140,7 +144,8 @@ std::vector<Option> make_options() {
         "how log lines look: text, or json (an object a line)", kEveryCommand),
     option<&Landing::path>(kLanding, "path", "landing", "DIR",
         "a landing area: a directory, an sftp:// URL, or the name of a configured one",
-        kWatchBit | kUploadBit | kFlows | kVerifyBit | kQuarantineBit | kDoctorBit | kServeBit,
+        kWatchBit | kUploadBit | kFlows | kVerifyBit | kQuarantineBit | kDoctorBit | kServeBit |
+            kListBit,
         selects("the directory")),
     option<&Landing::ignore>(kLanding, "ignore", "ignore", "GLOB",
         "never register files whose name or relative path matches, such as '*.bak'", kJudges, kRepeatable),
@@ -341,6 +346,7 @@ Option for_landing_area(Option option) {
   const std::string_view word = option.flag.substr(negative ? 3 : 0);
   option.flag = flags.emplace_back(fmt::format("{}landing-{}", negative ? "no-" : "", word));
   option.commands |= kWatchBit | kUploadBit | kQuarantineBit | kServeBit;
+  option.commands &= ~kPushBit;  // it takes files of this host
   option.help = option.help.substr(0, option.help.find(" (or set "));  // that is for destinations
   return option;
 }

@@ -32,6 +32,7 @@ enum CommandBit : unsigned {
   kServeBit = 1U << 14,
   kCompletionBit = 1U << 15,
   kTokenBit = 1U << 16,
+  kPushBit = 1U << 17,
   kEveryCommand = ~0U,
 };
 

@@ -2,7 +2,23 @@
 
 #include <charconv>
 
+#include "app/local_time.h"
+#include "ferry/base/log.h"
+
 namespace ferry::app {
+
+namespace {
+
+/// A day is a zone's: whose was meant has to be seen.
+TimeRange told(const TimeRange& range) {
+  const auto text = [](const std::optional<Timestamp>& time) {
+    return time ? format_local(*time) : std::string("-");
+  };
+  log::info("time span", {{"since", text(range.since)}, {"until", text(range.until)}});
+  return range;
+}
+
+}  // namespace
 
 Result<TimeRange> registration_dates(const Arguments& arguments) {
   const auto date = arguments.last("date");
@@ -12,22 +28,22 @@ Result<TimeRange> registration_dates(const Arguments& arguments) {
     return make_error(ErrorKind::kInvalid, "give either --date or --since and --until");
   }
   if (date) {
-    const auto day = parse_day(*date, now());
+    const auto day = parse_local_day(*date, now());
     if (!day) return day.error().with_context("--date");
-    return *day;
+    return told(*day);
   }
   TimeRange range;
   if (since) {
-    const auto time = parse_timestamp(*since);
+    const auto time = parse_point(*since, now());
     if (!time) return time.error().with_context("--since");
     range.since = *time;
   }
   if (until) {
-    const auto time = parse_timestamp(*until);
+    const auto time = parse_point(*until, now());
     if (!time) return time.error().with_context("--until");
     range.until = *time;
   }
-  return range;
+  return since || until ? told(range) : range;
 }
 
 Result<ExitStatus> idle_status(const Arguments& arguments) {

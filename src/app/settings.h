@@ -49,6 +49,11 @@ enum class TransformType : std::uint8_t { kCommand, kGzip, kZstd, kLineEndings, 
 
 using sftp::Transport;
 
+/// A time zone of tzdata(5), such as Europe/Berlin; empty: the host's.
+struct TimeZone {
+  std::string name;
+};
+
 /// The absolute path of a directory, or a URL.
 struct MetastoreLocation {
   std::string text;
@@ -64,6 +69,7 @@ struct MetastoreLocation {
 struct GeneralSettings {
   MetastoreLocation metastore;
   fs::path state_dir;  // empty: see state_directory.h
+  TimeZone timezone;
   transfer::Routing routing = transfer::Routing::kFirst;
   std::chrono::milliseconds lock_timeout = metastore::Options{}.lock_timeout;
 };
@@ -110,6 +116,9 @@ struct LandingSettings : AcceptanceSettings {
   std::chrono::milliseconds settle = landing::LandingArea{}.settle;
   fs::path quarantine;  // empty: below the area
   std::chrono::milliseconds unsettled_after = landing::LandingArea{}.unsettled_after;
+  // What a command line makes of it: see landing::LandingArea.
+  std::optional<landing::AreaParts> only;
+  bool moves_aside = true;
 };
 
 struct WatchSettings {

@@ -10,12 +10,13 @@
 
 namespace ferry::app {
 
-/// "500ms", "2s", "5m", "1h", "1d".
+/// "500ms", "2s", "5m", "1.5h", "1h30m", "1d 12h".
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 /// The shortest form that parse_duration reads back to the same.
 std::string format_duration(std::chrono::milliseconds duration);
 
-/// Bytes: "4096", "64KiB", "4M", "1G"; K, M, G and T are powers of 1024 with or without "iB".
+/// Bytes: "4096", "64KiB", "1.5M", "2 GB"; K, M, G and T are powers of 1024 with or without "iB",
+/// KB, MB, GB and TB of 1000.
 Result<std::uint64_t> parse_size(std::string_view text);
 /// The shortest form that parse_size reads back to the same.
 std::string format_size(std::uint64_t bytes);

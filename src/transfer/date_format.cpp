@@ -91,7 +91,7 @@ std::string format_date(const std::string& format, Timestamp date) {
   const std::time_t seconds =
       std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(date));
   std::tm fields{};
-  ::gmtime_r(&seconds, &fields);
+  ::localtime_r(&seconds, &fields);
   std::array<char, 256> buffer;
   return {buffer.data(), std::strftime(buffer.data(), buffer.size(), format.c_str(), &fields)};
 }

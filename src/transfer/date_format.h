@@ -1,4 +1,5 @@
-// Formats of dates as of strftime(3), in the C locale and UTC. Pure.
+// Formats of dates as of strftime(3), in the C locale and the process's
+// time zone.
 #pragma once
 
 #include <string>

@@ -16,27 +16,34 @@ TEST_CASE("durations are read with their unit") {
   CHECK(parse_duration("5m") == minutes(5));
   CHECK(parse_duration("1h") == hours(1));
   CHECK(parse_duration("2d") == hours(48));
+  CHECK(parse_duration("1.5h") == minutes(90));
+  CHECK(parse_duration("1h30m") == minutes(90));
+  CHECK(parse_duration("1d 12h 5s") == hours(36) + seconds(5));
 }
 
 TEST_CASE("a duration without a known unit is refused") {
-  for (const auto* text : {"", "5", "s", "-1s", "5 weeks", "5sec", "1.5s", "99999999999999999999s",
-                           "9223372036854775807d"}) {
+  for (const auto* text : {"", "5", "s", "-1s", "5 weeks", "5sec", "30m1h", "1h1h", "1.h", ".5h",
+                           "1.2.3s", "1h 30", "99999999999999999999s", "9223372036854775807d"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_duration(text));
   }
 }
 
-TEST_CASE("sizes are read with or without unit, as powers of 1024") {
+TEST_CASE("sizes are read with or without unit, as powers of 1024, or with a B of 1000") {
   CHECK(parse_size("4096") == 4096U);
   CHECK(parse_size("64KiB") == 64U * 1024);
   CHECK(parse_size("4MiB") == 4U * 1024 * 1024);
   CHECK(parse_size("1G") == 1024U * 1024 * 1024);
   CHECK(parse_size("10 B") == 10U);
+  CHECK(parse_size("1.5M") == 3U * 512 * 1024);
+  CHECK(parse_size("10MB") == 10'000'000U);
+  CHECK(parse_size("2 GB") == 2'000'000'000U);
+  CHECK(parse_size("0.5KiB") == 512U);
 }
 
 TEST_CASE("a size of another form is refused") {
   for (const auto* text :
-       {"", "MiB", "-1", "4MB", "4 mib", "0x10", "99999999999999999999", "9999999999T"}) {
+       {"", "MiB", "-1", "4mb", "4 mib", "1M1K", "0x10", "99999999999999999999", "9999999999T"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_size(text));
   }
