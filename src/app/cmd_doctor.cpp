@@ -6,6 +6,8 @@
 #include "app/doctor.h"
 #include "app/output.h"
 #include "app/setup.h"
+#include "app/terminal_person.h"
+#include "app/usual_places.h"
 
 namespace ferry::app {
 namespace {
@@ -41,6 +43,7 @@ void print_as_json(const Examination& examination) {
 
 Outcome<ExitStatus> run_doctor(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
+  ask_at_terminal();
   Examination examination(invocation.stop);
   examination.configuration(configuration_file(arguments));
   if (examination.is_well()) {

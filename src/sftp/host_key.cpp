@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "ferry/sftp/person.h"
 #include "sftp/algorithms.h"
 #include "sftp/local_user.h"
 
@@ -100,7 +101,9 @@ Result<void> HostKeyCheck::check(std::string_view key) const {
                         "@revoked. Do not connect before its operator has replaced the key",
                         name, describe(key), place(*found.known));
   }
-  if (!options_->accept_new_host_key) return unknown(key);
+  const bool is_accepted = options_->accept_new_host_key ||
+                           (person() != nullptr && person()->accepts_host_key(name, describe(key)));
+  if (!is_accepted) return unknown(key);
   if (auto added = add_known_host(files_.front(), options_->host, options_->port, key); !added) {
     return make_error(ErrorKind::kRefused, "the new host key of {} cannot be kept: {}", name,
                       added.error().message);

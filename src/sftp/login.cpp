@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "ferry/base/text.h"
+#include "ferry/sftp/person.h"
 #include "sftp/known_hosts.h"
 #include "sftp/local_user.h"
 #include "sftp/private_key.h"
@@ -25,7 +26,7 @@ class Login {
     methods_ = *methods;
     Result<bool> done = false;
     if (offers("publickey")) done = try_keys();
-    if (done && !*done && !options_.password.empty()) done = try_password();
+    if (done && !*done) done = try_password();
     if (!done) return done.error();
     if (!*done) return refusal();
     return {};
@@ -126,13 +127,18 @@ class Login {
 
   Result<bool> try_key_file(const fs::path& file) {
     const std::string what = "key " + file.string();
-    const auto key = load_private_key(file, options_.passphrase);
+    std::string passphrase = options_.passphrase;
+    auto key = load_private_key(file, passphrase);
+    if (!key && key.error().kind == ErrorKind::kDenied && person() != nullptr) {
+      passphrase = person()->passphrase(file);
+      if (!passphrase.empty()) key = load_private_key(file, passphrase);
+    }
     if (!key) {
       report(what, key.error().message);
       return false;
     }
     return try_key(what, key->is_rsa, [&] {
-      auto reply = authenticator_.offer_key(key->text, options_.passphrase);
+      auto reply = authenticator_.offer_key(key->text, passphrase);
       if (reply && reply->kind == LoginReply::Kind::kUnusable && key->encrypted) {
         reply->message = "cannot be decrypted: wrong passphrase?";
       }
@@ -141,12 +147,16 @@ class Login {
   }
 
   Result<bool> try_password() {
-    if (offers("password")) {
-      return conclude("password", authenticator_.offer_password(options_.password));
+    const bool is_wanted = offers("password") || offers("keyboard-interactive");
+    std::string password = options_.password;
+    if (password.empty() && is_wanted && person() != nullptr) {
+      password = person()->password(account_);
     }
-    if (offers("keyboard-interactive")) {
+    if (password.empty()) return false;
+    if (offers("password")) return conclude("password", authenticator_.offer_password(password));
+    if (is_wanted) {
       return conclude("password as the answer to keyboard-interactive prompts",
-                      authenticator_.answer_prompts(options_.password));
+                      authenticator_.answer_prompts(password));
     }
     report("password", "not wanted by the server");
     return false;

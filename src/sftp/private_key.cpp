@@ -23,7 +23,7 @@ Error unusable(std::string_view why) {
 }
 
 Error no_passphrase() {
-  return unusable("is encrypted, and no passphrase was given");
+  return make_error(ErrorKind::kDenied, "is encrypted, and no passphrase was given");
 }
 
 std::optional<std::string_view> take_string(std::string_view& bytes) {

@@ -13,7 +13,8 @@ struct PrivateKey {
   bool is_rsa = false;
 };
 
-/// The message says what is wrong with the file and does not name it.
+/// kDenied: it is encrypted, and PASSPHRASE is empty. The message says what is wrong with the file
+/// and does not name it.
 Result<PrivateKey> load_private_key(const fs::path& file, const std::string& passphrase);
 
 }  // namespace ferry::sftp
