@@ -57,7 +57,7 @@ def test_bash_knows_a_commands_options(bash):
     assert "--once" in bash("ferry", "watch", "--")
     assert bash("ferry", "transfer", "--dry") == ["--dry-run"]
     assert bash("ferry", "status", "--dry") == []
-    assert bash("ferry", "config", "") == ["show", "check"]
+    assert bash("ferry", "config", "") == ["show", "check", "init"]
     assert bash("ferry", "config", "show", "") == []
 
 

@@ -1,14 +1,16 @@
 #include "app/command.h"
 #include "app/config_file.h"
+#include "app/config_init.h"
 #include "app/output.h"
 #include "app/setup.h"
 #include "app/text.h"
+#include "app/usual_places.h"
 #include "ferry/base/text.h"
 
 namespace ferry::app {
 namespace {
 
-constexpr std::string_view kActions[] = {"show", "check"};
+constexpr std::string_view kActions[] = {"show", "check", "init"};
 
 Outcome<ExitStatus> show(const Arguments& arguments) {
   const auto settings = effective_settings(arguments);
@@ -21,7 +23,8 @@ Outcome<ExitStatus> check(const Arguments& arguments) {
   const fs::path file = configuration_file(arguments);
   if (file.empty()) {
     return fail(make_error(ErrorKind::kInvalid,
-                           "no configuration file: give --config FILE or set FERRY_CONFIG"));
+                           "no configuration file: give --config FILE or set FERRY_CONFIG; 'ferry "
+                           "config init' makes ~/.config/ferry/ferry.toml"));
   }
   const auto text = read_configuration(file);
   if (!text) return fail(text.error());
@@ -38,27 +41,34 @@ Outcome<ExitStatus> run_config(const Invocation& invocation) {
   const std::string& action = invocation.arguments.positional.front();
   if (action == "show") return show(invocation.arguments);
   if (action == "check") return check(invocation.arguments);
-  return fail(make_error(ErrorKind::kInvalid, "unknown action '{}': choose show or check{}", action,
-                         suggestion(action, kActions)));
+  if (action == "init") return init_configuration(invocation);
+  return fail(make_error(ErrorKind::kInvalid, "unknown action '{}': choose show, check or init{}",
+                         action, suggestion(action, kActions)));
 }
 
 }  // namespace
 
 Command config_command() {
-  return {.name = "config",
-          .bit = kConfigBit,
-          .summary = "show the effective configuration, or check a file for mistakes",
-          .positional = "show|check",
-          .min_positional = 1,
-          .max_positional = 1,
-          .description =
-              "show   prints what is in effect, from command line, environment and file, as TOML.\n"
-              "check  reads the configuration file and prints every mistake with line and column.",
-          .flags = {},
-          .exits = {{ExitStatus::kDone},
-                    {ExitStatus::kSomeFailed, kInputOutputFailed},
-                    {ExitStatus::kUsage}},
-          .run = &run_config};
+  return {
+      .name = "config",
+      .bit = kConfigBit,
+      .summary = "show the effective configuration, check a file for mistakes, or make one",
+      .positional = "show|check|init",
+      .min_positional = 1,
+      .max_positional = 1,
+      .description =
+          "show   prints what is in effect, from command line, environment and file, as TOML.\n"
+          "check  reads the configuration file and prints every mistake with line and column.\n"
+          "init   writes one, ~/.config/ferry/ferry.toml or --config FILE, for --landing DIR and\n"
+          "       --to URL, or for what it asks; shows the server's host key and tries it out.",
+      .flags = {},
+      .exits = {{ExitStatus::kDone},
+                {ExitStatus::kSomeFailed, kInputOutputFailed},
+                {ExitStatus::kUsage},
+                {ExitStatus::kDestination,
+                 "init: the file is written, but the destination cannot be used yet"},
+                {ExitStatus::kInterrupted}},
+      .run = &run_config};
 }
 
 }  // namespace ferry::app

@@ -10,28 +10,19 @@
 #include <cstdlib>
 
 #include "app/config_file.h"
+#include "app/local_time.h"
 #include "app/placement.h"
 #include "app/reading_progress.h"
 #include "app/routing.h"
 #include "app/secrets.h"
 #include "app/state_directory.h"
 #include "app/text.h"
+#include "app/usual_places.h"
 #include "ferry/base/directory.h"
 #include "ferry/sftp/remote_command.h"
 
 namespace ferry::app {
 namespace {
-
-std::optional<std::string> environment(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  return std::string(value);
-}
-
-fs::path working_directory() {
-  boost::system::error_code ignored;
-  return fs::current_path(ignored);
-}
 
 const Option& selecting_option(Section section) {
   return *std::ranges::find_if(
@@ -181,12 +172,6 @@ Result<std::string> read_secret(const fs::path& file) {
 
 }  // namespace
 
-fs::path configuration_file(const Arguments& arguments) {
-  const auto given = arguments.last("config");
-  const auto name = given ? given : environment("FERRY_CONFIG");
-  return name ? fs::absolute(*name, working_directory()) : fs::path();
-}
-
 Result<Settings> effective_settings(const Arguments& arguments) {
   Settings settings;
   if (const fs::path file = configuration_file(arguments); !file.empty()) {
@@ -197,7 +182,11 @@ Result<Settings> effective_settings(const Arguments& arguments) {
   if (const auto done = apply_selections(settings, arguments); !done) return done.error();
   apply_environment(settings);
   if (const auto done = apply_flags(settings, arguments); !done) return done.error();
+  if (!settings.general.metastore.is_given()) {
+    settings.general.metastore.text = default_metastore();
+  }
   apply_secrets(settings);
+  if (const auto used = use_time_zone(settings.general.timezone.name); !used) return used.error();
   log::init(settings.log.level, settings.log.format);
   return settings;
 }
@@ -267,7 +256,9 @@ Result<landing::LandingArea> landing_area(const LandingSettings& landing,
                             .settle = landing.settle,
                             .acceptance = acceptance_policy(landing),
                             .quarantine = landing.quarantine,
-                            .unsettled_after = landing.unsettled_after};
+                            .unsettled_after = landing.unsettled_after,
+                            .only = landing.only,
+                            .moves_aside = landing.moves_aside};
   if (!landing.is_remote()) return area;
   auto location = location_of(landing, settings);
   if (!location) return location.error();
@@ -436,7 +427,9 @@ void act_for_owner_of(const fs::path& directory) {
 
 Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settings, Access access) {
   const MetastoreLocation& location = settings.general.metastore;
-  if (!location.is_given()) {
+  const bool is_by_default = location.text == default_metastore();
+  if (!location.is_given() ||
+      (is_by_default && access != Access::kCreate && !is_metastore(location.directory()))) {
     return fail(make_error(ErrorKind::kInvalid,
                            "no metastore: give --metastore DIR, set FERRY_METASTORE, or write "
                            "metastore = \"DIR\" in a configuration file"));

@@ -16,9 +16,6 @@
 
 namespace ferry::app {
 
-/// The configuration file that ARGUMENTS or FERRY_CONFIG name; empty: none.
-fs::path configuration_file(const Arguments& arguments);
-
 /// Command line over environment over file over default. Sets up the log.
 Result<Settings> effective_settings(const Arguments& arguments);
 

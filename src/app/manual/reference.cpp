@@ -40,16 +40,17 @@ constexpr std::array kValueTypes{
               "bytes a second, as a size: \"10M\"; or spans of the local day with their limits: "
               "\"08:00-18:00=10M\". Outside of the spans there is no limit."},
     ValueType{"duration",
-              "a whole number and a unit, as a string: \"500ms\", \"2s\", \"5m\", "
-              "\"1h\" or \"1d\"."},
+              "a number and a unit, as a string: \"500ms\", \"2s\", \"5m\", "
+              "\"1h30m\", \"1.5h\" or \"1d\"."},
     ValueType{"list", "strings in brackets: [\"one\", \"two\"]. A single one may do without them."},
     ValueType{"number", "a whole number, not quoted."},
     ValueType{"path",
               "a string. A relative path starts at the folder of the configuration file, "
               "~/ at the home directory."},
     ValueType{"size",
-              "bytes: a whole number, or a string with a unit, \"64KiB\", \"4MiB\" or "
-              "\"1G\". K, M, G and T are powers of 1024."},
+              "bytes: a whole number, or a string with a unit, \"64KiB\", \"1.5M\" or "
+              "\"10 GB\". K, M, G and T, with or without iB, are powers of 1024; KB, MB, GB and TB "
+              "of 1000."},
     ValueType{"string",
               "text in quotes. In patterns for names, * stands for any characters, ? for "
               "one, and [a-c] for one of several."},
@@ -59,8 +60,11 @@ constexpr std::array kValueTypes{
 };
 
 constexpr std::array kVariables{
-    Variable{"FERRY_CONFIG", "The configuration file, if --config does not name one."},
-    Variable{"FERRY_METASTORE", "The metastore, whatever the configuration file says."},
+    Variable{"FERRY_CONFIG",
+             "The configuration file, if --config does not name one; /dev/null: none."},
+    Variable{"FERRY_METASTORE",
+             "The metastore, whatever the configuration file says. If nobody names one: "
+             "~/.local/state/ferry, or ferry below XDG_STATE_HOME."},
     Variable{"FERRY_PASSWORD",
              "The password for destinations that have no password_file; if a run has several, for "
              "those of them that have no identity either."},
@@ -70,8 +74,11 @@ constexpr std::array kVariables{
 };
 
 constexpr std::array<std::string_view, 4> kRules{
-    "The file is TOML (https://toml.io). --config FILE or FERRY_CONFIG names it; without either "
-    "there is none, which is enough for one landing area and one destination.",
+    "The file is TOML (https://toml.io). --config FILE or FERRY_CONFIG names it; else it is "
+    "~/.config/ferry/ferry.toml (below XDG_CONFIG_HOME if that is set), else "
+    "/etc/ferry/ferry.toml, "
+    "else there is none, which is enough for one landing area and one destination. \"ferry config "
+    "init\" writes a first one.",
     "The command line outweighs the environment, which outweighs the file, which outweighs the "
     "defaults. But a destination's own password_file and passphrase_file outweigh FERRY_PASSWORD "
     "and FERRY_PASSPHRASE.",
