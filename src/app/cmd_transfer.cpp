@@ -57,7 +57,8 @@ Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
   if (!store) return std::unexpected(with_first_step(store.error(), arguments));
   if (is_preview) return preview_transfer(*plan, **store, arguments.has("json"), *idle);
   if (!arguments.has("follow")) return deliver_once(*plan, **store, invocation, *idle);
-  return deliver_until_stopped(invocation, std::move(*plan), std::move(*store), *idle_time);
+  return deliver_until_stopped(invocation, std::move(*plan), std::move(*store), *idle_time,
+                               [&arguments] { return make_transfer_plan(arguments); });
 }
 
 }  // namespace
@@ -74,9 +75,10 @@ Command transfer_command() {
               "files only, however often they failed. Without --to: to all configured\n"
               "destinations, one after the other. With --follow: again and again, as files are\n"
               "registered, until SIGTERM; SIGHUP reads the configuration again.",
-          .flags = {{"date", "DAY", "only files of this UTC day: 2026-11-22, today or yesterday"},
-                    {"since", "TIME", "only files updated at or after this time"},
-                    {"until", "TIME", "only files updated before this time"},
+          .flags = {{"date", "DAY",
+                     "only files registered on this day: 2026-11-22, today or yesterday"},
+                    {"since", "TIME", "only files registered at or after this time, or 2h ago"},
+                    {"until", "TIME", "only files registered before this time"},
                     {"follow", "", "keep delivering as files are registered"},
                     {"exit-when-idle", "TIME",
                      "with --follow: end when nothing has been pending for this long"},

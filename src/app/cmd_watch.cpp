@@ -7,25 +7,13 @@
 #include "app/setup.h"
 #include "app/state_directory.h"
 #include "app/units.h"
+#include "app/watching.h"
 #include "ferry/base/log.h"
 #include "ferry/landing/upload.h"
 #include "ferry/landing/watch.h"
 
 namespace ferry::app {
 namespace {
-
-Result<landing::WatchOptions> watch_options(const Settings& settings, bool once) {
-  auto areas = landing_areas(settings);
-  if (!areas) return areas.error();
-  landing::WatchOptions options;
-  options.areas = std::move(*areas);
-  options.rescan_interval = settings.watch.rescan_interval;
-  options.poll_interval = settings.watch.poll_interval;
-  options.hash_threads = settings.watch.hash_threads;
-  options.once = once;
-  options.patience += settings.general.lock_timeout;
-  return options;
-}
 
 landing::WatchHooks service_manager_hooks() {
   landing::WatchHooks hooks;
@@ -43,11 +31,7 @@ landing::WatchHooks service_manager_hooks() {
 
 void print_summary(const landing::WatchSummary& summary, bool as_json) {
   if (as_json) {
-    print_json({{"registered", summary.registered},
-                {"bytes", summary.bytes},
-                {"quarantined", summary.quarantined},
-                {"unsettled", summary.unsettled},
-                {"failed", summary.failed}});
+    print_json(to_json(summary));
     return;
   }
   print(fmt::format("registered {} files ({} hashed)", summary.registered,
@@ -101,23 +85,6 @@ Result<landing::WatchSummary> watch_until_stopped(const Invocation& invocation, 
   }
 }
 
-/// Whose trouble it is that ended the watcher.
-Origin origin_of(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kNotFound:
-    case ErrorKind::kDenied:
-    case ErrorKind::kInvalid:
-      return Origin::kLocal;
-    case ErrorKind::kUnreachable:
-    case ErrorKind::kRefused:
-    case ErrorKind::kConnectionLost:
-    case ErrorKind::kProtocol:
-      return Origin::kDestination;
-    default:
-      return Origin::kMetastore;
-  }
-}
-
 Outcome<ExitStatus> run_watch(const Invocation& invocation) {
   auto plan = make_plan(invocation.arguments);
   if (!plan) return std::unexpected(plan.error());
@@ -129,7 +96,7 @@ Outcome<ExitStatus> run_watch(const Invocation& invocation) {
   const auto watched = watch_until_stopped(invocation, *plan, **watcher);
   service_manager::tell_stopping();
   if (!watched) {
-    return fail(watched.error(), origin_of(watched.error().kind));
+    return fail(watched.error(), origin_of_watching(watched.error().kind));
   }
   if (!plan->options.once) return ExitStatus::kDone;
   print_summary(*watched, invocation.arguments.has("json"));

@@ -113,11 +113,15 @@ ExitStatus status_of(const std::vector<TransferEnding>& endings, ExitStatus idle
   return status == ExitStatus::kDone && selected == 0 ? idle : status;
 }
 
+Json to_json(const std::vector<TransferEnding>& endings) {
+  Json all = Json::array();
+  for (const TransferEnding& ending : endings) all.push_back(to_json(ending));
+  return all;
+}
+
 void print_endings(const std::vector<TransferEnding>& endings, bool as_json) {
   if (as_json) {
-    Json all = Json::array();
-    for (const TransferEnding& ending : endings) all.push_back(to_json(ending));
-    print_json({{"destinations", std::move(all)}});
+    print_json({{"destinations", to_json(endings)}});
     return;
   }
   for (const TransferEnding& ending : endings) {

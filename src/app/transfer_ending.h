@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/exit_status.h"
+#include "ferry/base/json.h"
 #include "ferry/transfer/agent.h"
 
 namespace ferry::app {
@@ -36,5 +37,8 @@ ExitStatus status_of(const TransferEnding& ending);
 ExitStatus status_of(const std::vector<TransferEnding>& endings, ExitStatus idle);
 
 void print_endings(const std::vector<TransferEnding>& endings, bool as_json);
+
+/// As an array, one object for each.
+Json to_json(const std::vector<TransferEnding>& endings);
 
 }  // namespace ferry::app

@@ -143,15 +143,17 @@ enum class End : std::uint8_t { kStopped, kReload, kIdle };
 class FollowingTransfer {
  public:
   FollowingTransfer(const Invocation& invocation, milliseconds exit_when_idle, TransferPlan plan,
-                    std::unique_ptr<metastore::Metastore> store)
+                    std::unique_ptr<metastore::Metastore> store, Replan replan)
       : invocation_(invocation),
         exit_when_idle_(exit_when_idle),
         plan_(std::move(plan)),
-        store_(std::move(store)) {}
+        store_(std::move(store)),
+        replan_(std::move(replan)) {}
 
   Outcome<ExitStatus> until_stopped() {
     const LeaseSignalGuard lease_signals;  // of sources that are looked at
-    ReloadRequest& hangup = reload_on_hangup();
+    ReloadRequest never;
+    ReloadRequest& hangup = replan_ ? reload_on_hangup() : never;
     log::info("ready");
     service_manager::tell_ready();
     for (;;) {
@@ -212,7 +214,7 @@ class FollowingTransfer {
   /// If the new configuration is of no use, the previous one stays in effect.
   void reload() {
     service_manager::tell_reloading();
-    const auto reloaded = take_up(make_transfer_plan(invocation_.arguments));
+    const auto reloaded = take_up(replan_());
     if (reloaded) {
       log::info("configuration reloaded", {{"destinations", plan_.destinations.size()}});
     } else {
@@ -239,14 +241,16 @@ class FollowingTransfer {
   const milliseconds exit_when_idle_;
   TransferPlan plan_;
   std::unique_ptr<metastore::Metastore> store_;
+  const Replan replan_;
 };
 
 }  // namespace
 
 Outcome<ExitStatus> deliver_until_stopped(const Invocation& invocation, TransferPlan plan,
                                           std::unique_ptr<metastore::Metastore> store,
-                                          milliseconds exit_when_idle) {
-  return FollowingTransfer(invocation, exit_when_idle, std::move(plan), std::move(store))
+                                          milliseconds exit_when_idle, Replan replan) {
+  return FollowingTransfer(invocation, exit_when_idle, std::move(plan), std::move(store),
+                           std::move(replan))
       .until_stopped();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 
 #include "app/command.h"
@@ -10,9 +11,12 @@
 
 namespace ferry::app {
 
-/// EXIT_WHEN_IDLE 0: only a stop ends it.
+/// Makes a plan anew, after SIGHUP.
+using Replan = std::function<Outcome<TransferPlan>()>;
+
+/// EXIT_WHEN_IDLE 0: only a stop ends it. Without REPLAN SIGHUP is left as it is.
 Outcome<ExitStatus> deliver_until_stopped(const Invocation& invocation, TransferPlan plan,
                                           std::unique_ptr<metastore::Metastore> store,
-                                          std::chrono::milliseconds exit_when_idle);
+                                          std::chrono::milliseconds exit_when_idle, Replan replan);
 
 }  // namespace ferry::app

@@ -46,27 +46,24 @@ transfer::BatchBounds batch_bounds(const TransferSettings& given, bool follows) 
 }
 
 Result<transfer::TransferOptions> transfer_options(const Settings& settings,
-                                                   const Arguments& arguments) {
-  const auto dates = registration_dates(arguments);
-  if (!dates) return dates.error();
+                                                   transfer::Selection selection, bool follows) {
   const TransferSettings& given = settings.transfer;
   transfer::TransferOptions options;
-  options.selection.names = arguments.positional;
-  options.selection.updated = *dates;
+  options.selection = std::move(selection);
   options.landings = landing_directories(settings);
   auto locations = landing_locations(settings);
   if (!locations) return locations.error();
   options.remote_landings = std::move(*locations);
   options.on_landing = report_landings();
   options.max_attempts = given.max_attempts.value;
-  if (arguments.has("follow")) options.rest_after_failure = given.retry_after;
+  if (follows) options.rest_after_failure = given.retry_after;
   options.verify = given.verify;
   options.verify_command = given.verify_command;
   if (options.verify_command.empty()) {
     return make_error(ErrorKind::kInvalid, "verify_command is empty: name a program");
   }
   options.batch = given.batch;
-  options.bounds = batch_bounds(given, arguments.has("follow"));
+  options.bounds = batch_bounds(given, follows);
   options.limits.window_bytes = given.window.value;
   options.limits.files_in_flight = static_cast<std::size_t>(given.files_in_flight.value);
   options.limits.stall_timeout = given.stall_timeout;
@@ -111,20 +108,29 @@ transfer::TransferOptions TransferPlan::options_for(const std::string& destinati
 Outcome<TransferPlan> make_transfer_plan(const Arguments& arguments) {
   auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
-  auto options = transfer_options(*settings, arguments);
-  if (!options) return fail(options.error());
+  const auto dates = registration_dates(arguments);
+  if (!dates) return fail(dates.error());
   if (const auto checked = check_landings(*settings, Presence::kOfAny); !checked) {
     return fail(checked.error());
   }
-  auto destinations = resolve_destinations(*settings);
+  return make_transfer_plan(std::move(*settings),
+                            {.updated = *dates, .names = arguments.positional},
+                            arguments.has("follow"));
+}
+
+Outcome<TransferPlan> make_transfer_plan(Settings settings, transfer::Selection selection,
+                                         bool follows) {
+  auto options = transfer_options(settings, std::move(selection), follows);
+  if (!options) return fail(options.error());
+  auto destinations = resolve_destinations(settings);
   if (!destinations) return fail(destinations.error());
-  auto routes = make_routes(*settings);
+  auto routes = make_routes(settings);
   options->routes = routes.get();
   auto spool = transfer::open_spool(*options);
   options->routes = nullptr;
   if (!spool) return fail(spool.error());
   options->shared_spool = std::move(*spool);
-  return TransferPlan{std::move(*settings), std::move(*options), std::move(*destinations),
+  return TransferPlan{std::move(settings), std::move(*options), std::move(*destinations),
                       std::move(routes)};
 }
 

@@ -24,4 +24,8 @@ struct TransferPlan {
 
 Outcome<TransferPlan> make_transfer_plan(const Arguments& arguments);
 
+/// The same for settings that are made already; FOLLOWS: the run goes on once all is delivered.
+Outcome<TransferPlan> make_transfer_plan(Settings settings, transfer::Selection selection,
+                                         bool follows);
+
 }  // namespace ferry::app

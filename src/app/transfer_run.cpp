@@ -137,20 +137,20 @@ void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopT
   }
 }
 
-Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore& store,
-                                 const Invocation& invocation, ExitStatus idle) {
+DeliveredRun deliver_all(const TransferPlan& plan, metastore::Metastore& store, StopToken& stop) {
   const LeaseSignalGuard lease_signals;  // of sources that are looked at
-  const RunDeadline deadline(plan.settings.transfer.deadline, invocation.stop);
-  const auto endings = run_all(store, plan, invocation.stop);
-  settle_sources(store, plan, invocation.stop);
-  std::ranges::for_each(endings, &tell_of_left_out);
-  const bool as_json = invocation.arguments.has("json");
-  print_endings(endings, as_json);
-  if (!as_json && had_nothing_to_do(endings) && is_empty(store)) {
-    print(fmt::format("nothing is registered yet: '{}' registers what lies in the landing area\n",
-                      registering_command(invocation.arguments)));
-  }
-  if (deadline.has_passed() && was_cut_short(endings)) {
+  const RunDeadline deadline(plan.settings.transfer.deadline, stop);
+  DeliveredRun run{.endings = run_all(store, plan, stop)};
+  settle_sources(store, plan, stop);
+  std::ranges::for_each(run.endings, &tell_of_left_out);
+  run.has_passed_deadline = deadline.has_passed();
+  return run;
+}
+
+Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan,
+                              const StopToken& stop, ExitStatus idle) {
+  const auto& endings = run.endings;
+  if (run.has_passed_deadline && was_cut_short(endings)) {
     log::error("the deadline has passed, what is not delivered stays pending",
                {{"deadline", human_duration(plan.settings.transfer.deadline)}});
     return ExitStatus::kSomeFailed;
@@ -161,8 +161,20 @@ Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore&
   if (endings.size() == 1 && endings.front().error) {
     return fail(*endings.front().error, Origin::kDestination);
   }
-  if (invocation.stop.stop_requested()) return ExitStatus::kInterrupted;
+  if (stop.stop_requested()) return ExitStatus::kInterrupted;
   return status_of(endings, idle);
+}
+
+Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore& store,
+                                 const Invocation& invocation, ExitStatus idle) {
+  const DeliveredRun run = deliver_all(plan, store, invocation.stop);
+  const bool as_json = invocation.arguments.has("json");
+  print_endings(run.endings, as_json);
+  if (!as_json && had_nothing_to_do(run.endings) && is_empty(store)) {
+    print(fmt::format("nothing is registered yet: '{}' registers what lies in the landing area\n",
+                      registering_command(invocation.arguments)));
+  }
+  return status_of(run, plan, invocation.stop, idle);
 }
 
 }  // namespace ferry::app

@@ -20,18 +20,23 @@ Result<LeftOut> find_left_out(const std::string& destination, metastore::Metasto
 /// Logs what the run did not take.
 void tell_of_left_out(const TransferEnding& ending);
 
-/// Of the files that a run is to take. Those that are named are taken whatever their attempts.
-Result<LeftOut> find_left_out(const std::string& destination, metastore::Metastore& store,
-                              const TransferPlan& plan);
-
-/// Logs what the run did not take.
-void tell_of_left_out(const TransferEnding& ending);
-
 /// What the routes say about sources that everybody has by now. The files are delivered, whatever
 /// comes of it.
 void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopToken& stop);
 
-/// To all destinations of PLAN, side by side. Ends with IDLE if there was nothing to do.
+struct DeliveredRun {
+  std::vector<TransferEnding> endings = {};
+  bool has_passed_deadline = false;
+};
+
+/// To all destinations of PLAN, side by side.
+DeliveredRun deliver_all(const TransferPlan& plan, metastore::Metastore& store, StopToken& stop);
+
+/// What its caller ends with; IDLE if there was nothing to do.
+Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan,
+                              const StopToken& stop, ExitStatus idle);
+
+/// Both, and prints how it ended. Ends with IDLE if there was nothing to do.
 Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore& store,
                                  const Invocation& invocation, ExitStatus idle);
 

@@ -139,12 +139,14 @@ void write_files(Mdoc& page) {
 
 void write_examples(Mdoc& page) {
   page.section("examples");
-  page.prose("Register what is in a directory, and deliver it, without a configuration file:");
+  page.prose("Register a file and deliver it, without a configuration file:");
+  page.literal("ferry push report.csv --to sftp://drop@warehouse.example.org/inbox");
+  page.prose("The same in two steps, for all that is in a directory:");
   page.literal(
       "ferry watch --once --landing /srv/in --metastore /var/lib/ferry\n"
       "ferry transfer --landing /srv/in --metastore /var/lib/ferry \\\n"
       "  --to sftp://drop@warehouse.example.org/inbox");
-  page.prose("Deliver what was registered yesterday (UTC), for a schedule:");
+  page.prose("Deliver what was registered yesterday, for a schedule:");
   page.literal("ferry transfer --config /etc/ferry/ferry.toml --date yesterday");
   page.prose("See what is stuck, and why:");
   page.literal("ferry status\nferry list --status failed");

@@ -1,0 +1,193 @@
+"""ferry push: registers and delivers in one step."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from ferry_harness import Process, eventually, make_files, put, same_tree, tables
+
+
+@pytest.fixture
+def home(folder):
+    path = folder / "home"
+    path.mkdir()
+    return {"HOME": str(path), "XDG_STATE_HOME": ""}
+
+
+@pytest.fixture
+def push(ferry, server, home):
+    """With nothing but a destination: no configuration, no metastore, no landing area."""
+
+    def run(*words, **options):
+        return ferry("push", *words, *server.options(), env=home, **options)
+
+    return run
+
+
+def test_a_file_is_delivered_and_nothing_else_of_its_directory(push, server, folder, ferry, home):
+    put(folder / "in/report.csv", b"report")
+    put(folder / "in/private.txt", b"not this")
+    ended = push(folder / "in/report.csv")
+    assert ended.code == 0, ended.stderr
+    assert server.files() == ["report.csv"]
+    assert "1 of 1 files delivered" in ended.stdout
+    assert [entry["path"] for control in server.control_files() for entry in control["files"]] == [
+        "report.csv"]
+    # Others find what push did, without being told where.
+    assert ferry("list", "--json", env=home).json_lines[0]["status"] == "successful"
+    assert (folder / "home/.local/state/ferry/file_registry.jsonl").exists()
+
+
+def test_once(push, server, folder):
+    put(folder / "in/report.csv", b"report")
+    assert push(folder / "in/report.csv", "--json").summary["successful"] == 1
+    again = push(folder / "in/report.csv", "--json")
+    assert (again.code, again.summary["selected"]) == (0, 0)
+    put(folder / "in/report.csv", b"another report")
+    assert push(folder / "in/report.csv", "--json").summary["successful"] == 1
+    assert (server.root / "report.csv").read_bytes() == b"another report"
+
+
+def test_directories_and_files_together(push, server, folder):
+    make_files(folder / "tree/below", 3, 10)
+    put(folder / "one/x.csv", b"x")
+    put(folder / "one/y.csv", b"y")
+    ended = push(folder / "tree", folder / "one/x.csv", "--json")
+    assert ended.code == 0, ended.stderr
+    assert ended.summary["successful"] == 4
+    assert same_tree(folder / "tree", server.root)
+    assert not (server.root / "y.csv").exists()
+
+
+def test_what_was_not_delivered_is_delivered_by_the_next(push, server, folder):
+    put(folder / "in/a.csv", b"a")
+    server.stop()
+    failed = push(folder / "in", "--retries", "1", "--retry-delay", "1ms")
+    assert failed.code == 3
+    server.start(server.port)
+    assert push(folder / "in").code == 0
+    assert server.files() == ["a.csv"]
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_what_cannot_be_delivered_stays_and_is_told(push, server, folder, kind):
+    put(folder / "in/a.csv", b"a")
+    (folder / "in/link.csv").symlink_to("a.csv")
+    if kind == "file":
+        ended = push(folder / "in/a.csv", folder / "in/link.csv")
+        assert ended.code == 2
+        assert "link.csv is a symbolic link: name the file that it leads to" in ended.stderr
+        return
+    ended = push(folder / "in")
+    assert ended.code == 1
+    assert "not delivered: 1 refused" in ended.stdout
+    assert "link.csv" in ended.stderr
+    assert server.files() == ["a.csv"]
+    assert sorted(os.listdir(folder / "in")) == ["a.csv", "link.csv"]
+
+
+@pytest.mark.parametrize("name, reason", [("absent.csv", "No such file or directory"),
+                                          (".hidden", "never registered"),
+                                          ("fifo", "is not a regular file")])
+def test_paths_that_nobody_can_push(push, server, folder, name, reason):
+    (folder / "in").mkdir()
+    put(folder / "in/good.csv", b"good")
+    if name == ".hidden":
+        (folder / "in" / name).write_text("x")
+    if name == "fifo":
+        os.mkfifo(folder / "in" / name)
+    ended = push(folder / "in/good.csv", folder / "in" / name)
+    assert ended.code == 2
+    assert reason in ended.stderr
+    assert server.files() == []
+
+
+def test_a_file_that_is_being_written_is_left(push, server, folder):
+    (folder / "in").mkdir()
+    with open(folder / "in/open.csv", "w", encoding="utf-8") as writer:
+        writer.write("half")
+        writer.flush()
+        ended = push(folder / "in/open.csv")
+    assert ended.code == 1
+    assert "not delivered: 1 still being written" in ended.stdout
+    assert server.files() == []
+
+
+def test_in_a_configured_area(configured, landing, folder, server, other_server):
+    configured.write('[route.csv]\nmatch = ["*.csv"]\nto = ["b"]\nrename = "renamed/{name}"\n'
+                     '[route.rest]\nto = ["c"]\n')
+    put(landing / "orders/a.csv", b"a")
+    put(landing / "orders/b.csv", b"b")
+    ended = configured.run("push", landing / "orders/a.csv", "--json")
+    assert ended.code == 0, ended.stderr
+    assert server.files() == ["renamed/a.csv"]
+    assert other_server.files() == []
+    (row,) = tables(configured.metastore)[0]
+    assert (row["path"], row["landing"]) == ("orders/a.csv", "in")
+
+    put(folder / "elsewhere.csv", b"x")
+    refused = configured.run("push", folder / "elsewhere.csv")
+    assert refused.code == 2
+    assert "does not lie in the landing area" in refused.stderr
+    allowed = configured.run("push", folder / "elsewhere.csv", "--landing", folder, "--to", "b")
+    assert allowed.code == 0, allowed.stderr
+
+
+def test_a_directory_of_a_configured_area(configured, landing, server):
+    configured.write('[route.all]\nto = ["b"]\n')
+    put(landing / "orders/a.csv", b"a")
+    put(landing / "orders/deep/b.csv", b"b")
+    put(landing / "ordersx/c.csv", b"c")
+    ended = configured.run("push", landing / "orders")
+    assert ended.code == 0, ended.stderr
+    assert server.files() == ["orders/a.csv", "orders/deep/b.csv"]
+
+
+def test_watch_goes_on(folder, server, home):
+    put(folder / "in/first.csv", b"first")
+    process = Process(folder, "push", folder / "in", "--watch", *server.options(), env=home)
+    try:
+        eventually(lambda: server.files() == ["first.csv"], what="the first file")
+        put(folder / "in/second.csv", b"second")
+        eventually(lambda: len(server.files()) == 2, what="the second file")
+    finally:
+        ended = process.stop()
+    assert ended.code == 0, ended.stderr
+
+
+def test_watch_wants_directories(push, folder):
+    put(folder / "in/a.csv", b"a")
+    ended = push(folder / "in/a.csv", "--watch")
+    assert ended.code == 2
+    assert "--watch goes on with whole directories" in ended.stderr
+
+
+def test_a_stop_ends_both(folder, server, home):
+    (folder / "in").mkdir()
+    process = Process(folder, "push", folder / "in", "--watch", *server.options(), env=home)
+    eventually(lambda: " ready" in process.log(), what="ready")
+    process.popen.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30).code == 0
+
+
+def test_the_metastore_may_not_lie_in_what_is_pushed(push, folder):
+    (folder / "in").mkdir()
+    ended = push(folder / "in", "--metastore", folder / "in/store")
+    assert ended.code == 2
+    assert "its tables would be taken for files that landed" in ended.stderr
+
+
+def test_what_no_route_takes_is_told(configured, landing, server):
+    configured.write('[route.csv]\nmatch = ["*.csv"]\nto = ["b"]\n'
+                     '[route.old]\nmatch = ["*.txt"]\nto = ["b"]\nmin_age = "1h"\n')
+    put(landing / "a.csv", b"a")
+    put(landing / "b.dat", b"b")
+    put(landing / "c.txt", b"c")
+    ended = configured.run("push", landing)
+    assert ended.code == 1
+    assert server.files() == ["a.csv"]
+    assert ("not delivered: 1 taken by no route, 1 waiting for the min_age or settle of their route"
+            in ended.stdout)
+    assert configured.run("push", landing / "a.csv").code == 0
