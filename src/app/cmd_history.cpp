@@ -1,8 +1,11 @@
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "ferry/base/json.h"
 #include "ferry/base/text.h"
 
+#include "app/changes.h"
 #include "app/command.h"
 #include "app/output.h"
 #include "app/setup.h"
@@ -50,42 +53,78 @@ void sort_by_date(History& history) {
   std::ranges::stable_sort(history.transfers, {}, &TransferRecord::date);
 }
 
-std::string to_text(const FileRecord& file, const History& history) {
+Json to_json(const History& history) {
+  const FileRecord& file = history.file.back();
+  return {{"id", file.id},
+          {"path", file.path},
+          {"file", rows_to_json(history.file)},
+          {"transfers", rows_to_json(history.transfers)}};
+}
+
+std::vector<std::string> lines_of(const History& history) {
   std::vector<std::pair<Timestamp, std::string>> lines;
   for (const FileRecord& row : history.file) lines.emplace_back(row.updated_date, to_text(row));
   for (const TransferRecord& row : history.transfers) lines.emplace_back(row.date, to_text(row));
   std::ranges::stable_sort(lines, {}, &std::pair<Timestamp, std::string>::first);
-  std::string text = fmt::format("{}  {}\n", escape_controls(file.path), file.id);
-  for (const auto& [date, line] : lines) text += line;
-  return text;
+  std::vector<std::string> texts;
+  for (auto& [date, line] : lines) texts.push_back(std::move(line));
+  return texts;
 }
 
+/// Prints what it has not printed yet.
+class Printer {
+ public:
+  explicit Printer(bool as_json) : as_json_(as_json) {}
+
+  void show(const History& history) {
+    const FileRecord file = history.file.back();
+    const std::string title = fmt::format("{}  {}\n", escape_controls(file.path), file.id);
+    if (as_json_) {
+      const std::string line = ferry::to_text(to_json(history)) + "\n";
+      if (shown_.insert(line).second) print(line);
+      return;
+    }
+    bool is_titled = false;
+    for (const std::string& line : lines_of(history)) {
+      if (!shown_.insert(file.id + line).second) continue;
+      if (!std::exchange(is_titled, true) && last_ != file.id) print(title);
+      last_ = file.id;
+      print(line);
+    }
+  }
+
+ private:
+  const bool as_json_;
+  std::set<std::string> shown_;
+  std::string last_;  // the version that the last line is of
+};
+
 Outcome<ExitStatus> run_history(const Invocation& invocation) {
-  const auto settings = effective_settings(invocation.arguments);
+  const Arguments& arguments = invocation.arguments;
+  const auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
   auto store = open_store(*settings, Access::kRead);
   if (!store) return std::unexpected(store.error());
 
-  const std::string& name = invocation.arguments.positional.front();
-  auto versions = (*store)->history(name);
-  if (!versions) return fail(versions.error(), Origin::kMetastore);
-  if (versions->empty()) {
-    return fail(make_error(ErrorKind::kNotFound,
-                           "the registry has no file '{}' ('ferry list' shows all)", name));
-  }
-  for (History& history : *versions) {
-    const FileRecord file = history.file.back();
-    sort_by_date(history);
-    if (invocation.arguments.has("json")) {
-      print_json({{"id", file.id},
-                  {"path", file.path},
-                  {"file", rows_to_json(history.file)},
-                  {"transfers", rows_to_json(history.transfers)}});
-    } else {
-      print(to_text(file, history));
+  const std::string& name = arguments.positional.front();
+  const bool goes_on = arguments.has("follow");
+  Printer printer(arguments.has("json"));
+  bool is_known = false;
+  const auto show = [&]() -> Result<void> {
+    auto versions = (*store)->history(name);
+    if (!versions) return versions.error();
+    is_known = !versions->empty();
+    for (History& history : *versions) {
+      sort_by_date(history);
+      printer.show(history);
     }
-  }
-  return ExitStatus::kDone;
+    return {};
+  };
+  const auto shown = goes_on ? show_changes(**store, invocation.stop, show) : show();
+  if (!shown) return fail(shown.error(), Origin::kMetastore);
+  if (is_known || goes_on) return ExitStatus::kDone;
+  return fail(make_error(ErrorKind::kNotFound,
+                         "the registry has no file '{}' ('ferry list' shows all)", name));
 }
 
 }  // namespace
@@ -100,7 +139,8 @@ Command history_command() {
           .description =
               "Prints all rows of both tables for one file, oldest first. A path may have several\n"
               "versions, each with an id of its own.",
-          .flags = {{"json", "", "print one JSON object a line, one for each version"}},
+          .flags = {{"follow", "", "show what is recorded from now on, too, until it is stopped"},
+                    {"json", "", "print one JSON object a line, one for each version"}},
           .exits = {{ExitStatus::kDone},
                     {ExitStatus::kSomeFailed, kInputOutputFailed},
                     {ExitStatus::kUsage},

@@ -89,7 +89,8 @@ std::string to_text(const Counts& counts, Timestamp time) {
                           escape_controls(counts.oldest_pending->path));
     }
     if (kShown[i] == Standing::kFailed && counts.given_up > 0) {
-      text += fmt::format("   {} given up: {}", counts.given_up, kAboutGivenUp);
+      text += fmt::format("   {} given up\n{:<12} {:>8}   {}", counts.given_up, "  given up",
+                          counts.given_up, kAboutGivenUp);
     }
     if (kShown[i] == Standing::kUnrouted && counts.by_standing[i] > 0) {
       text += "   'ferry list --status unrouted' says why";

@@ -62,6 +62,6 @@ std::string reason_of(const StandingRow& row);
 
 /// What to do about files that were given up.
 inline constexpr std::string_view kAboutGivenUp =
-    "'ferry list --status failed' says why, 'ferry retry' releases them";
+    "'ferry list --status given_up' says why, 'ferry retry' releases them";
 
 }  // namespace ferry::app
