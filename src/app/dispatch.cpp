@@ -60,7 +60,7 @@ int print_help(const std::vector<std::string>& words) {
   }
   const Command* command = find_command(words.front());
   if (command == nullptr) return unknown_command(words.front());
-  print(command_help(*command));
+  print(command_help(*command, std::ranges::find(words, "--all") != words.end()));
   return code(ExitStatus::kDone);
 }
 

@@ -8,6 +8,7 @@
 namespace ferry::app {
 
 std::string program_help();
-std::string command_help(const Command& command);
+/// ALL: rare options, too.
+std::string command_help(const Command& command, bool all);
 
 }  // namespace ferry::app

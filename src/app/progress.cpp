@@ -48,21 +48,49 @@ void log_delivery(LogFunction log, const transfer::FileOutcome& file,
 
 class LogObserver : public CountingObserver {
  public:
-  explicit LogObserver(std::string destination) : destination_(std::move(destination)) {}
+  LogObserver(std::string destination, milliseconds interval)
+      : destination_(std::move(destination)), interval_(interval) {}
 
   void on_start(std::uint64_t files, std::uint64_t bytes) override {
     if (!std::exchange(has_started_, true)) log_start(&log::info, destination_, files, bytes);
+    progress_.files = files;
+    progress_.bytes = bytes;
+  }
+  void on_bytes(std::uint64_t acknowledged) override {
+    CountingObserver::on_bytes(acknowledged);
+    tell_if_due();
   }
   void on_delivered(const transfer::FileOutcome& file) override {
     log_delivery(&log::info, file, destination_);
+    ++progress_.files_done;
   }
   void on_failed(const transfer::FileOutcome& file, const Error& error) override {
     log_failure(file, destination_, error);
+    ++progress_.files_done;
   }
 
  private:
+  /// Of a large file no other line would tell for hours.
+  void tell_if_due() {
+    const auto time = steady_clock::now();
+    if (time - told_ < interval_) return;
+    told_ = time;
+    const double seconds = std::max(0.001, std::chrono::duration<double>(time - started_).count());
+    const double rate = static_cast<double>(sent()) / seconds;
+    log::info("progress", {{"destination", destination_},
+                           {"files", progress_.files_done},
+                           {"of_files", progress_.files},
+                           {"sent", human_size(static_cast<double>(sent()))},
+                           {"of", human_size(static_cast<double>(progress_.bytes))},
+                           {"rate", human_size(rate) + "/s"}});
+  }
+
   const std::string destination_;
+  const milliseconds interval_;
   bool has_started_ = false;
+  Progress progress_;
+  const steady_clock::time_point started_ = steady_clock::now();
+  steady_clock::time_point told_ = started_;
 };
 
 /// One line at the foot of a terminal. Thread-safe.
@@ -172,10 +200,10 @@ std::string progress_line(const Progress& progress, std::size_t width) {
   return text.substr(0, width);
 }
 
-MakeObserver make_observers(log::Format format) {
+MakeObserver make_observers(log::Format format, milliseconds interval) {
   if (::isatty(STDERR_FILENO) == 0 || format != log::Format::kText) {
-    return [](std::string destination) {
-      return std::make_unique<LogObserver>(std::move(destination));
+    return [interval](std::string destination) {
+      return std::make_unique<LogObserver>(std::move(destination), interval);
     };
   }
   return [bar = std::make_shared<Bar>(stderr)](std::string destination) {

@@ -38,8 +38,10 @@ class CountingObserver : public transfer::Observer {
 /// Makes what is told of the runs to destinations, one for each. On a terminal
 /// (stderr), unless logs are for programs: one bar for all of them, drawn at most ten times a
 /// second, wiped under log lines and when the last of them goes; of deliveries it logs each at
-/// level debug only. Else: a log line for each. May be called on any thread.
+/// level debug only. Else: a log line for each, and one every INTERVAL while bytes move. May be
+/// called on any thread.
 using MakeObserver = std::function<std::unique_ptr<CountingObserver>(std::string destination)>;
-MakeObserver make_observers(log::Format format);
+MakeObserver make_observers(log::Format format,
+                            std::chrono::milliseconds interval = std::chrono::minutes(1));
 
 }  // namespace ferry::app

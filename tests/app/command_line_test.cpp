@@ -64,7 +64,7 @@ TEST_CASE("other options may not") {
 
 TEST_CASE("every command's help names all its options and ends with its exit codes") {
   for (const Command& command : commands()) {
-    const std::string help = command_help(command);
+    const std::string help = command_help(command, true);
     CAPTURE(help);
     for (const Flag& flag : command.flags) CHECK(contains(help, fmt::format("--{}", flag.name)));
     CHECK(contains(help, "--metastore DIR"));
@@ -75,7 +75,7 @@ TEST_CASE("every command's help names all its options and ends with its exit cod
 }
 
 TEST_CASE("help prints the defaults of the settings") {
-  const std::string help = command_help(*find_command("transfer"));
+  const std::string help = command_help(*find_command("transfer"), true);
   CHECK(contains(help, "[4MiB]"));
   CHECK(contains(help, fmt::format("[{}]", TransferSettings{}.max_attempts.value)));
 }
