@@ -85,6 +85,7 @@ class OldRclone(Rclone):
     """Debian's. No signal makes it look again."""
 
     name = "rclone-1.60"
+    title = "rclone serve sftp, Debian's"
     options = ("--dir-cache-time", "0s")
 
     def look_again(self):
@@ -105,7 +106,7 @@ class OldRclone(Rclone):
 
 class OldRcloneWrites(OldRclone):
     name = "rclone-1.60-writes"
-    title = "rclone serve sftp --vfs-cache-mode writes"
+    title = "rclone serve sftp --vfs-cache-mode writes, Debian's"
     options = (*OldRclone.options, "--vfs-cache-mode", "writes")
     writes_behind = True
 
