@@ -103,6 +103,7 @@ void Index::begin_reading() {
 void Index::begin_writing() {
   forget_names();
   has_orphans_.reset();
+  last_delivered_.reset();
   database_.begin_writing();
 }
 
@@ -114,6 +115,7 @@ Result<void> Index::commit() {
 void Index::rollback() {
   database_.rollback();
   kept_back_.clear();
+  last_delivered_.reset();
   uncounted_.clear();
   new_files_ = new_deliveries_ = 0;
   has_orphans_.reset();
@@ -138,13 +140,12 @@ std::string_view Index::name(std::int64_t id) {
 std::optional<std::int64_t> Index::find_name(std::string_view text) {
   if (text.empty()) return 0;
   if (ids_of_names_.size() > kNamesInMemory) ids_of_names_.clear();
-  const std::string key(text);
-  if (const auto known = ids_of_names_.find(key); known != ids_of_names_.end()) {
+  if (const auto known = ids_of_names_.find(text); known != ids_of_names_.end()) {
     return known->second;
   }
   auto row = database_.query("SELECT id FROM name WHERE text = ?", text);
   if (!row.next()) return std::nullopt;
-  return ids_of_names_.emplace(key, row.integer(0)).first->second;
+  return ids_of_names_.emplace(text, row.integer(0)).first->second;
 }
 
 std::int64_t Index::enter_name(std::string_view text) {

@@ -173,6 +173,13 @@ class Index {
     std::int64_t registered = 0;  // when the file was
   };
 
+  /// A file that rows of the logs were entered for.
+  struct LoggedFile {
+    FileNumber number = 0;
+    std::int64_t registered = 0;
+    std::vector<StoredDelivery> deliveries;  // that are not written yet
+  };
+
   /// In place of a destination: of rows of the registry.
   static constexpr std::int64_t kOfRegistry = -1;
 
@@ -182,18 +189,28 @@ class Index {
   /// Adds all rows to ROWS, oldest first.
   void add_rows(std::vector<std::uint64_t>& rows, FileNumber number, std::int64_t destination,
                 std::string_view older, std::int64_t current);
-  StoredDelivery& stored_delivery(FileNumber number, std::int64_t destination, bool& is_new);
+  StoredDelivery& stored_delivery(LoggedFile& file, std::int64_t destination, bool& is_new);
   void write(FileNumber number, const StoredDelivery& delivery);
-  void write_kept_back(FileNumber number);
+  void write_kept_back();
   void count(const StoredDelivery& delivery, std::int64_t times);
   void write_successes();
   void write_keys();
-  std::int64_t registered(FileNumber number);
+  /// Null: there is no such file.
+  LoggedFile* logged_file(const std::string& id);
+  /// Whether no file from this one on has a delivery that is written.
+  bool is_beyond_deliveries(FileNumber number);
 
   Database database_;
-  std::unordered_map<std::string, std::int64_t> ids_of_names_;
+  struct NameHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view name) const {
+      return std::hash<std::string_view>()(name);
+    }
+  };
+  std::unordered_map<std::string, std::int64_t, NameHash, std::equal_to<>> ids_of_names_;
   std::unordered_map<std::int64_t, std::string> names_;
-  std::unordered_map<FileNumber, std::vector<StoredDelivery>> kept_back_;
+  std::unordered_map<std::string, LoggedFile> kept_back_;  // by id
+  std::optional<FileNumber> last_delivered_;  // the last file that has a delivery that is written
   std::map<std::int64_t, Successes> uncounted_;  // by destination
   std::int64_t new_files_ = 0;
   std::int64_t new_deliveries_ = 0;

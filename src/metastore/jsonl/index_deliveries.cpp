@@ -10,7 +10,7 @@ namespace ferry::metastore {
 namespace {
 
 /// Deliveries that are kept back before they are written: most get two rows soon after each other.
-constexpr std::size_t kKeptBack = 16'384;
+constexpr std::size_t kKeptBack = 8'192;
 
 Blob bytes_of(const Histogram& histogram) {
   return {{reinterpret_cast<const char*>(&histogram), sizeof histogram}};
@@ -32,17 +32,17 @@ void Successes::add(const Successes& other) {
 }
 
 std::optional<FileNumber> Index::enter(const TransferRecord& row, std::uint64_t offset) {
-  const auto number = find(row.id);
-  if (!number) {
+  LoggedFile* const file = logged_file(row.id);
+  if (file == nullptr) {
     const StoredId id(row.id);
     database_.run("INSERT INTO orphan VALUES(?, ?)", id.value(), to_signed(offset));
     has_orphans_ = true;
     return std::nullopt;
   }
   bool is_new = false;
-  StoredDelivery& delivery = stored_delivery(*number, enter_name(row.destination), is_new);
+  StoredDelivery& delivery = stored_delivery(*file, enter_name(row.destination), is_new);
   if (!is_new) {
-    append_older(delivery.older, *number, delivery.destination, delivery.offset);
+    append_older(delivery.older, file->number, delivery.destination, delivery.offset);
     if (delivery.status == TransferStatus::kSuccessful) count(delivery, -1);
   }
   const bool ends_attempt = !is_new && delivery.status == TransferStatus::kInProgress &&
@@ -63,26 +63,45 @@ std::optional<FileNumber> Index::enter(const TransferRecord& row, std::uint64_t 
   delivery.bytes = row.bytes;
   delivery.duration_ms = row.duration_ms;
   delivery.offset = to_signed(offset);
-  if (row.status == TransferStatus::kSuccessful) {
-    delivery.registered = registered(*number);
-    count(delivery, 1);
-  }
+  if (row.status == TransferStatus::kSuccessful) count(delivery, 1);
+  const FileNumber number = file->number;
   if (kept_back_.size() >= kKeptBack) flush();
   return number;
 }
 
-Index::StoredDelivery& Index::stored_delivery(FileNumber number, std::int64_t destination,
+Index::LoggedFile* Index::logged_file(const std::string& id) {
+  if (const auto known = kept_back_.find(id); known != kept_back_.end()) return &known->second;
+  const StoredId key(id);
+  auto row = database_.query("SELECT number, registered FROM file WHERE id = ?", key.value());
+  if (!row.next()) return nullptr;
+  return &kept_back_.emplace(id, LoggedFile{row.integer(0), row.integer(1), {}}).first->second;
+}
+
+bool Index::is_beyond_deliveries(FileNumber number) {
+  if (!last_delivered_) {
+    auto row = database_.query("SELECT max(file) FROM delivery");
+    last_delivered_ = row.next() ? row.integer(0) : 0;
+  }
+  return number > *last_delivered_;
+}
+
+Index::StoredDelivery& Index::stored_delivery(LoggedFile& file, std::int64_t destination,
                                               bool& is_new) {
-  std::vector<StoredDelivery>& of_file = kept_back_[number];
-  for (StoredDelivery& kept : of_file) {
+  for (StoredDelivery& kept : file.deliveries) {
     if (kept.destination == destination) return kept;
   }
-  StoredDelivery& delivery = of_file.emplace_back();
+  StoredDelivery& delivery = file.deliveries.emplace_back();
   delivery.destination = destination;
+  delivery.registered = file.registered;
+  is_new = is_beyond_deliveries(file.number);
+  if (is_new) {
+    ++new_deliveries_;
+    return delivery;
+  }
   auto row = database_.query(
       "SELECT status, attempt, date, claimed, file_updated, agent, batch, error_kind, bytes, "
       "duration, offset, older FROM delivery WHERE file = ? AND destination = ?",
-      number, destination);
+      file.number, destination);
   is_new = !row.next();
   if (is_new) {
     ++new_deliveries_;
@@ -100,11 +119,11 @@ Index::StoredDelivery& Index::stored_delivery(FileNumber number, std::int64_t de
   delivery.duration_ms = row.integer(9);
   delivery.offset = row.integer(10);
   delivery.older = row.text(11);
-  if (delivery.status == TransferStatus::kSuccessful) delivery.registered = registered(number);
   return delivery;
 }
 
 void Index::write(FileNumber number, const StoredDelivery& delivery) {
+  if (is_beyond_deliveries(number)) last_delivered_ = number;
   database_.run(
       "INSERT INTO delivery VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
       "SET status = excluded.status, attempt = excluded.attempt, date = excluded.date, "
@@ -117,19 +136,19 @@ void Index::write(FileNumber number, const StoredDelivery& delivery) {
       delivery.older.empty() ? std::nullopt : std::optional(Blob{delivery.older}));
 }
 
-void Index::write_kept_back(FileNumber number) {
-  const auto kept = kept_back_.find(number);
-  if (kept == kept_back_.end()) return;
-  for (const StoredDelivery& delivery : kept->second) write(number, delivery);
-  kept_back_.erase(kept);
+void Index::write_kept_back() {
+  std::vector<const LoggedFile*> order;
+  order.reserve(kept_back_.size());
+  for (const auto& [id, file] : kept_back_) order.push_back(&file);
+  std::ranges::sort(order, {}, &LoggedFile::number);
+  for (const LoggedFile* file : order) {
+    for (const StoredDelivery& delivery : file->deliveries) write(file->number, delivery);
+  }
+  kept_back_.clear();
 }
 
 void Index::flush() {
-  std::vector<FileNumber> order;
-  order.reserve(kept_back_.size());
-  for (const auto& [number, deliveries] : kept_back_) order.push_back(number);
-  std::ranges::sort(order);
-  for (const FileNumber number : order) write_kept_back(number);
+  write_kept_back();
   write_successes();
   write_keys();
 }
@@ -153,7 +172,7 @@ KnownDelivery Index::delivery_from(const Rows& row) {
 }
 
 void Index::deliveries(FileNumber number, std::vector<KnownDelivery>& found) {
-  write_kept_back(number);
+  write_kept_back();
   found.clear();
   auto row =
       database_.query("SELECT " FERRY_DELIVERY_COLUMNS " FROM delivery WHERE file = ?", number);
@@ -215,11 +234,6 @@ std::uint64_t Index::orphans() {
 }
 
 // Sums over what was delivered.
-
-std::int64_t Index::registered(FileNumber number) {
-  auto row = database_.query("SELECT registered FROM file WHERE number = ?", number);
-  return row.next() ? row.integer(0) : 0;
-}
 
 void Index::count(const StoredDelivery& delivery, std::int64_t times) {
   Successes& sums = uncounted_[delivery.destination];

@@ -4,6 +4,7 @@
 
 #include "ferry/base/log.h"
 #include "metastore/jsonl/layout.h"
+#include "metastore/jsonl/parsed_rows.h"
 
 namespace ferry::metastore {
 namespace {
@@ -12,10 +13,6 @@ constexpr std::uint64_t kReportsPerReading = 10;
 constexpr std::uint64_t kLinesPerProgress = 8192;
 
 }  // namespace
-
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r") == std::string_view::npos;
-}
 
 IndexedTables::IndexedTables(const Directory& directory, Index index, const TableFiles& files)
     : index_(std::move(index)),
@@ -78,40 +75,30 @@ Result<void> IndexedTables::fold_table(Table& table, Position& position, std::ui
                                        Result<Row> (*parse)(std::string_view),
                                        const std::function<void(std::uint64_t)>& progress) {
   std::uint64_t damaged = 0;
-  Result<void> outcome;
-  auto read = table.read(
-      position,
-      [&](const Table::Line& line) {
-        if (!outcome) return;
-        if (line.number % kLinesPerProgress == 0) progress(line.offset);
-        if (!line.is_too_long && is_blank(line.text)) return;
-        const auto row = line.is_too_long
-                             ? Result<Row>(make_error(ErrorKind::kCorrupt, "the row is too long"))
-                             : parse(line.text);
-        if (row) {
-          outcome = enter(*row, line.offset);
-        } else {
-          report_damage(table, line, row.error().message, ++damaged);
-        }
-      },
-      end);
+  const auto take = [&](const ParsedRow<Row>& parsed) -> Result<void> {
+    if (parsed.number % kLinesPerProgress == 0) progress(parsed.offset);
+    if (parsed.row) return enter(*parsed.row, parsed.offset);
+    report_damage({.table = table.name(),
+                   .line = parsed.number,
+                   .offset = parsed.offset,
+                   .reason = parsed.row.error().message},
+                  ++damaged);
+    return {};
+  };
+  auto read = ParsedRows<Row>(table, parse).read(position, end, take);
   if (damaged > kReportsPerReading) {
     log::warning("more damaged rows left out",
                  {{"table", table.name()}, {"rows", damaged - kReportsPerReading}});
   }
-  return read ? outcome : read;
+  return read;
 }
 
-void IndexedTables::report_damage(const Table& table, const Table::Line& line, std::string reason,
-                                  std::uint64_t number) {
+void IndexedTables::report_damage(const DamagedRow& row, std::uint64_t number) {
   if (number <= kReportsPerReading) {
     log::warning("damaged row left out",
-                 {{"table", table.name()}, {"line", line.number}, {"reason", reason}});
+                 {{"table", row.table}, {"line", row.line}, {"reason", row.reason}});
   }
-  index_.enter_damage(table.name(), {.table = table.name(),
-                                     .line = line.number,
-                                     .offset = line.offset,
-                                     .reason = std::move(reason)});
+  index_.enter_damage(row.table, row);
 }
 
 Result<void> IndexedTables::enter(const FileRecord& row, std::uint64_t offset) {

@@ -64,8 +64,7 @@ class IndexedTables {
   Result<void> fold_table(Table& table, Position& position, std::uint64_t end,
                           Result<Row> (*parse)(std::string_view),
                           const std::function<void(std::uint64_t)>& progress);
-  void report_damage(const Table& table, const Table::Line& line, std::string reason,
-                     std::uint64_t number);
+  void report_damage(const DamagedRow& row, std::uint64_t number);
   void note_changed(FileNumber number);
 
   Index index_;
@@ -77,8 +76,5 @@ class IndexedTables {
   std::uint64_t transfers_end_ = std::numeric_limits<std::uint64_t>::max();
   std::vector<FileNumber>* changed_ = nullptr;
 };
-
-/// True for text between two line ends that means nothing.
-bool is_blank(std::string_view line);
 
 }  // namespace ferry::metastore
