@@ -67,6 +67,18 @@ def test_batch_files_bounds_a_batch(landing, metastore, server, register, transf
     assert batches == {batch["batch_id"] for batch in summary["batches"]}
 
 
+def test_the_summary_has_a_line_for_each_batch(landing, register, ferry, transfer_arguments):
+    make_files(landing, 25, 100)
+    register()
+    without_json = [word for word in transfer_arguments if word != "--json"]
+    ended = ferry(*without_json, "--batch-files", "10")
+    assert ended.code == 0, ended.stderr
+    whole, *lines = ended.stdout.splitlines()
+    assert "25 of 25 files" in whole and "3 batches" in whole
+    assert ["10 of 10 files" in line for line in lines] == [True, True, False]
+    assert all(".control.json" in line for line in lines) and "5 of 5 files" in lines[2]
+
+
 def test_batch_bytes_bounds_a_batch_and_a_larger_file_goes_alone(
         landing, server, register, transfer):
     for name, size in (("1-small", 300), ("2-large", 5000), ("3-small", 300), ("4-small", 300)):

@@ -22,6 +22,16 @@ Json to_json(const transfer::BatchSummary& batch) {
           {"duration_ms", batch.duration.count()}};
 }
 
+std::string to_text(const transfer::BatchSummary& batch) {
+  const std::string_view listed_in = batch.control_file;
+  return "  " +
+         escape_controls(fmt::format(
+             "batch {}: {} of {} files, {} in {}; {}", batch.id, batch.successful, batch.selected,
+             human_size(static_cast<double>(batch.bytes)), human_duration(batch.duration),
+             listed_in.empty() ? "no control file" : listed_in)) +
+         "\n";
+}
+
 /// The only one, if there is only one.
 const transfer::BatchSummary* only_batch(const transfer::TransferSummary& summary) {
   return summary.batches.size() == 1 ? &summary.batches.front() : nullptr;
@@ -78,7 +88,11 @@ std::string to_text(const TransferEnding& ending) {
   } else if (summary.batches.size() > 1) {
     text += fmt::format("; {} batches", summary.batches.size());
   }
-  return escape_controls(text) + "\n";
+  text = escape_controls(text) + "\n";
+  if (summary.batches.size() > 1) {
+    for (const transfer::BatchSummary& batch : summary.batches) text += to_text(batch);
+  }
+  return text;
 }
 
 }  // namespace
