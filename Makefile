@@ -58,12 +58,12 @@ test: build-all tools
 
 # Strikes at every call that changes something, with every kind of fault, and then at random.
 CRASH_STORMS ?= 200
-test-crash: build-all
+test-crash: build-all tools
 	FERRY=build/ferry tests/crash/run --report build/crash.txt $(CRASH_OPTIONS)
 	FERRY=build/ferry tests/crash/run --report build/storms.txt --storms $(CRASH_STORMS) $(STORM_OPTIONS)
 
 # Each attack for a minute; `make test` makes each for a second.
-test-hostile: build-all
+test-hostile: build-all tools
 	FERRY_HOSTILE_SECONDS=60 FERRY=build/ferry $(PYTEST) tests/hostile
 
 asan tsan: deps

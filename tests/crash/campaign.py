@@ -115,6 +115,7 @@ def count_one(scenario):
 
 class Workers:
     def __init__(self, count):
+        Bench().close()  # what keeps one from opening is told here: a pool would try for ever
         self._pool = multiprocessing.Pool(count, initializer=open_bench)
 
     def __enter__(self):
