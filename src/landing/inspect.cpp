@@ -167,8 +167,10 @@ Inspection Inspector::read(const File& file, const Root& root, const DuePath& ca
   if (const auto problem = name_problem(file.path)) {
     return {.outcome = Outcome::kAbnormal, .identity = identity, .reason = std::string(*problem)};
   }
+  const auto released = rules.released(identity);
+  if (!released) return unknown(released.error());
   if (auto wait = age_check(rules.acceptance, candidate, identity)) return *wait;
-  if (identity.size > kPieceBytes) {
+  if (identity.size > kPieceBytes && !*released) {
     const auto refusal = early_refusal(file.fd, file.path, identity.size, rules.acceptance);
     if (!refusal) return failed(refusal.error());
     if (*refusal) return {.outcome = Outcome::kUnread, .identity = identity, .reason = **refusal};
@@ -176,7 +178,7 @@ Inspection Inspector::read(const File& file, const Root& root, const DuePath& ca
   const Inspection hashed = hash(file, progress);
   const bool is_hashed = hashed.outcome == Outcome::kHashed;
   if (!is_hashed && hashed.outcome != Outcome::kLarge) return hashed;
-  const Inspection judged = is_hashed ? judge_hashed(file, hashed, rules) : hashed;
+  const Inspection judged = is_hashed ? judge_hashed(file, hashed, rules, *released) : hashed;
 
   const auto after = stat_fd(file.fd, file.path);
   if (!after) return failed(after.error());
@@ -222,7 +224,12 @@ Result<bool> Inspector::hash_piece(const File& file, HashProgress& progress) {
 }
 
 Inspection Inspector::judge_hashed(const File& file, Inspection hashed,
-                                   const InspectionRules& rules) const {
+                                   const InspectionRules& rules,
+                                   const std::optional<ReleaseMark>& released) const {
+  if (released && released->checksum == hashed.checksum) {
+    hashed.reason = released->reason;
+    return hashed;
+  }
   const auto is_accepted = rules.is_accepted(file.path, hashed.checksum);
   if (!is_accepted) return unknown(is_accepted.error());
   if (*is_accepted) return hashed;

@@ -17,6 +17,7 @@
 #include "ferry/base/hash.h"
 #include "ferry/base/stop.h"
 #include "landing/pulse.h"
+#include "landing/release_mark.h"
 #include "landing/root.h"
 #include "landing/settle.h"
 
@@ -24,7 +25,7 @@ namespace ferry::landing {
 
 struct Inspection {
   enum class Outcome : std::uint8_t {
-    kHashed,      // settled and accepted; identity and checksum are set
+    kHashed,      // settled and accepted; identity and checksum are set; `reason`: it was released
     kRefused,     // the same, but the policy refuses it: `reason` says why
     kUnread,      // the policy refuses it, and it is too large to be read for that: `reason`
     kLarge,       // goes on: there are more pieces to hash
@@ -70,6 +71,9 @@ struct InspectionRules {
   /// True if the latest version of PATH is ready and has these bytes: whoever let them in, they
   /// need not be judged again.
   std::function<Result<bool>(const std::string& path, const Checksum& checksum)> is_accepted;
+  /// The mark of a file that a person let go and that is not registered yet.
+  std::function<Result<std::optional<ReleaseMark>>(const FileIdentity& identity)> released =
+      [](const FileIdentity&) { return std::optional<ReleaseMark>(); };
 };
 
 /// Owns a read buffer; one per thread.
@@ -91,7 +95,8 @@ class Inspector {
                   const InspectionRules& rules, std::unique_ptr<HashProgress>& progress);
   Inspection hash(const File& file, std::unique_ptr<HashProgress>& progress);
   Result<bool> hash_piece(const File& file, HashProgress& progress);
-  Inspection judge_hashed(const File& file, Inspection hashed, const InspectionRules& rules) const;
+  Inspection judge_hashed(const File& file, Inspection hashed, const InspectionRules& rules,
+                          const std::optional<ReleaseMark>& released) const;
 
   const StopToken& cancelled_;
   Pulse& pulse_;

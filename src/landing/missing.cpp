@@ -59,7 +59,8 @@ Result<std::vector<metastore::FileRecord>> find_unmoved(metastore::Metastore& me
   const auto root_fd = root.open();
   if (!root_fd) return unmoved;
   const metastore::FileQuery held{.landings = {std::string(landing)},
-                                  .states = {metastore::FileState::kQuarantined}};
+                                  .states = {metastore::FileState::kQuarantined},
+                                  .latest_versions = true};
   auto visited = metastore.visit(held, [&](const metastore::FileRecord& file, auto) {
     pulse.beat();
     const auto status = stat_beneath(root_fd->get(), file.path);

@@ -9,6 +9,7 @@
 #include "landing/ignore.h"
 #include "landing/inspect.h"
 #include "landing/quarantine_folder.h"
+#include "landing/registered.h"
 #include "landing/root.h"
 #include "landing/upload_place.h"
 
@@ -109,12 +110,31 @@ Result<FileRecord> row_of(Metastore& metastore, const HeldFile& held) {
   return make_error(ErrorKind::kNotFound, "{}: the registry does not know it", held.id);
 }
 
-/// Enters the file; the row without an identity stands for it until it is in its place.
-Result<FileRecord> register_released(Metastore& metastore, FileRecord record) {
+Result<std::string> enter(Metastore& metastore, const FileRecord& record) {
   const auto registrations = metastore.register_files({record});
   if (!registrations) return registrations.error();
-  record.id = registrations->front().id;
+  return registrations->front().id;
+}
+
+/// Enters a file that is in its place, with an id of its own.
+Result<FileRecord> register_released(Metastore& metastore, FileRecord record,
+                                     const HeldFile& held) {
+  auto id = enter(metastore, record);
+  if (id && *id == held.id) {
+    // It was never moved: the row of what is held has this very identity.
+    FileRecord anew = record;
+    anew.identity.reset();
+    id = enter(metastore, anew);
+    if (id) id = enter(metastore, record);
+  }
+  if (!id) return id.error();
+  record.id = *id;
   return record;
+}
+
+Result<void> supersede(Metastore& metastore, std::string_view held, std::string_view released) {
+  return set_state(metastore, held, FileState::kSuperseded,
+                   fmt::format("released as version {}", released));
 }
 
 }  // namespace
@@ -192,13 +212,11 @@ Result<FileRecord> release_in_place(Metastore& metastore, const HeldFile& held,
   record.checksum = row->checksum;
   record.source = row->source;
   record.reason = fmt::format("released from quarantine: {}", held.reason);
-  auto released = register_released(metastore, std::move(record));
+  record.identity = row->identity;
+  auto released = register_released(metastore, std::move(record), held);
   if (!released) return released;
-  auto stated = set_state(metastore, held.id, FileState::kSuperseded,
-                          fmt::format("released as version {}", released->id));
-  if (!stated) return stated.error();
-  released->identity = row->identity;
-  return register_released(metastore, std::move(*released));
+  if (auto stated = supersede(metastore, held.id, released->id); !stated) return stated.error();
+  return released;
 }
 
 /// Only the version that is held: what has taken its place since stays.
@@ -249,20 +267,75 @@ Result<FileRecord> release(Metastore& metastore, const LandingArea& area, const 
   record.checksum = content->checksum;
   record.source = metastore::FileSource::kWatch;
   record.reason = fmt::format("released from quarantine: {}", held.reason);
-  auto released = register_released(metastore, std::move(record));
-  if (!released) return released;
-  if (held.registered) {
-    auto stated = set_state(metastore, held.id, FileState::kSuperseded,
-                            fmt::format("released as version {}", released->id));
-    if (!stated) return stated.error();
+
+  const FileIdentity identity = identity_of(*status);
+  if (!*folder) {
+    auto made = QuarantineFolder::make(area);
+    if (!made) return made.error();
+    *folder = std::move(*made);
   }
+  auto marked = (*folder)->mark(identity, {held.id, path, record.checksum, record.reason});
+  if (!marked) return marked.error();
   if (!*in_place) {
-    if (auto moved = (*folder)->put_back(held, path); !moved) return moved.error();
+    if (auto moved = (*folder)->put_back(held, path); !moved) {
+      (*folder)->remove_mark(release_mark_name(identity));
+      return moved.error();
+    }
   }
   const auto now_there = look(area, path);
   if (!now_there) return now_there.error();
-  released->identity = identity_of(*now_there);
-  return register_released(metastore, std::move(*released));
+  record.identity = identity_of(*now_there);
+  if (!same_but_for_ctime(*record.identity, identity)) {
+    return make_error(ErrorKind::kBusy, "{}: another file has taken its place", path);
+  }
+  auto released = register_released(metastore, std::move(record), held);
+  if (!released) return released;
+  if (held.registered) {
+    if (auto stated = supersede(metastore, held.id, released->id); !stated) return stated.error();
+  }
+  (*folder)->remove_mark(release_mark_name(identity));
+  return released;
+}
+
+namespace {
+
+/// The version of a marked file that is in its place and registered anew; nothing if it is not.
+Result<std::optional<std::string>> released_version(Metastore& metastore, const LandingArea& area,
+                                                    const std::string& name,
+                                                    const ReleaseMark& mark) {
+  const auto there = look(area, mark.path);
+  if (!there) return std::optional<std::string>();
+  const FileIdentity identity = identity_of(*there);
+  if (release_mark_name(identity) != name) return std::optional<std::string>();
+  const auto latest = metastore.latest(area.name, std::span(&mark.path, 1));
+  if (!latest) return latest.error();
+  const auto& row = latest->front();
+  if (!is_registered_as(row, identity) || row->id == mark.id) return std::optional<std::string>();
+  return row->id;
+}
+
+}  // namespace
+
+Result<void> finish_releases(Metastore& metastore, const LandingArea& area) {
+  if (area.location) return {};
+  auto folder = QuarantineFolder::find(area);
+  // What cannot be read now may be at the next rescan.
+  if (!folder || !*folder) return {};
+  const auto marks = (*folder)->marks();
+  if (!marks) return {};
+  for (const auto& [name, mark] : *marks) {
+    const auto released = released_version(metastore, area, name, mark);
+    if (!released) return released.error();
+    if (!*released) continue;
+    const auto rows = metastore.find(std::span(&mark.id, 1));
+    if (!rows) return rows.error();
+    const auto& held = rows->front();
+    if (held && held->state == FileState::kQuarantined) {
+      if (auto stated = supersede(metastore, mark.id, **released); !stated) return stated;
+    }
+    (*folder)->remove_mark(name);
+  }
+  return {};
 }
 
 namespace {

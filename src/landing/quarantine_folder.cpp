@@ -118,19 +118,27 @@ Result<void> QuarantineFolder::take(const HeldFile& file,
   return sync(place->directory.get(), file.path);
 }
 
+Result<std::optional<std::string>> QuarantineFolder::read_text(const std::string& name) const {
+  const auto fd = open_beneath(folder_.get(), name, O_RDONLY);
+  if (!fd && fd.error().kind == ErrorKind::kNotFound) return std::optional<std::string>();
+  if (!fd) return fd.error();
+  std::string text(std::size_t{64} * 1024, '\0');
+  const auto count =
+      pread_full(fd->get(), std::as_writable_bytes(std::span(text.data(), text.size())), 0, name);
+  if (!count) return count.error();
+  text.resize(*count);
+  return std::optional(std::move(text));
+}
+
 Result<std::optional<HeldFile>> QuarantineFolder::read_note(const std::string& name) const {
   using Note = std::optional<HeldFile>;
   const auto absent = [](const Error& error) -> Result<Note> {
     if (error.kind == ErrorKind::kNotFound) return Note();
     return error;
   };
-  const auto fd = open_beneath(folder_.get(), name, O_RDONLY);
-  if (!fd) return absent(fd.error());
-  std::string text(std::size_t{64} * 1024, '\0');
-  const auto count =
-      pread_full(fd->get(), std::as_writable_bytes(std::span(text.data(), text.size())), 0, name);
-  if (!count) return count.error();
-  auto note = parse_note(std::string_view(text).substr(0, *count));
+  const auto text = read_text(name);
+  if (!text) return text.error();
+  auto note = *text ? parse_note(**text) : Note();
   if (!note || note_name(*note) != name) return Note();
   const auto entry = open_entry(*note);
   if (!entry) return absent(entry.error());
@@ -142,16 +150,26 @@ Result<std::optional<HeldFile>> QuarantineFolder::read_note(const std::string& n
   return note;
 }
 
-Result<std::vector<HeldFile>> QuarantineFolder::list() const {
+Result<std::vector<std::string>> QuarantineFolder::names_with(std::string_view suffix) const {
   auto reader = DirectoryReader::open(folder_.get(), "");
   if (!reader) return reader.error();
-  std::vector<HeldFile> files;
+  std::vector<std::string> names;
   for (;;) {
-    const auto entry = reader->next();
+    auto entry = reader->next();
     if (!entry) return entry.error();
-    if (!*entry) break;
-    if ((*entry)->directory || !(*entry)->name.ends_with(kNoteSuffix)) continue;
-    auto note = read_note((*entry)->name);
+    if (!*entry) return names;
+    if (!(*entry)->directory && (*entry)->name.ends_with(suffix)) {
+      names.push_back(std::move((*entry)->name));
+    }
+  }
+}
+
+Result<std::vector<HeldFile>> QuarantineFolder::list() const {
+  const auto names = names_with(kNoteSuffix);
+  if (!names) return names.error();
+  std::vector<HeldFile> files;
+  for (const std::string& name : *names) {
+    auto note = read_note(name);
     if (!note) return note.error();
     if (*note) files.push_back(std::move(**note));
   }
@@ -194,12 +212,43 @@ Result<void> QuarantineFolder::put_back(const HeldFile& file, const std::string&
 Result<void> QuarantineFolder::remove(const HeldFile& file) {
   const auto entry = open_entry(file);
   if (!entry) return entry.error();
+  // Of a release that a crash cut short.
+  if (const auto status = stat_at(entry->get(), base_name(file.path))) {
+    remove_mark(release_mark_name(identity_of(*status)));
+  }
   if (auto removed = remove_at(entry->get(), base_name(file.path));
       !removed && removed.error().kind != ErrorKind::kNotFound) {
     return removed.error().with_context((path_ / file.id).string());
   }
   forget(file);
   return {};
+}
+
+Result<void> QuarantineFolder::mark(const FileIdentity& identity, const ReleaseMark& mark) {
+  return replace_at(folder_.get(), release_mark_name(identity), to_text(mark), kNoteMode);
+}
+
+Result<std::optional<ReleaseMark>> QuarantineFolder::find_mark(const FileIdentity& identity) const {
+  const auto text = read_text(release_mark_name(identity));
+  if (!text) return text.error();
+  return *text ? parse_release_mark(**text) : std::nullopt;
+}
+
+Result<std::vector<std::pair<std::string, ReleaseMark>>> QuarantineFolder::marks() const {
+  auto names = names_with(kReleaseMarkSuffix);
+  if (!names) return names.error();
+  std::vector<std::pair<std::string, ReleaseMark>> marks;
+  for (std::string& name : *names) {
+    const auto text = read_text(name);
+    if (!text) return text.error();
+    auto mark = *text ? parse_release_mark(**text) : std::nullopt;
+    if (mark) marks.emplace_back(std::move(name), std::move(*mark));
+  }
+  return marks;
+}
+
+void QuarantineFolder::remove_mark(const std::string& name) {
+  ::unlinkat(folder_.get(), name.c_str(), 0);
 }
 
 /// A note that stays behind does no harm: without its file it is not listed.

@@ -6,9 +6,12 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ferry/landing/quarantine.h"
+#include "landing/release_mark.h"
 
 namespace ferry::landing {
 
@@ -37,6 +40,16 @@ class QuarantineFolder {
   /// Deletes FILE and its note.
   Result<void> remove(const HeldFile& file);
 
+  // Marks of files that were let go (release_mark.h).
+
+  /// Durably, before the file with this identity is moved.
+  Result<void> mark(const FileIdentity& identity, const ReleaseMark& mark);
+  Result<std::optional<ReleaseMark>> find_mark(const FileIdentity& identity) const;
+  /// All that are there, by the names that release_mark_name gives.
+  Result<std::vector<std::pair<std::string, ReleaseMark>>> marks() const;
+  /// Without one it does nothing.
+  void remove_mark(const std::string& name);
+
  private:
   QuarantineFolder(std::string landing, fs::path path, UniqueFd root, UniqueFd folder)
       : landing_(std::move(landing)),
@@ -47,6 +60,9 @@ class QuarantineFolder {
   static Result<UniqueFd> open_folder(const LandingArea& area, int root_fd, bool make);
   static Result<std::optional<QuarantineFolder>> open(const LandingArea& area, bool make);
   Result<UniqueFd> open_entry(const HeldFile& file) const;
+  Result<std::vector<std::string>> names_with(std::string_view suffix) const;
+  /// The beginning of a file of ours; nothing if there is none of this name.
+  Result<std::optional<std::string>> read_text(const std::string& name) const;
   /// Nothing where NAME is no note, or its file is not there.
   Result<std::optional<HeldFile>> read_note(const std::string& name) const;
   void forget(const HeldFile& file) const;

@@ -27,9 +27,9 @@ metastore::FileRecord to_record(const Finished& file, const std::string& landing
   record.landing = landing;
   record.identity = file.inspection.identity;
   record.source = metastore::FileSource::kWatch;
+  record.reason = file.inspection.reason;
   if (file.inspection.outcome == Outcome::kRefused) {
     record.state = metastore::FileState::kQuarantined;
-    record.reason = file.inspection.reason;
   }
   return record;
 }
@@ -233,6 +233,8 @@ void Registrar::sweep_now(const SweepRequest& request) {
   });
   if (std::ranges::count(request.directories, "") > 0) {  // a rescan of everything
     persist("look for files to be moved aside", [&] { return finish_moves(request); });
+    persist("look for files that were released",
+            [&] { return finish_releases(metastore_, areas_[request.area]); });
   }
   mailbox_.post_swept(request.area);
 }

@@ -2,12 +2,24 @@
 
 #include <utility>
 
+#include "landing/quarantine_folder.h"
 #include "landing/registered.h"
 
 namespace ferry::landing {
 namespace {
 
 using Outcome = Inspection::Outcome;
+
+/// A quarantine that cannot be used has no marks of ours; what may pass is an error.
+Result<std::optional<ReleaseMark>> released_from(const LandingArea& area,
+                                                 const FileIdentity& identity) {
+  using Found = std::optional<ReleaseMark>;
+  const auto folder = QuarantineFolder::find(area);
+  Result<Found> found = folder ? Found() : Result<Found>(folder.error());
+  if (folder && *folder) found = (*folder)->find_mark(identity);
+  if (!found && !is_retryable(found.error().kind)) return Found();
+  return found;
+}
 
 InspectionRules rules_of(const LandingArea& area, metastore::Metastore& metastore) {
   return {
@@ -21,7 +33,8 @@ InspectionRules rules_of(const LandingArea& area, metastore::Metastore& metastor
       .is_accepted =
           [&metastore, landing = area.name](const std::string& path, const Checksum& checksum) {
             return is_accepted(metastore, landing, path, checksum);
-          }};
+          },
+      .released = [area](const FileIdentity& identity) { return released_from(area, identity); }};
 }
 
 bool is_for_the_registrar(Outcome outcome) {

@@ -146,6 +146,19 @@ TEST_CASE_FIXTURE(Inspecting, "what the policy refuses is hashed all the same") 
   CHECK(settled("a").outcome == Outcome::kHashed);
 }
 
+TEST_CASE_FIXTURE(Inspecting, "what a person let go is not judged again, if it is what was held") {
+  rules.acceptance.max_size = 1;
+  put(dir / "a", "hello");
+  const Inspection refused = settled("a");
+  REQUIRE(refused.outcome == Outcome::kRefused);
+  std::optional<ReleaseMark> mark{{.checksum = refused.checksum, .reason = "let go"}};
+  rules.released = [&](const FileIdentity&) { return mark; };
+  CHECK(settled("a").outcome == Outcome::kHashed);
+  CHECK(settled("a").reason == "let go");
+  mark->checksum = {};
+  CHECK(settled("a").outcome == Outcome::kRefused);
+}
+
 TEST_CASE_FIXTURE(Inspecting, "magic bytes are looked for in the file") {
   rules.acceptance.magic = {*MagicBytes::parse("504b0304")};
   put(dir / "a.zip", "PK\x03\x04...");

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <boost/filesystem/operations.hpp>
+#include <thread>
 
 #include "landing/fake_metastore.h"
 #include "landing/files.h"
@@ -116,6 +117,79 @@ TEST_CASE_FIXTURE(Quarantining, "a released file never takes another's place") {
   CHECK(read_file(at("a")).value() == "new");
   REQUIRE(release(store, area, aside, "deep/er/b", stop));
   CHECK(read_file(at("deep/er/b")).value() == "old");
+}
+
+TEST_CASE_FIXTURE(Quarantining, "a released file is registered when it is back, and not before") {
+  const FileRecord file = registered("a", "x");
+  REQUIRE(quarantine(store, area, file, "no"));
+  const HeldFile aside = held().at(0);
+  store.close_gate();
+  std::optional<Result<FileRecord>> released;
+  std::thread releasing([&] { released = release(store, area, aside, "a", stop); });
+  const bool registers = store.somebody_waits();
+  const auto content = read_file(at("a"));
+  store.open_gate();
+  releasing.join();
+  REQUIRE(registers);
+  CHECK(content.value() == "x");
+  CHECK(released->has_value());
+}
+
+TEST_CASE_FIXTURE(Quarantining,
+                  "what of a release a crash left is completed, once it is registered") {
+  const FileRecord file = registered("a", "x");
+  REQUIRE(quarantine(store, area, file, "no"));
+  const HeldFile aside = held().at(0);
+  auto folder = QuarantineFolder::make(area).value();
+  const FileIdentity before = identity(aside.location);
+  REQUIRE(folder.mark(before, {.id = file.id, .path = "a", .reason = "released"}));
+  REQUIRE(finish_releases(store, area));
+  CHECK(folder.find_mark(before).value());
+  REQUIRE(folder.put_back(aside, "a"));
+  const FileIdentity there = identity(at("a"));
+  CHECK(folder.find_mark(there).value()->reason == "released");
+
+  REQUIRE(finish_releases(store, area));
+  CHECK(state_of(file.id) == FileState::kQuarantined);
+  FileRecord anew = file;
+  anew.identity = there;
+  REQUIRE(store.register_files({anew}));
+  REQUIRE(finish_releases(store, area));
+  CHECK(state_of(file.id) == FileState::kSuperseded);
+  CHECK(fs::is_empty(at(".quarantine")));
+}
+
+TEST_CASE_FIXTURE(Quarantining, "a release that is done again completes what a crash left of it") {
+  const FileRecord file = registered("a", "x");
+  REQUIRE(quarantine(store, area, file, "no"));
+  auto folder = QuarantineFolder::make(area).value();
+  SUBCASE("before the move") {}
+  SUBCASE("after it") {
+    REQUIRE(folder.put_back(held().at(0), "a"));
+  }
+  REQUIRE(folder.mark(identity(held().at(0).location), {.id = file.id, .path = "a"}));
+  const auto released = release(store, area, held().at(0), "a", stop);
+  REQUIRE(released);
+  CHECK(released->id != file.id);
+  CHECK(held().empty());
+  CHECK(read_file(at("a")).value() == "x");
+  CHECK(fs::is_empty(at(".quarantine")));
+}
+
+TEST_CASE_FIXTURE(Quarantining, "a mark goes with what is dropped, and where a name is taken") {
+  const FileRecord file = registered("a", "x");
+  REQUIRE(quarantine(store, area, file, "no"));
+  auto folder = QuarantineFolder::make(area).value();
+  SUBCASE("dropped") {
+    REQUIRE(folder.mark(identity(held().at(0).location), {.id = file.id, .path = "a"}));
+    REQUIRE(drop(store, area, held().at(0), stop));
+    CHECK(fs::is_empty(at(".quarantine")));
+  }
+  SUBCASE("taken") {
+    put(at("a"), "new");
+    CHECK_FALSE(release(store, area, held().at(0), "a", stop));
+    CHECK(folder.marks()->empty());
+  }
 }
 
 TEST_CASE_FIXTURE(Quarantining, "what no file can be is not released") {

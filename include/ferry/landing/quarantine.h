@@ -2,6 +2,7 @@
 //
 //   QUARANTINE/<id>/<name>   the file under its own name; QUARANTINE is .quarantine in the area
 //   QUARANTINE/<id>.json     a note: where the file came from and why it is here
+//   QUARANTINE/….released    a mark of a file that is on its way back
 //
 // A note is durable before its file is moved. What a watcher refuses is registered as quarantined
 // before that; wherever a crash cuts it short the file is in one place, whole, and the next rescan
@@ -55,12 +56,18 @@ Result<bool> quarantine(metastore::Metastore& metastore, const LandingArea& area
 Result<std::vector<HeldFile>> held_files(metastore::Metastore& metastore,
                                          std::span<const LandingArea> areas);
 
-/// Registers HELD anew, under PATH in AREA, and puts it there; returns the new record, whose reason
-/// tells why it had been held. The area's policy does not hold the same bytes again. Errors:
-/// kAbnormal where it is no regular file, kInvalid where PATH is taken or no name for a file.
+/// Puts HELD back, to PATH in AREA, and registers it anew; returns the new record, whose reason
+/// tells why it had been held. The area's policy does not hold the same bytes again, whoever
+/// registers them. Doing it again after a crash completes it. Errors: kAbnormal where it is no
+/// regular file, kInvalid where PATH is taken or no name for a file, kBusy if another file took its
+/// place.
 Result<metastore::FileRecord> release(metastore::Metastore& metastore, const LandingArea& area,
                                       const HeldFile& held, const std::string& path,
                                       const StopToken& stop);
+
+/// Completes what a crash cut short of releases: files that are in their place and registered are
+/// held no more. Only errors of METASTORE.
+Result<void> finish_releases(metastore::Metastore& metastore, const LandingArea& area);
 
 /// Deletes HELD for good; its row says so. Of an area on a server also the errors of sftp::connect.
 Result<void> drop(metastore::Metastore& metastore, const LandingArea& area, const HeldFile& held,
