@@ -343,6 +343,40 @@ def test_what_a_crash_left_half_taken_away_at_a_is_taken_away(remote):
     assert list((remote.metastore / "taking").iterdir()) == []
 
 
+@pytest.mark.parametrize("half_done", ["taken", "archived", "archived_beside", "put_back"])
+def test_a_rename_that_a_died_in_leaves_one_copy(remote, half_done):
+    """OpenSSH's server renames by a link and its removal."""
+    archive = remote.a.folder / "archive"
+    if half_done == "archived_beside":
+        put(archive / "a", b"of somebody else")
+    put(remote.area / "a", b"delivered")
+    remote.register()
+    assert remote.transfer().code == 0
+    (row,) = remote.rows()
+    hidden = remote.area / ".private.delivered"
+    os.link(remote.area / "a", hidden)
+    if half_done.startswith("archived"):
+        target = archive / ("a" if half_done == "archived" else f"a.{row['id']}")
+        target.parent.mkdir(exist_ok=True)
+        (remote.area / "a").rename(target)
+    if half_done == "put_back":  # another one, which was taken by mistake
+        put(remote.area / "a", b"something newer")
+        hidden.unlink()
+        os.link(remote.area / "a", hidden)
+    (remote.metastore / "taking").mkdir()
+    (remote.metastore / "taking" / "of-a-dead-run.jsonl").write_text(json.dumps(
+        {"file": row, "archive": str(archive), "private_name": hidden.name}) + "\n")
+    then(remote, f'"archive"\narchive = "{archive}"')
+    assert remote.transfer().code == 0
+    assert not hidden.exists()
+    assert list((remote.metastore / "taking").iterdir()) == []
+    remote.register()
+    assert remote.transfer().code == 0
+    copies = [path for path in archive.rglob("*") if path.read_bytes() == b"delivered"]
+    assert len(copies) == (half_done != "put_back")
+    assert relative_files(remote.area) == []
+
+
 def make_giant(path):
     with open(path, "wb") as giant:
         os.truncate(giant.fileno(), 2**43)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "transfer/remote_digest.h"
 #include "transfer/remote_path.h"
 
 namespace ferry::transfer {
@@ -32,18 +33,6 @@ Result<void> same_checksum(const Checksum& found, const Target& target) {
   if (found == target.sha256) return {};
   return make_error(ErrorKind::kFailed, "the server gives back {} where {} was written",
                     found.to_string(), target.sha256.to_string());
-}
-
-Task<Result<Checksum>> read_checksum(Client& client, std::string path, std::uint64_t at_most) {
-  const auto handle = co_await client.open(path, sftp::kOpenRead, 0);
-  if (!handle) co_return handle.error().with_context("read back " + path);
-  Hasher hasher(HashAlgorithm::kSha256);
-  const sftp::DataSink hash = [&](std::span<const std::byte> data) { hasher.update(data); };
-  const auto read = co_await client.read(*handle, at_most, hash);
-  const auto closed = co_await client.close(*handle);
-  if (!read) co_return read.error().with_context("read back " + path);
-  if (!closed) co_return closed.error().with_context("close " + path);
-  co_return hasher.finish();
 }
 
 Task<Result<void>> verify_content(Client& client, const Target& target) {

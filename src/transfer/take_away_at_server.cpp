@@ -4,6 +4,7 @@
 
 #include "ferry/sftp/remote_path.h"
 #include "transfer/archive.h"
+#include "transfer/remote_digest.h"
 
 namespace ferry::transfer {
 namespace {
@@ -62,7 +63,7 @@ Task<Result<Taken>> ServerTaker::take_one(TakeAway& what) {
     co_return make_error(ErrorKind::kFailed, "{}: its row tells neither size nor time", file.path);
   }
   const std::string name = sftp::join_remote(directory_, file.path);
-  const Place place{name, sftp::join_remote(sftp::remote_parent(name), what.private_name)};
+  Place place{name, sftp::join_remote(sftp::remote_parent(name), what.private_name)};
   const auto hidden = co_await hide(what, place);
   if (!hidden || *hidden != Taken::kAway) co_return hidden;
   auto moving = what.archive.empty() ? client_->remove(place.hidden) : move_to_archive(what, place);
@@ -74,17 +75,24 @@ Task<Result<Taken>> ServerTaker::take_one(TakeAway& what) {
 }
 
 /// Gives the file its private name. kAway: it has it.
-Task<Result<Taken>> ServerTaker::hide(TakeAway& what, const Place& place) {
+Task<Result<Taken>> ServerTaker::hide(TakeAway& what, Place& place) {
   const FileRecord& file = what.file;
   const auto earlier = co_await client_->lstat(place.hidden);
   if (!earlier && earlier.error().kind != ErrorKind::kNotFound) co_return earlier.error();
-  if (is_version(earlier, file)) co_return Taken::kAway;
-  if (earlier) co_return co_await put_back(what, place);
+  place.was_hidden = earlier.has_value();
+  if (is_version(earlier, file)) {
+    const auto dropped = co_await drop_second_name(place, place.name);
+    if (!dropped) co_return dropped.error();
+    if (!*dropped) co_return Taken::kAway;
+  } else if (earlier) {
+    co_return co_await put_back(what, place);
+  }
   const auto there = co_await client_->lstat(place.name);
   if (!there && there.error().kind == ErrorKind::kNotFound) co_return Taken::kGone;
   if (!there) co_return there.error();
   if (!is_version(there, file)) co_return Taken::kNewer;
-  const auto renamed = co_await client_->rename(place.name, place.hidden);
+  // In one step, if the server can: nobody else has the private name.
+  const auto renamed = co_await client_->replace(place.name, place.hidden);
   what.is_under_way = renamed || sftp::ends_connection(renamed.error().kind);
   if (!renamed) co_return renamed.error().with_context("rename to " + place.hidden);
   const auto hidden = co_await client_->lstat(place.hidden);
@@ -95,9 +103,12 @@ Task<Result<Taken>> ServerTaker::hide(TakeAway& what, const Place& place) {
 }
 
 Task<Result<Taken>> ServerTaker::put_back(TakeAway& what, const Place& place) {
-  const auto back = co_await client_->rename(place.hidden, place.name);
-  what.is_under_way = !back;
-  if (!back) co_return back.error().with_context("rename to " + place.name);
+  const auto back = co_await give_name(place, place.name);
+  what.is_under_way = !back || !*back;
+  if (!back) co_return back.error();
+  if (!*back) {
+    co_return make_error(ErrorKind::kFailed, "rename to {}: another file has the name", place.name);
+  }
   co_return Taken::kNewer;
 }
 
@@ -105,14 +116,45 @@ Task<Result<void>> ServerTaker::move_to_archive(const TakeAway& what, const Plac
   std::string target = sftp::join_remote(what.archive, what.file.path);
   const auto made = co_await directories_->ensure(sftp::remote_parent(target));
   if (!made) co_return made;
-  const auto moved = co_await client_->rename(place.hidden, target);
-  if (moved) co_return moved;
-  const auto taken = co_await client_->lstat(target);
-  if (!taken) co_return moved.error().with_context("rename to " + target);
+  auto moved = co_await give_name(place, target);
+  if (!moved) co_return moved.error();
+  if (*moved) co_return Result<void>();
   target = sftp::join_remote(sftp::remote_parent(target), with_id(base_name(target), what.file));
-  const auto beside = co_await client_->rename(place.hidden, target);
-  if (!beside) co_return beside.error().with_context("rename to " + target);
-  co_return beside;
+  moved = co_await give_name(place, target);
+  if (!moved) co_return moved.error();
+  if (*moved) co_return Result<void>();
+  co_return make_error(ErrorKind::kFailed, "rename to {}: another file has the name", target);
+}
+
+/// Gives what is hidden the name TARGET. False if another file has it.
+Task<Result<bool>> ServerTaker::give_name(const Place& place, std::string target) {
+  const auto renamed = co_await client_->rename(place.hidden, target);
+  if (renamed) co_return true;
+  const auto taken = co_await client_->lstat(target);
+  if (!taken) co_return renamed.error().with_context("rename to " + target);
+  if (!place.was_hidden) co_return false;
+  co_return co_await drop_second_name(place, target);
+}
+
+/// Removes the private name if OTHER is the same file, left by a rename that was cut short. False
+/// if OTHER is not there, or another file.
+Task<Result<bool>> ServerTaker::drop_second_name(const Place& place, std::string other) {
+  const auto hidden = co_await client_->lstat(place.hidden);
+  if (!hidden) co_return hidden.error();
+  const auto there = co_await client_->lstat(other);
+  if (!there && there.error().kind == ErrorKind::kNotFound) co_return false;
+  if (!there) co_return there.error();
+  const bool may_be = sftp::is_regular(*there) && there->size && there->size == hidden->size &&
+                      there->modified == hidden->modified;
+  if (!may_be) co_return false;
+  const auto ours = co_await read_checksum(*client_, place.hidden, *hidden->size);
+  if (!ours) co_return ours.error();
+  const auto theirs = co_await read_checksum(*client_, other, *there->size);
+  if (!theirs) co_return theirs.error();
+  if (*ours != *theirs) co_return false;
+  const auto removed = co_await client_->remove(place.hidden);
+  if (!removed) co_return removed.error();
+  co_return true;
 }
 
 }  // namespace ferry::transfer

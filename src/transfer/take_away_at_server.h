@@ -1,6 +1,8 @@
 // The same for landing areas on servers, many files at once over one connection.
 //
 // A file is known by its size and the second of its last change, which is all that a server tells.
+// Servers may rename by a link and its removal: what one that died left under two names is compared
+// by its bytes.
 #pragma once
 
 #include <memory>
@@ -31,6 +33,8 @@ class ServerTaker {
   struct Place {
     std::string name;
     std::string hidden;  // its private name
+    /// It had that when it was looked at first: an earlier attempt was cut short.
+    bool was_hidden = false;
   };
 
   ServerTaker(std::unique_ptr<sftp::EventLoop> loop, std::unique_ptr<sftp::Client> client,
@@ -38,9 +42,11 @@ class ServerTaker {
 
   sftp::Task<void> lane(std::span<TakeAway* const> files, std::size_t& next);
   sftp::Task<Result<Taken>> take_one(TakeAway& what);
-  sftp::Task<Result<Taken>> hide(TakeAway& what, const Place& place);
+  sftp::Task<Result<Taken>> hide(TakeAway& what, Place& place);
   sftp::Task<Result<Taken>> put_back(TakeAway& what, const Place& place);
   sftp::Task<Result<void>> move_to_archive(const TakeAway& what, const Place& place);
+  sftp::Task<Result<bool>> give_name(const Place& place, std::string target);
+  sftp::Task<Result<bool>> drop_second_name(const Place& place, std::string other);
 
   std::unique_ptr<sftp::EventLoop> loop_;
   std::unique_ptr<sftp::Client> client_;
