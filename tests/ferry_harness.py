@@ -226,8 +226,9 @@ class Server:
                  f"AuthorizedKeysFile {self.folder}/authorized_keys", "StrictModes no",
                  f"UsePAM {'yes' if account_is_locked() else 'no'}", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
                  "PermitRootLogin prohibit-password", "LogLevel VERBOSE",
-                 # The program sftp-server would be started by the login shell, with its start-up files.
-                 f"Subsystem sftp {self._sftp}"]
+                 # A program is started by the login shell, whose start-up files are none of a test's
+                 # business: bash reads them only if it is not below another one.
+                 "SetEnv SHLVL=1", f"Subsystem sftp {self._sftp}"]
         (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
 
 
