@@ -278,7 +278,10 @@ Result<FileRecord> release(Metastore& metastore, const LandingArea& area, const 
   if (!marked) return marked.error();
   if (!*in_place) {
     if (auto moved = (*folder)->put_back(held, path); !moved) {
-      (*folder)->remove_mark(release_mark_name(identity));
+      // After any other error it may be there.
+      if (moved.error().kind == ErrorKind::kInvalid) {
+        (*folder)->remove_mark(release_mark_name(identity));
+      }
       return moved.error();
     }
   }
@@ -293,6 +296,7 @@ Result<FileRecord> release(Metastore& metastore, const LandingArea& area, const 
   if (held.registered) {
     if (auto stated = supersede(metastore, held.id, released->id); !stated) return stated.error();
   }
+  (*folder)->forget(held.id);
   (*folder)->remove_mark(release_mark_name(identity));
   return released;
 }
@@ -333,6 +337,7 @@ Result<void> finish_releases(Metastore& metastore, const LandingArea& area) {
     if (held && held->state == FileState::kQuarantined) {
       if (auto stated = supersede(metastore, mark.id, **released); !stated) return stated;
     }
+    (*folder)->forget(mark.id);
     (*folder)->remove_mark(name);
   }
   return {};

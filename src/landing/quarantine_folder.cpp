@@ -17,8 +17,8 @@ constexpr const char* kDefaultFolder = ".quarantine";
 constexpr std::string_view kNoteSuffix = ".json";
 constexpr mode_t kNoteMode = 0600;
 
-std::string note_name(const HeldFile& file) {
-  return file.id + std::string(kNoteSuffix);
+std::string note_name(const std::string& id) {
+  return id + std::string(kNoteSuffix);
 }
 
 std::string base_name(const std::string& path) {
@@ -99,19 +99,21 @@ Result<void> QuarantineFolder::take(const HeldFile& file,
   note.size = static_cast<std::uint64_t>(before->st_size);
   const auto entry = make_private_directory(folder_.get(), note.id, path_ / note.id);
   if (!entry) return entry.error();
-  if (auto written = replace_at(folder_.get(), note_name(note), to_note(note), kNoteMode);
+  if (auto written = replace_at(folder_.get(), note_name(note.id), to_note(note), kNoteMode);
       !written) {
     return written;
   }
   if (auto moved = rename_new(place->directory.get(), place->name, entry->get(), place->name);
       !moved) {
-    forget(note);
+    forget(note.id);
     return moved;
   }
   // Between the look and the move its place may have been taken: then that file goes back.
   const auto after = stat_at(entry->get(), place->name);
   if (!after || !same_but_for_ctime(identity_of(*before), identity_of(*after))) {
-    if (rename_new(entry->get(), place->name, place->directory.get(), place->name)) forget(note);
+    if (rename_new(entry->get(), place->name, place->directory.get(), place->name)) {
+      forget(note.id);
+    }
     return after ? another_file(file.path) : after.error();
   }
   if (auto synced = sync(entry->get(), path_ / note.id); !synced) return synced;
@@ -139,7 +141,7 @@ Result<std::optional<HeldFile>> QuarantineFolder::read_note(const std::string& n
   const auto text = read_text(name);
   if (!text) return text.error();
   auto note = *text ? parse_note(**text) : Note();
-  if (!note || note_name(*note) != name) return Note();
+  if (!note || note_name(note->id) != name) return Note();
   const auto entry = open_entry(*note);
   if (!entry) return absent(entry.error());
   if (const auto there = stat_at(entry->get(), base_name(note->path)); !there) {
@@ -204,9 +206,7 @@ Result<void> QuarantineFolder::put_back(const HeldFile& file, const std::string&
                       "another one)",
                       path);
   }
-  if (auto synced = sync(place->directory.get(), path); !synced) return synced;
-  forget(file);
-  return {};
+  return sync(place->directory.get(), path);
 }
 
 Result<void> QuarantineFolder::remove(const HeldFile& file) {
@@ -220,7 +220,7 @@ Result<void> QuarantineFolder::remove(const HeldFile& file) {
       !removed && removed.error().kind != ErrorKind::kNotFound) {
     return removed.error().with_context((path_ / file.id).string());
   }
-  forget(file);
+  forget(file.id);
   return {};
 }
 
@@ -252,9 +252,9 @@ void QuarantineFolder::remove_mark(const std::string& name) {
 }
 
 /// A note that stays behind does no harm: without its file it is not listed.
-void QuarantineFolder::forget(const HeldFile& file) const {
-  if (::unlinkat(folder_.get(), file.id.c_str(), AT_REMOVEDIR) == 0) {
-    ::unlinkat(folder_.get(), note_name(file).c_str(), 0);
+void QuarantineFolder::forget(const std::string& id) const {
+  if (::unlinkat(folder_.get(), id.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) {
+    ::unlinkat(folder_.get(), note_name(id).c_str(), 0);
   }
 }
 

@@ -34,8 +34,11 @@ class QuarantineFolder {
   /// The file itself, opened for reading. kAbnormal where it is no regular one.
   Result<UniqueFd> open_file(const HeldFile& file) const;
 
-  /// Moves FILE to PATH in the area, and forgets it. kInvalid where PATH is taken.
+  /// Moves FILE to PATH in the area. kInvalid where PATH is taken.
   Result<void> put_back(const HeldFile& file, const std::string& path);
+
+  /// Removes what is noted of a file that is not here any more.
+  void forget(const std::string& id) const;
 
   /// Deletes FILE and its note.
   Result<void> remove(const HeldFile& file);
@@ -65,7 +68,6 @@ class QuarantineFolder {
   Result<std::optional<std::string>> read_text(const std::string& name) const;
   /// Nothing where NAME is no note, or its file is not there.
   Result<std::optional<HeldFile>> read_note(const std::string& name) const;
-  void forget(const HeldFile& file) const;
 
   std::string landing_;
   fs::path path_;
