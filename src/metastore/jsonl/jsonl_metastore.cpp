@@ -88,7 +88,10 @@ JsonlMetastore::JsonlMetastore(Directory directory, Options options, Access acce
 
 Result<void> JsonlMetastore::open() {
   if (access_ == Access::kRead) return {};
-  auto prepared = transact([](Transaction&) { return Result<void>(); });
+  auto prepared = transact([this](Transaction&) {
+    remove_dead_agents(*directory_);
+    return Result<void>();
+  });
   if (prepared) compact_where_worthwhile();
   return prepared;
 }
