@@ -27,10 +27,14 @@ bool Batch::take_name(const std::string& remote_path) {
 }
 
 Result<void> Batch::note_part(Job& job) {
-  if (job.place) return journal_->note_part(*job.place, job.part.path);
-  const auto place = journal_->note_begun(file_of(job));
-  if (!place) return place.error().with_context("batch journal");
-  job.place = *place;
+  if (job.place) {
+    if (auto noted = journal_->note_part(*job.place, job.part.path); !noted) return noted;
+  } else {
+    const auto place = journal_->note_begun(file_of(job));
+    if (!place) return place.error().with_context("batch journal");
+    job.place = *place;
+  }
+  job.noted = journal_->end();
   return {};
 }
 
@@ -92,8 +96,11 @@ Result<void> Batch::hand_over(Job& job, Batch& next) {
   if (job.place) {
     const auto place = next.journal_->note_begun(file_of(job));
     if (!place) return place.error();
+    // It may be about to get its name, by what this journal says of it.
+    if (auto synced = next.journal_->sync(); !synced) return synced;
     if (auto noted = journal_->note_moved(*job.place); !noted) return noted;
     job.place = *place;
+    job.noted = next.journal_->end();
   }
   next.add(size);
   const std::scoped_lock lock(mutex_);

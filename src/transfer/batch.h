@@ -33,6 +33,7 @@ class Batch {
 
   const BatchInfo& info() const { return journal_->info(); }
   BatchJournal& journal() { return *journal_; }
+  std::shared_ptr<BatchJournal> shared_journal() const { return journal_; }
   std::chrono::steady_clock::time_point opened() const { return opened_; }
   /// When what was delivered is to be listed, whatever is still on its way.
   std::chrono::steady_clock::time_point due() const { return due_; }
@@ -91,7 +92,7 @@ class Batch {
  private:
   void note_later(std::function<Result<void>()> note);
 
-  std::unique_ptr<BatchJournal> journal_;
+  const std::shared_ptr<BatchJournal> journal_;
   const std::chrono::steady_clock::time_point opened_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point due_;  // the agent's alone to use
   mutable std::mutex mutex_;

@@ -17,8 +17,8 @@ using sftp::Task;
 
 /// Rows that transfer_logs gets at once.
 constexpr std::size_t kGroupSize = 4096;
-/// For how long a metastore that cannot be written, or a full disk, is waited for. Then the next run
-/// goes on by the journal; an agent that follows is its own next run.
+/// For how long a metastore that cannot be written, or a full disk, is waited for. Then the next
+/// run goes on by the journal; an agent that follows is its own next run.
 constexpr std::chrono::seconds kPatience{30};
 constexpr Retries kPause{.limit = 0,
                          .first_delay = std::chrono::milliseconds(200),
@@ -185,7 +185,9 @@ bool BatchClosing::after_task(Closing& closing, const Result<void>& outcome) {
   Batch& batch = *closing.batch;
   const bool was_lost = !outcome && sftp::ends_connection(outcome.error().kind);
   if (closing.step == Step::kTargets && outcome) {
-    if (auto noted = batch.journal().note_naming(); !noted) {
+    auto noted = batch.journal().note_naming();
+    if (noted) noted = batch.journal().sync();
+    if (!noted) {
       fail(closing, noted.error());
       return true;
     }

@@ -413,8 +413,22 @@ bool BatchJournal::is_naming() const {
 }
 
 Result<void> BatchJournal::sync() {
-  if (::fdatasync(lock_.fd()) == 0) return {};
-  return errno_error(errno, fmt::format("fdatasync {}", path_.string()));
+  const Place wanted = end();
+  const std::scoped_lock turn(sync_mutex_);
+  if (is_synced(wanted)) return {};
+  if (sync_error_) return *sync_error_;
+  const Place reached = end();
+  Result<void> done;
+  if (::fdatasync(lock_.fd()) != 0) {
+    done = errno_error(errno, fmt::format("fdatasync {}", path_.string()));
+  }
+  if (done && synced_ == 0) done = sync_directory(path_.parent_path());
+  if (!done) {
+    sync_error_ = done.error();
+    return done;
+  }
+  synced_ = reached;
+  return {};
 }
 
 void BatchJournal::remove() {

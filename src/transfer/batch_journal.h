@@ -17,10 +17,12 @@
 // and in a batch that is all or nothing: "uploaded"; "existing" (something had its name, which is
 // replaced); "naming" (all are uploaded, from here on they get their names).
 //
-// Lines are appended and not synced: sync does that. A last line that was cut off counts as not
+// Lines are appended and not synced: sync does that, for many at once, before B hears of a part
+// file; what is lost of later lines can be seen at B. A last line that was cut off counts as not
 // written.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -119,8 +121,13 @@ class BatchJournal {
   Result<void> note_existing(Place begun);
   Result<void> note_naming();
 
-  /// What is noted so far survives a power cut.
+  /// Where the next line goes.
+  Place end() const;
+  /// What is noted so far survives a power cut. Waits for the disk; who calls it while another does
+  /// shares its turn. After an error it never works again: nobody knows what the disk has.
   Result<void> sync();
+  /// Whether what stands before PLACE does.
+  bool is_synced(Place place) const { return synced_.load() >= place; }
 
   /// All is done.
   void remove();
@@ -163,7 +170,6 @@ class BatchJournal {
   Result<void> note(std::string_view event, std::optional<Place> of);
   Result<void> mark(std::string_view event, bool& flag);
   bool has_voids() const;
-  Place end() const;
   Result<BatchFile> begun_at(Place place) const;
 
   const fs::path path_;
@@ -176,6 +182,10 @@ class BatchJournal {
   bool is_naming_ = false;
   bool has_voids_ = false;
   bool is_broken_ = false;  // its last line is torn
+
+  std::mutex sync_mutex_;
+  std::optional<Error> sync_error_;
+  std::atomic<Place> synced_ = 0;
 };
 
 }  // namespace ferry::transfer

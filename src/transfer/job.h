@@ -59,6 +59,7 @@ struct Job {
   std::string batch_id;                      // of the batch that it was claimed for
   Batch* batch = nullptr;                    // the one that it belongs to: the agent's alone to use
   std::optional<BatchJournal::Place> place;  // in the batch's journal; absent: nothing was begun
+  BatchJournal::Place noted = 0;             // up to where that tells of its part
   /// What is sent; valid once the source was checked. Where it is transformed: the source itself
   /// until its entry in the spool is made.
   CheckedSource source;

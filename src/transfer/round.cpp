@@ -70,6 +70,7 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
                                  const std::function<void(const BatchSummary&)>& on_completed) {
   class NoFiles final : public DeliveryEvents {
     Result<void> on_part(Job&) override { return {}; }
+    Noted noted(const Job&) override { return {}; }
     void on_abandoned(const Job&) override {}
     void on_bytes(std::size_t) override {}
     void on_uploaded(Job&) override {}
@@ -364,6 +365,11 @@ void Round::on_bytes(std::size_t acknowledged) {
 Result<void> Round::on_part(Job& job) {
   const std::scoped_lock lock(jobs_mutex_);
   return job.batch->note_part(job);
+}
+
+Round::Noted Round::noted(const Job& job) {
+  const std::scoped_lock lock(jobs_mutex_);
+  return {job.batch->shared_journal(), job.noted};
 }
 
 void Round::on_abandoned(const Job& job) {

@@ -40,6 +40,7 @@ class Round final : public DeliveryEvents {
                                    const std::function<void(const BatchSummary&)>& on_completed);
 
   Result<void> on_part(Job& job) override;
+  Noted noted(const Job& job) override;
   void on_abandoned(const Job& job) override;
   void on_bytes(std::size_t acknowledged) override;
   void on_uploaded(Job& job) override;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/transfer/agent.h"
+#include "transfer/batch_journal.h"
 
 namespace ferry::transfer {
 
@@ -18,6 +20,12 @@ class DeliveryEvents {
 
   /// JOB is about to write to its part, which nobody has heard of yet.
   virtual Result<void> on_part(Job& job) = 0;
+  /// Where that was noted. It has to be synced up to END before B hears of the part.
+  struct Noted {
+    std::shared_ptr<BatchJournal> journal;
+    BatchJournal::Place end = 0;
+  };
+  virtual Noted noted(const Job& job) = 0;
   /// A connection has ended that may still write to JOB's part.
   virtual void on_abandoned(const Job& job) = 0;
   virtual void on_bytes(std::size_t acknowledged) = 0;

@@ -159,6 +159,8 @@ Task<Result<void>> Worker::send_content(Job& job) {
   co_await discard_part(job);
   begin_part(job);
   if (auto noted = context_.events.on_part(job); !noted) co_return noted;
+  const auto durable = co_await make_durable(job);
+  if (!durable) co_return durable;
   const Target target = target_of(job);
   auto opened = co_await sources_.open(content_root(job), content_path(job), job.source.identity,
                                        {0, target.size});
@@ -201,6 +203,8 @@ Task<Result<void>> Worker::send_chunk(const Work& work) {
   const auto source =
       co_await sources_.open(content_root(job), content_path(job), job.source.identity, work.range);
   if (!source) co_return source.error();
+  const auto durable = co_await make_durable(job);
+  if (!durable) co_return durable;
   const auto handle = co_await handles_.borrow(target);
   if (!handle) {
     const Error error = co_await explain(*session_.client, handle.error(), target);
@@ -396,7 +400,31 @@ Verify Worker::depth_for(const Job& job) const {
   return depth == Verify::kSize && !is_proven_by_identity ? Verify::kReadback : depth;
 }
 
+/// What the batch's journal says of JOB's part, before B hears of that. Others of this connection's
+/// files share a sync; none keeps the connection from being served.
+Task<Result<void>> Worker::make_durable(const Job& job) {
+  for (;;) {
+    const auto noted = context_.events.noted(job);
+    BatchJournal& journal = *noted.journal;
+    if (journal.is_synced(noted.end)) co_return Result<void>();
+    if (const auto running = syncing_) {
+      sftp::SharedResult<bool>& synced = *running;
+      co_await synced;
+      continue;
+    }
+    const auto ours = std::make_shared<sftp::SharedResult<bool>>();
+    syncing_ = ours;
+    auto syncing = session_.loop->in_thread([&journal] { return journal.sync(); });
+    const auto synced = co_await syncing;
+    syncing_.reset();
+    ours->set(true);
+    if (!synced) co_return synced.error().with_context("batch journal");
+  }
+}
+
 Task<Result<void>> Worker::rename(Job& job, const Target& target) {
+  const auto durable = co_await make_durable(job);
+  if (!durable) co_return durable;
   const auto noted = queue_.note_rename_asked(job);
   if (!noted) co_return noted;
   const auto renamed = co_await rename_part(*session_.client, target);

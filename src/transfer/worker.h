@@ -70,6 +70,7 @@ class Worker {
   sftp::Task<Result<void>> check_source_again(Job& job);
   sftp::Task<Result<void>> read_again(const Job& job, std::unique_ptr<Source> source);
   Verify depth_for(const Job& job) const;
+  sftp::Task<Result<void>> make_durable(const Job& job);
   sftp::Task<Result<void>> rename(Job& job, const Target& target);
 
   /// When to try again what failed; nothing if that is of no use.
@@ -92,6 +93,7 @@ class Worker {
   /// Something has changed for dispatch. Shared with those who say so from other threads.
   std::shared_ptr<sftp::Condition> changed_;
   sftp::Condition over_;
+  std::shared_ptr<sftp::SharedResult<bool>> syncing_;  // while a thread syncs a batch's journal
   std::size_t chunk_count_ = 0;
   std::list<ChunkInHand*> chunks_;
   /// A landing area's server that does not answer fails all its files at once: that counts as one.

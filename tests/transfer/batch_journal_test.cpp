@@ -92,6 +92,17 @@ TEST_CASE_FIXTURE(Fixture, "what was noted is there for whoever comes after a de
   }));
 }
 
+TEST_CASE_FIXTURE(Fixture, "what was noted is synced when somebody asked for it, and not before") {
+  begun("a");
+  const Place after_a = journal->end();
+  CHECK_FALSE(journal->is_synced(after_a));
+  REQUIRE(journal->sync());
+  CHECK(journal->is_synced(after_a));
+  begun("b");
+  CHECK(journal->is_synced(after_a));
+  CHECK_FALSE(journal->is_synced(journal->end()));
+}
+
 TEST_CASE_FIXTURE(Fixture, "a transform's source checksum is kept") {
   BatchFile transformed = file("a");
   transformed.source_sha256 = Checksum::parse(std::string(64, 'b')).value();
