@@ -347,6 +347,11 @@ namespace {
 
 /// What could not be moved aside so far is moved first: then it is known what is deleted.
 Result<void> delete_held(Metastore& metastore, const LandingArea& area, const HeldFile& held) {
+  if (held.location.empty()) {  // a crash may have left its note
+    const auto folder = QuarantineFolder::find(area);
+    if (folder && *folder) (*folder)->forget(held.id);
+    return {};
+  }
   const auto in_place = is_in_place(area, held);
   if (!in_place) return in_place.error();
   if (!*in_place) {
@@ -367,9 +372,7 @@ Result<void> delete_held(Metastore& metastore, const LandingArea& area, const He
 Result<void> drop(Metastore& metastore, const LandingArea& area, const HeldFile& held,
                   StopToken& stop) {
   if (area.location) return drop_in_place(metastore, area, held, stop);
-  if (!held.location.empty()) {
-    if (auto deleted = delete_held(metastore, area, held); !deleted) return deleted;
-  }
+  if (auto deleted = delete_held(metastore, area, held); !deleted) return deleted;
   if (!held.registered) return {};
   return set_state(metastore, held.id, FileState::kMissing,
                    fmt::format("dropped from quarantine: {}", held.reason));
