@@ -57,6 +57,7 @@ class Agent {
   Result<void> connect();
   Result<void> get_to_know_server();
   Result<void> bring_to_end();
+  void tidy_destination();
   Result<void> open_spool();
   Result<void> tidy_spool();
   void wait_for_files();
@@ -111,6 +112,7 @@ Result<void> Agent::go_round() {
       if (auto delivered = deliver_round(*files); !delivered) return delivered;
       idle_since_ = Clock::now();
     }
+    tidy_destination();
     if (is_ending() || core_.error) return {};
     if (core_.following == nullptr) {
       if (!core_.feed.saw_dead_batches() || round == kMostRounds) return {};
@@ -277,6 +279,15 @@ Result<void> Agent::get_to_know_server() {
     if (!session) return session.error();
     core_.session = std::move(*session);
   }
+}
+
+/// Of what a lost connection may have done since.
+void Agent::tidy_destination() {
+  const KnownServers servers(core_.options.servers);
+  if (!servers.has_remains(core_.destination.name) || core_.stop.stop_requested()) return;
+  if (!connect()) return;  // another run will
+  [[maybe_unused]] const auto tidied = core_.session->loop->wait_for(
+      servers.remove_remains(*core_.session->client, core_.destination.name));
 }
 
 Result<void> Agent::bring_to_end() {

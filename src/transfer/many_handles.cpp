@@ -4,8 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/filesystem/directory.hpp>
+#include <chrono>
 #include <span>
 
+#include "ferry/base/directory.h"
 #include "ferry/base/hash.h"
 #include "ferry/base/json.h"
 #include "ferry/base/lock.h"
@@ -26,6 +29,8 @@ constexpr std::uint32_t kPermissions = 0600;
 /// What the file is called that a server is tried with.
 constexpr std::string_view kTrialPrefix = ".ferry-";
 constexpr std::string_view kTrialSuffix = ".part";
+/// Of notes of such files that may be there.
+constexpr std::string_view kLeftSuffix = ".left";
 
 std::byte byte_at(std::uint64_t offset) {
   return static_cast<std::byte>(1 + offset / kPieceBytes);
@@ -83,11 +88,37 @@ Task<Result<bool>> has_all(Client& client, std::string path) {
   co_return is_right&& size == kPieces* kPieceBytes;
 }
 
+/// A request of a connection that was lost is not done after this.
+constexpr std::chrono::hours kLongestDelay{1};
+
+bool is_old(const fs::path& note) {
+  const auto fd = open_file(note, O_RDONLY);
+  if (!fd) return false;
+  const auto status = stat_fd(fd->get(), note);
+  return status && std::chrono::system_clock::from_time_t(status->st_mtime) + kLongestDelay <
+                       std::chrono::system_clock::now();
+}
+
+/// NOTE tells of something that may be left, from now on.
+void leave(const fs::path& note) {
+  fs::path left = note;
+  left.replace_extension(fs::path("." + uuid_v7() + std::string(kLeftSuffix)));
+  ::rename(note.c_str(), left.c_str());
+}
+
 /// In place: who has the file locked keeps it so.
 Result<void> replace_file_content(const fs::path& file, std::string_view text) {
   auto fd = open_file(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   if (!fd) return fd.error();
   return write_full(fd->get(), as_bytes(text), file);
+}
+
+Result<void> note_durably(const fs::path& file, std::string_view text) {
+  if (auto written = replace_file_content(file, text); !written) return written;
+  const auto fd = open_file(file, O_WRONLY);
+  if (!fd) return fd.error();
+  if (auto synced = sync(fd->get(), file); !synced) return synced;
+  return sync_directory(file.parent_path());
 }
 
 /// Whatever a server refuses here, it is of no use to us.
@@ -118,35 +149,68 @@ fs::path KnownServers::file_of(const std::string& destination) const {
   return directory_ / (checksum.substr(checksum.find(':') + 1, kDigits) + ".json");
 }
 
-/// Of one who died, or lost the connection, while trying.
-Task<void> KnownServers::remove_remains(Client& client, fs::path file) const {
-  fs::path note = std::move(file);
-  note += ".trying";
-  const auto left = read_file(note);
-  if (!left || left->empty()) co_return;
+fs::path KnownServers::note_of(const std::string& destination) const {
+  fs::path note = file_of(destination);
+  return note += ".trying";
+}
+
+/// A note of one who died while trying becomes one of what may be left.
+void KnownServers::adopt_remains(const std::string& destination) const {
+  const fs::path note = note_of(destination);
   const auto is_held = FileLock::is_held(note);
-  if (!is_held || *is_held) co_return;
-  const bool is_whole = left->contains(kTrialPrefix) && left->ends_with(kTrialSuffix);
-  if (!is_whole) co_return;  // the power failed: nobody knows where it is
-  [[maybe_unused]] const auto removed = co_await client.remove(*left);
-  if (!client.error()) ::unlink(note.c_str());
+  if (is_held && !*is_held) leave(note);
+}
+
+std::vector<fs::path> KnownServers::remains_of(const std::string& destination) const {
+  adopt_remains(destination);
+  const std::string prefix = file_of(destination).stem().string() + ".";
+  std::vector<fs::path> found;
+  boost::system::error_code code;
+  for (fs::directory_iterator entry(directory_, code), end; !code && entry != end;
+       entry.increment(code)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with(prefix) && name.ends_with(kLeftSuffix)) found.push_back(entry->path());
+  }
+  return found;
+}
+
+bool KnownServers::has_remains(const std::string& destination) const {
+  return !remains_of(destination).empty();
+}
+
+Task<Result<void>> KnownServers::remove_remains(Client& client, std::string destination) const {
+  const std::vector<fs::path> remains = remains_of(destination);
+  for (const fs::path& note : remains) {
+    const auto path = read_file(note);
+    if (!path) continue;
+    const bool is_whole = path->contains(kTrialPrefix) && path->ends_with(kTrialSuffix);
+    Result<void> removed;  // the power failed: nobody knows where it is
+    if (is_whole) removed = co_await client.remove(*path);
+    if (client.error()) co_return *client.error();
+    const bool is_absent = !removed && removed.error().kind == ErrorKind::kNotFound;
+    if (is_absent && !is_old(note)) continue;
+    ::unlink(note.c_str());
+  }
+  co_return Result<void>();
 }
 
 /// A note says where the file is, in case that we die meanwhile; its lock, that we have not.
 Task<Result<bool>> KnownServers::try_now(Client& client, std::string destination,
                                          std::string remote_directory) const {
-  fs::path note = file_of(destination);
-  note += ".trying";
+  const fs::path note = note_of(destination);
   if (auto made = make_directories(directory_); !made) co_return made.error();
   const auto lock = FileLock::try_acquire(note);
   if (!lock) co_return lock.error();
   if (!*lock) co_return make_error(ErrorKind::kBusy, "another agent is trying it");
   const std::string path =
       join_remote(remote_directory, fmt::format("{}{}{}", kTrialPrefix, uuid_v7(), kTrialSuffix));
-  if (auto noted = replace_file_content(note, path); !noted) co_return noted.error();
+  if (auto noted = note_durably(note, path); !noted) co_return noted.error();
   const auto found = co_await try_many_handles(client, path);
-  // Of a connection that has ended it may yet come into being: the next one removes it.
-  if (!client.error()) ::unlink(note.c_str());
+  if (client.error()) {
+    leave(note);
+  } else {
+    ::unlink(note.c_str());
+  }
   co_return found;
 }
 
@@ -154,7 +218,8 @@ Task<Result<bool>> KnownServers::takes_many_handles(Client& client, std::string 
                                                     std::string remote_directory) const {
   const fs::path file = file_of(destination);
   const std::string server = client.server_description();
-  co_await remove_remains(client, file);
+  const auto tidied = co_await remove_remains(client, destination);
+  if (!tidied) co_return tidied.error();
   if (const auto text = read_file(file)) {
     const Json known = Json::parse(text->begin(), text->end(), nullptr, false);
     if (known.is_object() && known.value("server", Json()) == server &&

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "ferry/base/file.h"
 #include "ferry/base/result.h"
@@ -29,9 +30,17 @@ class KnownServers {
   sftp::Task<Result<bool>> takes_many_handles(sftp::Client& client, std::string destination,
                                               std::string remote_directory) const;
 
+  /// Whether a file that a server was tried with may still be at DESTINATION, or come into being
+  /// there: of a connection that was lost meanwhile the server may work off requests later.
+  bool has_remains(const std::string& destination) const;
+  /// Removes what there is of them now. Errors: those of the connection.
+  sftp::Task<Result<void>> remove_remains(sftp::Client& client, std::string destination) const;
+
  private:
   fs::path file_of(const std::string& destination) const;
-  sftp::Task<void> remove_remains(sftp::Client& client, fs::path file) const;
+  fs::path note_of(const std::string& destination) const;
+  std::vector<fs::path> remains_of(const std::string& destination) const;
+  void adopt_remains(const std::string& destination) const;
   sftp::Task<Result<bool>> try_now(sftp::Client& client, std::string destination,
                                    std::string remote_directory) const;
 

@@ -211,10 +211,20 @@ TEST_CASE_FIXTURE(Fixture, "what a connection that ended may have left is remove
   connect();
   CHECK(ask().error().kind == ErrorKind::kConnectionLost);
   REQUIRE(files.size() == 1);
-  REQUIRE(notes().size() == 1);
+  CHECK(servers.has_remains("b"));
+  CHECK_FALSE(servers.has_remains("c"));
   lost_at = 0;
   connect();
+  SUBCASE("at once") {}
+  SUBCASE("when the server comes to it later") {
+    const auto late = std::exchange(files, {});
+    CHECK(ask().value());
+    files = late;
+    CHECK(servers.has_remains("b"));
+    run(servers.remove_remains(*client, "b"));
+  }
   CHECK(ask().value());
   CHECK(files.empty());
+  CHECK_FALSE(servers.has_remains("b"));
   CHECK(notes().empty());
 }
