@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import threading
+import time
 
 import pytest
 
@@ -351,6 +352,81 @@ def deliver_one(folder, server, through, content):
     assert delivery.faults() == {}, folder.name
     assert list(delivery.times_successful().values()) == [1]
     return ended
+
+
+@pytest.mark.parametrize("end", ["deadline", "interrupt"])
+def test_what_a_slow_line_took_is_not_sent_again(delivery, line, end):
+    """With as many connections as are the default: no chunk is ever whole when the run ends."""
+    size = 64 * MIB
+    make_big_file(delivery.landing / "big.bin", size)
+    delivery.register()
+    through = line()
+    delivery.use(through)
+    slowly = ("--bandwidth-limit", "4M")
+    for _ in range(3):
+        before = sent_through(through)
+        if end == "deadline":
+            assert delivery.run(*slowly, "--deadline", "3s").code == 1
+            continue
+        agent = delivery.start(*slowly)
+        eventually(lambda: sent_through(through) > before + 8 * MIB, what="some of the file")
+        assert agent.stop().code == 130
+    sent = sent_through(through)
+    assert sent > 3 * MIB
+    assert delivery.run().code == 0
+    assert delivery.faults() == {}
+    assert sent_through(through) < 1.1 * size + 3 * MIB, (sent, sent_through(through))
+
+
+def sent_through(line):
+    return line.counts()["to_server"]
+
+
+def test_the_same_bytes_that_land_again_during_a_batch_are_not_abnormal(delivery):
+    make_big_file(delivery.landing / "big.bin", 16 * MIB)
+    make_files(delivery.landing, 20, 1000)
+    delivery.register()
+    agent = delivery.start("--bandwidth-limit", "4M", "--connections", "1")
+    eventually(delivery.last_rows, what="a claim")
+    for path in delivery.landing.glob("file-*"):
+        put(path, path.read_bytes())
+    assert delivery.register() == 0
+    agent.wait()
+    assert delivery.run().code == 0
+    held = run_ferry("quarantine", "list", "--config", delivery.config)
+    assert (held.code, held.stdout) == (0, "")
+    assert delivery.faults() == {}
+    assert set(delivery.times_successful().values()) == {1}
+
+
+def test_a_connection_that_ends_during_a_transform_costs_no_time(delivery, line):
+    """What waits for the transform does so without a loop that turns for nothing."""
+    go = delivery.folder / "go"
+    delivery.config.write_text(
+        delivery.config.read_text() + '[route.all]\nto = ["b"]\ntransforms = ["wait"]\n'
+        "[transform.wait]\n"
+        f'command = ["sh", "-c", "until [ -e {go} ]; do sleep 0.05; done; cat"]\n')
+    through = line()
+    delivery.config.write_text(delivery.config.read_text().replace(
+        f":{delivery.server.port}/", f":{through.port}/"))
+    known_hosts_for(delivery.server, through.port, delivery.folder / "known_hosts")
+    put(delivery.landing / "a.csv", b"a")
+    delivery.register()
+    agent = delivery.start()
+    eventually(delivery.last_rows, what="a claim")
+    through.cut()
+    before, until = cpu_seconds(agent.popen.pid), time.monotonic() + 3
+    eventually(lambda: time.monotonic() > until, what="three seconds")
+    spent = cpu_seconds(agent.popen.pid) - before
+    go.touch()
+    assert agent.wait().code == 0
+    assert delivery.faults() == {}
+    assert spent < 1
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_destination_that_goes_for_good_in_the_middle(delivery, line):
