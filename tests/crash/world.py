@@ -202,8 +202,9 @@ class World:
         """Until it is true, or the process ended. Too long is a complaint."""
         end = time.monotonic() + HANGS_AFTER / 4
         while running.is_running() and not condition():
-            if self.plan.fired:
+            if self.plan.fired and not self.halts_attended:
                 running.attend_halt()
+                end = time.monotonic() + HANGS_AFTER / 4
             if self.plan.fired and self.fault[0].persistent:
                 return  # it can do nothing
             if time.monotonic() > end:
