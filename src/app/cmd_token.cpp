@@ -72,11 +72,9 @@ Result<void> check_scope(const std::string& scope, const Settings& settings) {
 Result<std::optional<Timestamp>> expiry(const Arguments& arguments) {
   const auto text = arguments.last("expires");
   if (!text) return std::optional<Timestamp>();
-  std::chrono::milliseconds span{};
-  if (auto read = assign(span, Value(*text), {}); !read) {
-    return read.error().with_context("--expires");
-  }
-  return std::optional(now() + span);
+  const auto span = Codec<std::chrono::milliseconds>::read(Value(*text), {});
+  if (!span) return span.error().with_context("--expires");
+  return std::optional(now() + *span);
 }
 
 Outcome<ExitStatus> make(const Invocation& invocation, const Settings& settings) {

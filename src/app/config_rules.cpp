@@ -1,7 +1,5 @@
 #include "app/config_rules.h"
 
-#include <iconv.h>
-
 #include <algorithm>
 
 #include "app/placement.h"
@@ -11,22 +9,11 @@
 namespace ferry::app {
 namespace {
 
-constexpr std::uint64_t kHighestGzipLevel = 9;
-constexpr std::uint64_t kHighestZstdLevel = 19;
-
 template <typename Entries>
 std::vector<std::string_view> names_of(const Entries& entries) {
   std::vector<std::string_view> names;
   for (const auto& entry : entries) names.emplace_back(entry.name);
   return names;
-}
-
-bool knows_charset(const std::string& name) {
-  const ::iconv_t conversion = ::iconv_open("UTF-8", name.c_str());
-  // NOLINTNEXTLINE(performance-no-int-to-ptr,cppcoreguidelines-pro-type-cstyle-cast)
-  if (conversion == (::iconv_t)-1) return false;
-  ::iconv_close(conversion);
-  return true;
 }
 
 class Rules {
@@ -57,30 +44,12 @@ class Rules {
   }
 
   void check_transform(const TransformSettings& transform) {
-    using enum TransformType;
-    const auto wrong = [&](std::string_view key, const std::string& message) {
-      complain(Section::kTransform, transform.name, key, "{}", message);
-    };
-    const bool is_command = transform.type == kCommand;
-    if (is_command && transform.command.empty()) {
-      wrong("command", "'command' is missing: a program and its arguments, or give a 'type'");
+    if (!transform.type->runs_command && !transform.command.empty()) {
+      complain(Section::kTransform, transform.name, "command",
+               "only transforms of type command run one");
     }
-    if (!is_command && !transform.command.empty()) {
-      wrong("command", "only transforms of type command run one");
-    }
-    if (transform.type == kGzip && transform.level > kHighestGzipLevel) {
-      wrong("level", fmt::format("gzip knows levels from 1 to {}", kHighestGzipLevel));
-    }
-    if (transform.type == kZstd && transform.level > kHighestZstdLevel) {
-      wrong("level", fmt::format("zstd knows levels from 1 to {}", kHighestZstdLevel));
-    }
-    if (transform.type != kCharset) return;
-    for (const auto& [key, name] : {std::pair("from", transform.from), {"to", transform.to}}) {
-      if (name.empty()) {
-        wrong(key, fmt::format("'{}' is missing: a charset of iconv -l", key));
-      } else if (!knows_charset(name)) {
-        wrong(key, fmt::format("unknown charset '{}': iconv -l lists them", name));
-      }
+    for (const auto& mistake : transform.type->check(make_transform(transform))) {
+      complain(Section::kTransform, transform.name, mistake.key, "{}", mistake.message);
     }
   }
 
@@ -89,7 +58,9 @@ class Rules {
     check_names(route, "to", "destination", route.to, names_of(settings_.destinations));
     check_names(route, "landing", "landing area", route.landing, names_of(settings_.landings));
     std::vector<std::string_view> transforms = names_of(settings_.transforms);
-    transforms.insert(transforms.end(), {"gzip", "zstd", "line-endings"});
+    for (const auto* type : transfer::transform_types()) {
+      if (!type->needs_settings) transforms.push_back(type->name);
+    }
     check_names(route, "transforms", "transform", route.transforms, transforms);
     check_places(route);
     check_archive(route);

@@ -1,6 +1,8 @@
 // How the value of an option is read into the settings' types, and back.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -13,150 +15,221 @@
 
 namespace ferry::app {
 
-// Each reads VALUE into TARGET; kInvalid says what is wrong with it. Relative paths start at BASE.
-
-Result<void> assign(bool& target, const Value& value, const fs::path& base);
-Result<void> assign(std::uint64_t& target, const Value& value, const fs::path& base);
-Result<void> assign(Count& target, const Value& value, const fs::path& base);
-Result<void> assign(Bytes& target, const Value& value, const fs::path& base);
-Result<void> assign(std::chrono::milliseconds& target, const Value& value, const fs::path& base);
-Result<void> assign(std::string& target, const Value& value, const fs::path& base);
-Result<void> assign(TimeZone& target, const Value& value, const fs::path& base);
-Result<void> assign(fs::path& target, const Value& value, const fs::path& base);
-Result<void> assign(MetastoreLocation& target, const Value& value, const fs::path& base);
-Result<void> assign(std::vector<std::string>& target, const Value& value, const fs::path& base);
-Result<void> assign(CommandWords& target, const Value& value, const fs::path& base);
-Result<void> assign(std::vector<fs::path>& target, const Value& value, const fs::path& base);
-Result<void> assign(log::Level& target, const Value& value, const fs::path& base);
-Result<void> assign(log::Format& target, const Value& value, const fs::path& base);
-Result<void> assign(sftp::Url& target, const Value& value, const fs::path& base);
-Result<void> assign(Transport& target, const Value& value, const fs::path& base);
-Result<void> assign(std::optional<Count>& target, const Value& value, const fs::path& base);
-Result<void> assign(std::optional<Bytes>& target, const Value& value, const fs::path& base);
-Result<void> assign(std::optional<std::chrono::milliseconds>& target, const Value& value,
-                    const fs::path& base);
-Result<void> assign(EmptyFiles& target, const Value& value, const fs::path& base);
-Result<void> assign(std::vector<MagicBytes>& target, const Value& value, const fs::path& base);
-Result<void> assign(transfer::Verify& target, const Value& value, const fs::path& base);
-Result<void> assign(transfer::BatchMode& target, const Value& value, const fs::path& base);
-Result<void> assign(transfer::BandwidthLimit& target, const Value& value, const fs::path& base);
-Result<void> assign(std::optional<transfer::BandwidthLimit>& target, const Value& value,
-                    const fs::path& base);
-Result<void> assign(transfer::Routing& target, const Value& value, const fs::path& base);
-Result<void> assign(transfer::AfterDelivery& target, const Value& value, const fs::path& base);
-Result<void> assign(transfer::LineEndings::Ending& target, const Value& value,
-                    const fs::path& base);
-Result<void> assign(TransformType& target, const Value& value, const fs::path& base);
-Result<void> assign(FileNames& target, const Value& value, const fs::path& base);
-Result<void> assign(ControlFileNames& target, const Value& value, const fs::path& base);
-Result<void> assign(std::optional<std::string>& target, const Value& value, const fs::path& base);
-
-Value to_value(bool value);
-Value to_value(std::uint64_t value);
-Value to_value(Count value);
-Value to_value(Bytes value);
-Value to_value(std::chrono::milliseconds value);
-Value to_value(const std::string& value);
-Value to_value(const TimeZone& value);
-Value to_value(const fs::path& value);
-Value to_value(const MetastoreLocation& value);
-Value to_value(const std::vector<std::string>& value);
-Value to_value(const CommandWords& value);
-Value to_value(Transport value);
-Value to_value(const std::optional<Count>& value);
-Value to_value(const std::optional<Bytes>& value);
-Value to_value(const std::optional<std::chrono::milliseconds>& value);
-Value to_value(EmptyFiles value);
-Value to_value(const std::vector<MagicBytes>& value);
-Value to_value(transfer::Verify value);
-Value to_value(transfer::BatchMode value);
-Value to_value(const transfer::BandwidthLimit& value);
-Value to_value(const std::optional<transfer::BandwidthLimit>& value);
-Value to_value(transfer::Routing value);
-Value to_value(transfer::AfterDelivery value);
-Value to_value(transfer::LineEndings::Ending value);
-Value to_value(TransformType value);
-Value to_value(const FileNames& value);
-Value to_value(const ControlFileNames& value);
-Value to_value(const std::optional<std::string>& value);
-Value to_value(const sftp::Url& value);
-Value to_value(const std::vector<fs::path>& value);
-Value to_value(log::Level level);
-Value to_value(log::Format format);
-
-// What the manual tells about a type. The pointers only name it.
-
-/// The words that a value may be; none: it is no choice among words.
+/// What an enumeration is called: a Codec needs no more of it.
 template <typename T>
-std::vector<std::string_view> choices(const T*) {
-  return {};
-}
-std::vector<std::string_view> choices(const EmptyFiles*);
-std::vector<std::string_view> choices(const Transport*);
-std::vector<std::string_view> choices(const transfer::Verify*);
-std::vector<std::string_view> choices(const transfer::BatchMode*);
-std::vector<std::string_view> choices(const transfer::Routing*);
-std::vector<std::string_view> choices(const transfer::AfterDelivery*);
-std::vector<std::string_view> choices(const transfer::LineEndings::Ending*);
-std::vector<std::string_view> choices(const TransformType*);
-std::vector<std::string_view> choices(const log::Level*);
-std::vector<std::string_view> choices(const log::Format*);
-
-/// A word for how a value is written.
+struct Word {
+  std::string_view name;
+  T value;
+};
 template <typename T>
-std::string_view type_name(const T*) {
-  return "string";
-}
-inline std::string_view type_name(const bool*) {
-  return "true or false";
-}
-inline std::string_view type_name(const std::uint64_t*) {
-  return "number";
-}
-inline std::string_view type_name(const Count*) {
-  return "number";
-}
-inline std::string_view type_name(const Bytes*) {
-  return "size";
-}
-inline std::string_view type_name(const std::optional<Bytes>*) {
-  return type_name(static_cast<const Bytes*>(nullptr));
-}
-inline std::string_view type_name(const std::optional<Count>*) {
-  return "number";
-}
-inline std::string_view type_name(const std::chrono::milliseconds*) {
-  return "duration";
-}
-inline std::string_view type_name(const std::optional<std::chrono::milliseconds>*) {
-  return "duration";
-}
-inline std::string_view type_name(const fs::path*) {
-  return "path";
-}
-inline std::string_view type_name(const MetastoreLocation*) {
-  return "path";
-}
-inline std::string_view type_name(const std::vector<std::string>*) {
-  return "list of strings";
-}
-inline std::string_view type_name(const CommandWords*) {
-  return "list of strings";
-}
-inline std::string_view type_name(const std::vector<MagicBytes>*) {
-  return "list of strings";
-}
-inline std::string_view type_name(const std::vector<fs::path>*) {
-  return "list of paths";
-}
-inline std::string_view type_name(const sftp::Url*) {
-  return "URL";
-}
-inline std::string_view type_name(const transfer::BandwidthLimit*) {
-  return "bandwidth";
-}
-inline std::string_view type_name(const std::optional<transfer::BandwidthLimit>*) {
-  return type_name(static_cast<const transfer::BandwidthLimit*>(nullptr));
-}
+inline constexpr std::array<Word<T>, 0> kWords{};
+
+template <>
+inline constexpr std::array kWords<log::Level>{
+    Word{"debug", log::Level::kDebug}, Word{"info", log::Level::kInfo},
+    Word{"warning", log::Level::kWarning}, Word{"error", log::Level::kError},
+    Word{"off", log::Level::kOff}};
+template <>
+inline constexpr std::array kWords<log::Format>{Word{"text", log::Format::kText},
+                                                Word{"json", log::Format::kJson}};
+template <>
+inline constexpr std::array kWords<Transport>{Word{"libssh2", Transport::kLibssh2},
+                                              Word{"openssh", Transport::kOpenSsh}};
+template <>
+inline constexpr std::array kWords<EmptyFiles>{Word{"deliver", EmptyFiles::kDeliver},
+                                               Word{"quarantine", EmptyFiles::kQuarantine}};
+template <>
+inline constexpr std::array kWords<transfer::Verify>{
+    Word{"none", transfer::Verify::kNone}, Word{"size", transfer::Verify::kSize},
+    Word{"readback", transfer::Verify::kReadback},
+    Word{"remote-command", transfer::Verify::kRemoteCommand}};
+template <>
+inline constexpr std::array kWords<transfer::BatchMode>{
+    Word{"independent", transfer::BatchMode::kIndependent},
+    Word{"all-or-nothing", transfer::BatchMode::kAllOrNothing}};
+template <>
+inline constexpr std::array kWords<transfer::Routing>{Word{"first", transfer::Routing::kFirst},
+                                                      Word{"all", transfer::Routing::kAll}};
+template <>
+inline constexpr std::array kWords<transfer::AfterDelivery>{
+    Word{"keep", transfer::AfterDelivery::kKeep},
+    Word{"archive", transfer::AfterDelivery::kArchive},
+    Word{"delete", transfer::AfterDelivery::kDelete}};
+template <>
+inline constexpr std::array kWords<transfer::LineEnding>{Word{"lf", transfer::LineEnding::kLf},
+                                                         Word{"crlf", transfer::LineEnding::kCrLf}};
+
+/// One of WORDS; kInvalid names them all.
+Result<std::string> read_word(const Value& value, std::span<const std::string_view> words);
+
+/// Of every type that the settings have: `read` (kInvalid says what is wrong with the value;
+/// relative paths start at BASE), `write`, and for the manual `kType`, a word for how a value is
+/// written, and `choices`, the words that it may be (none: anything). This one is of enumerations.
+template <typename T>
+struct Codec {
+  static constexpr std::string_view kType = "string";
+
+  static std::vector<std::string_view> choices() {
+    std::vector<std::string_view> names;
+    for (const Word<T>& word : kWords<T>) names.push_back(word.name);
+    return names;
+  }
+  static Result<T> read(const Value& value, const fs::path&) {
+    const auto name = read_word(value, choices());
+    if (!name) return name.error();
+    return std::ranges::find(kWords<T>, *name, &Word<T>::name)->value;
+  }
+  static Value write(T value) {
+    return std::string(std::ranges::find(kWords<T>, value, &Word<T>::value)->name);
+  }
+};
+
+struct AnyValue {
+  static std::vector<std::string_view> choices() { return {}; }
+};
+
+/// Nothing is written as an empty text.
+template <typename T>
+struct Codec<std::optional<T>> {
+  static constexpr std::string_view kType = Codec<T>::kType;
+  static std::vector<std::string_view> choices() { return Codec<T>::choices(); }
+  static Result<std::optional<T>> read(const Value& value, const fs::path& base) {
+    auto given = Codec<T>::read(value, base);
+    if (!given) return given.error();
+    return std::optional<T>(std::move(*given));
+  }
+  static Value write(const std::optional<T>& value) {
+    return value ? Codec<T>::write(*value) : Value(std::string());
+  }
+};
+
+template <>
+struct Codec<bool> : AnyValue {
+  static constexpr std::string_view kType = "true or false";
+  static Result<bool> read(const Value& value, const fs::path& base);
+  static Value write(bool value) { return value; }
+};
+
+template <>
+struct Codec<std::uint64_t> : AnyValue {
+  static constexpr std::string_view kType = "number";
+  static Result<std::uint64_t> read(const Value& value, const fs::path& base);
+  static Value write(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+};
+
+template <>
+struct Codec<Count> : AnyValue {
+  static constexpr std::string_view kType = "number";
+  static Result<Count> read(const Value& value, const fs::path& base);
+  static Value write(Count value) { return value.value; }
+};
+
+template <>
+struct Codec<Bytes> : AnyValue {
+  static constexpr std::string_view kType = "size";
+  static Result<Bytes> read(const Value& value, const fs::path& base);
+  static Value write(Bytes value);
+};
+
+template <>
+struct Codec<std::chrono::milliseconds> : AnyValue {
+  static constexpr std::string_view kType = "duration";
+  static Result<std::chrono::milliseconds> read(const Value& value, const fs::path& base);
+  static Value write(std::chrono::milliseconds value);
+};
+
+template <>
+struct Codec<std::string> : AnyValue {
+  static constexpr std::string_view kType = "string";
+  static Result<std::string> read(const Value& value, const fs::path& base);
+  static Value write(const std::string& value) { return value; }
+};
+
+template <>
+struct Codec<fs::path> : AnyValue {
+  static constexpr std::string_view kType = "path";
+  static Result<fs::path> read(const Value& value, const fs::path& base);
+  static Value write(const fs::path& value) { return value.string(); }
+};
+
+/// A URL is taken as it is, all else for a directory.
+template <>
+struct Codec<MetastoreLocation> : AnyValue {
+  static constexpr std::string_view kType = "path";
+  static Result<MetastoreLocation> read(const Value& value, const fs::path& base);
+  static Value write(const MetastoreLocation& value) { return value.text; }
+};
+
+template <>
+struct Codec<TimeZone> : AnyValue {
+  static constexpr std::string_view kType = "string";
+  static Result<TimeZone> read(const Value& value, const fs::path& base);
+  static Value write(const TimeZone& value) { return value.name; }
+};
+
+template <>
+struct Codec<std::vector<std::string>> : AnyValue {
+  static constexpr std::string_view kType = "list of strings";
+  static Result<std::vector<std::string>> read(const Value& value, const fs::path& base);
+  static Value write(const std::vector<std::string>& value) { return value; }
+};
+
+template <>
+struct Codec<CommandWords> : AnyValue {
+  static constexpr std::string_view kType = "list of strings";
+  static Result<CommandWords> read(const Value& value, const fs::path& base);
+  static Value write(const CommandWords& value) { return value.words; }
+};
+
+template <>
+struct Codec<std::vector<fs::path>> : AnyValue {
+  static constexpr std::string_view kType = "list of paths";
+  static Result<std::vector<fs::path>> read(const Value& value, const fs::path& base);
+  static Value write(const std::vector<fs::path>& value);
+};
+
+template <>
+struct Codec<std::vector<MagicBytes>> : AnyValue {
+  static constexpr std::string_view kType = "list of strings";
+  static Result<std::vector<MagicBytes>> read(const Value& value, const fs::path& base);
+  static Value write(const std::vector<MagicBytes>& value);
+};
+
+template <>
+struct Codec<sftp::Url> : AnyValue {
+  static constexpr std::string_view kType = "URL";
+  static Result<sftp::Url> read(const Value& value, const fs::path& base);
+  static Value write(const sftp::Url& value);
+};
+
+template <>
+struct Codec<transfer::BandwidthLimit> : AnyValue {
+  static constexpr std::string_view kType = "bandwidth";
+  static Result<transfer::BandwidthLimit> read(const Value& value, const fs::path& base);
+  static Value write(const transfer::BandwidthLimit& value) { return value.to_string(); }
+};
+
+template <>
+struct Codec<FileNames> : AnyValue {
+  static constexpr std::string_view kType = "string";
+  static Result<FileNames> read(const Value& value, const fs::path& base);
+  static Value write(const FileNames& value);
+};
+
+template <>
+struct Codec<ControlFileNames> : AnyValue {
+  static constexpr std::string_view kType = "string";
+  static Result<ControlFileNames> read(const Value& value, const fs::path& base);
+  static Value write(const ControlFileNames& value);
+};
+
+/// By its name.
+template <>
+struct Codec<const transfer::TransformType*> {
+  static constexpr std::string_view kType = "string";
+  static std::vector<std::string_view> choices();
+  static Result<const transfer::TransformType*> read(const Value& value, const fs::path& base);
+  static Value write(const transfer::TransformType* value);
+};
 
 }  // namespace ferry::app

@@ -61,13 +61,16 @@ using TypeOf = decltype(type_of(kMember));
 template <auto kMember>
 Result<void> set(const Scope& scope, const Value& value) {
   const ClassOf<kMember>* tag = nullptr;
-  return assign(part(scope, tag).*kMember, value, scope.base);
+  auto read = Codec<TypeOf<kMember>>::read(value, scope.base);
+  if (!read) return read.error();
+  part(scope, tag).*kMember = std::move(*read);
+  return {};
 }
 
 template <auto kMember>
 Value get(const Scope& scope) {
   const ClassOf<kMember>* tag = nullptr;
-  return to_value(part(scope, tag).*kMember);
+  return Codec<TypeOf<kMember>>::write(part(scope, tag).*kMember);
 }
 
 struct Traits {
@@ -80,7 +83,7 @@ template <auto kMember>
 Option option(Section section, std::string_view key, std::string_view flag,
               std::string_view metavar, std::string_view help, unsigned commands,
               Traits traits = {}) {
-  const TypeOf<kMember>* tag = nullptr;
+  using Values = Codec<TypeOf<kMember>>;
   return {section,
           key,
           flag,
@@ -92,8 +95,8 @@ Option option(Section section, std::string_view key, std::string_view flag,
           traits.repeatable,
           traits.selects,
           traits.key_help,
-          choices(tag),
-          type_name(tag),
+          Values::choices(),
+          Values::kType,
           false};
 }
 

@@ -1,59 +1,30 @@
 #include "app/routing.h"
 
 #include <algorithm>
+#include <limits>
 
-#include "app/option_values.h"
 #include "app/setup.h"
 #include "ferry/base/json.h"
 
 namespace ferry::app {
-namespace {
-
-int level_or(std::uint64_t level, int otherwise) {
-  return level > 0 ? static_cast<int>(level) : otherwise;
-}
-
-}  // namespace
-
 TransformSettings transform_named(std::string_view name) {
   TransformSettings settings;
   settings.name = name;
-  const auto types = choices(static_cast<const TransformType*>(nullptr));
-  if (std::ranges::find(types, name) != types.end()) {
-    [[maybe_unused]] const auto set = assign(settings.type, Value(std::string(name)), {});
-  }
+  if (const auto* type = transfer::find_transform_type(name)) settings.type = type;
   return settings;
 }
 
-bool is_built_in_transform(std::string_view name) {
-  const TransformType type = transform_named(name).type;
-  return type != TransformType::kCommand && type != TransformType::kCharset;
-}
-
-transfer::TransformSpec make_transform(const TransformSettings& settings) {
-  transfer::TransformSpec spec;
-  spec.name = settings.name;
-  switch (settings.type) {
-    case TransformType::kGzip:
-      spec.action = transfer::Gzip{level_or(settings.level, transfer::Gzip{}.level)};
-      spec.suffix = ".gz";
-      break;
-    case TransformType::kZstd:
-      spec.action = transfer::Zstd{level_or(settings.level, transfer::Zstd{}.level)};
-      spec.suffix = ".zst";
-      break;
-    case TransformType::kLineEndings:
-      spec.action = transfer::LineEndings{settings.ending};
-      break;
-    case TransformType::kCharset:
-      spec.action = transfer::Charset{settings.from, settings.to};
-      break;
-    case TransformType::kCommand:
-      spec.action = transfer::FilterCommand{settings.command.words, settings.time_limit};
-      break;
-  }
-  spec.suffix = settings.suffix.value_or(spec.suffix);
-  return spec;
+transfer::TransformSettings make_transform(const TransformSettings& settings) {
+  constexpr std::uint64_t kMostLevel = std::numeric_limits<int>::max();
+  return {.name = settings.name,
+          .type = settings.type,
+          .suffix = settings.suffix,
+          .level = static_cast<int>(std::min(settings.level, kMostLevel)),
+          .ending = settings.ending,
+          .from = settings.from,
+          .to = settings.to,
+          .command = settings.command.words,
+          .time_limit = settings.time_limit};
 }
 
 transfer::Route make_route(const RouteSettings& settings, const Settings& all) {

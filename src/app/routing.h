@@ -13,10 +13,7 @@ namespace ferry::app {
 /// A transform without settings of its own. One that is called like a type is of this type.
 TransformSettings transform_named(std::string_view name);
 
-/// Whether transforms of this name exist without a table in the file: gzip, zstd, line-endings.
-bool is_built_in_transform(std::string_view name);
-
-transfer::TransformSpec make_transform(const TransformSettings& settings);
+transfer::TransformSettings make_transform(const TransformSettings& settings);
 
 transfer::Route make_route(const RouteSettings& route, const Settings& settings);
 

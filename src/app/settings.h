@@ -45,8 +45,6 @@ struct ControlFileNames {
   std::optional<transfer::NameTemplate> pattern;
 };
 
-enum class TransformType : std::uint8_t { kCommand, kGzip, kZstd, kLineEndings, kCharset };
-
 using sftp::Transport;
 
 /// A time zone of tzdata(5), such as Europe/Berlin; empty: the host's.
@@ -149,11 +147,11 @@ struct RouteSettings : AcceptanceSettings {
 
 struct TransformSettings {
   std::string name;
-  TransformType type = TransformType::kCommand;
+  const transfer::TransformType* type = transfer::find_transform_type("command");
   CommandWords command;
-  std::chrono::milliseconds time_limit = transfer::FilterCommand{}.time_limit;
+  std::chrono::milliseconds time_limit = transfer::TransformSettings{}.time_limit;
   std::uint64_t level = 0;  // 0: the type's own default
-  transfer::LineEndings::Ending ending = transfer::LineEndings{}.ending;
+  transfer::LineEnding ending = transfer::TransformSettings{}.ending;
   std::string from;
   std::string to;
   std::optional<std::string> suffix;  // absent: the type's own

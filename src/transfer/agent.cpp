@@ -328,7 +328,7 @@ Result<void> Agent::tidy_spool() {
 Result<std::shared_ptr<Spool>> open_spool(const TransferOptions& options) {
   if (options.routes == nullptr) return nullptr;
   const auto& routes = options.routes->all();
-  if (std::ranges::all_of(routes, &std::vector<TransformSpec>::empty, &Route::transforms)) {
+  if (std::ranges::all_of(routes, &std::vector<TransformSettings>::empty, &Route::transforms)) {
     return nullptr;
   }
   auto spool = Spool::open(options.spool, options.spool_limit);

@@ -90,7 +90,7 @@ std::chrono::milliseconds remaining_wait(const Route& route, const metastore::Fi
 
 std::string suffix_of(const Route& route) {
   std::string suffix;
-  for (const TransformSpec& transform : route.transforms) suffix += transform.suffix;
+  for (const TransformSettings& transform : route.transforms) suffix += transform.name_suffix();
   return suffix;
 }
 

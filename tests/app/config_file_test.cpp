@@ -166,7 +166,7 @@ TEST_CASE("a value of the wrong type is reported") {
 TEST_CASE("a value that makes no sense is reported") {
   CHECK(says(only_problem("[transfer]\nstall_timeout = \"5 weeks\"\n"), "not a duration"));
   CHECK(says(only_problem("[transfer]\nmax_attempts = 0\n"), "less than 1"));
-  CHECK(says(only_problem("[log]\nlevel = \"loud\"\n"), "not a log level"));
+  CHECK(says(only_problem("[log]\nlevel = \"loud\"\n"), "is not one of: debug, info"));
   CHECK(says(only_problem("[destination.b]\nurl = \"sftp://b/\"\ntransport = \"telnet\"\n"),
              "not one of: libssh2, openssh"));
 }

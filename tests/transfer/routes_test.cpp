@@ -72,8 +72,8 @@ TEST_CASE("a remote name ends with what the transforms add, unless the template 
   Route gz = route("gz", {}, {"a"});
   CHECK(remote_name(nullptr, file("in/a.csv")).value() == "in/a.csv");
   CHECK(remote_name(&gz, file("in/a.csv")).value() == "in/a.csv");
-  gz.transforms = {{.name = "gzip", .suffix = ".gz", .action = Gzip{}},
-                   {.name = "seal", .suffix = ".pgp", .action = FilterCommand{}}};
+  gz.transforms = {{.name = "gzip", .type = find_transform_type("gzip")},
+                   {.name = "seal", .type = find_transform_type("command"), .suffix = ".pgp"}};
   CHECK(remote_name(&gz, file("in/a.csv")).value() == "in/a.csv.gz.pgp");
   gz.rename = NameTemplate::for_files("{date:%Y}/{name}").value();
   CHECK(remote_name(&gz, file("in/a.csv")).value() == "2026/a.csv.gz.pgp");

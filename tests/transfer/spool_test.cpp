@@ -220,7 +220,7 @@ TEST_CASE("a file's key changes with its version and with what is done to it") {
   file.id = "1";
   file.path = "a";
   Route route;
-  route.transforms = {{.name = "gzip", .suffix = ".gz", .action = Gzip{}}};
+  route.transforms = {{.name = "gzip", .type = find_transform_type("gzip")}};
   const std::string key = spool_key(file, route);
   CHECK(spool_key(file, route) == key);
   file.id = "2";

@@ -15,7 +15,7 @@ namespace {
 
 const StopToken kNeverStopped;
 
-std::unique_ptr<Transform> make(const TransformSpec& spec) {
+std::unique_ptr<Transform> make(const TransformSettings& spec) {
   ::signal(SIGPIPE, SIG_IGN);
   auto chain = make_chain({spec}, {.path = "in/a.csv", .id = "id-1"}, kNeverStopped);
   REQUIRE(chain);
@@ -23,7 +23,7 @@ std::unique_ptr<Transform> make(const TransformSpec& spec) {
 }
 
 /// Gives INPUT in pieces that end at CUTS.
-Result<std::string> run(const TransformSpec& spec, std::string_view input,
+Result<std::string> run(const TransformSettings& spec, std::string_view input,
                         std::vector<std::size_t> cuts = {}) {
   const auto transform = make(spec);
   std::string output;
@@ -42,14 +42,41 @@ Result<std::string> run(const TransformSpec& spec, std::string_view input,
   return output;
 }
 
-TransformSpec spec(decltype(TransformSpec::action) action) {
-  return {.name = "it", .suffix = "", .action = std::move(action)};
+TransformSettings of_type(std::string_view type) {
+  TransformSettings settings;
+  settings.name = "it";
+  settings.type = find_transform_type(type);
+  return settings;
 }
-
-TransformSpec command(std::vector<std::string> argv, std::chrono::milliseconds limit) {
-  return spec(FilterCommand{std::move(argv), limit});
+TransformSettings gzip(int level = 0) {
+  auto settings = of_type("gzip");
+  settings.level = level;
+  return settings;
 }
-TransformSpec shell(std::string script) {
+TransformSettings zstd(int level = 0) {
+  auto settings = of_type("zstd");
+  settings.level = level;
+  return settings;
+}
+TransformSettings ending(LineEnding ending) {
+  auto settings = of_type("line-endings");
+  settings.ending = ending;
+  return settings;
+}
+TransformSettings charset(std::string from, std::string to) {
+  auto settings = of_type("charset");
+  settings.from = std::move(from);
+  settings.to = std::move(to);
+  return settings;
+}
+TransformSettings command(std::vector<std::string> argv,
+                          std::chrono::milliseconds limit = std::chrono::hours(1)) {
+  auto settings = of_type("command");
+  settings.command = std::move(argv);
+  settings.time_limit = limit;
+  return settings;
+}
+TransformSettings shell(std::string script) {
   return command({"/bin/sh", "-c", std::move(script)}, std::chrono::minutes(1));
 }
 
@@ -90,7 +117,7 @@ std::string unzstd(std::string_view data) {
 
 struct Case {
   const char* name;
-  TransformSpec transform;
+  TransformSettings transform;
   std::string (*undo)(std::string_view);  // what INPUT's output gives back
   std::string input;
 };
@@ -102,12 +129,12 @@ std::string as_it_is(std::string_view data) {
 std::vector<Case> cases() {
   const std::string text = "a\r\nb\nc\r\r\n\xC3\xA4\xE2\x82\xAC\n\r";
   return {
-      {"gzip", spec(Gzip{}), &gunzipped, text},
-      {"zstd", spec(Zstd{}), &unzstd, text},
-      {"lf", spec(LineEndings{LineEndings::Ending::kLf}), &as_it_is, text},
-      {"crlf", spec(LineEndings{LineEndings::Ending::kCrLf}), &as_it_is, text},
-      {"charset", spec(Charset{"UTF-8", "UTF-16LE"}), &as_it_is, text},
-      {"shift states", spec(Charset{"ISO-2022-JP", "UTF-8"}), &as_it_is,
+      {"gzip", gzip(), &gunzipped, text},
+      {"zstd", zstd(), &unzstd, text},
+      {"lf", ending(LineEnding::kLf), &as_it_is, text},
+      {"crlf", ending(LineEnding::kCrLf), &as_it_is, text},
+      {"charset", charset("UTF-8", "UTF-16LE"), &as_it_is, text},
+      {"shift states", charset("ISO-2022-JP", "UTF-8"), &as_it_is,
        "a\x1B$B%\"%#\x1B(Bb\n\x1B$B%$\x1B(B"},
       {"command", shell("cat"), &as_it_is, text},
   };
@@ -178,32 +205,32 @@ TEST_CASE("an error of the one who takes the output ends a transform") {
 
 TEST_CASE("gzip and zstd can be undone, and their level shows") {
   const std::string input = big_input();
-  const auto fast = run(spec(Gzip{1}), input).value();
-  const auto small = run(spec(Gzip{9}), input).value();
+  const auto fast = run(gzip(1), input).value();
+  const auto small = run(gzip(9), input).value();
   CHECK(gunzipped(fast) == input);
   CHECK(gunzipped(small) == input);
   CHECK(small.size() < fast.size());
   INFO("no name, no time: RFC 1952, FLG and MTIME");
   CHECK(small.substr(3, 5) == std::string(5, '\0'));
-  CHECK(unzstd(run(spec(Zstd{19}), input).value()) == input);
-  CHECK(run(spec(Zstd{19}), input)->size() < run(spec(Zstd{1}), input)->size());
+  CHECK(unzstd(run(zstd(19), input).value()) == input);
+  CHECK(run(zstd(19), input)->size() < run(zstd(1), input)->size());
 }
 
 TEST_CASE("line endings") {
-  const auto lf = spec(LineEndings{LineEndings::Ending::kLf});
-  const auto crlf = spec(LineEndings{LineEndings::Ending::kCrLf});
+  const auto lf = ending(LineEnding::kLf);
+  const auto crlf = ending(LineEnding::kCrLf);
   CHECK(run(lf, "a\r\nb\nc\rd\r\r\ne\r").value() == "a\nb\nc\rd\r\ne\r");
   CHECK(run(crlf, "a\r\nb\nc\rd\r\r\ne\r").value() == "a\r\nb\r\nc\rd\r\r\ne\r");
 }
 
 TEST_CASE("charsets: what cannot be converted fails, and tells where") {
-  CHECK(run(spec(Charset{"ISO-8859-15", "UTF-8"}), "\xA4\n").value() == "\xE2\x82\xAC\n");
-  const auto bad = run(spec(Charset{"UTF-8", "ISO-8859-1"}), "ab\xE2\x82\xAC");
+  CHECK(run(charset("ISO-8859-15", "UTF-8"), "\xA4\n").value() == "\xE2\x82\xAC\n");
+  const auto bad = run(charset("UTF-8", "ISO-8859-1"), "ab\xE2\x82\xAC");
   REQUIRE(!bad);
   CHECK(bad.error().kind == ErrorKind::kFailed);
   CHECK(bad.error().message.find("transform it: byte 2 cannot be converted") == 0);
-  CHECK(run(spec(Charset{"UTF-8", "ASCII//TRANSLIT"}), "\xE2\x82\xAC").value() == "EUR");
-  const auto torn = run(spec(Charset{"UTF-8", "UTF-16"}), "a\xE2\x82");
+  CHECK(run(charset("UTF-8", "ASCII//TRANSLIT"), "\xE2\x82\xAC").value() == "EUR");
+  const auto torn = run(charset("UTF-8", "UTF-16"), "a\xE2\x82");
   REQUIRE(!torn);
   CHECK(torn.error().message.find("ends within a character") != std::string::npos);
 }
@@ -236,7 +263,7 @@ TEST_CASE("a command that takes too long, or is not there") {
 
 TEST_CASE("a stop ends a command") {
   StopToken stop;
-  auto filter = make_filter({{"sleep", "300"}, std::chrono::hours(1)}, {"a", "i"}, stop);
+  auto filter = make_chain({command({"sleep", "300"})}, {.path = "a", .id = "i"}, stop);
   REQUIRE(filter);
   stop.request_stop();
   const auto finished = (*filter)->finish([](auto) -> Result<void> { return {}; });
@@ -245,9 +272,8 @@ TEST_CASE("a stop ends a command") {
 }
 
 TEST_CASE("transforms compose in their order") {
-  const std::vector<TransformSpec> specs = {spec(Charset{"ISO-8859-1", "UTF-8"}),
-                                            spec(LineEndings{LineEndings::Ending::kLf}),
-                                            shell("tr a-z A-Z"), spec(Gzip{})};
+  const std::vector<TransformSettings> specs = {
+      charset("ISO-8859-1", "UTF-8"), ending(LineEnding::kLf), shell("tr a-z A-Z"), gzip()};
   auto chain = make_chain(specs, {.path = "a", .id = "i"}, kNeverStopped);
   REQUIRE(chain);
   std::string output;
@@ -261,12 +287,11 @@ TEST_CASE("transforms compose in their order") {
 }
 
 TEST_CASE("the fingerprint of a chain changes with whatever changes its output") {
-  const auto print = [](decltype(TransformSpec::action) action) {
-    return fingerprint({spec(std::move(action))});
-  };
-  CHECK(print(Gzip{6}) == print(Gzip{6}));
-  CHECK(print(Gzip{6}) != print(Gzip{7}));
-  CHECK(print(Gzip{6}) != print(Zstd{6}));
-  CHECK(print(FilterCommand{{"a", "b c"}}) != print(FilterCommand{{"a", "b", "c"}}));
-  CHECK(print(FilterCommand{{"/bin/sh"}}).find('@') != std::string::npos);
+  const auto print = [](TransformSettings one) { return fingerprint({std::move(one)}); };
+  CHECK(print(gzip(6)) == print(gzip(6)));
+  CHECK(print(gzip(6)) == print(gzip()));
+  CHECK(print(gzip(6)) != print(gzip(7)));
+  CHECK(print(gzip(6)) != print(zstd(6)));
+  CHECK(print(command({"a", "b c"})) != print(command({"a", "b", "c"})));
+  CHECK(print(command({"/bin/sh"})).find('@') != std::string::npos);
 }

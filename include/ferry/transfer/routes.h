@@ -30,7 +30,7 @@ struct Route {
   std::vector<Glob> match;                // one of them has to match; empty: all files
   std::vector<std::string> landings;      // names of landing areas; empty: all
   std::vector<std::string> destinations;  // names
-  std::vector<TransformSpec> transforms;  // in this order
+  std::vector<TransformSettings> transforms;  // in this order
   std::optional<NameTemplate> rename;     // without: the file's own path
   AcceptancePolicy acceptance;
   std::chrono::milliseconds settle{0};  // how long a version stands before it goes; see below

@@ -1,5 +1,3 @@
-#include <sys/stat.h>
-
 #include "transfer/transform/transform.h"
 
 namespace ferry::transfer {
@@ -55,57 +53,23 @@ class Chain final : public Transform {
   bool is_blamed_ = false;
 };
 
-Result<std::unique_ptr<Transform>> make_one(const TransformSpec& spec, const TransformedFile& file,
-                                            const StopToken& stop) {
-  if (const auto* gzip = std::get_if<Gzip>(&spec.action)) return make_gzip(*gzip);
-  if (const auto* zstd = std::get_if<Zstd>(&spec.action)) return make_zstd(*zstd);
-  if (const auto* endings = std::get_if<LineEndings>(&spec.action)) {
-    return make_line_endings(*endings);
-  }
-  if (const auto* charset = std::get_if<Charset>(&spec.action)) return make_charset(*charset);
-  return make_filter(std::get<FilterCommand>(spec.action), file, stop);
-}
-
-std::string print_of(const Gzip& gzip) {
-  return fmt::format("gzip {}", gzip.level);
-}
-std::string print_of(const Zstd& zstd) {
-  return fmt::format("zstd {}", zstd.level);
-}
-std::string print_of(const LineEndings& endings) {
-  return fmt::format("line-endings {}", static_cast<int>(endings.ending));
-}
-std::string print_of(const Charset& charset) {
-  return fmt::format("charset {} {}", charset.from, charset.to);
-}
-std::string print_of(const FilterCommand& command) {
-  std::string text = "command";
-  for (const std::string& word : command.argv) {
-    text += fmt::format(" {}:{}", word.size(), word);
-    struct stat status{};
-    if (!word.starts_with('/') || ::stat(word.c_str(), &status) != 0) continue;
-    text += fmt::format("@{}.{}.{}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
-  }
-  return text;
-}
-
 }  // namespace
 
-Result<std::unique_ptr<Transform>> make_chain(const std::vector<TransformSpec>& specs,
+Result<std::unique_ptr<Transform>> make_chain(const std::vector<TransformSettings>& transforms,
                                               const TransformedFile& file, const StopToken& stop) {
   auto chain = std::make_unique<Chain>();
-  for (const TransformSpec& spec : specs) {
-    auto transform = make_one(spec, file, stop);
-    if (!transform) return transform.error().with_context("transform " + spec.name);
-    chain->add(spec.name, std::move(*transform));
+  for (const TransformSettings& settings : transforms) {
+    auto transform = settings.type->make(settings, file, stop);
+    if (!transform) return transform.error().with_context("transform " + settings.name);
+    chain->add(settings.name, std::move(*transform));
   }
   return chain;
 }
 
-std::string fingerprint(const std::vector<TransformSpec>& specs) {
+std::string fingerprint(const std::vector<TransformSettings>& transforms) {
   std::string text;
-  for (const TransformSpec& spec : specs) {
-    text += std::visit([](const auto& action) { return print_of(action); }, spec.action) + "\n";
+  for (const TransformSettings& settings : transforms) {
+    text += settings.type->fingerprint(settings) + "\n";
   }
   return text;
 }

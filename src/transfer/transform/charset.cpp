@@ -19,9 +19,10 @@ constexpr std::size_t kMaxCharacterBytes = 32;
 
 class CharsetTransform final : public Transform {
  public:
-  explicit CharsetTransform(Charset settings)
-      : settings_(std::move(settings)),
-        conversion_(::iconv_open(settings_.to.c_str(), settings_.from.c_str())) {}
+  CharsetTransform(std::string from, std::string to)
+      : from_(std::move(from)),
+        to_(std::move(to)),
+        conversion_(::iconv_open(to_.c_str(), from_.c_str())) {}
   CharsetTransform(const CharsetTransform&) = delete;
   CharsetTransform& operator=(const CharsetTransform&) = delete;
   ~CharsetTransform() override {
@@ -77,25 +78,57 @@ class CharsetTransform final : public Transform {
 
   Error failure(std::string_view reason) const {
     return make_error(ErrorKind::kFailed, "byte {} cannot be converted from {} to {}: {}",
-                      converted_, settings_.from, settings_.to, reason);
+                      converted_, from_, to_, reason);
   }
 
-  const Charset settings_;
+  const std::string from_;
+  const std::string to_;
   const ::iconv_t conversion_;
   std::vector<std::byte> begun_;  // of a character whose rest has not come yet
   std::uint64_t converted_ = 0;
   std::array<char, 64 * 1024> out_;
 };
 
-}  // namespace
+bool is_known(const std::string& charset) {
+  const ::iconv_t conversion = ::iconv_open("UTF-8", charset.c_str());
+  if (conversion == no_conversion()) return false;
+  ::iconv_close(conversion);
+  return true;
+}
 
-Result<std::unique_ptr<Transform>> make_charset(const Charset& settings) {
-  auto transform = std::make_unique<CharsetTransform>(settings);
+std::vector<TransformMistake> check(const TransformSettings& settings) {
+  std::vector<TransformMistake> mistakes;
+  for (const auto& [key, name] : {std::pair("from", settings.from), {"to", settings.to}}) {
+    if (name.empty()) {
+      mistakes.push_back({key, fmt::format("'{}' is missing: a charset of iconv -l", key)});
+    } else if (!is_known(name)) {
+      mistakes.push_back({key, fmt::format("unknown charset '{}': iconv -l lists them", name)});
+    }
+  }
+  return mistakes;
+}
+
+Result<std::unique_ptr<Transform>> make(const TransformSettings& settings, const TransformedFile&,
+                                        const StopToken&) {
+  auto transform = std::make_unique<CharsetTransform>(settings.from, settings.to);
   if (!transform->is_ready()) {
     return make_error(ErrorKind::kFailed, "iconv knows no conversion from {} to {}", settings.from,
                       settings.to);
   }
   return transform;
 }
+
+std::string fingerprint_of(const TransformSettings& settings) {
+  return fmt::format("charset {} {}", settings.from, settings.to);
+}
+
+}  // namespace
+
+extern const TransformType kCharsetType{.name = "charset",
+                                        .suffix = "",
+                                        .needs_settings = true,
+                                        .check = &check,
+                                        .make = &make,
+                                        .fingerprint = &fingerprint_of};
 
 }  // namespace ferry::transfer

@@ -1,5 +1,6 @@
 // Programs that filter stdin to stdout.
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,11 +21,12 @@ constexpr int kTemporaryFailure = 75;  // EX_TEMPFAIL of sysexits.h
 /// SIGPIPE has to be ignored, as stop_on_signals() has it.
 class FilterTransform final : public Transform {
  public:
-  FilterTransform(std::unique_ptr<ChildProcess> child, const FilterCommand& settings,
+  FilterTransform(std::unique_ptr<ChildProcess> child, std::string program, milliseconds time_limit,
                   const StopToken& stop)
       : child_(std::move(child)),
-        settings_(settings),
-        deadline_(Clock::now() + settings.time_limit),
+        program_(std::move(program)),
+        time_limit_(time_limit),
+        deadline_(Clock::now() + time_limit),
         stop_(stop) {}
   FilterTransform(const FilterTransform&) = delete;
   FilterTransform& operator=(const FilterTransform&) = delete;
@@ -42,7 +44,7 @@ class FilterTransform final : public Transform {
       } else if (errno == EAGAIN) {
         if (auto moved = move(true, sink); !moved) return moved;
       } else if (errno != EINTR) {
-        return errno_error(errno, "write to " + settings_.argv[0]);
+        return errno_error(errno, "write to " + program_);
       }
     }
     return {};
@@ -58,7 +60,7 @@ class FilterTransform final : public Transform {
     const int status = *child_->exit_status();
     if (status == 0) return {};
     return make_error(status == kTemporaryFailure ? ErrorKind::kBusy : ErrorKind::kFailed, "{}",
-                      describe_exit(settings_.argv[0], status, child_->stderr_text()));
+                      describe_exit(program_, status, child_->stderr_text()));
   }
 
  private:
@@ -67,8 +69,8 @@ class FilterTransform final : public Transform {
     const auto left = std::chrono::ceil<milliseconds>(deadline_ - Clock::now());
     if (stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
     if (left.count() <= 0) {
-      return make_error(ErrorKind::kFailed, "{}: it ran longer than {} s", settings_.argv[0],
-                        std::chrono::duration<double>(settings_.time_limit).count());
+      return make_error(ErrorKind::kFailed, "{}: it ran longer than {} s", program_,
+                        std::chrono::duration<double>(time_limit_).count());
     }
     std::array<pollfd, 5> fds{pollfd{wants_input ? child_->input() : -1, POLLOUT, 0},
                               pollfd{output_ended_ ? -1 : child_->output(), POLLIN, 0},
@@ -85,7 +87,7 @@ class FilterTransform final : public Transform {
       const ssize_t count = ::read(child_->output(), out_.data(), out_.size());
       if (count == 0) output_ended_ = true;
       if (count < 0 && errno == EAGAIN) return {};
-      if (count < 0 && errno != EINTR) return errno_error(errno, "read from " + settings_.argv[0]);
+      if (count < 0 && errno != EINTR) return errno_error(errno, "read from " + program_);
       if (count <= 0) continue;
       auto taken = sink(std::span(out_).first(static_cast<std::size_t>(count)));
       if (!taken) return taken;
@@ -94,7 +96,8 @@ class FilterTransform final : public Transform {
   }
 
   std::unique_ptr<ChildProcess> child_;
-  const FilterCommand settings_;
+  const std::string program_;
+  const milliseconds time_limit_;
   const Clock::time_point deadline_;
   const StopToken& stop_;
   bool output_ended_ = false;
@@ -102,12 +105,15 @@ class FilterTransform final : public Transform {
   std::array<std::byte, 64 * 1024> out_;
 };
 
-}  // namespace
+std::vector<TransformMistake> check(const TransformSettings& settings) {
+  if (!settings.command.empty()) return {};
+  return {{"command", "'command' is missing: a program and its arguments, or give a 'type'"}};
+}
 
-Result<std::unique_ptr<Transform>> make_filter(const FilterCommand& settings,
-                                               const TransformedFile& file, const StopToken& stop) {
+Result<std::unique_ptr<Transform>> make(const TransformSettings& settings,
+                                        const TransformedFile& file, const StopToken& stop) {
   auto child =
-      ChildProcess::start({.argv = settings.argv,
+      ChildProcess::start({.argv = settings.command,
                            .environment = {"FERRY_PATH=" + file.path, "FERRY_ID=" + file.id},
                            .stdio = ChildOptions::Stdio::kPipes});
   if (!child) {
@@ -115,7 +121,30 @@ Result<std::unique_ptr<Transform>> make_filter(const FilterCommand& settings,
     error.kind = ErrorKind::kFailed;
     return error;
   }
-  return std::make_unique<FilterTransform>(std::move(*child), settings, stop);
+  return std::make_unique<FilterTransform>(std::move(*child), settings.command[0],
+                                           settings.time_limit, stop);
 }
+
+/// A program or a file that it is given is another one once it changed.
+std::string fingerprint_of(const TransformSettings& settings) {
+  std::string text = "command";
+  for (const std::string& word : settings.command) {
+    text += fmt::format(" {}:{}", word.size(), word);
+    struct stat status{};
+    if (!word.starts_with('/') || ::stat(word.c_str(), &status) != 0) continue;
+    text += fmt::format("@{}.{}.{}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+  }
+  return text;
+}
+
+}  // namespace
+
+extern const TransformType kCommandType{.name = "command",
+                                        .suffix = "",
+                                        .needs_settings = true,
+                                        .runs_command = true,
+                                        .check = &check,
+                                        .make = &make,
+                                        .fingerprint = &fingerprint_of};
 
 }  // namespace ferry::transfer

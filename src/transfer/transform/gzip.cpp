@@ -12,6 +12,8 @@ namespace {
 
 constexpr int kGzipFormat = 16;  // added to the window's size: a gzip header instead of zlib's
 constexpr int kMemoryLevel = 8;  // zlib's default
+constexpr int kDefaultLevel = 6;
+constexpr int kHighestLevel = 9;
 
 class GzipTransform final : public Transform {
  public:
@@ -55,14 +57,34 @@ class GzipTransform final : public Transform {
   std::array<std::byte, 64 * 1024> out_;
 };
 
-}  // namespace
+int level_of(const TransformSettings& settings) {
+  return settings.level > 0 ? settings.level : kDefaultLevel;
+}
 
-Result<std::unique_ptr<Transform>> make_gzip(const Gzip& settings) {
-  auto transform = std::make_unique<GzipTransform>(settings.level);
+std::vector<TransformMistake> check(const TransformSettings& settings) {
+  if (settings.level <= kHighestLevel) return {};
+  return {{"level", fmt::format("gzip knows levels from 1 to {}", kHighestLevel)}};
+}
+
+Result<std::unique_ptr<Transform>> make(const TransformSettings& settings, const TransformedFile&,
+                                        const StopToken&) {
+  auto transform = std::make_unique<GzipTransform>(level_of(settings));
   if (!transform->is_ready()) {
-    return make_error(ErrorKind::kFailed, "gzip: no level {}, or no memory", settings.level);
+    return make_error(ErrorKind::kFailed, "gzip: no level {}, or no memory", level_of(settings));
   }
   return transform;
 }
+
+std::string fingerprint_of(const TransformSettings& settings) {
+  return fmt::format("gzip {}", level_of(settings));
+}
+
+}  // namespace
+
+extern const TransformType kGzipType{.name = "gzip",
+                                     .suffix = ".gz",
+                                     .check = &check,
+                                     .make = &make,
+                                     .fingerprint = &fingerprint_of};
 
 }  // namespace ferry::transfer

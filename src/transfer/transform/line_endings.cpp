@@ -12,8 +12,7 @@ constexpr std::byte kLf{'\n'};
 
 class LineEndingsTransform final : public Transform {
  public:
-  explicit LineEndingsTransform(LineEndings::Ending ending)
-      : wants_cr_(ending == LineEndings::Ending::kCrLf) {}
+  explicit LineEndingsTransform(LineEnding ending) : wants_cr_(ending == LineEnding::kCrLf) {}
 
   Result<void> write(std::span<const std::byte> data, const ByteSink& sink) override {
     constexpr std::size_t kPieceBytes = 64 * 1024;
@@ -52,10 +51,25 @@ class LineEndingsTransform final : public Transform {
   std::vector<std::byte> out_;
 };
 
-}  // namespace
+std::vector<TransformMistake> check(const TransformSettings&) {
+  return {};
+}
 
-Result<std::unique_ptr<Transform>> make_line_endings(const LineEndings& settings) {
+Result<std::unique_ptr<Transform>> make(const TransformSettings& settings, const TransformedFile&,
+                                        const StopToken&) {
   return std::make_unique<LineEndingsTransform>(settings.ending);
 }
+
+std::string fingerprint_of(const TransformSettings& settings) {
+  return fmt::format("line-endings {}", static_cast<int>(settings.ending));
+}
+
+}  // namespace
+
+extern const TransformType kLineEndingsType{.name = "line-endings",
+                                            .suffix = "",
+                                            .check = &check,
+                                            .make = &make,
+                                            .fingerprint = &fingerprint_of};
 
 }  // namespace ferry::transfer

@@ -17,7 +17,8 @@ namespace ferry::transfer {
 /// Takes output, in order; its error ends the transform.
 using ByteSink = std::function<Result<void>(std::span<const std::byte> data)>;
 
-/// Belongs to one thread, and is for one file. After an error it is of no more use.
+/// Belongs to one thread, and is for one file. After an error it is of no more use. Errors: kBusy
+/// if it may work later, kFailed if not, kCancelled after a stop.
 class Transform {
  public:
   virtual ~Transform() = default;
@@ -28,27 +29,19 @@ class Transform {
   virtual Result<void> finish(const ByteSink& sink) = 0;
 };
 
-/// What commands are told of the file; a stop ends them. STOP outlives the transform.
+/// What commands are told of the file.
 struct TransformedFile {
   std::string path;
   std::string id;
 };
 
-// Errors: kBusy where it may work later, kFailed where not, kCancelled after a stop.
-
-Result<std::unique_ptr<Transform>> make_gzip(const Gzip& settings);
-Result<std::unique_ptr<Transform>> make_zstd(const Zstd& settings);
-Result<std::unique_ptr<Transform>> make_line_endings(const LineEndings& settings);
-Result<std::unique_ptr<Transform>> make_charset(const Charset& settings);
-Result<std::unique_ptr<Transform>> make_filter(const FilterCommand& settings,
-                                               const TransformedFile& file, const StopToken& stop);
-
-/// One after the other; messages begin with the name of the one that failed.
-Result<std::unique_ptr<Transform>> make_chain(const std::vector<TransformSpec>& specs,
+/// One after the other; messages begin with the name of the one that failed. A stop ends commands;
+/// STOP outlives the chain.
+Result<std::unique_ptr<Transform>> make_chain(const std::vector<TransformSettings>& transforms,
                                               const TransformedFile& file, const StopToken& stop);
 
-/// Says the same for two chains where their output is the same. A command counts as another one
-/// when its program, or any file that its arguments name by an absolute path, changed.
-std::string fingerprint(const std::vector<TransformSpec>& specs);
+/// Says the same for two chains if their output is the same. A command counts as another one when
+/// its program, or any file that its arguments name by an absolute path, changed.
+std::string fingerprint(const std::vector<TransformSettings>& transforms);
 
 }  // namespace ferry::transfer

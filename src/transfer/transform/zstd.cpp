@@ -8,6 +8,8 @@
 namespace ferry::transfer {
 namespace {
 
+constexpr int kHighestLevel = 19;  // above that it takes hundreds of MiB
+
 class ZstdTransform final : public Transform {
  public:
   explicit ZstdTransform(int level) : context_(::ZSTD_createCCtx(), &::ZSTD_freeCCtx) {
@@ -53,12 +55,32 @@ class ZstdTransform final : public Transform {
   std::vector<std::byte> out_ = std::vector<std::byte>(::ZSTD_CStreamOutSize());
 };
 
-}  // namespace
+int level_of(const TransformSettings& settings) {
+  return settings.level > 0 ? settings.level : ZSTD_CLEVEL_DEFAULT;
+}
 
-Result<std::unique_ptr<Transform>> make_zstd(const Zstd& settings) {
-  auto transform = std::make_unique<ZstdTransform>(settings.level);
+std::vector<TransformMistake> check(const TransformSettings& settings) {
+  if (settings.level <= kHighestLevel) return {};
+  return {{"level", fmt::format("zstd knows levels from 1 to {}", kHighestLevel)}};
+}
+
+Result<std::unique_ptr<Transform>> make(const TransformSettings& settings, const TransformedFile&,
+                                        const StopToken&) {
+  auto transform = std::make_unique<ZstdTransform>(level_of(settings));
   if (!transform->is_ready()) return make_error(ErrorKind::kFailed, "zstd: no memory");
   return transform;
 }
+
+std::string fingerprint_of(const TransformSettings& settings) {
+  return fmt::format("zstd {}", level_of(settings));
+}
+
+}  // namespace
+
+extern const TransformType kZstdType{.name = "zstd",
+                                     .suffix = ".zst",
+                                     .check = &check,
+                                     .make = &make,
+                                     .fingerprint = &fingerprint_of};
 
 }  // namespace ferry::transfer
