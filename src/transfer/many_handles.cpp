@@ -1,6 +1,7 @@
 #include "transfer/many_handles.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -99,7 +100,7 @@ bool is_old(const fs::path& note) {
                        std::chrono::system_clock::now();
 }
 
-/// NOTE tells of something that may be left, from now on.
+/// NOTE, which the caller has locked, tells of something that may be left, from now on.
 void leave(const fs::path& note) {
   fs::path left = note;
   left.replace_extension(fs::path("." + uuid_v7() + std::string(kLeftSuffix)));
@@ -113,18 +114,42 @@ Result<void> replace_file_content(const fs::path& file, std::string_view text) {
   return write_full(fd->get(), as_bytes(text), file);
 }
 
-Result<void> note_durably(const fs::path& file, std::string_view text) {
-  if (auto written = replace_file_content(file, text); !written) return written;
-  const auto fd = open_file(file, O_WRONLY);
-  if (!fd) return fd.error();
-  if (auto synced = sync(fd->get(), file); !synced) return synced;
-  return sync_directory(file.parent_path());
+/// The lock of NOTE; nothing if another has it, or renamed it meanwhile.
+Result<std::optional<FileLock>> lock_note(const fs::path& note) {
+  auto lock = FileLock::try_acquire(note);
+  if (!lock || !*lock) return lock;
+  const auto ours = stat_fd((*lock)->fd(), note);
+  if (!ours) return ours.error();
+  struct stat there{};
+  const bool is_there = ::stat(note.c_str(), &there) == 0 && there.st_ino == ours->st_ino &&
+                        there.st_dev == ours->st_dev;
+  if (!is_there) lock->reset();
+  return lock;
 }
 
-/// Whatever a server refuses here, it is of no use to us.
-Result<bool> no_unless_lost(const Client& client) {
-  if (const auto& lost = client.error()) return *lost;
-  return false;
+Result<void> note_durably(const FileLock& lock, const fs::path& note, std::string_view text) {
+  if (auto written = write_full(lock.fd(), as_bytes(text), note); !written) return written;
+  if (auto synced = sync(lock.fd(), note); !synced) return synced;
+  return sync_directory(note.parent_path());
+}
+
+/// The same bytes through one handle, in order: whether the server takes a file at all.
+Task<bool> takes_one_handle(Client& client, std::string path) {
+  const auto handle =
+      co_await client.open(path, sftp::kOpenWrite | sftp::kOpenCreate, kPermissions);
+  if (!handle) co_return false;
+  Result<void> outcome;
+  for (std::uint64_t piece = 0; outcome && piece < kPieces; ++piece) {
+    outcome = co_await write_piece(client, *handle, piece);
+  }
+  const auto closed = co_await client.close(*handle);
+  bool is_taken = outcome && closed;
+  if (is_taken) {
+    const auto read = co_await has_all(client, path);
+    is_taken = read && *read;
+  }
+  [[maybe_unused]] const auto removed = co_await client.remove(std::move(path));
+  co_return is_taken;
 }
 
 }  // namespace
@@ -137,8 +162,14 @@ Task<Result<bool>> try_many_handles(Client& client, std::string path) {
   Result<bool> verdict = false;
   if (outcome) verdict = co_await has_all(client, path);
   [[maybe_unused]] const auto removed = co_await client.remove(path);
-  if (!outcome || !verdict) co_return no_unless_lost(client);
-  co_return verdict;
+  if (const auto& lost = client.error()) co_return *lost;
+  if (outcome && verdict) co_return verdict;
+  // It may be full, say, which is nothing that it does to handles.
+  const Error reason = outcome ? verdict.error() : outcome.error();
+  const bool is_taken = co_await takes_one_handle(client, std::move(path));
+  if (const auto& lost = client.error()) co_return *lost;
+  if (!is_taken) co_return reason;
+  co_return false;
 }
 
 fs::path KnownServers::file_of(const std::string& destination) const {
@@ -157,8 +188,9 @@ fs::path KnownServers::note_of(const std::string& destination) const {
 /// A note of one who died while trying becomes one of what may be left.
 void KnownServers::adopt_remains(const std::string& destination) const {
   const fs::path note = note_of(destination);
-  const auto is_held = FileLock::is_held(note);
-  if (is_held && !*is_held) leave(note);
+  if (::access(note.c_str(), F_OK) != 0) return;
+  const auto lock = lock_note(note);
+  if (lock && *lock) leave(note);
 }
 
 std::vector<fs::path> KnownServers::remains_of(const std::string& destination) const {
@@ -187,8 +219,8 @@ Task<Result<void>> KnownServers::remove_remains(Client& client, std::string dest
     Result<void> removed;  // the power failed: nobody knows where it is
     if (is_whole) removed = co_await client.remove(*path);
     if (client.error()) co_return *client.error();
-    const bool is_absent = !removed && removed.error().kind == ErrorKind::kNotFound;
-    if (is_absent && !is_old(note)) continue;
+    // Not there: not yet, perhaps. Not removable: not now.
+    if (!removed && !is_old(note)) continue;
     ::unlink(note.c_str());
   }
   co_return Result<void>();
@@ -199,12 +231,12 @@ Task<Result<bool>> KnownServers::try_now(Client& client, std::string destination
                                          std::string remote_directory) const {
   const fs::path note = note_of(destination);
   if (auto made = make_directories(directory_); !made) co_return made.error();
-  const auto lock = FileLock::try_acquire(note);
+  const auto lock = lock_note(note);
   if (!lock) co_return lock.error();
   if (!*lock) co_return make_error(ErrorKind::kBusy, "another agent is trying it");
   const std::string path =
       join_remote(remote_directory, fmt::format("{}{}{}", kTrialPrefix, uuid_v7(), kTrialSuffix));
-  if (auto noted = note_durably(note, path); !noted) co_return noted.error();
+  if (auto noted = note_durably(**lock, note, path); !noted) co_return noted.error();
   const auto found = co_await try_many_handles(client, path);
   if (client.error()) {
     leave(note);

@@ -29,6 +29,7 @@ struct FileServerFixture : sftp::testing::Fixture {
   };
   Kind kind = Kind::kUsual;
   bool takes_files = true;
+  bool is_full = false;  // files can be made, and nothing written
   std::map<std::string, std::string> files;
   std::size_t opened = 0;  // how often
   /// The connection ends in place of the answer to this request; counts from 1.
@@ -128,6 +129,7 @@ struct FileServerFixture : sftp::testing::Fixture {
     std::string& file = found->second.copy ? *found->second.copy : files[found->second.path];
     std::uint64_t offset = body.u64();
     const std::string data = body.string();
+    if (is_full) return answer(request, StatusCode::kFailure);
     if (kind == Kind::kInOrder && offset != file.size()) {
       return answer(request, StatusCode::kFailure);
     }

@@ -186,6 +186,27 @@ TEST_CASE_FIXTURE(Fixture, "what cannot be found out counts as no, for this time
   CHECK(ask().value());
 }
 
+TEST_CASE_FIXTURE(Fixture, "a full server is not one that takes a single handle") {
+  is_full = true;
+  connect();
+  CHECK_FALSE(ask().value());
+  CHECK(files.empty());
+  is_full = false;
+  CHECK(ask().value());
+}
+
+TEST_CASE_FIXTURE(Fixture, "who looks for remains while another tries takes nothing of it") {
+  connect();
+  REQUIRE(ask());
+  fs::path note;
+  for (const auto& entry : fs::directory_iterator(folder / "servers")) note = entry.path();
+  note += ".trying";
+  const auto lock = FileLock::try_acquire(note);
+  REQUIRE(lock->has_value());
+  CHECK_FALSE(servers.has_remains("b"));
+  CHECK(fs::exists(note));
+}
+
 TEST_CASE_FIXTURE(Fixture, "while another agent tries it, it counts as no") {
   connect();
   REQUIRE(ask());
