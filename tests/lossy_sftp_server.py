@@ -1,10 +1,12 @@
 """An SFTP subsystem for sshd: the real sftp-server, but for one kind of request.
 
-    lossy_sftp_server.py lose|refuse REQUEST FOLDER
+    lossy_sftp_server.py lose|refuse|late REQUEST FOLDER
 
 REQUEST is the name of an extended request, such as fsync@openssh.com. "lose" ends the connection in
-place of the first reply to one that was carried out; "refuse" fails each without carrying it out.
-FOLDER gets a file `lost` for the former, and one line in `written` for each WRITE: how many bytes.
+place of the first reply to one that was carried out; "refuse" fails each without carrying it out;
+"late", of renames: the connection ends before the first is carried out, which is done when
+another connection has just been told that the file is there.
+FOLDER gets a file `lost` for the first and the last, and one line in `written` for each WRITE: how many bytes.
 """
 
 import os
@@ -14,7 +16,7 @@ import subprocess
 import sys
 import threading
 
-WRITE, STATUS, EXTENDED = 6, 101, 200
+WRITE, STAT, STATUS, EXTENDED = 6, 17, 101, 200
 FAILURE = 4
 SFTP_SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server")
 
@@ -45,6 +47,9 @@ def main():
             if mode == "lose" and body[1:5] in marked and not (folder / "lost").exists():
                 (folder / "lost").touch()
                 os._exit(1)
+            if mode == "late" and body[1:5] in marked:
+                os.rename(*(folder / "lost").read_text().split("\n"))
+                marked.clear()
             reply(header, body)
 
     threading.Thread(target=pass_replies_on, daemon=True).start()
@@ -54,6 +59,16 @@ def main():
             if body[0] == WRITE:
                 offset = 5 + 4 + len(string_at(body, 5)) + 8
                 print(len(string_at(body, offset)), file=written, flush=True)
+            elif mode == "late" and body[0] == STAT and (folder / "lost").exists():
+                source = (folder / "lost").read_text().split("\n")[0]
+                if string_at(body, 5).decode() == source and os.path.exists(source):
+                    marked.add(request_id)
+            elif mode == "late" and body[0] == EXTENDED and string_at(body, 5) == wanted:
+                if not (folder / "lost").exists():
+                    source = string_at(body, 9 + len(wanted))
+                    target = string_at(body, 13 + len(wanted) + len(source))
+                    (folder / "lost").write_text(f"{source.decode()}\n{target.decode()}")
+                    os._exit(1)
             elif body[0] == EXTENDED and string_at(body, 5) == wanted:
                 marked.add(request_id)
                 if mode == "refuse":

@@ -37,6 +37,19 @@ def test_what_was_renamed_is_not_sent_again_where_the_reply_got_lost(
     assert bytes_written(folder) < size + 200_000  # the control file, and the try of a server's handles
 
 
+@pytest.mark.parametrize("server", [("late", "posix-rename@openssh.com")], indirect=True)
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["whole", "in chunks"])
+def test_a_lost_connections_rename_may_be_done_at_any_time(
+        server, folder, landing, register, transfer, size):
+    make_big_file(landing / "data.bin", size)
+    register()
+    ended = transfer("--connections", "1", "--retry-delay", "10ms")
+    assert ended.code == 0, ended.stderr
+    assert not pathlib.Path((folder / "lost").read_text().split("\n")[0]).exists()
+    assert (server.root / "data.bin").read_bytes() == (landing / "data.bin").read_bytes()
+    assert bytes_written(folder) < size + 200_000
+
+
 @pytest.mark.parametrize("server", [("refuse", "fsync@openssh.com")], indirect=True)
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["whole", "in chunks"])
 def test_what_the_server_could_not_sync_does_not_count(

@@ -88,7 +88,9 @@ void Batch::note_uploaded(Job& job) {
 void Batch::drop(const Job& job) {
   const std::scoped_lock lock(mutex_);
   --counts_.selected;
-  if (!job.spread && !job.part.path.empty()) abandoned_.insert(job.part.path);
+  const bool may_be_resumed =
+      job.spread && (job.spread->journal || job.spread->acknowledged.size() > 0);
+  if (!may_be_resumed && !job.part.path.empty()) abandoned_.insert(job.part.path);
 }
 
 Result<void> Batch::hand_over(Job& job, Batch& next) {

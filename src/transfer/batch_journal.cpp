@@ -7,216 +7,20 @@
 #include <array>
 #include <boost/filesystem/directory.hpp>
 #include <boost/filesystem/operations.hpp>
+#include <cerrno>
 
-#include "ferry/base/json_row.h"
+#include "transfer/batch_journal_lines.h"
 
 namespace ferry::transfer {
 namespace {
 
-constexpr int kVersion = 1;
 constexpr std::string_view kSuffix = ".journal";
 constexpr std::string_view kUnnamedSuffix = ".new";
-constexpr std::size_t kBlockBytes = 256 * 1024;
 /// No path or message is longer.
 constexpr std::size_t kLongestLine = 64 * 1024;
 
 using Place = BatchJournal::Place;
-
-Error unreadable(std::string_view what) {
-  return make_error(ErrorKind::kCorrupt, "{}", what);
-}
-
-/// The columns of all kinds of lines.
-enum Column : std::size_t {
-  kEvent,
-  kVersionColumn,
-  kBatch,
-  kAgent,
-  kDestination,
-  kDirectory,
-  kControl,
-  kCreated,
-  kAllOrNothing,
-  kId,
-  kAttempt,
-  kPath,
-  kSize,
-  kChecksum,
-  kSourceChecksum,
-  kPart,
-  kOf,
-  kDate,
-  kMs,
-  kKind,
-  kMessage,
-  kRetryable,
-  kRefusedHere,
-  kColumns
-};
-constexpr std::array<std::string_view, kColumns> kNames = {
-    "event",   "version",  "batch",           "agent",     "destination", "directory",
-    "control", "created",  "all_or_nothing",  "id",        "attempt",     "path",
-    "size",    "checksum", "source_checksum", "part",      "of",          "date",
-    "ms",      "kind",     "message",         "retryable", "refused_here"};
-
-/// One line. What is missing, or of another type, makes it unreadable.
-class Row {
- public:
-  /// False if LINE is no row. It must outlive this.
-  bool read(std::string_view line) {
-    cells_ = {};
-    good_ = true;
-    return split_row(line, kNames, cells_).has_value() && has(kEvent);
-  }
-
-  bool has(Column column) const { return cells_[column].kind != Cell::Kind::kAbsent; }
-  bool good() const { return good_; }
-  bool is(std::string_view event) const { return cells_[kEvent].text == event; }
-
-  std::string_view text(Column column) {
-    if (cells_[column].kind != Cell::Kind::kString) good_ = false;
-    return cells_[column].text;
-  }
-  std::uint64_t number(Column column) {
-    if (cells_[column].kind != Cell::Kind::kInteger) good_ = false;
-    return cells_[column].as_unsigned();
-  }
-  bool flag(Column column) const { return cells_[column].number != 0; }
-  Timestamp time(Column column) {
-    const auto parsed = parse_timestamp(text(column));
-    if (parsed) return *parsed;
-    good_ = false;
-    return {};
-  }
-  Checksum checksum(Column column) {
-    const auto parsed = Checksum::parse(text(column));
-    if (parsed) return *parsed;
-    good_ = false;
-    return {};
-  }
-
- private:
-  std::array<Cell, kColumns> cells_;
-  bool good_ = true;
-};
-
-void write_info(RowWriter& row, const BatchInfo& info) {
-  row.text("event", "batch");
-  row.integer("version", kVersion);
-  row.text("batch", info.id);
-  row.text("agent", info.agent);
-  row.text("destination", info.destination);
-  row.text("directory", info.directory);
-  row.text("control", info.control_path);
-  row.text("created", format_timestamp(info.created));
-  if (info.all_or_nothing) row.integer("all_or_nothing", 1);
-}
-
-void write_file(RowWriter& row, const BatchFile& file) {
-  row.text("id", file.id);
-  row.integer("attempt", file.attempt);
-  row.text("path", file.remote_path);
-  row.integer("size", file.size);
-  row.text("checksum", file.sha256.to_string());
-  if (file.source_sha256) row.text("source_checksum", file.source_sha256->to_string());
-  row.text("part", file.part_path);
-}
-
-void write_end(RowWriter& row, const BatchEnd& end) {
-  row.text("date", format_timestamp(end.date));
-  row.integer("ms", end.duration.count());
-  if (!end.failure) return;
-  row.text("kind", end.failure->kind);
-  row.text("message", end.failure->message);
-  if (end.failure->retryable) row.integer("retryable", 1);
-  if (end.failure->refused_here) row.integer("refused_here", 1);
-}
-
-template <typename Write>
-std::string line_of(std::string_view event, Write write) {
-  std::string line;
-  RowWriter row(line);
-  row.text("event", event);
-  write(row);
-  row.finish();
-  return line;
-}
-
-Result<BatchInfo> info_from(Row& row) {
-  BatchInfo info{.id = std::string(row.text(kBatch)),
-                 .agent = std::string(row.text(kAgent)),
-                 .destination = std::string(row.text(kDestination)),
-                 .directory = std::string(row.text(kDirectory)),
-                 .control_path = std::string(row.text(kControl)),
-                 .created = row.time(kCreated),
-                 .all_or_nothing = row.flag(kAllOrNothing)};
-  if (row.number(kVersionColumn) != kVersion || !row.good()) {
-    return unreadable("its first line is not that of a batch's journal");
-  }
-  return info;
-}
-
-Result<BatchFile> file_from(Row& row) {
-  BatchFile file{.id = std::string(row.text(kId)),
-                 .attempt = static_cast<std::int64_t>(row.number(kAttempt)),
-                 .remote_path = std::string(row.text(kPath)),
-                 .size = row.number(kSize),
-                 .sha256 = row.checksum(kChecksum),
-                 .source_sha256 = {},
-                 .part_path = std::string(row.text(kPart))};
-  if (row.has(kSourceChecksum)) file.source_sha256 = row.checksum(kSourceChecksum);
-  if (!row.good()) return unreadable("a file of the batch cannot be read");
-  return file;
-}
-
-Result<BatchEnd> end_from(Row& row) {
-  BatchEnd end{.date = row.time(kDate), .duration = std::chrono::milliseconds(row.number(kMs))};
-  if (row.is("failed")) {
-    end.failure = BatchFailure{.kind = std::string(row.text(kKind)),
-                               .message = std::string(row.text(kMessage)),
-                               .retryable = row.flag(kRetryable),
-                               .refused_here = row.flag(kRefusedHere)};
-  }
-  if (!row.good()) return unreadable("the end of a file cannot be read");
-  return end;
-}
-
-/// Returns false to end the visit.
-using LineVisitor = std::function<Result<bool>(Place place, Row& row)>;
-
-/// The whole lines from FROM, where one begins, to END.
-Result<void> visit_lines(int fd, Place from, Place end, const fs::path& path,
-                         const LineVisitor& visitor) {
-  std::string buffer;
-  Row row;
-  for (Place at = from; at < end;) {
-    buffer.resize(std::min<std::uint64_t>(kBlockBytes, end - at));
-    const auto count = pread_full(fd, std::as_writable_bytes(std::span(buffer)), at, path);
-    if (!count) return count.error();
-    std::string_view rest(buffer.data(), *count);
-    const Place begin = at;
-    for (auto eol = rest.find('\n'); eol != rest.npos; eol = rest.find('\n')) {
-      if (!row.read(rest.substr(0, eol))) {
-        return unreadable("a line cannot be read").with_context(path.string());
-      }
-      const auto goes_on = visitor(at, row);
-      if (!goes_on) return goes_on.error();
-      if (!*goes_on) return {};
-      rest.remove_prefix(eol + 1);
-      at += eol + 1;
-    }
-    if (at == begin) return unreadable("a line has no end").with_context(path.string());
-  }
-  return {};
-}
-
-std::string header_line(const BatchInfo& info) {
-  std::string line;
-  RowWriter row(line);
-  write_info(row, info);
-  row.finish();
-  return line;
-}
+using namespace journal_lines;
 
 }  // namespace
 
@@ -326,7 +130,25 @@ Result<BatchJournal::Place> BatchJournal::append(const std::string& line) {
   is_broken_ = !written;
   if (!written) return written.error();
   end_ += line.size();
+  unsynced_ += line;
   return place;
+}
+
+/// A disk that failed may have dropped what it was given (fsync(2)).
+Result<void> BatchJournal::write_unsynced_anew() {
+  const auto fd = open_file(path_, O_WRONLY);  // ours appends, wherever it is told to write
+  if (!fd) return fd.error();
+  const std::scoped_lock lock(mutex_);
+  std::string_view rest = unsynced_;
+  while (!rest.empty()) {
+    const auto at = static_cast<off_t>(end_ - rest.size());
+    const ssize_t count = ::pwrite(fd->get(), rest.data(), rest.size(), at);
+    if (count < 0 && errno != EINTR) {
+      return errno_error(errno, fmt::format("write {}", path_.string()));
+    }
+    rest.remove_prefix(count < 0 ? 0 : static_cast<std::size_t>(count));
+  }
+  return {};
 }
 
 Result<void> BatchJournal::note(std::string_view event, std::optional<Place> of) {
@@ -416,18 +238,21 @@ Result<void> BatchJournal::sync() {
   const Place wanted = end();
   const std::scoped_lock turn(sync_mutex_);
   if (is_synced(wanted)) return {};
-  if (sync_error_) return *sync_error_;
+  if (is_doubtful_) {
+    if (auto written = write_unsynced_anew(); !written) return written;
+  }
   const Place reached = end();
-  Result<void> done;
   if (::fdatasync(lock_.fd()) != 0) {
-    done = errno_error(errno, fmt::format("fdatasync {}", path_.string()));
+    is_doubtful_ = true;
+    return errno_error(errno, fmt::format("fdatasync {}", path_.string()));
   }
-  if (done && synced_ == 0) done = sync_directory(path_.parent_path());
-  if (!done) {
-    sync_error_ = done.error();
-    return done;
+  if (synced_ == 0) {
+    if (auto synced = sync_directory(path_.parent_path()); !synced) return synced;
   }
+  is_doubtful_ = false;
   synced_ = reached;
+  const std::scoped_lock lock(mutex_);
+  unsynced_.erase(0, unsynced_.size() - (end_ - reached));
   return {};
 }
 

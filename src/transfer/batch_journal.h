@@ -124,7 +124,7 @@ class BatchJournal {
   /// Where the next line goes.
   Place end() const;
   /// What is noted so far survives a power cut. Waits for the disk; who calls it while another does
-  /// shares its turn. After an error it never works again: nobody knows what the disk has.
+  /// shares its turn. After an error nobody knows what the disk has: the next call writes it anew.
   Result<void> sync();
   /// Whether what stands before PLACE does.
   bool is_synced(Place place) const { return synced_.load() >= place; }
@@ -167,6 +167,7 @@ class BatchJournal {
 
   Result<void> read(Place size);
   Result<Place> append(const std::string& line);
+  Result<void> write_unsynced_anew();
   Result<void> note(std::string_view event, std::optional<Place> of);
   Result<void> mark(std::string_view event, bool& flag);
   bool has_voids() const;
@@ -176,7 +177,8 @@ class BatchJournal {
   const FileLock lock_;  // and the file itself
   BatchInfo info_;
   mutable std::mutex mutex_;
-  Place end_ = 0;  // where the next line goes
+  Place end_ = 0;         // where the next line goes
+  std::string unsynced_;  // what stands before that and may not be on the disk
   bool is_pushed_ = false;
   bool are_failures_recorded_ = false;
   bool is_naming_ = false;
@@ -184,7 +186,7 @@ class BatchJournal {
   bool is_broken_ = false;  // its last line is torn
 
   std::mutex sync_mutex_;
-  std::optional<Error> sync_error_;
+  bool is_doubtful_ = false;  // what has not been synced: that failed
   std::atomic<Place> synced_ = 0;
 };
 

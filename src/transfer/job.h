@@ -84,6 +84,10 @@ inline bool is_content_known(const Job& job) {
   return !job.transformed || !job.transformed->entry.empty();
 }
 
+inline bool comes_from_a_server(const Job& job) {
+  return job.landing != nullptr && job.landing->is_remote();
+}
+
 // Where to open what is sent.
 inline const LandingRoot* content_root(const Job& job) {
   return job.transformed ? job.transformed->spool : job.landing;

@@ -30,10 +30,6 @@ constexpr unsigned kMaxLosses = 20;
 /// loses with a run.
 constexpr std::chrono::seconds kNoteInterval{2};
 
-bool comes_from_a_server(const Job& job) {
-  return job.landing != nullptr && job.landing->is_remote();
-}
-
 Error stopped() {
   return make_error(ErrorKind::kCancelled, "stopped");
 }
@@ -142,7 +138,11 @@ Task<Result<void>> Worker::send_whole(Job& job) {
     const auto fate = co_await look_after_rename(job);
     if (!fate) co_return fate.error();
     if (*fate == RenameFate::kDone) co_return Result<void>();
-    if (*fate == RenameFate::kPending) co_return co_await rename(job, target_of(job));
+    if (*fate == RenameFate::kPending) {
+      const auto renamed = co_await rename(job, target_of(job));
+      if (!renamed) co_return renamed.error();
+      if (*renamed == RenameFate::kDone) co_return Result<void>();
+    }
   }
   const auto directory = co_await session_.directories->ensure(remote_parent(job.remote_path));
   if (!directory) co_return directory;
@@ -152,7 +152,9 @@ Task<Result<void>> Worker::send_whole(Job& job) {
     outcome = co_await send_content(job);
   }
   if (!outcome || job.is_named_later) co_return outcome;
-  co_return co_await rename(job, target_of(job));
+  const auto renamed = co_await rename(job, target_of(job));
+  if (!renamed) co_return renamed.error();
+  co_return Result<void>();
 }
 
 Task<Result<void>> Worker::send_content(Job& job) {
@@ -205,6 +207,7 @@ Task<Result<void>> Worker::send_chunk(const Work& work) {
   if (!source) co_return source.error();
   const auto durable = co_await make_durable(job);
   if (!durable) co_return durable;
+  if (context_.stop.stop_requested()) co_return stopped();
   const auto handle = co_await handles_.borrow(target);
   if (!handle) {
     const Error error = co_await explain(*session_.client, handle.error(), target);
@@ -285,39 +288,6 @@ Task<Result<void>> Worker::note_rest(ChunkInHand& chunk) {
   co_return Result<void>();
 }
 
-// The final name.
-
-Task<Result<RenameFate>> Worker::look_after_rename(Job& job) {
-  const auto fate = co_await fate_of_rename(*session_.client, target_of(job));
-  if (fate && *fate == RenameFate::kVoid) job.part = {};
-  co_return fate;
-}
-
-Task<Result<Worker::Finished>> Worker::finish(Job& job) {
-  if (job.part.rename_asked) {
-    const auto fate = co_await look_after_rename(job);
-    if (!fate) co_return fate.error();
-    if (*fate == RenameFate::kDone) co_return Finished::kYes;
-    if (*fate == RenameFate::kVoid) co_return Finished::kStartOver;
-  }
-  const Target target = target_of(job);
-  const auto verified = co_await verify_part(session_, target, depth_for(job));
-  if (!verified) {
-    // What an earlier run, or connection, had left there need not be what B has now.
-    const bool is_inherited = job.parts_begun == 0 || job.part.is_doubtful;
-    const ErrorKind kind = verified.error().kind;
-    const bool is_void = kind == ErrorKind::kFailed || kind == ErrorKind::kNotFound;
-    if (is_inherited && is_void) co_return Finished::kStartOver;
-    co_return verified.error();
-  }
-  const auto unchanged = co_await check_source_again(job);
-  if (!unchanged) co_return unchanged.error();
-  if (job.is_named_later) co_return Finished::kYes;
-  const auto renamed = co_await rename(job, target);
-  if (!renamed) co_return renamed.error();
-  co_return Finished::kYes;
-}
-
 Task<Result<void>> Worker::start_over(const Work& finish) {
   Job& job = *finish.job;
   Journal::remove(context_.options.journals, job.id, context_.destination.name);
@@ -351,86 +321,6 @@ std::optional<Clock::time_point> Worker::retry_time(SessionTask& task, const Err
   const Retries& retries = context_.options.retries;
   if (!is_retryable(error.kind) || task.tries > retries.limit) return std::nullopt;
   return Clock::now() + backoff(retries, task.tries - 1);
-}
-
-/// The last look before the name is given. What was read in one go has been proven by then. Of what
-/// was read in pieces the identity proves it, if the kernel says that nobody could write without
-/// changing that; else it is read once more.
-Task<Result<void>> Worker::check_source_again(Job& job) {
-  if (!job.transformed && !job.spread) co_return Result<void>();
-  const FileIdentity identity =
-      job.transformed ? job.transformed->source.identity : job.source.identity;
-  auto source =
-      co_await sources_.open(job.landing, job.path, identity, {identity.size, identity.size});
-  Result<void> outcome;
-  if (!source) {
-    outcome = source.error();
-  } else if (job.transformed || comes_from_a_server(job) || (*source)->is_vouched_for()) {
-    outcome = co_await (*source)->verify_unchanged();
-  } else {
-    outcome = co_await read_again(job, std::move(*source));
-  }
-  job.has_source_changed = !outcome && outcome.error().kind == ErrorKind::kAbnormal;
-  co_return outcome;
-}
-
-Task<Result<void>> Worker::read_again(const Job& job, std::unique_ptr<Source> source) {
-  constexpr std::uint64_t kBlockBytes = 1 << 20;  // between two looks at the network
-  SourceStream stream(std::move(source), job.path, job.source.sha256);
-  std::vector<std::byte> block(kBlockBytes);
-  const std::uint64_t size = job.source.identity.size;
-  for (std::uint64_t offset = 0; offset < size;) {
-    if (context_.stop.stop_requested()) co_return stopped();
-    const auto bytes = std::span(block).first(
-        static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), size - offset)));
-    if (auto filled = stream.read(offset, bytes); !filled) co_return filled;
-    offset += bytes.size();
-    co_await session_.loop->next_turn();
-  }
-  co_return co_await stream.verify();
-}
-
-/// Size and time, which is all that a server tells, do not prove that pieces are of one version:
-/// what B has of them does. Nor is it proven that B kept what it was not asked to sync.
-Verify Worker::depth_for(const Job& job) const {
-  const Verify depth = context_.options.verify;
-  if (depth == Verify::kReadback || depth == Verify::kRemoteCommand) return depth;
-  const bool is_proven_by_identity = job.transformed || !comes_from_a_server(job);
-  if (job.part.is_doubtful) return Verify::kReadback;
-  return depth == Verify::kSize && !is_proven_by_identity ? Verify::kReadback : depth;
-}
-
-/// What the batch's journal says of JOB's part, before B hears of that. Others of this connection's
-/// files share a sync; none keeps the connection from being served.
-Task<Result<void>> Worker::make_durable(const Job& job) {
-  for (;;) {
-    const auto noted = context_.events.noted(job);
-    BatchJournal& journal = *noted.journal;
-    if (journal.is_synced(noted.end)) co_return Result<void>();
-    if (const auto running = syncing_) {
-      sftp::SharedResult<bool>& synced = *running;
-      co_await synced;
-      continue;
-    }
-    const auto ours = std::make_shared<sftp::SharedResult<bool>>();
-    syncing_ = ours;
-    auto syncing = session_.loop->in_thread([&journal] { return journal.sync(); });
-    const auto synced = co_await syncing;
-    syncing_.reset();
-    ours->set(true);
-    if (!synced) co_return synced.error().with_context("batch journal");
-  }
-}
-
-Task<Result<void>> Worker::rename(Job& job, const Target& target) {
-  const auto durable = co_await make_durable(job);
-  if (!durable) co_return durable;
-  const auto noted = queue_.note_rename_asked(job);
-  if (!noted) co_return noted;
-  const auto renamed = co_await rename_part(*session_.client, target);
-  // The server said no: nothing was renamed.
-  if (!renamed && !session_.client->error()) job.part.rename_asked = false;
-  co_return renamed;
 }
 
 void Worker::acknowledged(std::size_t bytes) {

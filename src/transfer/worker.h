@@ -71,7 +71,7 @@ class Worker {
   sftp::Task<Result<void>> read_again(const Job& job, std::unique_ptr<Source> source);
   Verify depth_for(const Job& job) const;
   sftp::Task<Result<void>> make_durable(const Job& job);
-  sftp::Task<Result<void>> rename(Job& job, const Target& target);
+  sftp::Task<Result<RenameFate>> rename(Job& job, const Target& target);
 
   /// When to try again what failed; nothing if that is of no use.
   std::optional<WorkQueue::Time> retry_time(Job& job, const Error& error);

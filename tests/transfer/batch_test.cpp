@@ -216,14 +216,19 @@ TEST_CASE_FIXTURE(Fixture,
   auto large = add("large");
   REQUIRE(batch->note_part(*a));
   REQUIRE(batch->note_part(*large));
-  INFO("what is in chunks is resumed");
+  auto begun = add("begun");
+  REQUIRE(batch->note_part(*begun));
+  begun->spread = std::make_unique<Spread>();
+  INFO("what is in chunks is resumed, if there is any of it");
   large->spread = std::make_unique<Spread>();
+  large->spread->acknowledged.add({0, 10});
   batch->drop(*a);
   batch->drop(*large);
+  batch->drop(*begun);
   CHECK(batch->counts().selected == 0);
   CHECK(batch->counts().open() == 0);
   CHECK(batch->has_abandoned_parts());
-  CHECK(batch->take_abandoned_parts() == std::set<std::string>{"/in/.a.part"});
+  CHECK(batch->take_abandoned_parts() == std::set<std::string>{"/in/.a.part", "/in/.begun.part"});
   CHECK_FALSE(batch->has_abandoned_parts());
 }
 

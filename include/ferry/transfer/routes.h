@@ -27,11 +27,11 @@ enum class AfterDelivery : std::uint8_t { kKeep, kArchive, kDelete };
 
 struct Route {
   std::string name;
-  std::vector<Glob> match;                // one of them has to match; empty: all files
-  std::vector<std::string> landings;      // names of landing areas; empty: all
-  std::vector<std::string> destinations;  // names
+  std::vector<Glob> match;                    // one of them has to match; empty: all files
+  std::vector<std::string> landings;          // names of landing areas; empty: all
+  std::vector<std::string> destinations;      // names
   std::vector<TransformSettings> transforms;  // in this order
-  std::optional<NameTemplate> rename;     // without: the file's own path
+  std::optional<NameTemplate> rename;         // without: the file's own path
   AcceptancePolicy acceptance;
   std::chrono::milliseconds settle{0};  // how long a version stands before it goes; see below
   AfterDelivery after = AfterDelivery::kKeep;
