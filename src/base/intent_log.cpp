@@ -6,6 +6,7 @@
 #include <boost/filesystem/directory.hpp>
 #include <cerrno>
 #include <optional>
+#include <vector>
 
 #include "ferry/base/uuid.h"
 
@@ -75,20 +76,24 @@ void IntentLog::remove() {
   ::unlink(path_.c_str());
 }
 
-Result<std::vector<IntentLog::Orphan>> IntentLog::find_orphans(const fs::path& directory) {
-  std::vector<Orphan> orphans;
+Result<void> IntentLog::visit_orphans(const fs::path& directory,
+                                      const std::function<Result<void>(const Orphan&)>& visitor) {
+  std::vector<fs::path> logs;
   boost::system::error_code code;
   for (fs::directory_iterator entry(directory, code), end; !code && entry != end;
        entry.increment(code)) {
-    if (entry->path().extension() != fs::path(std::string(kSuffix))) continue;
-    auto orphan = adopt(entry->path());
-    if (!orphan) return orphan.error();
-    if (*orphan) orphans.push_back(std::move(**orphan));
+    if (entry->path().extension() == fs::path(std::string(kSuffix))) logs.push_back(entry->path());
   }
   if (code && code.value() != ENOENT) {
     return errno_error(code.value(), fmt::format("read directory {}", directory.string()));
   }
-  return orphans;
+  for (const fs::path& log : logs) {
+    const auto orphan = adopt(log);
+    if (!orphan) return orphan.error();
+    if (!*orphan) continue;
+    if (auto visited = visitor(**orphan); !visited) return visited;
+  }
+  return {};
 }
 
 }  // namespace ferry

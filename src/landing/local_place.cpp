@@ -60,12 +60,35 @@ Error name_taken(const std::string& path, std::string_view by) {
   return make_error(ErrorKind::kFailed, "{}: {} has this name already", path, by);
 }
 
-/// In the place of a file that has the name, which gets the temporary one where possible.
-Result<void> exchange(const Names& names, const StagedFile& file) {
-  const auto old = find_at(names.directory.get(), names.final_name);
+bool is_same(const Result<std::optional<struct stat>>& found,
+             const std::optional<FileIdentity>& identity) {
+  return found && found->has_value() && identity &&
+         same_but_for_ctime(identity_of(**found), *identity);
+}
+
+/// Whether what FILE would take the place of, or took it of, may be replaced.
+Result<void> check_replaced(const StagedFile& file, Replace replace,
+                            const Result<std::optional<struct stat>>& old) {
   if (!old) return old.error();
   if (*old && S_ISDIR((*old)->st_mode)) return name_taken(file.path, "a directory");
+  const bool is_newer = replace == Replace::kWhatWasThere && *old && !is_same(old, file.replaces);
+  if (is_newer) return name_taken(file.path, "a newer file");
+  return {};
+}
+
+/// In the place of a file that has the name, which gets the temporary one where possible. What was
+/// moved is looked at: something else may have taken the name just before.
+Result<void> exchange(const Names& names, const StagedFile& file, Replace replace) {
+  const int fd = names.directory.get();
+  const auto before = check_replaced(file, replace, find_at(fd, names.final_name));
+  if (!before) return before;
   int error = rename_at(names, names.temporary, names.final_name, RENAME_EXCHANGE);
+  if (error == 0) {
+    const auto moved = check_replaced(file, replace, find_at(fd, names.temporary));
+    if (moved) return {};
+    error = rename_at(names, names.final_name, names.temporary, RENAME_EXCHANGE);
+    return error == 0 ? moved : errno_error(error, fmt::format("rename {} back", file.path));
+  }
   // Without exchange, or where the old file went meanwhile.
   if (error == EINVAL || error == ENOENT) {
     error = rename_at(names, names.temporary, names.final_name, 0);
@@ -74,29 +97,39 @@ Result<void> exchange(const Names& names, const StagedFile& file) {
   return errno_error(error, fmt::format("rename to {}", file.path));
 }
 
-Result<void> publish_one(int root_fd, const StagedFile& file, bool no_clobber) {
+Result<void> publish_one(int root_fd, const StagedFile& file, Replace replace) {
   const auto names = open_names(root_fd, file);
   if (!names) return names.error();
   const auto published = is_published(*names, file);
   if (!published) return published.error();
   if (*published) return {};
   const int fd = names->directory.get();
+  // Once it was published, what it replaced has the temporary name.
+  const auto staged = find_at(fd, names->temporary);
+  if (!staged) return staged.error();
+  if (!is_same(staged, file.identity)) {
+    return make_error(ErrorKind::kNotFound, "{}: it was taken away or replaced", file.path);
+  }
   auto renamed = rename_new(fd, names->temporary, fd, names->final_name);
   if (renamed || renamed.error().os_code != EEXIST) return renamed;
-  if (no_clobber) return name_taken(file.path, "a file");
-  return exchange(*names, file);
+  if (replace == Replace::kNothing) return name_taken(file.path, "a file");
+  return exchange(*names, file, replace);
 }
 
+/// Only FILE: what took its place since stays, or gets it back.
 Result<void> take_back(int root_fd, const StagedFile& file) {
   const auto names = open_names(root_fd, file);
   if (!names) return names.error();
   const auto published = is_published(*names, file);
   if (!published) return published.error();
   if (!*published) return {};
-  const auto replaced = find_at(names->directory.get(), names->temporary);
+  const int fd = names->directory.get();
+  const auto replaced = find_at(fd, names->temporary);
   if (!replaced) return replaced.error();
-  const int error = rename_at(*names, names->final_name, names->temporary,
-                              *replaced ? RENAME_EXCHANGE : RENAME_NOREPLACE);
+  const unsigned how = *replaced ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+  int error = rename_at(*names, names->final_name, names->temporary, how);
+  if (error == 0 && is_same(find_at(fd, names->temporary), file.identity)) return {};
+  if (error == 0) error = rename_at(*names, names->temporary, names->final_name, how);
   if (error == 0) return {};
   return errno_error(error, fmt::format("rename {} back", file.path));
 }
@@ -181,13 +214,13 @@ Result<std::optional<std::string>> LocalPlace::judge(const StagedFile& file,
                       stop);
 }
 
-Result<void> LocalPlace::publish(std::span<const StagedFile> files, bool no_clobber) {
+Result<void> LocalPlace::publish(std::span<const StagedFile> files, Replace replace) {
   const auto root_fd = root_.open();
   if (!root_fd) return root_fd.error();
   Result<void> outcome;
   std::size_t done = 0;
   for (; outcome && done < files.size(); ++done) {
-    outcome = publish_one(root_fd->get(), files[done], no_clobber);
+    outcome = publish_one(root_fd->get(), files[done], replace);
   }
   if (outcome) outcome = sync_directories(root_fd->get(), files);
   if (outcome) return outcome;
@@ -198,21 +231,30 @@ Result<void> LocalPlace::publish(std::span<const StagedFile> files, bool no_clob
   return outcome;
 }
 
-Result<std::vector<std::optional<FileIdentity>>> LocalPlace::identities(
+Result<std::vector<std::optional<FileIdentity>>> LocalPlace::occupants(
     std::span<const StagedFile> files) {
   const auto root_fd = root_.open();
   if (!root_fd) return root_fd.error();
-  std::vector<std::optional<FileIdentity>> identities;
-  identities.reserve(files.size());
+  std::vector<std::optional<FileIdentity>> found;
+  found.reserve(files.size());
   for (const StagedFile& file : files) {
     const auto status = stat_beneath(root_fd->get(), file.path);
     if (!status && !is_elsewhere(status.error())) return status.error();
-    auto& identity = identities.emplace_back();
-    if (status && same_but_for_ctime(identity_of(*status), file.identity)) {
-      identity = identity_of(*status);
-    }
+    auto& identity = found.emplace_back();
+    if (status) identity = identity_of(*status);
   }
-  return identities;
+  return found;
+}
+
+Result<std::vector<std::optional<FileIdentity>>> LocalPlace::identities(
+    std::span<const StagedFile> files) {
+  auto found = occupants(files);
+  if (!found) return found;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    auto& identity = found->at(i);
+    if (identity && !same_but_for_ctime(*identity, files[i].identity)) identity.reset();
+  }
+  return found;
 }
 
 Result<std::size_t> LocalPlace::discard(std::span<const std::string> temporaries) {

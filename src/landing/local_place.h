@@ -18,7 +18,9 @@ class LocalPlace final : public UploadPlace {
   Result<std::optional<std::string>> judge(const StagedFile& file, const AcceptancePolicy& policy,
                                            const std::string& landing,
                                            const StopToken& stop) override;
-  Result<void> publish(std::span<const StagedFile> files, bool no_clobber) override;
+  Result<void> publish(std::span<const StagedFile> files, Replace replace) override;
+  Result<std::vector<std::optional<FileIdentity>>> occupants(
+      std::span<const StagedFile> files) override;
   Result<std::vector<std::optional<FileIdentity>>> identities(
       std::span<const StagedFile> files) override;
   Result<std::size_t> discard(std::span<const std::string> temporaries) override;

@@ -167,8 +167,22 @@ Result<std::optional<std::string>> RemotePlace::judge(const StagedFile& file,
 
 // Names.
 
+/// Of an upload that was decided earlier, perhaps long ago.
+Task<Result<void>> RemotePlace::check_newer(const StagedFile& file,
+                                            const Result<sftp::Attributes>& there) {
+  const auto staged = co_await client_->lstat(at(file.temporary));
+  if (!staged && staged.error().kind != ErrorKind::kNotFound) co_return staged.error();
+  if (!has_staged(staged, file)) {
+    co_return make_error(ErrorKind::kNotFound, "{}: it was taken away or replaced", file.path);
+  }
+  if (there && (!file.replaces || sftp::identity_of(*there) != file.replaces)) {
+    co_return make_error(ErrorKind::kFailed, "{}: a newer file has this name already", file.path);
+  }
+  co_return Result<void>();
+}
+
 Task<Result<RemotePlace::Published>> RemotePlace::publish_one(const StagedFile& file,
-                                                              bool no_clobber) {
+                                                              Replace replace) {
   const std::string final_path = at(file.path);
   const std::string temporary = at(file.temporary);
   const auto there = co_await client_->lstat(final_path);
@@ -177,13 +191,19 @@ Task<Result<RemotePlace::Published>> RemotePlace::publish_one(const StagedFile& 
     const auto left = co_await client_->lstat(temporary);
     if (!left && left.error().kind == ErrorKind::kNotFound) co_return Published::kAlready;
   }
-  if (there && (no_clobber || sftp::is_directory(*there))) {
+  const bool may_replace = replace != Replace::kNothing;
+  if (there && (!may_replace || sftp::is_directory(*there))) {
     co_return make_error(ErrorKind::kFailed, "{}: {} has this name already", file.path,
                          sftp::is_directory(*there) ? "a directory" : "a file");
   }
+  if (replace == Replace::kWhatWasThere) {
+    const auto checked = co_await check_newer(file, there);
+    if (!checked) co_return checked.error();
+  }
   // The plain rename refuses a name that was taken since.
+  const bool is_plain = !may_replace || (replace == Replace::kWhatWasThere && !there);
   auto rename =
-      no_clobber ? client_->rename(temporary, final_path) : client_->replace(temporary, final_path);
+      is_plain ? client_->rename(temporary, final_path) : client_->replace(temporary, final_path);
   const auto renamed = co_await rename;
   if (!renamed) co_return renamed.error().with_context("rename to " + final_path);
   co_return there ? Published::kReplaced : Published::kNew;
@@ -193,10 +213,10 @@ Task<Result<void>> RemotePlace::take_back(const StagedFile& file) {
   co_return co_await client_->rename(at(file.path), at(file.temporary));
 }
 
-Result<void> RemotePlace::publish(std::span<const StagedFile> files, bool no_clobber) {
+Result<void> RemotePlace::publish(std::span<const StagedFile> files, Replace replace) {
   std::vector<const StagedFile*> taken;
   for (const StagedFile& file : files) {
-    const auto published = loop_->wait_for(publish_one(file, no_clobber));
+    const auto published = loop_->wait_for(publish_one(file, replace));
     if (!published) {
       for (const StagedFile* one : taken) [[maybe_unused]]
         const auto back = loop_->wait_for(take_back(*one));
@@ -207,22 +227,32 @@ Result<void> RemotePlace::publish(std::span<const StagedFile> files, bool no_clo
   return {};
 }
 
-Task<Result<std::optional<FileIdentity>>> RemotePlace::identity(const StagedFile& file) {
-  const auto found = co_await client_->lstat(at(file.path));
+Task<Result<std::optional<FileIdentity>>> RemotePlace::occupant(std::string path) {
+  const auto found = co_await client_->lstat(path);
   if (!found && found.error().kind != ErrorKind::kNotFound) co_return found.error();
-  if (!has_staged(found, file)) co_return std::optional<FileIdentity>();
-  co_return std::optional(file.identity);
+  if (!found) co_return std::optional<FileIdentity>();
+  co_return sftp::identity_of(*found);
 }
 
-Result<std::vector<std::optional<FileIdentity>>> RemotePlace::identities(
+Result<std::vector<std::optional<FileIdentity>>> RemotePlace::occupants(
     std::span<const StagedFile> files) {
   std::vector<std::optional<FileIdentity>> identities;
   for (const StagedFile& file : files) {
-    const auto found = loop_->wait_for(identity(file));
+    const auto found = loop_->wait_for(occupant(at(file.path)));
     if (!found) return found.error();
     identities.push_back(*found);
   }
   return identities;
+}
+
+Result<std::vector<std::optional<FileIdentity>>> RemotePlace::identities(
+    std::span<const StagedFile> files) {
+  auto found = occupants(files);
+  if (!found) return found;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (found->at(i) != files[i].identity) found->at(i).reset();
+  }
+  return found;
 }
 
 Task<Result<std::size_t>> RemotePlace::remove(std::span<const std::string> temporaries) {

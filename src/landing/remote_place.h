@@ -21,7 +21,9 @@ class RemotePlace final : public UploadPlace {
   Result<std::optional<std::string>> judge(const StagedFile& file, const AcceptancePolicy& policy,
                                            const std::string& landing,
                                            const StopToken& stop) override;
-  Result<void> publish(std::span<const StagedFile> files, bool no_clobber) override;
+  Result<void> publish(std::span<const StagedFile> files, Replace replace) override;
+  Result<std::vector<std::optional<FileIdentity>>> occupants(
+      std::span<const StagedFile> files) override;
   Result<std::vector<std::optional<FileIdentity>>> identities(
       std::span<const StagedFile> files) override;
   Result<std::size_t> discard(std::span<const std::string> temporaries) override;
@@ -36,9 +38,11 @@ class RemotePlace final : public UploadPlace {
   sftp::Task<Result<sftp::Handle>> create(std::string path);
   sftp::Task<Result<FileIdentity>> finish(const sftp::Handle& handle, std::string path);
   sftp::Task<Result<std::vector<std::byte>>> head_of(std::string path, std::size_t size);
-  sftp::Task<Result<Published>> publish_one(const StagedFile& file, bool no_clobber);
+  sftp::Task<Result<Published>> publish_one(const StagedFile& file, Replace replace);
+  sftp::Task<Result<void>> check_newer(const StagedFile& file,
+                                       const Result<sftp::Attributes>& there);
   sftp::Task<Result<void>> take_back(const StagedFile& file);
-  sftp::Task<Result<std::optional<FileIdentity>>> identity(const StagedFile& file);
+  sftp::Task<Result<std::optional<FileIdentity>>> occupant(std::string path);
   sftp::Task<Result<std::size_t>> remove(std::span<const std::string> temporaries);
 
   std::string at(const std::string& path) const;

@@ -8,6 +8,7 @@
 #include "ferry/base/log.h"
 #include "ferry/base/uuid.h"
 #include "landing/ignore.h"
+#include "landing/name_locks.h"
 #include "landing/upload_journal.h"
 #include "landing/upload_place.h"
 
@@ -18,6 +19,8 @@ using metastore::FileRecord;
 
 constexpr std::chrono::milliseconds kFirstPause{500};
 constexpr std::chrono::milliseconds kLongestPause{8'000};
+/// For others who give the same name: they may wait for the metastore.
+constexpr std::chrono::milliseconds kNameTime{60'000};
 constexpr std::size_t kMaxNameBytes = 255;  // NAME_MAX of the usual file systems
 
 Error unfit(std::string_view path, std::string_view why) {
@@ -93,6 +96,7 @@ class RunningUpload final : public Upload {
   class OpenFile;
 
   Result<void> take(StagedFile file);
+  Result<void> decide();
   Result<void> publish();
 
   metastore::Metastore& metastore_;
@@ -200,19 +204,30 @@ Result<void> RunningUpload::take(StagedFile file) {
   return {};
 }
 
+/// From here on the files get their names, if need be by whoever comes after us: but not over what
+/// has come meanwhile.
+Result<void> RunningUpload::decide() {
+  const auto there = place_->occupants(staged_);
+  if (!there) return there.error();
+  for (std::size_t i = 0; i < staged_.size(); ++i) staged_[i].replaces = there->at(i);
+  return journal_.note_commit(staged_, options_.no_clobber);
+}
+
 /// A connection that is lost while names are given leaves open which were: it is made anew, and
 /// what is missing is done.
 Result<void> RunningUpload::publish() {
   const auto was_lost = [](const Result<void>& published) {
     return !published && published.error().kind == ErrorKind::kConnectionLost;
   };
-  auto published = place_->publish(staged_, options_.no_clobber);
+  auto published =
+      place_->publish(staged_, options_.no_clobber ? Replace::kNothing : Replace::kAnything);
   for (auto pause = kFirstPause; was_lost(published) && pause <= kLongestPause; pause *= 2) {
     if (!sleep_unless_stopped(pause, stop_)) break;
     auto place = open_place(options_.area, stop_);
     if (!place) continue;
     place_ = std::move(*place);
-    published = place_->publish(staged_, options_.no_clobber);
+    published =
+        place_->publish(staged_, options_.no_clobber ? Replace::kNothing : Replace::kAnything);
   }
   if (!was_lost(published)) return published;
   settled_ = true;  // by whoever comes next
@@ -225,7 +240,11 @@ Result<std::vector<FileRecord>> RunningUpload::commit() {
   if (staged_.size() != temporaries_.size()) {
     return make_error(ErrorKind::kInvalid, "not all files of the upload are finished");
   }
-  if (auto noted = journal_.note_commit(staged_, options_.no_clobber); !noted) return noted.error();
+  if (staged_.empty()) return std::vector<FileRecord>();
+  const auto names =
+      NameLocks::acquire(options_.journals, options_.area.name, staged_, kNameTime, stop_);
+  if (!names) return names.error();
+  if (auto decided = decide(); !decided) return decided.error();
   if (auto published = publish(); !published) {
     Error error = published.error();
     // Nobody else's business is what has a temporary name.
@@ -260,7 +279,8 @@ Result<std::vector<FileRecord>> RunningUpload::commit() {
 Result<std::uint64_t> finish(metastore::Metastore& metastore, UploadPlace& place,
                              const UploadPlan& plan) {
   for (const StagedFile& file : *plan.committed) {
-    const auto published = place.publish(std::span(&file, 1), plan.no_clobber);
+    const auto published = place.publish(
+        std::span(&file, 1), plan.no_clobber ? Replace::kNothing : Replace::kWhatWasThere);
     if (published) continue;
     const ErrorKind kind = published.error().kind;
     if (kind == ErrorKind::kNotFound) continue;  // it had its name, and was taken away since
@@ -275,12 +295,14 @@ Result<std::uint64_t> finish(metastore::Metastore& metastore, UploadPlace& place
 }
 
 Result<UploadRecovery> recover(metastore::Metastore& metastore, const LandingArea& area,
-                               const UploadPlan& plan, StopToken& stop) {
+                               const fs::path& journals, const UploadPlan& plan, StopToken& stop) {
   if (plan.temporaries.empty()) return UploadRecovery{};
   const auto place = open_place(area, stop);
   if (!place) return place.error();
   UploadRecovery recovery;
   if (plan.committed) {
+    const auto names = NameLocks::acquire(journals, area.name, *plan.committed, kNameTime, stop);
+    if (!names) return names.error();
     const auto registered = finish(metastore, **place, plan);
     if (!registered) return registered.error();
     recovery.registered = *registered;
@@ -338,27 +360,27 @@ Result<UploadRecovery> recover_uploads(metastore::Metastore& metastore,
                                        std::span<const LandingArea> areas, const fs::path& journals,
                                        StopToken& stop) {
   UploadRecovery recovery;
-  auto orphans = IntentLog::find_orphans(journals);
-  if (!orphans) return orphans.error();
-  for (const IntentLog::Orphan& orphan : *orphans) {
+  const auto settle = [&](const IntentLog::Orphan& orphan) -> Result<void> {
     const UploadPlan plan = parse_upload_plan(orphan.text);
     const auto area = std::ranges::find_if(areas, [&](const LandingArea& candidate) {
       return candidate.name == plan.landing && place_name(candidate) == plan.place;
     });
     // An upload that died before its first line belongs to nobody.
-    if (area == areas.end() && !plan.landing.empty()) continue;
+    if (area == areas.end() && !plan.landing.empty()) return {};
     const auto done =
-        area == areas.end() ? UploadRecovery{} : recover(metastore, *area, plan, stop);
+        area == areas.end() ? UploadRecovery{} : recover(metastore, *area, journals, plan, stop);
     if (!done) {
       log::warning("upload of a dead process not settled", {{"landing", area->name},
                                                             {"reason", done.error().message},
                                                             {"next", "tried again next time"}});
-      continue;
+      return {};
     }
     recovery.registered += done->registered;
     recovery.removed += done->removed;
     ::unlink(orphan.path.c_str());
-  }
+    return {};
+  };
+  if (auto visited = IntentLog::visit_orphans(journals, settle); !visited) return visited.error();
   return recovery;
 }
 

@@ -7,29 +7,42 @@
 namespace ferry::landing {
 namespace {
 
+Json to_json(const FileIdentity& identity) {
+  return {{"device", identity.device},
+          {"inode", identity.inode},
+          {"size", identity.size},
+          {"mtime_ns", identity.mtime_ns},
+          {"ctime_ns", identity.ctime_ns}};
+}
+
+/// Throws where a member is missing or of another type.
+FileIdentity identity_from(const Json& row) {
+  return {.device = row.at("device"),
+          .inode = row.at("inode"),
+          .size = row.at("size"),
+          .mtime_ns = row.at("mtime_ns"),
+          .ctime_ns = row.at("ctime_ns")};
+}
+
 Json to_json(const StagedFile& file) {
-  return {{"path", file.path},
-          {"temporary", file.temporary},
-          {"checksum", file.sha256.to_string()},
-          {"device", file.identity.device},
-          {"inode", file.identity.inode},
-          {"size", file.identity.size},
-          {"mtime_ns", file.identity.mtime_ns},
-          {"ctime_ns", file.identity.ctime_ns}};
+  Json row = to_json(file.identity);
+  row["path"] = file.path;
+  row["temporary"] = file.temporary;
+  row["checksum"] = file.sha256.to_string();
+  if (file.replaces) row["replaces"] = to_json(*file.replaces);
+  return row;
 }
 
 /// Throws where a member is missing or of another type.
 StagedFile staged_from(const Json& row) {
   const auto checksum = Checksum::parse(row.at("checksum").get<std::string>());
   if (!checksum) throw std::invalid_argument(checksum.error().message);
-  return {.path = row.at("path"),
-          .temporary = row.at("temporary"),
-          .identity = {.device = row.at("device"),
-                       .inode = row.at("inode"),
-                       .size = row.at("size"),
-                       .mtime_ns = row.at("mtime_ns"),
-                       .ctime_ns = row.at("ctime_ns")},
-          .sha256 = *checksum};
+  StagedFile file{.path = row.at("path"),
+                  .temporary = row.at("temporary"),
+                  .identity = identity_from(row),
+                  .sha256 = *checksum};
+  if (row.contains("replaces")) file.replaces = identity_from(row.at("replaces"));
+  return file;
 }
 
 void read_line(std::string_view line, UploadPlan& plan) {

@@ -2,7 +2,8 @@
 //
 //   {"landing":"in","place":"/srv/in"}
 //   {"temporary":"a/.upload-….part"}                      before each temporary file is made
-//   {"no_clobber":false,"commit":[{"path":"a/b.csv","temporary":…,"checksum":…,"size":…,…}]}
+//   {"no_clobber":false,"commit":[{"path":"a/b.csv","temporary":…,"checksum":…,"size":…,…,
+//     "replaces":{…}}]}      what had the path then; without: nothing
 #pragma once
 
 #include <optional>

@@ -1,6 +1,7 @@
 // Where uploads put files: a landing area, seen from the side of who brings something.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -22,6 +23,15 @@ struct StagedFile {
   std::string temporary;
   FileIdentity identity;  // under the temporary name; a rename may change ctime, and no more
   Checksum sha256;
+  /// What had the path when it was decided to publish.
+  std::optional<FileIdentity> replaces = std::nullopt;
+};
+
+/// What a file that is published may replace.
+enum class Replace : std::uint8_t {
+  kNothing,
+  kAnything,
+  kWhatWasThere,  // when it was decided: what came since is newer
 };
 
 /// A temporary file that is being written; must not outlive its place.
@@ -49,7 +59,13 @@ class UploadPlace {
   /// Gives all files their names, durably. On an error none has its name, unless the connection to
   /// the place was lost, or discard says that it could not be undone. Files that have their names
   /// already are left alone: it may be repeated. What they replaced may have a temporary name then.
-  virtual Result<void> publish(std::span<const StagedFile> files, bool no_clobber) = 0;
+  /// kFailed if something has a name that may not be replaced, kNotFound if a file had its name
+  /// before and has not now.
+  virtual Result<void> publish(std::span<const StagedFile> files, Replace replace) = 0;
+
+  /// What has the paths of FILES now; nothing for those that are free.
+  virtual Result<std::vector<std::optional<FileIdentity>>> occupants(
+      std::span<const StagedFile> files) = 0;
 
   /// The identities that published files have now; nothing for those that are not there any more,
   /// or have been replaced. An error says that it cannot be told.

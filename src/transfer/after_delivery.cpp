@@ -84,9 +84,7 @@ class Settling {
   }
 
   Result<void> finish_earlier() {
-    const auto orphans = IntentLog::find_orphans(intents_);
-    if (!orphans) return orphans.error();
-    for (const IntentLog::Orphan& orphan : *orphans) {
+    return IntentLog::visit_orphans(intents_, [&](const IntentLog::Orphan& orphan) -> Result<void> {
       std::vector<TakeAway> files = parse_take_aways(orphan.text);
       for (TakeAway& what : files) what.is_under_way = true;
       const bool is_done = take(files);
@@ -96,8 +94,8 @@ class Settling {
       }
       if (auto told = tell_registry(); !told) return told;
       if (is_done) ::unlink(orphan.path.c_str());
-    }
-    return {};
+      return {};
+    });
   }
 
   const Settled& settled() const { return settled_; }

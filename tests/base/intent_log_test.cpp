@@ -11,30 +11,53 @@
 
 using namespace ferry;
 
+namespace {
+
+struct Seen {
+  fs::path path;
+  std::string text;
+};
+
+std::vector<Seen> orphans_of(const fs::path& directory) {
+  std::vector<Seen> seen;
+  const auto visited = IntentLog::visit_orphans(directory, [&](const auto& orphan) -> Result<void> {
+    seen.push_back({orphan.path, orphan.text});
+    return {};
+  });
+  CHECK(visited);
+  return seen;
+}
+
+}  // namespace
+
 TEST_CASE("what a process that died was about to do is found, by one at a time") {
   testing::TemporaryDirectory folder;
   const fs::path directory = folder / "intents";
-  CHECK(IntentLog::find_orphans(directory)->empty());
+  CHECK(orphans_of(directory).empty());
   {
     auto log = IntentLog::create(directory, "first");
     REQUIRE(log);
     REQUIRE(log->append("second"));
     INFO("its process lives");
-    CHECK(IntentLog::find_orphans(directory)->empty());
+    CHECK(orphans_of(directory).empty());
   }
-  const auto orphans = IntentLog::find_orphans(directory);
-  REQUIRE(orphans->size() == 1);
-  CHECK(orphans->front().text == "first\nsecond\n");
-  INFO("somebody has it");
-  CHECK(IntentLog::find_orphans(directory)->empty());
+  int found = 0;
+  REQUIRE(IntentLog::visit_orphans(directory, [&](const auto& orphan) -> Result<void> {
+    ++found;
+    CHECK(orphan.text == "first\nsecond\n");
+    INFO("somebody has it");
+    CHECK(orphans_of(directory).empty());
+    return {};
+  }));
+  CHECK(found == 1);
 }
 
 TEST_CASE("of one that died before its first line there is nothing to be done") {
   testing::TemporaryDirectory folder;
   REQUIRE(replace_file(folder / "0198.jsonl", ""));
-  const auto orphans = IntentLog::find_orphans(folder.path());
-  REQUIRE(orphans->size() == 1);
-  CHECK(orphans->front().text.empty());
+  const auto orphans = orphans_of(folder.path());
+  REQUIRE(orphans.size() == 1);
+  CHECK(orphans.front().text.empty());
 }
 
 TEST_CASE("many begin while somebody looks for orphans, and none loses its file") {
@@ -42,11 +65,11 @@ TEST_CASE("many begin while somebody looks for orphans, and none loses its file"
   std::atomic<bool> done = false;
   std::thread finder([&] {
     while (!done) {
-      const auto orphans = IntentLog::find_orphans(folder.path());
-      for (const auto& orphan : *orphans) {
+      CHECK(IntentLog::visit_orphans(folder.path(), [](const auto& orphan) -> Result<void> {
         CHECK(orphan.text.empty());
         fs::remove(orphan.path);
-      }
+        return {};
+      }));
     }
   });
   for (int i = 0; i < 300; ++i) {
@@ -72,5 +95,6 @@ TEST_CASE("what is done leaves nothing") {
 TEST_CASE("a directory that cannot be read is not an empty one") {
   testing::TemporaryDirectory folder;
   REQUIRE(replace_file(folder / "file", "x"));
-  CHECK_FALSE(IntentLog::find_orphans(folder / "file"));
+  CHECK_FALSE(
+      IntentLog::visit_orphans(folder / "file", [](const auto&) { return Result<void>(); }));
 }

@@ -1,7 +1,10 @@
 #include "ferry/landing/upload.h"
 
 #include <doctest/doctest.h>
+
+#include <atomic>
 #include <boost/filesystem/directory.hpp>
+#include <thread>
 
 #include <algorithm>
 #include <array>
@@ -151,6 +154,115 @@ TEST_CASE_FIXTURE(Fixture, "a file that a watcher registered first is known as a
   const auto history = store->history(first[0].id)->at(0);
   REQUIRE(history.file.size() == 2);
   CHECK(history.file.back().source == FileSource::kUpload);
+}
+
+namespace {
+
+/// An upload of "x.csv" that was decided, and whose process died before all was done.
+struct Cut : Fixture {
+  const std::string temporary = ".upload-dead.part";
+
+  Cut() { fs::create_directory(dir / "uploads"); }
+
+  void put(const std::string& name, std::string_view content) {
+    REQUIRE(replace_file(area.path / name, content, 0644));
+  }
+  std::string content(const std::string& name) { return read_file(area.path / name).value(); }
+  StagedFile staged(const FileIdentity& identity) {
+    return {.path = "x.csv",
+            .temporary = temporary,
+            .identity = identity,
+            .sha256 = Checksum::parse("sha256:" + std::string(64, 'a')).value()};
+  }
+  void note(const StagedFile& file) {
+    auto journal = UploadJournal::create(dir / "uploads", area.name, area.path.string());
+    REQUIRE(journal);
+    REQUIRE(journal->note_temporary(file.temporary));
+    REQUIRE(journal->note_commit(std::span(&file, 1), false));
+  }
+  UploadRecovery recover() {
+    const auto recovery = recover_uploads(*store, std::span(&area, 1), dir / "uploads", stop);
+    REQUIRE(recovery);
+    CHECK(count(dir / "uploads") == 0);
+    CHECK_FALSE(fs::exists(area.path / temporary));
+    return *recovery;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Cut, "what a dead upload had replaced is not put back") {
+  put("x.csv", "dead upload's");
+  StagedFile file = staged(identity(area.path / "x.csv"));
+  put(temporary, "what it replaced");
+  SUBCASE("while its file is there") {
+    note(file);
+    CHECK(recover().registered == 1);
+    CHECK(content("x.csv") == "dead upload's");
+  }
+  SUBCASE("over what came since") {
+    put("x.csv", "newer");
+    note(file);
+    CHECK(recover().registered == 0);
+    CHECK(content("x.csv") == "newer");
+  }
+  SUBCASE("when its file has been taken away") {
+    fs::remove(area.path / "x.csv");
+    note(file);
+    CHECK(recover().registered == 0);
+    CHECK_FALSE(fs::exists(area.path / "x.csv"));
+  }
+}
+
+TEST_CASE_FIXTURE(Cut, "a dead upload gets its name unless something newer has it") {
+  put(temporary, "dead upload's");
+  StagedFile file = staged(identity(area.path / temporary));
+  SUBCASE("of nobody") {
+    note(file);
+    CHECK(recover().registered == 1);
+    CHECK(content("x.csv") == "dead upload's");
+  }
+  SUBCASE("of what it was to replace") {
+    put("x.csv", "older");
+    file.replaces = identity(area.path / "x.csv");
+    note(file);
+    CHECK(recover().registered == 1);
+    CHECK(content("x.csv") == "dead upload's");
+  }
+  SUBCASE("of a file that was not there when it was decided") {
+    put("x.csv", "newer");
+    note(file);
+    CHECK(recover().registered == 0);
+    CHECK(content("x.csv") == "newer");
+  }
+  SUBCASE("of a file that took the place of the one that it was to replace") {
+    put("x.csv", "older");
+    file.replaces = identity(area.path / "x.csv");
+    put("x.csv", "newer!");
+    note(file);
+    CHECK(recover().registered == 0);
+    CHECK(content("x.csv") == "newer!");
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "the last of many uploads of one path is the one that the registry has") {
+  constexpr int kRounds = 40;
+  std::vector<std::thread> uploads;
+  std::atomic<int> failures = 0;
+  for (int thread = 0; thread < 6; ++thread) {
+    uploads.emplace_back([&, thread] {
+      for (int round = 0; round < kRounds; ++round) {
+        auto upload = begin();
+        const std::string content = std::string(static_cast<std::size_t>(thread + 1), 'x');
+        if (!add(*upload, "x.csv", content) || !upload->commit()) ++failures;
+      }
+    });
+  }
+  for (std::thread& one : uploads) one.join();
+  CHECK(failures == 0);
+  const std::vector<std::string> path{"x.csv"};
+  CHECK(store->latest("in", path)->at(0)->identity == identity(area.path / "x.csv"));
 }
 
 TEST_CASE("a journal is read up to the line that a crash tore") {

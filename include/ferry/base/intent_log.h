@@ -5,9 +5,9 @@
 // appended and synced one by one, the file locked for as long as the process lives.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "ferry/base/file.h"
 #include "ferry/base/lock.h"
@@ -31,8 +31,10 @@ class IntentLog {
     FileLock lock;     // until it goes, nobody else has the orphan
     std::string text;  // a last line without '\n' was not finished
   };
-  /// The files in DIRECTORY whose processes have died; none if there is no such directory.
-  static Result<std::vector<Orphan>> find_orphans(const fs::path& directory);
+  /// Shows VISITOR the files in DIRECTORY whose processes have died, one by one: there may be many.
+  /// Its error ends the visit. None if there is no such directory.
+  static Result<void> visit_orphans(const fs::path& directory,
+                                    const std::function<Result<void>(const Orphan&)>& visitor);
 
  private:
   IntentLog(fs::path path, FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}

@@ -32,10 +32,12 @@ class StateDirectory {
   fs::path tokens() const { return path_ / kTokens; }
   /// What uploads have begun.
   fs::path uploads() const { return path_ / kUploads; }
+  // Beside it: uploads.lock, the names that uploads are giving.
 
   /// True if NAME is one of these.
   static constexpr bool has(std::string_view name) {
-    for (const char* ours : {kBatches, kJournals, kServers, kSpool, kTaking, kTokens, kUploads}) {
+    for (const char* ours :
+         {kBatches, kJournals, kServers, kSpool, kTaking, kTokens, kUploads, "uploads.lock"}) {
       if (name == ours) return true;
     }
     return false;
