@@ -1,6 +1,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -28,10 +29,6 @@ const std::vector<std::string_view>& standing_names() {
       to_string(kFailed),  to_string(kQuarantined), to_string(kSuperseded),
       to_string(kMissing), to_string(kUnrouted),    "given_up"};
   return names;
-}
-
-Json text_or_null(std::string_view text) {
-  return text.empty() ? Json() : Json(text);
 }
 
 Json to_json(const StandingRow& row) {
@@ -115,9 +112,12 @@ Result<Wanted> wanted_by(const Arguments& arguments) {
     return make_error(ErrorKind::kInvalid, "--sort: '{}' is not one of {}{}", wanted.sort,
                       fmt::join(keys, ", "), suggestion(wanted.sort, keys));
   }
-  if (arguments.has("follow") && (arguments.has("sort") || arguments.has("until"))) {
+  const auto is_given = [&](const char* flag) { return arguments.has(flag); };
+  if (arguments.has("follow") &&
+      std::ranges::any_of(std::array{"sort", "date", "since", "until"}, is_given)) {
     return make_error(ErrorKind::kInvalid,
-                      "--follow shows what changes as it does: give it neither --sort nor --until");
+                      "--follow shows what changes from now on, as it does: give it no --sort and "
+                      "no times");
   }
   return wanted;
 }

@@ -43,16 +43,10 @@ Outcome<Desk> open_desk(const Arguments& arguments, Access access) {
   return desk;
 }
 
-Json to_json(const HeldFile& file) {
-  return {{"id", file.id},
-          {"landing", file.landing},
-          {"path", escape_controls(file.path)},
-          {"reason", file.reason},
-          {"since", format_timestamp(file.since)},
-          {"kind", file.kind},
-          {"size", file.size},
-          {"registered", file.registered},
-          {"location", escape_controls(file.location.string())}};
+Json json_of(const HeldFile& file) {
+  Json json = landing::to_json(file);
+  json["location"] = escape_controls(file.location.string());
+  return json;
 }
 
 std::string to_text(const HeldFile& file) {
@@ -68,7 +62,7 @@ Outcome<ExitStatus> list(const Invocation& invocation) {
   if (!desk) return std::unexpected(desk.error());
   for (const HeldFile& file : desk->held) {
     if (invocation.arguments.has("json")) {
-      print_json(to_json(file));
+      print_json(json_of(file));
     } else {
       print(to_text(file));
     }
@@ -170,7 +164,7 @@ Outcome<ExitStatus> drop(const Invocation& invocation) {
         if (auto dropped = landing::drop(*desk->store, area, file, invocation.stop); !dropped) {
           return dropped.error();
         }
-        return to_json(file);
+        return json_of(file);
       });
 }
 

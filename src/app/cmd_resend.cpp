@@ -61,7 +61,7 @@ class Choice {
     }
     if (!by_path && !by_other) return;
     Wanted wanted{file.id, file.path, obstacle_of(file, best_standing(file, deliveries))};
-    wanted.is_unrouted = !is_still_wanted(file, deliveries);
+    wanted.is_unrouted = !metastore::is_still_wanted(file, deliveries, demand_, destination_);
     if (wanted.is_unrouted) wanted.obstacle = "no route leads it there any more";
     if (by_path) latest_[{file.landing, file.path}] = wanted;
     const bool is_known = std::ranges::find(others_, wanted.id, &Wanted::id) != others_.end();
@@ -96,28 +96,6 @@ class Choice {
   bool is_meant(const Delivery& delivery) const {
     return destination_.empty() || delivery.destination.empty() ||
            delivery.destination == destination_;
-  }
-
-  /// By one of the destinations that have it and are configured; of others nobody knows.
-  bool is_still_wanted(const FileRecord& file, std::span<const Delivery> deliveries) const {
-    if (demand_.destinations.empty()) return true;
-    const auto by = wanted_by(file);
-    bool is_there = false;
-    for (const Delivery& delivery : deliveries) {
-      if (!is_meant(delivery) || delivery.status != metastore::TransferStatus::kSuccessful)
-        continue;
-      is_there = true;
-      const bool asks_no_route =
-          delivery.destination.empty() || delivery.destination.contains("://");
-      if (asks_no_route || std::ranges::find(by, delivery.destination) != by.end()) return true;
-    }
-    return !is_there;
-  }
-
-  std::vector<std::string_view> wanted_by(const FileRecord& file) const {
-    if (demand_.has_several_landings && file.landing.empty()) return {};
-    if (demand_.wanted_by) return demand_.wanted_by(file.landing, file.path);
-    return {demand_.destinations.begin(), demand_.destinations.end()};
   }
 
   Standing best_standing(const FileRecord& file, std::span<const Delivery> deliveries) const {

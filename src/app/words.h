@@ -1,7 +1,9 @@
 // Options that take several words: given again, or with commas.
 #pragma once
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/command.h"

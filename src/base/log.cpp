@@ -99,21 +99,6 @@ void write(Level level, std::string_view event, Fields fields) {
 
 }  // namespace
 
-Result<Level> parse_level(std::string_view text) {
-  for (const Level level :
-       {Level::kDebug, Level::kInfo, Level::kWarning, Level::kError, Level::kOff}) {
-    if (text == name_of(level)) return level;
-  }
-  return make_error(ErrorKind::kInvalid,
-                    "'{}' is not a log level: choose debug, info, warning, error or off", text);
-}
-
-Result<Format> parse_format(std::string_view text) {
-  if (text == "text") return Format::kText;
-  if (text == "json") return Format::kJson;
-  return make_error(ErrorKind::kInvalid, "'{}' is not a log format: choose text or json", text);
-}
-
 void init(Level level, Format format) {
   state().format = format;
   state().logger->set_level(to_spdlog(level));

@@ -1,6 +1,7 @@
 // What the service answers: one function for each thing that can be asked.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct Call {
   Exchange& exchange;
   const Target& target;
   Grant grant;
+  /// Asks once more who it is: a body may take hours.
+  std::function<Answer<void>()> is_still_granted;
   /// What the pattern of the route leaves open, in its order.
   std::vector<std::string> arguments{};
 };
@@ -48,6 +51,11 @@ Answer<Response> get_status(const Context& context, Call& call);
 Answer<Response> get_metrics(const Context& context, Call& call);
 Answer<Response> get_health(const Context& context, Call& call);
 Answer<Response> get_readiness(const Context& context, Call& call);
+
+/// A row of the tables, as it stands there.
+Json row_to_json(const auto& row) {
+  return Json::parse(to_line(row), nullptr, false);
+}
 
 /// kInvalid as a problem unless DESTINATION is empty, configured, or in the logs.
 Answer<void> check_destination(const Context& context, const std::string& destination);

@@ -14,14 +14,6 @@ using metastore::Standing;
 constexpr std::size_t kUsualLimit = 100;
 constexpr std::size_t kLargestLimit = 1000;
 
-Json row_to_json(const auto& row) {
-  return Json::parse(to_line(row), nullptr, false);
-}
-
-Json text_or_null(std::string_view text) {
-  return text.empty() ? Json() : Json(text);
-}
-
 Json to_json(const FileRecord& file, const metastore::Judgement& judgement,
              const Delivery* delivery, std::int64_t max_attempts) {
   const bool is_alive = delivery != nullptr && delivery->claim_alive;
@@ -132,15 +124,6 @@ Answer<Response> released(const FileRecord& file, const std::vector<metastore::R
                              {"destinations", std::move(destinations)}});
 }
 
-/// True unless routes are configured, and none leads the file to any destination, or to
-/// DESTINATION, any more.
-bool is_still_wanted(const metastore::Demand& demand, const FileRecord& file,
-                     const std::string& destination) {
-  if (!demand.wanted_by || demand.destinations.empty() || destination.contains("://")) return true;
-  const auto by = demand.wanted_by(file.landing, file.path);
-  return destination.empty() ? !by.empty() : std::ranges::find(by, destination) != by.end();
-}
-
 }  // namespace
 
 Answer<void> check_destination(const Context& context, const std::string& destination) {
@@ -217,11 +200,19 @@ Answer<Response> retry_file(const Context& context, Call& call) {
 Answer<Response> resend_file(const Context& context, Call& call) {
   const auto destination = wanted_destination(context, call);
   if (!destination) return std::unexpected(destination.error());
-  const auto file = find_file(context, call.arguments.front());
-  if (!file) return std::unexpected(file.error());
-  if (!is_still_wanted(context.options.demand, *file, *destination)) {
-    return refuse(409, "failed", "no route leads this file there any more");
-  }
+  const std::string& id = call.arguments.front();
+  std::optional<FileRecord> file;
+  bool is_wanted = true;
+  const auto visited =
+      context.store.visit({.names = {id}}, [&](const FileRecord& found, auto deliveries) {
+        if (found.id != id) return;
+        file = found;
+        is_wanted =
+            metastore::is_still_wanted(found, deliveries, context.options.demand, *destination);
+      });
+  if (!visited) return refuse(visited.error());
+  if (!file) return no_such_file(id);
+  if (!is_wanted) return refuse(409, "failed", "no route leads this file there any more");
   const auto releases = context.store.resend(std::span(&file->id, 1), *destination);
   if (!releases) return refuse(releases.error());
   return released(*file, *releases,

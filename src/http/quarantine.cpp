@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "ferry/base/text.h"
 #include "http/api.h"
 
 namespace ferry::http {
@@ -10,17 +9,11 @@ namespace {
 
 using landing::HeldFile;
 
-/// As `ferry quarantine list --json` tells it.
-Json to_json(const HeldFile& file) {
-  return {{"id", file.id},
-          {"landing", file.landing},
-          {"path", escape_controls(file.path)},
-          {"reason", file.reason},
-          {"since", format_timestamp(file.since)},
-          {"kind", file.kind},
-          {"size", file.size},
-          {"registered", file.registered},
-          {"is_there", !file.location.empty()}};
+/// Where things lie on this host is nobody's business elsewhere.
+Json json_of(const HeldFile& file) {
+  Json json = landing::to_json(file);
+  json["is_there"] = !file.location.empty();
+  return json;
 }
 
 std::vector<landing::LandingArea> areas_of(const Context& context) {
@@ -56,7 +49,7 @@ Answer<Response> list_quarantine(const Context& context, Call&) {
   const auto held = landing::held_files(context.store, areas);
   if (!held) return refuse(held.error());
   Json files = Json::array();
-  for (const HeldFile& file : *held) files.push_back(to_json(file));
+  for (const HeldFile& file : *held) files.push_back(json_of(file));
   return json_response(200, {{"files", std::move(files)}});
 }
 
@@ -66,7 +59,7 @@ Answer<Response> release_held(const Context& context, Call& call) {
   const std::string path = call.target.parameter("as").value_or(held->file.path);
   const auto record = landing::release(context.store, held->area, held->file, path, context.stop);
   if (!record) return refuse(record.error());
-  return json_response(200, Json::parse(metastore::to_line(*record), nullptr, false));
+  return json_response(200, row_to_json(*record));
 }
 
 Answer<Response> drop_held(const Context& context, Call& call) {
@@ -74,7 +67,7 @@ Answer<Response> drop_held(const Context& context, Call& call) {
   if (!held) return std::unexpected(held.error());
   const auto dropped = landing::drop(context.store, held->area, held->file, context.stop);
   if (!dropped) return refuse(dropped.error());
-  return json_response(200, to_json(held->file));
+  return json_response(200, json_of(held->file));
 }
 
 }  // namespace ferry::http

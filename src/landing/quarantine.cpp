@@ -6,6 +6,7 @@
 #include <map>
 
 #include "ferry/base/directory.h"
+#include "ferry/base/text.h"
 #include "landing/ignore.h"
 #include "landing/inspect.h"
 #include "landing/quarantine_folder.h"
@@ -138,6 +139,17 @@ Result<void> supersede(Metastore& metastore, std::string_view held, std::string_
 }
 
 }  // namespace
+
+Json to_json(const HeldFile& file) {
+  return {{"id", file.id},
+          {"landing", file.landing},
+          {"path", escape_controls(file.path)},
+          {"reason", file.reason},
+          {"since", format_timestamp(file.since)},
+          {"kind", file.kind},
+          {"size", file.size},
+          {"registered", file.registered}};
+}
 
 Result<bool> quarantine(Metastore& metastore, const LandingArea& area, const FileRecord& file,
                         std::string_view reason) {

@@ -205,6 +205,24 @@ bool is_undelivered(const FileRecord& file, std::span<const Delivery> deliveries
   return std::ranges::any_of(demand.wanted_by(file.landing, file.path), has_not);
 }
 
+bool is_still_wanted(const FileRecord& file, std::span<const Delivery> deliveries,
+                     const Demand& demand, std::string_view destination) {
+  if (demand.destinations.empty()) return true;
+  std::vector<std::string_view> by{demand.destinations.begin(), demand.destinations.end()};
+  if (demand.wanted_by) by = demand.wanted_by(file.landing, file.path);
+  if (is_homeless(file, demand)) by.clear();
+  bool is_there = false;
+  for (const Delivery& delivery : deliveries) {
+    const std::string_view name = delivery.destination;
+    const bool is_meant = destination.empty() || name.empty() || name == destination;
+    if (!is_meant || delivery.status != TransferStatus::kSuccessful) continue;
+    is_there = true;
+    const bool asks_no_route = name.empty() || name.find("://") != name.npos;
+    if (asks_no_route || std::ranges::find(by, name) != by.end()) return true;
+  }
+  return !is_there;
+}
+
 // Versions of a path.
 
 namespace {

@@ -95,5 +95,29 @@ TEST_CASE("standings have names that parse back") {
   CHECK_FALSE(parse_standing("done"));
 }
 
+TEST_CASE("routes that changed since decide whether what was delivered is still wanted") {
+  const FileRecord file = file_in(FileState::kReady);
+  const std::vector<Delivery> got = {delivery(kSuccessful)};  // "b" has it
+  const auto wanted = [&](Demand demand, std::string_view destination = "") {
+    return is_still_wanted(file, got, demand, destination);
+  };
+  const auto routed_to = [](std::string_view destination) {
+    Demand demand{.destinations = {"b", "c"}};
+    demand.wanted_by = [destination](auto, const auto&) { return std::vector{destination}; };
+    return demand;
+  };
+  CHECK(wanted({}));
+  CHECK(wanted({.destinations = {"b"}}));
+  CHECK_FALSE(wanted({.destinations = {"c"}}));
+  CHECK(wanted(routed_to("b")));
+  CHECK_FALSE(wanted(routed_to("c")));
+  CHECK(wanted(routed_to("c"), "c"));  // which has not got it
+  CHECK_FALSE(wanted({.destinations = {"b"}, .has_several_landings = true}));
+
+  std::vector<Delivery> elsewhere = got;
+  elsewhere.front().destination = "sftp://host/dir";
+  CHECK(is_still_wanted(file, elsewhere, routed_to("c"), ""));
+}
+
 }  // namespace
 }  // namespace ferry::metastore

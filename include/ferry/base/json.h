@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace ferry {
 
@@ -14,6 +15,11 @@ using Json = nlohmann::ordered_json;
 /// In one line. Bytes that are not UTF-8 become U+FFFD: a message must not fail because of them.
 /// Controls are escaped (text.h): tables and logs are looked at on terminals.
 std::string to_text(const Json& json);
+
+/// Null for an empty TEXT.
+inline Json text_or_null(std::string_view text) {
+  return text.empty() ? Json() : Json(text);
+}
 
 }  // namespace ferry
 

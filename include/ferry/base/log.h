@@ -23,9 +23,6 @@ namespace ferry::log {
 enum class Level : std::uint8_t { kDebug, kInfo, kWarning, kError, kOff };
 enum class Format : std::uint8_t { kText, kJson };
 
-Result<Level> parse_level(std::string_view text);    // debug, info, warning, error, off
-Result<Format> parse_format(std::string_view text);  // text, json
-
 struct Field {
   std::string_view key;
   std::variant<std::string_view, std::int64_t> value;

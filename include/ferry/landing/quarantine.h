@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "ferry/base/file.h"
+#include "ferry/base/json.h"
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/base/time.h"
@@ -43,6 +44,9 @@ struct HeldFile {
   bool registered = false;  // the registry knows it
   fs::path location{};      // where it is now; empty: neither there nor in its old place
 };
+
+/// What programs are told of it, but for where it lies.
+Json to_json(const HeldFile& file);
 
 /// Keeps a registered file that turned out abnormal out of the stream: moves it aside and registers
 /// it as quarantined. False, and nothing done, if FILE's identity is not that of the file in its

@@ -138,6 +138,11 @@ Standing standing_now(const Judgement& judgement, bool is_agent_alive);
 bool is_undelivered(const FileRecord& file, std::span<const Delivery> deliveries,
                     const Demand& demand);
 
+/// False if routes lead FILE to none of the destinations that have got it any more (of DESTINATION
+/// alone, unless that is empty). Of those that routes do not know by name nobody can tell.
+bool is_still_wanted(const FileRecord& file, std::span<const Delivery> deliveries,
+                     const Demand& demand, std::string_view destination);
+
 // Versions of a path.
 
 /// What became of one file given to Metastore::register_files.
