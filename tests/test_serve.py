@@ -211,6 +211,13 @@ def test_what_would_make_a_body_mean_something_else_is_refused(service, landing,
     assert everything_in(landing) == []
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_an_upload_says_how_long_it_is(service, landing, version):
+    reply = service.raw(f"PUT /v1/files/landing/a HTTP/{version}\r\nHost: localhost\r\n\r\nimportant".encode())
+    assert b" 411 " in reply.split(b"\r\n")[0]
+    assert not (landing / "a").exists()
+
+
 @pytest.mark.parametrize("head", ["Content-Length: 100", "Transfer-Encoding: chunked"])
 def test_a_body_that_is_cut_off_is_no_file(service, landing, metastore, head):
     body = b"64\r\nhalf" if "chunked" in head else b"half"
@@ -577,6 +584,42 @@ def test_a_revoked_token_is_good_for_nothing_at_once(serve, token, ferry, metast
     assert service.get("/v1/status").status == 401  # and not open to all
     (metastore / "tokens.jsonl").unlink()
     assert service.get("/v1/status").status == 401
+
+
+def test_a_token_that_is_revoked_during_an_upload_ends_it(serve, token, ferry, metastore, landing):
+    secret = token("erp", "--upload", "landing")
+    service = serve()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(f"PUT /v1/files/landing/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
+                           f"Authorization: Bearer {secret}\r\n\r\n12".encode())
+        eventually(lambda: list(landing.glob(".upload-*")), what="the beginning of the upload")
+        assert ferry("token", "revoke", "erp", "--metastore", metastore).code == 0
+        connection.sendall(b"34")
+        assert b" 401 " in connection.recv(65536).split(b"\r\n")[0]
+    assert not (landing / "a").exists()
+
+
+@pytest.mark.parametrize("span", ["0s", "3000000d"])
+def test_a_token_lasts_for_a_time_that_can_be_written(token, ferry, metastore, span):
+    token("one", "--read")
+    refused = ferry("token", "new", "two", "--read", "--expires", span, "--metastore", metastore)
+    assert refused.code == 2, refused.stdout
+    assert ferry("token", "list", "--metastore", metastore).code == 0
+
+
+def test_who_reads_nothing_makes_room_for_others(serve):
+    service = serve("--max-connections", "4")
+    asked = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20_000
+    with contextlib.ExitStack() as silent:
+        for _ in range(4):
+            connection = silent.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+            connection.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while asked:
+                    connection.send(asked)
+        eventually(lambda: service.get("/healthz", check=False).status == 200, deadline=10,
+                   what="an answer")
+        assert service.process.stop().code == 0
 
 
 def test_a_first_token_closes_a_service_that_was_open(service, token):

@@ -74,6 +74,11 @@ Result<std::optional<Timestamp>> expiry(const Arguments& arguments) {
   if (!text) return std::optional<Timestamp>();
   const auto span = Codec<std::chrono::milliseconds>::read(Value(*text), {});
   if (!span) return span.error().with_context("--expires");
+  constexpr std::chrono::days kMost{36'500};
+  if (span->count() <= 0 || *span > kMost) {
+    return make_error(ErrorKind::kInvalid, "--expires: from 1s to {}d, or leave it out",
+                      kMost.count());
+  }
   return std::optional(now() + *span);
 }
 

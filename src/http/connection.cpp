@@ -75,17 +75,23 @@ class Inbox {
   std::size_t end_ = 0;
 };
 
-bool send_all(int fd, std::string_view text) {
-  const auto deadline = Clock::now() + kWriteTime;
+/// Gives up soon after a stop.
+bool send_all(int fd, std::string_view text, const StopToken& stop) {
+  auto deadline = Clock::now() + kWriteTime;
+  bool is_stopping = false;
   while (!text.empty()) {
+    if (!is_stopping && stop.stop_requested()) {
+      is_stopping = true;
+      deadline = std::min(deadline, Clock::now() + kLinger);
+    }
     const ssize_t count = ::send(fd, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
     if (count >= 0 || errno == EINTR) continue;
     if (errno != EAGAIN) return false;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) return false;
-    pollfd polled{fd, POLLOUT, 0};
-    ::poll(&polled, 1, static_cast<int>(left));
+    std::array<pollfd, 2> polled{{{fd, POLLOUT, 0}, {is_stopping ? -1 : stop.fd(), POLLIN, 0}}};
+    ::poll(polled.data(), polled.size(), static_cast<int>(left));
   }
   return true;
 }
@@ -231,7 +237,7 @@ class Connection::Running final : public Exchange {
   Answer<std::size_t> read(std::span<std::byte> buffer) override {
     if (parser_.is_done()) return std::size_t{0};
     if (std::exchange(owes_continue_, false)) {
-      send_all(connection_.fd_, "HTTP/1.1 100 Continue\r\n\r\n");
+      send_all(connection_.fd_, "HTTP/1.1 100 Continue\r\n\r\n", connection_.stop_);
     }
     auto& body = parser_.get().body();
     body.data = buffer.data();
@@ -293,7 +299,7 @@ bool Connection::serve_one(const Handler& handler, IdleSince& idle_since) {
   parser.body_limit(limits_.body_bytes);
   if (auto header = read_header(parser); !header) {
     const bool is_silent = inbox_.bytes().empty() && !parser.got_some();
-    if (!is_silent) send_all(fd_, to_wire(to_response(header.error()), true, false));
+    if (!is_silent) send_all(fd_, to_wire(to_response(header.error()), true, false), stop_);
     return false;
   }
   idle_since = 0;
@@ -305,7 +311,9 @@ bool Connection::serve_one(const Handler& handler, IdleSince& idle_since) {
   const bool keep_alive =
       framed && parser.is_done() && parser.keep_alive() && !stop_.stop_requested();
   const bool with_body = exchange.request().method != "HEAD";
-  return send_all(fd_, to_wire(response, with_body, keep_alive)) && keep_alive;
+  // From here on it waits for its client: who reads nothing makes room for others.
+  idle_since = Clock::now().time_since_epoch().count();
+  return send_all(fd_, to_wire(response, with_body, keep_alive), stop_) && keep_alive;
 }
 
 }  // namespace

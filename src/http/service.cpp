@@ -126,11 +126,16 @@ class Service {
     std::vector<std::string> arguments;
     const auto route = find_route(request.method, *target, arguments);
     if (!route) return std::unexpected(route.error());
-    Call call{exchange, *target, {}, std::move(arguments)};
+    Call call{exchange, *target, {}, [] { return Answer<void>(); }, std::move(arguments)};
     if ((*route)->need != Need::kNothing) {
       auto grant = authenticate(request);
       if (!grant) return std::unexpected(grant.error());
       call.grant = std::move(*grant);
+      call.is_still_granted = [&]() -> Answer<void> {
+        const auto now = authenticate(request);
+        if (!now) return std::unexpected(now.error());
+        return {};
+      };
       by = call.grant.name;
       if (auto allowed = authorize((*route)->need, call.grant); !allowed) {
         return std::unexpected(allowed.error());

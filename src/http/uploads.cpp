@@ -18,6 +18,10 @@ struct Terms {
 
 Answer<Terms> parse_terms(const Request& request) {
   Terms terms;
+  // Without it a request has no body, whatever follows.
+  if (!request.content_length && !request.field("transfer-encoding")) {
+    return refuse(411, "invalid", "say how long the body is: Content-Length, or chunked");
+  }
   // One body is one whole file, as it is: what would make it mean something else is not ignored.
   for (const char* name :
        {"content-range", "if-match", "if-modified-since", "if-unmodified-since"}) {
@@ -119,10 +123,11 @@ Answer<Response> put_file(const Context& context, Call& call) {
   if (auto received = receive(call.exchange, **upload, path, *terms); !received) {
     return std::unexpected(received.error());
   }
+  if (auto granted = call.is_still_granted(); !granted) return std::unexpected(granted.error());
   const auto records = (*upload)->commit();
   if (!records) return refuse_upload(records.error(), terms->no_clobber);
   const metastore::FileRecord& record = records->front();
-  Response response = json_response(201, Json::parse(metastore::to_line(record), nullptr, false));
+  Response response = json_response(201, row_to_json(record));
   response.fields.emplace_back("Location", "/v1/files/" + percent_encode(record.id));
   return response;
 }
