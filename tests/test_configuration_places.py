@@ -92,3 +92,16 @@ def test_init_without_a_terminal_asks_nobody(ferry, environment, words, message)
     made = ferry("config", "init", *words, env=environment)
     assert made.code == 2
     assert message in made.stderr
+
+
+def test_init_writes_all_that_it_is_given_or_says_that_it_does_not(ferry, home, environment, landing, server):
+    refused = ferry("config", "init", "--landing", landing, *server.options(), "--ignore", "*.bak",
+                    env=environment)
+    assert refused.code == 2
+    assert "init does not write --ignore" in refused.stderr
+    assert not (home / ".config/ferry/ferry.toml").exists()
+    odd = landing / "a\nb"
+    odd.mkdir()
+    made = ferry("config", "init", "--landing", odd, *server.options(), env=environment)
+    assert made.code == 0, made.stderr
+    assert ferry("config", "check", env=environment).code == 0

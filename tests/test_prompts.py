@@ -107,3 +107,13 @@ def test_colours_are_for_terminals_and_those_who_want_them(folder, server, home)
     plain = Terminal("list", env={**home, "NO_COLOR": "1"})
     assert plain.wait() == 0
     assert "\x1b[" not in plain.shown
+
+
+def test_an_interrupt_takes_a_question_back(folder, server, home):
+    known = (folder / "known").read_bytes() if (folder / "known").exists() else b""
+    terminal = push(folder, server, home, "--identity", server.identity)
+    terminal.expect("yes/no")
+    terminal.type("\x03")
+    assert terminal.wait() == 130
+    after = (folder / "known").read_bytes() if (folder / "known").exists() else b""
+    assert after == known

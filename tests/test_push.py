@@ -191,3 +191,44 @@ def test_what_no_route_takes_is_told(configured, landing, server):
     assert ("not delivered: 1 taken by no route, 1 waiting for the min_age or settle of their route"
             in ended.stdout)
     assert configured.run("push", landing / "a.csv").code == 0
+
+
+def test_what_another_run_is_at_is_not_done(push, server, folder):
+    put(folder / "in/report.csv", b"report" * 300_000)
+    first = Process(folder, "push", folder / "in/report.csv", *server.options(), "--bandwidth-limit", "64K",
+                    env={"HOME": str(folder / "home"), "XDG_STATE_HOME": ""})
+    try:
+        eventually(lambda: ".report" in str(server.leftovers()), what="a part at B")
+        second = push(folder / "in/report.csv")
+        assert second.code == 1
+        assert "1 left to another run" in second.stdout
+    finally:
+        first.kill()
+    assert push(folder / "in/report.csv").code == 0
+
+
+def test_an_empty_word_is_not_this_directory(push, server, folder):
+    put(folder / "in/report.csv", b"report")
+    ended = push(folder / "in/report.csv", "")
+    assert ended.code == 2
+    assert "an empty path" in ended.stderr
+    assert server.files() == []
+
+
+def test_a_path_means_what_it_means_to_others(push, server, folder):
+    put(folder / "real/sub/x", b"")
+    put(folder / "real/report.csv", b"right")
+    put(folder / "report.csv", b"wrong")
+    (folder / "link").symlink_to(folder / "real/sub")
+    assert push(f"{folder}/link/../report.csv").code == 0
+    assert (server.root / "report.csv").read_bytes() == b"right"
+    assert push(f"{folder}/nowhere/../report.csv").code == 2
+
+
+def test_hidden_directories_are_refused_like_hidden_files(push, server, folder):
+    put(folder / "in/.git/config", b"secret")
+    for words in ([folder / "in/.git", "--landing", folder / "in"],
+                  [folder / "in/.git/config", "--landing", folder / "in"]):
+        ended = push(*words)
+        assert ended.code == 2, ended.stdout
+    assert server.files() == []

@@ -15,7 +15,7 @@ Result<void> show_changes(metastore::Metastore& metastore, const StopToken& stop
   for (;;) {
     (*changes)->clear();
     if (const auto shown = show(); !shown) return shown;
-    if (!flush_output()) return make_error(ErrorKind::kIo, "standard output cannot be written");
+    if (!flush_output()) return {};  // whoever ends the program says so
     std::array<pollfd, 2> fds{{{(*changes)->fd(), POLLIN, 0}, {stop.fd(), POLLIN, 0}}};
     ::poll(fds.data(), fds.size(), -1);
     if (stop.stop_requested()) return {};

@@ -43,7 +43,7 @@ void print_as_json(const Examination& examination) {
 
 Outcome<ExitStatus> run_doctor(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
-  ask_at_terminal();
+  ask_at_terminal(invocation.stop);
   Examination examination(invocation.stop);
   examination.configuration(configuration_file(arguments));
   if (examination.is_well()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include "app/command.h"
@@ -49,12 +50,16 @@ Result<void> check_areas(const Settings& settings) {
   return {};
 }
 
-Outcome<Push> make_push(const Arguments& arguments) {
+Outcome<Push> make_push(const Arguments& arguments, const StopToken& stop) {
   const bool goes_on = arguments.has("watch");
   auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
   auto areas = areas_of_paths(*settings, arguments.positional);
   if (!areas) return fail(areas.error());
+  if (goes_on && arguments.has("deadline")) {
+    return fail(
+        make_error(ErrorKind::kInvalid, "--deadline is for runs that end: not with --watch"));
+  }
   if (goes_on && has_parts(*areas)) {
     return fail(make_error(ErrorKind::kInvalid,
                            "--watch goes on with whole directories: name landing areas, and no "
@@ -70,7 +75,7 @@ Outcome<Push> make_push(const Arguments& arguments) {
   // It answers as the configuration has it, whatever is pushed.
   auto store = open_store(configured, Access::kCreate);
   if (!store) return std::unexpected(store.error());
-  ask_at_terminal();
+  ask_at_terminal(stop);
   plan->options.landings.erase("");  // rows that name no area may be anybody's
   return Push{configured, std::move(*plan), std::move(*watched), std::move(*store)};
 }
@@ -78,31 +83,56 @@ Outcome<Push> make_push(const Arguments& arguments) {
 /// Files that were pushed, and that no destination has got though nothing went wrong.
 struct Waiting {
   std::uint64_t unrouted = 0;
-  std::uint64_t not_yet = 0;  // for some destination: min_age or settle of a route
+  std::uint64_t not_yet = 0;    // for some destination: min_age or settle of a route
+  std::uint64_t elsewhere = 0;  // for some destination: another run has it, or an older version
+  std::uint64_t gone = 0;       // named, and not there any more
 };
 
-Result<Waiting> find_waiting(metastore::Metastore& store, const TransferPlan& plan) {
+/// If nothing but files is named: how many.
+std::uint64_t count_named(const std::vector<LandingSettings>& areas) {
+  std::uint64_t named = 0;
+  for (const LandingSettings& area : areas) {
+    if (!area.only || !area.only->directories.empty()) return 0;
+    named += std::set(area.only->files.begin(), area.only->files.end()).size();
+  }
+  return named;
+}
+
+Result<Waiting> find_waiting(metastore::Metastore& store, const TransferPlan& plan,
+                             const landing::WatchSummary& registered) {
   Waiting waiting;
   std::vector<std::pair<std::string, const transfer::Routes*>> destinations;
   for (const transfer::Destination& destination : plan.destinations) {
     destinations.emplace_back(destination.name, plan.options_for(destination.name).routes);
   }
+  std::uint64_t seen = 0;
   const auto look = [&](const metastore::FileRecord& file,
                         std::span<const metastore::Delivery> deliveries) {
     bool is_wanted = false;
     bool waits = false;
+    bool is_elsewhere = false;
     for (const auto& [name, routes] : destinations) {
       if (routes != nullptr && routes->find(file.landing, file.path, name) == nullptr) continue;
       is_wanted = true;
       const auto* delivery = metastore::find_delivery(deliveries, name);
-      waits = waits || metastore::standing_of(file, delivery) == metastore::Standing::kPending;
+      const auto standing = metastore::standing_of(file, delivery);
+      const bool is_pending = standing == metastore::Standing::kPending;
+      is_elsewhere = is_elsewhere || standing == metastore::Standing::kInProgress ||
+                     (is_pending && routes == nullptr);
+      waits = waits || (is_pending && routes != nullptr);
     }
+    ++seen;
     if (!is_wanted) ++waiting.unrouted;
     if (waits) ++waiting.not_yet;
+    if (is_elsewhere) ++waiting.elsewhere;
   };
   if (auto visited = visit_pushed(store, plan.settings.landings, look); !visited) {
     return visited.error();
   }
+  const std::uint64_t named = count_named(plan.settings.landings);
+  const std::uint64_t known =
+      seen + registered.unsettled + registered.failed + registered.quarantined;
+  if (named > known) waiting.gone = named - known;
   return waiting;
 }
 
@@ -118,6 +148,8 @@ void print_push(const landing::WatchSummary& registered, const Waiting& waiting,
     Json json = to_json(registered);
     json["unrouted"] = waiting.unrouted;
     json["waiting"] = waiting.not_yet;
+    json["elsewhere"] = waiting.elsewhere;
+    json["gone"] = waiting.gone;
     json["destinations"] = to_json(run.endings);
     print_json(json);
     return;
@@ -132,6 +164,8 @@ void print_push(const landing::WatchSummary& registered, const Waiting& waiting,
   add(registered.quarantined, "refused (the log says why)");
   add(waiting.unrouted, "taken by no route");
   add(waiting.not_yet, "waiting for the min_age or settle of their route");
+  add(waiting.elsewhere, "left to another run, which delivers them or an older version");
+  add(waiting.gone, "not there any more, or refused before");
   if (!text.empty()) print(fmt::format("not delivered: {}\n", text));
 }
 
@@ -155,14 +189,17 @@ Outcome<ExitStatus> push_once(const Invocation& invocation, Push push) {
   }
   Waiting waiting;
   if (has_gone_well(run) && !run.has_passed_deadline) {
-    const auto found = find_waiting(*push.store, push.plan);
+    const auto found = find_waiting(*push.store, push.plan, *registered);
     if (!found) return fail(found.error(), Origin::kMetastore);
     waiting = *found;
   }
   print_push(*registered, waiting, run, invocation.arguments.has("json"));
   auto status = status_of(run, push.plan, invocation.stop, ExitStatus::kDone);
-  const bool is_left = is_left_out(*registered) || waiting.unrouted + waiting.not_yet > 0;
+  const bool is_left = is_left_out(*registered) ||
+                       waiting.unrouted + waiting.not_yet + waiting.elsewhere + waiting.gone > 0;
   if (status && is_left) status = worse_of(*status, ExitStatus::kSomeFailed);
+  const bool is_interrupted = invocation.stop.stop_requested() && status != ExitStatus::kDone;
+  if (is_interrupted) return ExitStatus::kInterrupted;
   return status;
 }
 
@@ -190,7 +227,7 @@ Outcome<ExitStatus> push_on(const Invocation& invocation, Push push) {
 }
 
 Outcome<ExitStatus> run_push(const Invocation& invocation) {
-  auto push = make_push(invocation.arguments);
+  auto push = make_push(invocation.arguments, invocation.stop);
   if (!push) return std::unexpected(push.error());
   if (invocation.arguments.has("watch")) return push_on(invocation, std::move(*push));
   return push_once(invocation, std::move(*push));
@@ -214,14 +251,16 @@ Command push_command() {
           "policies and routes. With --watch: goes on with what lands, until SIGTERM.",
       .flags = {{"watch", "", "keep watching the directories, and delivering"},
                 {"json", "", "print the summary as JSON"}},
-      .exits = {{ExitStatus::kDone, "all is delivered, or had been before"},
-                {ExitStatus::kSomeFailed,
-                 "some files failed, were refused, unreadable or still being written, or the "
-                 "deadline passed; the others are delivered"},
-                {ExitStatus::kUsage},
-                {ExitStatus::kDestination},
-                {ExitStatus::kMetastore},
-                {ExitStatus::kInterrupted}},
+      .exits =
+          {{ExitStatus::kDone,
+            "all is delivered, or had been before; with --watch: it was stopped"},
+           {ExitStatus::kSomeFailed,
+            "some files failed, were refused, unreadable, gone or still being written, another "
+            "run has them, or the deadline passed; the others are delivered"},
+           {ExitStatus::kUsage},
+           {ExitStatus::kDestination},
+           {ExitStatus::kMetastore},
+           {ExitStatus::kInterrupted}},
       .run = &run_push};
 }
 

@@ -73,7 +73,7 @@ Command transfer_command() {
               "Delivers every registered file that a destination has not got yet, then pushes a\n"
               "control file that lists them with sizes and checksums. With paths or ids: those\n"
               "files only, however often they failed. Without --to: to all configured\n"
-              "destinations, one after the other. With --follow: again and again, as files are\n"
+              "destinations, side by side. With --follow: again and again, as files are\n"
               "registered, until SIGTERM; SIGHUP reads the configuration again.",
           .flags = {{"date", "DAY",
                      "only files registered on this day: 2026-11-22, today or yesterday"},

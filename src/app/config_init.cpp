@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <boost/filesystem/operations.hpp>
+#include <set>
 
 #include "app/config_file.h"
 #include "app/output.h"
@@ -22,8 +23,13 @@ namespace {
 std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (const char letter : text) {
+    const auto code = static_cast<unsigned char>(letter);
     if (letter == '"' || letter == '\\') out += '\\';
-    out += letter;
+    if (code < 0x20 || code == 0x7F) {
+      out += fmt::format("\\u{:04X}", code);
+    } else {
+      out += letter;
+    }
   }
   return out + "\"";
 }
@@ -63,6 +69,10 @@ std::string text_of(const Settings& settings) {
   if (!destination.password_file.empty()) {
     text += key("password_file", destination.password_file.string());
   }
+  if (!destination.passphrase_file.empty()) {
+    text += key("passphrase_file", destination.passphrase_file.string());
+  }
+  if (destination.legacy_algorithms) text += "legacy_algorithms = true\n";
   if (destination.transport == Transport::kOpenSsh) text += key("transport", "openssh");
   text +=
       "\n# Without a route every file goes to every destination, as it is; see docs/routes.md.\n"
@@ -72,10 +82,10 @@ std::string text_of(const Settings& settings) {
 }
 
 /// What the flags do not say is asked for.
-Result<Arguments> completed(Arguments arguments) {
+Result<Arguments> completed(Arguments arguments, const StopToken& stop) {
   const auto complete = [&](const char* flag, const char* question, const std::string& fallback) {
     if (arguments.has(flag)) return true;
-    const std::string answer = answer_to(question, fallback);
+    const std::string answer = answer_to(question, fallback, stop);
     if (!answer.empty()) arguments.flags[flag] = {answer};
     return !answer.empty();
   };
@@ -88,11 +98,26 @@ Result<Arguments> completed(Arguments arguments) {
   return arguments;
 }
 
+/// Whatever else is given would be lost.
+Result<void> check_flags(const Arguments& arguments) {
+  static const std::set<std::string_view> kKnown{
+      "config",      "metastore",  "landing",           "to",        "identity",
+      "known-hosts", "no-agent",   "password-file",     "transport", "passphrase-file",
+      "log-level",   "log-format", "legacy-algorithms", "help",      "accept-new-host-key"};
+  for (const auto& [flag, values] : arguments.flags) {
+    if (kKnown.contains(flag)) continue;
+    return make_error(ErrorKind::kInvalid,
+                      "init does not write --{}: add it to the file afterwards ('man ferry.toml')",
+                      flag);
+  }
+  return {};
+}
+
 /// Connects and tries what deliveries need; false if something is in the way.
 Outcome<ExitStatus> try_out(const Settings& settings, StopToken& stop) {
   const auto destination = resolve_destination(settings.destinations.front(), settings.transfer);
   if (!destination) return fail(destination.error());
-  ask_at_terminal();
+  ask_at_terminal(stop);
   transfer::Limits limits;
   limits.window_bytes = settings.transfer.window.value;
   limits.stall_timeout = settings.transfer.stall_timeout;
@@ -124,15 +149,15 @@ Result<void> write_new(const fs::path& file, const std::string& text) {
 Outcome<ExitStatus> init_configuration(const Invocation& invocation) {
   const auto given = invocation.arguments.last("config");
   boost::system::error_code ignored;
-  const fs::path file =
-      given ? fs::absolute(*given, fs::current_path(ignored)) : own_configuration_file();
+  const fs::path file = given ? absolute_path(*given) : own_configuration_file();
   if (file.empty()) return fail(make_error(ErrorKind::kInvalid, "give --config FILE"));
   if (fs::exists(file, ignored)) {
     return fail(make_error(ErrorKind::kInvalid,
                            "{} is there already: edit it, or name another with --config FILE",
                            file.string()));
   }
-  auto arguments = completed(invocation.arguments);
+  if (const auto known = check_flags(invocation.arguments); !known) return fail(known.error());
+  auto arguments = completed(invocation.arguments, invocation.stop);
   if (!arguments) return fail(arguments.error());
   arguments->flags.insert_or_assign("config", std::vector<std::string>{"/dev/null"});
   const auto settings = effective_settings(*arguments);

@@ -5,6 +5,7 @@
 #include "app/placement.h"
 #include "app/routing.h"
 #include "app/text.h"
+#include "ferry/base/text.h"
 
 namespace ferry::app {
 namespace {
@@ -47,6 +48,11 @@ class Rules {
     if (!transform.type->runs_command && !transform.command.empty()) {
       complain(Section::kTransform, transform.name, "command",
                "only transforms of type command run one");
+    }
+    const std::string suffix = transform.suffix.value_or("");
+    if (suffix.contains('/') || escape_controls(suffix) != suffix) {
+      complain(Section::kTransform, transform.name, "suffix",
+               "suffix: '{}' cannot be at the end of a file's name", escape_controls(suffix));
     }
     for (const auto& mistake : transform.type->check(make_transform(transform))) {
       complain(Section::kTransform, transform.name, mistake.key, "{}", mistake.message);

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "app/local_time.h"
+#include "app/placement.h"
 #include "app/units.h"
 
 namespace ferry::app {
@@ -44,7 +45,9 @@ fs::path absolute_path(std::string text, const fs::path& base) {
   }
   fs::path path(text);
   if (path.is_relative()) path = base / path;
-  path = path.lexically_normal();
+  // What ".." means depends on the links before it.
+  const bool goes_up = std::ranges::find(path, fs::path("..")) != path.end();
+  path = goes_up ? resolved(path) : path.lexically_normal();
   if (path.has_relative_path() && path.filename_is_dot()) path = path.parent_path();
   return path;
 }

@@ -3,12 +3,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <boost/filesystem/operations.hpp>
 #include <cerrno>
 #include <optional>
 
 #include "app/placement.h"
 #include "app/setup.h"
+#include "app/usual_places.h"
 #include "ferry/base/text.h"
 #include "ferry/landing/upload.h"
 
@@ -22,9 +22,9 @@ struct Given {
 };
 
 Result<Given> look_at(const std::string& word) {
-  boost::system::error_code ignored;
-  fs::path path = fs::absolute(word, fs::current_path(ignored)).lexically_normal();
-  if (path.filename() == ".") path = path.parent_path();
+  if (word.empty()) return make_error(ErrorKind::kInvalid, "an empty path is given");
+  // Not normalized: what ".." means depends on the links before it.
+  const fs::path path = absolute_path(word);
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) return errno_error(errno, escape_controls(word));
   if (S_ISDIR(status.st_mode)) return Given{word, resolved(path), true};
@@ -92,11 +92,11 @@ class Areas {
  private:
   /// PATH "": the whole of it.
   Result<void> add_part(LandingSettings area, const std::string& path, const Given& given) {
-    if (!given.is_directory) {
-      landing::LandingArea judge;
-      judge.ignore = area.ignore;
-      if (const auto fit = landing::check_upload_path(judge, path); !fit) return fit.error();
-    }
+    // Of directories it is the names that count: something in them could be registered.
+    const std::string sample = given.is_directory ? path + (path.empty() ? "x" : "/x") : path;
+    landing::LandingArea judge;
+    if (!given.is_directory) judge.ignore = area.ignore;
+    if (const auto fit = landing::check_upload_path(judge, sample); !fit) return fit.error();
     auto found = std::ranges::find(areas_, area.name, &LandingSettings::name);
     if (found == areas_.end()) {
       area.only.emplace();

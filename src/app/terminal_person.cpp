@@ -2,9 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -31,11 +34,20 @@ void write_to(int terminal, std::string_view text) {
   }
 }
 
-std::string read_line(int terminal) {
+/// Empty after a stop.
+std::string read_line(int terminal, const StopToken& stop) {
   std::string line;
-  char letter = 0;
-  while (::read(terminal, &letter, 1) == 1 && letter != '\n') line += letter;
-  return line;
+  while (!stop.stop_requested()) {
+    std::array<pollfd, 2> fds{{{terminal, POLLIN, 0}, {stop.fd(), POLLIN, 0}}};
+    ::poll(fds.data(), fds.size(), -1);
+    if (fds[0].revents == 0) continue;
+    char letter = 0;
+    const ssize_t count = ::read(terminal, &letter, 1);
+    if (count < 0 && errno == EINTR) continue;
+    if (count != 1 || letter == '\n') return line;
+    line += letter;
+  }
+  return {};
 }
 
 /// What is typed is not shown while this lives.
@@ -63,6 +75,8 @@ class NoEcho {
 /// Asks each question once: several connections are made with one answer.
 class PersonAtTerminal final : public sftp::Person {
  public:
+  explicit PersonAtTerminal(const StopToken& stop) : stop_(stop) {}
+
   bool accepts_host_key(const std::string& host, const std::string& key) override {
     const std::scoped_lock lock(mutex_);
     const std::string question = fmt::format(
@@ -83,17 +97,31 @@ class PersonAtTerminal final : public sftp::Person {
   }
 
  private:
+  bool confirms(const std::string& question) {
+    const UniqueFd terminal = open_terminal();
+    if (!terminal) return false;
+    while (!stop_.stop_requested()) {
+      write_to(terminal.get(), question + " (yes/no) ");
+      const std::string answer = read_line(terminal.get(), stop_);
+      if (answer == "yes" || answer == "y") return true;
+      if (answer == "no" || answer == "n" || answer.empty()) return false;
+    }
+    return false;
+  }
+
   std::string secret(const std::string& prompt) {
     const std::scoped_lock lock(mutex_);
+    if (stop_.stop_requested()) return {};
     const auto [answer, is_new] = secrets_.try_emplace(prompt);
     if (!is_new) return answer->second;
     const UniqueFd terminal = open_terminal();
     if (!terminal) return {};
     write_to(terminal.get(), escape_controls(prompt));
     const NoEcho hidden(terminal.get());
-    return answer->second = read_line(terminal.get());
+    return answer->second = read_line(terminal.get(), stop_);
   }
 
+  const StopToken& stop_;
   std::mutex mutex_;
   std::map<std::string, bool> accepted_;
   std::map<std::string, std::string> secrets_;
@@ -101,27 +129,17 @@ class PersonAtTerminal final : public sftp::Person {
 
 }  // namespace
 
-void ask_at_terminal() {
-  if (open_terminal()) sftp::set_person(std::make_unique<PersonAtTerminal>());
+void ask_at_terminal(const StopToken& stop) {
+  if (open_terminal()) sftp::set_person(std::make_unique<PersonAtTerminal>(stop));
 }
 
-bool confirms(const std::string& question) {
-  const UniqueFd terminal = open_terminal();
-  if (!terminal) return false;
-  for (;;) {
-    write_to(terminal.get(), question + " (yes/no) ");
-    const std::string answer = read_line(terminal.get());
-    if (answer == "yes" || answer == "y") return true;
-    if (answer == "no" || answer == "n" || answer.empty()) return false;
-  }
-}
-
-std::string answer_to(const std::string& question, const std::string& fallback) {
+std::string answer_to(const std::string& question, const std::string& fallback,
+                      const StopToken& stop) {
   const UniqueFd terminal = open_terminal();
   if (!terminal) return fallback;
   write_to(terminal.get(), fallback.empty() ? fmt::format("{}: ", question)
                                             : fmt::format("{} [{}]: ", question, fallback));
-  const std::string answer = read_line(terminal.get());
+  const std::string answer = read_line(terminal.get(), stop);
   return answer.empty() ? fallback : answer;
 }
 

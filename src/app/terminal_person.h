@@ -3,16 +3,17 @@
 
 #include <string>
 
+#include "ferry/base/stop.h"
+
 namespace ferry::app {
 
 /// From now on connections ask the person at the terminal, if there is one: standard error is a
-/// terminal, and the process's own.
-void ask_at_terminal();
+/// terminal, and the process's own. A stop takes each question back; STOP outlives the connections.
+void ask_at_terminal(const StopToken& stop);
 
-/// Asks QUESTION, to be answered with yes or no.
-bool confirms(const std::string& question);
-
-/// The answer to QUESTION, or FALLBACK if that is empty; the latter also without a terminal.
-std::string answer_to(const std::string& question, const std::string& fallback);
+/// The answer to QUESTION, or FALLBACK if that is empty; the latter also without a terminal, and
+/// after a stop.
+std::string answer_to(const std::string& question, const std::string& fallback,
+                      const StopToken& stop);
 
 }  // namespace ferry::app

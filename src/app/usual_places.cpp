@@ -16,6 +16,11 @@ fs::path working_directory() {
   return fs::current_path(ignored);
 }
 
+fs::path absolute_path(const std::string& word) {
+  fs::path path(word);
+  return path.is_absolute() ? path : working_directory() / path;
+}
+
 std::string default_metastore() {
   if (const auto state = environment("XDG_STATE_HOME"); state && state->starts_with('/')) {
     return *state + "/ferry";
@@ -29,13 +34,14 @@ fs::path own_configuration_file() {
     return fs::path(*given) / "ferry/ferry.toml";
   }
   const auto home = environment("HOME");
-  return home ? fs::path(*home) / ".config/ferry/ferry.toml" : fs::path();
+  const bool is_absolute = home && home->starts_with('/');
+  return is_absolute ? fs::path(*home) / ".config/ferry/ferry.toml" : fs::path();
 }
 
 fs::path configuration_file(const Arguments& arguments) {
   const auto given = arguments.last("config");
   const auto name = given ? given : environment("FERRY_CONFIG");
-  if (name) return fs::absolute(*name, working_directory());
+  if (name) return absolute_path(*name);
   for (const fs::path& usual : {own_configuration_file(), fs::path("/etc/ferry/ferry.toml")}) {
     boost::system::error_code error;
     const auto status = usual.empty() ? fs::file_status() : fs::status(usual, error);

@@ -12,7 +12,11 @@ namespace ferry::app {
 /// Nothing for an empty value, too.
 std::optional<std::string> environment(const char* name);
 
+/// Empty if it has been removed.
 fs::path working_directory();
+
+/// WORD below the working directory, unless it is absolute. Nothing in it is resolved.
+fs::path absolute_path(const std::string& word);
 
 /// Where a user's configuration is (XDG Base Directory); empty: without a home nobody can tell.
 fs::path own_configuration_file();
