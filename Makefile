@@ -131,6 +131,11 @@ test-servers: build-all tools
 	FERRY=build/ferry $(PYTEST) -n 2 --dist loadgroup tests/servers --tb=short --servers "$(SERVERS)" --cases "$(CASES)" \
 	  $(SERVERS_OPTIONS)
 
+# The contract of the stores on a PostgreSQL of its own, which it installs and starts.
+test-postgres: build-all
+	scripts/install_postgresql.sh
+	FERRY_REQUIRE_POSTGRESQL=1 build/ferry_metastore_tests
+
 test-all: test test-crash test-hostile test-systemd test-airflow
 
 clean:
