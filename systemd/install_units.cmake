@@ -12,12 +12,14 @@ function(install_unit source name)
 endfunction()
 
 foreach(unit ferry-watch.service ferry-transfer.service ferry-transfer.path ferry-transfer.timer
-        ferry-serve.service)
+        ferry-serve.service ferry-serve.socket)
   set(TITLE "")
   set(CONFIG ${CONFIG_DIR}/ferry.toml)
   set(STATE ferry)
   set(TRANSFER ferry-transfer.service)
   set(CREDENTIALS ${TRANSFER})
+  set(SERVICE ferry-serve.service)
+  set(SOCKET serve)
   install_unit(${unit} ${unit})
 
   string(REPLACE "." "@." template ${unit})
@@ -26,5 +28,7 @@ foreach(unit ferry-watch.service ferry-transfer.service ferry-transfer.path ferr
   set(STATE ferry/%i)
   set(TRANSFER ferry-transfer@%i.service)
   set(CREDENTIALS ferry-transfer@INSTANCE.service)
+  set(SERVICE ferry-serve@%i.service)
+  set(SOCKET serve-%i)
   install_unit(${unit} ${template})
 endforeach()

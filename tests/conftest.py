@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 import ferry_harness as harness
+import http_service
 import landing_site
 
 # They need a system, an Airflow or servers of their own: make test-systemd, test-airflow, test-servers.
@@ -102,5 +103,35 @@ def configured(ferry, folder, landing, metastore, server, other_server):
 def site(folder, server):
     def make(**areas):
         return landing_site.Site(folder, server, **areas)
+
+    return make
+
+
+@pytest.fixture
+def serve(folder, landing, metastore):
+    running = []
+
+    def start(*options, places=True):
+        where = ["--landing", landing, "--metastore", metastore] if places else []
+        running.append(http_service.Service(folder, *where, *options))
+        return running[-1]
+
+    yield start
+    for service in running:
+        if service.process.popen.poll() is None:
+            service.process.kill()
+
+
+@pytest.fixture
+def service(serve):
+    return serve()
+
+
+@pytest.fixture
+def token(ferry, metastore):
+    def make(name, *options):
+        ended = ferry("token", "new", name, "--metastore", metastore, *options)
+        assert ended.code == 0, ended.stderr
+        return ended.stdout.strip()
 
     return make

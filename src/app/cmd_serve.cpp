@@ -40,6 +40,13 @@ Result<http::ServiceOptions> service_options(const Settings& settings) {
     if (!address) return address.error().with_context("listen");
     options.listen.push_back(std::move(*address));
   }
+  options.listening = service_manager::take_sockets();
+  const bool by_tls = !settings.serve.tls_certificate.empty();
+  if (by_tls == settings.serve.tls_key.empty()) {
+    return make_error(ErrorKind::kInvalid, "TLS needs both: tls_certificate and tls_key");
+  }
+  if (by_tls) options.tls = {settings.serve.tls_certificate, settings.serve.tls_key};
+  options.hangup = &reload_on_hangup();
   auto areas = upload_areas(settings);
   if (!areas) return areas.error();
   options.areas = std::move(*areas);
@@ -47,6 +54,7 @@ Result<http::ServiceOptions> service_options(const Settings& settings) {
   options.tokens = tokens_file(settings);
   options.demand = make_demand(settings);
   options.max_upload = settings.serve.max_upload.value;
+  options.max_requests = static_cast<std::uint64_t>(settings.serve.max_requests.value);
   options.max_connections = static_cast<std::size_t>(settings.serve.max_connections.value);
   options.metrics = &to_prometheus;
   options.on_ready = [](std::span<const std::string> urls) {
@@ -87,7 +95,7 @@ Command serve_command() {
           "does; people look at the page at /. Listens on 127.0.0.1:8022. As long as there are\n"
           "no tokens whoever is on this host may do everything; see 'ferry token'. Runs until\n"
           "SIGTERM or SIGINT, which end it cleanly: uploads that are not complete then are\n"
-          "refused, and nothing stays of them.",
+          "refused, and nothing stays of them. SIGHUP reads the TLS certificate again.",
       .flags = {},
       .exits = {{ExitStatus::kDone, "stopped"},
                 {ExitStatus::kSomeFailed, "it cannot listen"},

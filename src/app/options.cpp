@@ -316,16 +316,22 @@ std::vector<Option> make_options() {
     option<&Transfer::spool_limit>(kTransfer, "spool_limit", "spool-limit", "SIZE",
         "the most that may wait there", kFlows),
     option<&Serve::listen>(kServe, "listen", "listen", "ADDRESS",
-        "IP addresses with ports to listen on, instead of 127.0.0.1:8022; tokens are needed if others "
-        "can connect to one",
+        "IP addresses with ports, or unix:/PATH, to listen on instead of 127.0.0.1:8022; tokens are "
+        "needed if others can connect to one",
         kServeBit | kConfigBit, kRepeatable),
     option<&Serve::tokens>(kServe, "tokens", "tokens", "FILE",
         "who may ask the service for what, instead of tokens.jsonl in the metastore's directory",
         kServeBit | kTokenBit | kConfigBit),
+    option<&Serve::tls_certificate>(kServe, "tls_certificate", "tls-certificate", "FILE",
+        "speak TLS with this certificate (PEM, with those that lead to it)", kServeBit | kConfigBit),
+    option<&Serve::tls_key>(kServe, "tls_key", "tls-key", "FILE",
+        "the certificate's private key (PEM, without a passphrase)", kServeBit | kConfigBit),
     option<&Serve::max_upload>(kServe, "max_upload", "max-upload", "SIZE",
         "refuse larger uploads", kServeBit | kConfigBit),
     option<&Serve::max_connections>(kServe, "max_connections", "max-connections", "N",
         "serve at most this many connections at once", kServeBit | kConfigBit),
+    option<&Serve::max_requests>(kServe, "max_requests", "max-requests", "N",
+        "answer at most this many requests a second of one token", kServeBit | kConfigBit),
   };
 }
 // clang-format on

@@ -1,5 +1,6 @@
 #include "app/service_manager.h"
 
+#include <fcntl.h>
 #include <systemd/sd-daemon.h>
 
 #include <ctime>
@@ -30,6 +31,16 @@ void tell_alive() {
 
 void tell_status(const std::string& status) {
   ::sd_notify(0, fmt::format("STATUS={}", escape_controls(status)).c_str());
+}
+
+std::vector<UniqueFd> take_sockets() {
+  std::vector<UniqueFd> sockets;
+  const int count = ::sd_listen_fds(1);
+  for (int i = 0; i < count; ++i) {
+    sockets.emplace_back(SD_LISTEN_FDS_START + i);
+    ::fcntl(sockets.back().get(), F_SETFD, FD_CLOEXEC);
+  }
+  return sockets;
 }
 
 std::optional<std::chrono::milliseconds> watchdog_interval() {

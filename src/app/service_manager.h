@@ -4,6 +4,9 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "ferry/base/fd.h"
 
 namespace ferry::app::service_manager {
 
@@ -13,6 +16,9 @@ void tell_stopping();
 void tell_alive();
 /// One line for `systemctl status`.
 void tell_status(const std::string& status);
+
+/// The sockets that it passes on to us (sd_listen_fds(3)), once.
+std::vector<UniqueFd> take_sockets();
 
 /// tell_alive is expected this often; nothing: never.
 std::optional<std::chrono::milliseconds> watchdog_interval();

@@ -183,8 +183,11 @@ struct TransferSettings {
 struct ServeSettings {
   std::vector<std::string> listen{"127.0.0.1:8022"};
   fs::path tokens;  // empty: in the metastore's directory
+  fs::path tls_certificate;
+  fs::path tls_key;
   Bytes max_upload{http::ServiceOptions{}.max_upload};
   Count max_connections{static_cast<std::int64_t>(http::ServiceOptions{}.max_connections)};
+  Count max_requests{static_cast<std::int64_t>(http::ServiceOptions{}.max_requests)};
 };
 
 struct Settings {

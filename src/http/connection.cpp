@@ -1,7 +1,6 @@
 #include "http/connection.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -29,10 +28,25 @@ constexpr std::chrono::seconds kLinger{2};
 
 enum class Received : std::uint8_t { kBytes, kEnd, kTimeout, kStop, kFull };
 
-/// Bytes of a socket that were received and not yet parsed.
+/// Waits until STREAM can go on, as WHAT says; kBytes: it can.
+Received wait(int fd, Stream::What what, Clock::time_point deadline, const StopToken* stop) {
+  const short events = what == Stream::What::kWantsWrite ? POLLOUT : POLLIN;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) return Received::kTimeout;
+    std::array<pollfd, 2> polled{{{fd, events, 0}, {stop != nullptr ? stop->fd() : -1, POLLIN, 0}}};
+    const int count = ::poll(polled.data(), polled.size(), static_cast<int>(left));
+    if (stop != nullptr && stop->stop_requested()) return Received::kStop;
+    if (count > 0 && polled[0].revents != 0) return Received::kBytes;
+    if (count < 0 && errno != EINTR) return Received::kEnd;
+  }
+}
+
+/// Bytes of a connection that were received and not yet parsed.
 class Inbox {
  public:
-  Inbox(int fd, const StopToken& stop) : fd_(fd), stop_(stop), bytes_(kBufferBytes) {}
+  Inbox(int fd, Stream& stream, const StopToken& stop)
+      : fd_(fd), stream_(stream), stop_(stop), bytes_(kBufferBytes) {}
 
   std::string_view bytes() const { return {bytes_.data() + begin_, end_ - begin_}; }
   void consume(std::size_t count) { begin_ += count; }
@@ -44,57 +58,28 @@ class Inbox {
     }
     if (end_ == bytes_.size()) return Received::kFull;
     for (;;) {
-      if (const auto waited = wait(deadline); waited != Received::kBytes) return waited;
-      const ssize_t count =
-          ::recv(fd_, bytes_.data() + end_, bytes_.size() - end_, MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-      if (count <= 0) return Received::kEnd;
-      end_ += static_cast<std::size_t>(count);
-      return Received::kBytes;
+      if (stop_.stop_requested()) return Received::kStop;
+      // A stream that always has some must not outlive the deadline either.
+      if (Clock::now() >= deadline) return Received::kTimeout;
+      const auto step = stream_.read(std::span(bytes_).subspan(end_));
+      if (step.what == Stream::What::kEnded) return Received::kEnd;
+      if (step.what == Stream::What::kMoved) {
+        end_ += step.bytes;
+        return Received::kBytes;
+      }
+      const auto waited = wait(fd_, step.what, deadline, &stop_);
+      if (waited != Received::kBytes) return waited;
     }
   }
 
  private:
-  Received wait(Clock::time_point deadline) {
-    for (;;) {
-      const auto left =
-          std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-      if (left <= 0) return Received::kTimeout;
-      std::array<pollfd, 2> polled{{{fd_, POLLIN, 0}, {stop_.fd(), POLLIN, 0}}};
-      const int count = ::poll(polled.data(), polled.size(), static_cast<int>(left));
-      if (stop_.stop_requested()) return Received::kStop;
-      if (count > 0 && polled[0].revents != 0) return Received::kBytes;
-      if (count < 0 && errno != EINTR) return Received::kEnd;
-    }
-  }
-
   int fd_;
+  Stream& stream_;
   const StopToken& stop_;
   std::vector<char> bytes_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
 };
-
-/// Gives up soon after a stop.
-bool send_all(int fd, std::string_view text, const StopToken& stop) {
-  auto deadline = Clock::now() + kWriteTime;
-  bool is_stopping = false;
-  while (!text.empty()) {
-    if (!is_stopping && stop.stop_requested()) {
-      is_stopping = true;
-      deadline = std::min(deadline, Clock::now() + kLinger);
-    }
-    const ssize_t count = ::send(fd, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
-    if (count >= 0 || errno == EINTR) continue;
-    if (errno != EAGAIN) return false;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0) return false;
-    std::array<pollfd, 2> polled{{{fd, POLLOUT, 0}, {is_stopping ? -1 : stop.fd(), POLLIN, 0}}};
-    ::poll(polled.data(), polled.size(), static_cast<int>(left));
-  }
-  return true;
-}
 
 std::unexpected<Problem> unreadable(beast::error_code error) {
   if (error == ParseError::header_limit) {
@@ -176,13 +161,14 @@ Answer<void> check_framing(const Request& request) {
 
 class Connection {
  public:
-  Connection(int fd, const ConnectionLimits& limits, const StopToken& stop)
-      : fd_(fd), limits_(limits), stop_(stop), inbox_(fd, stop) {}
+  Connection(int fd, Stream& stream, const ConnectionLimits& limits, const StopToken& stop)
+      : fd_(fd), stream_(stream), limits_(limits), stop_(stop), inbox_(fd, stream, stop) {}
 
   void serve(const Handler& handler, IdleSince& idle_since) {
     do {
       idle_since = Clock::now().time_since_epoch().count();
     } while (wait_for_request() && serve_one(handler, idle_since));
+    idle_since = 1;  // whoever wants the place may have it
     linger();
   }
 
@@ -212,13 +198,34 @@ class Connection {
     }
   }
 
+  /// Gives up soon after a stop.
+  bool send_all(std::string_view text) {
+    auto deadline = Clock::now() + kWriteTime;
+    const StopToken* stop = &stop_;
+    while (!text.empty()) {
+      const auto step = stream_.write(text);
+      if (step.what == Stream::What::kEnded) return false;
+      text.remove_prefix(step.bytes);
+      if (step.what == Stream::What::kMoved) continue;
+      const auto waited = wait(fd_, step.what, deadline, stop);
+      if (waited == Received::kStop) {
+        deadline = std::min(deadline, Clock::now() + kLinger);
+        stop = nullptr;
+      } else if (waited != Received::kBytes) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   void linger() {
-    ::shutdown(fd_, SHUT_WR);
+    stream_.end();
     const auto deadline = Clock::now() + kLinger;
     while (inbox_.receive(deadline) == Received::kBytes) inbox_.consume(inbox_.bytes().size());
   }
 
   int fd_;
+  Stream& stream_;
   const ConnectionLimits& limits_;
   const StopToken& stop_;
   Inbox inbox_;
@@ -237,7 +244,7 @@ class Connection::Running final : public Exchange {
   Answer<std::size_t> read(std::span<std::byte> buffer) override {
     if (parser_.is_done()) return std::size_t{0};
     if (std::exchange(owes_continue_, false)) {
-      send_all(connection_.fd_, "HTTP/1.1 100 Continue\r\n\r\n", connection_.stop_);
+      connection_.send_all("HTTP/1.1 100 Continue\r\n\r\n");
     }
     auto& body = parser_.get().body();
     body.data = buffer.data();
@@ -299,7 +306,7 @@ bool Connection::serve_one(const Handler& handler, IdleSince& idle_since) {
   parser.body_limit(limits_.body_bytes);
   if (auto header = read_header(parser); !header) {
     const bool is_silent = inbox_.bytes().empty() && !parser.got_some();
-    if (!is_silent) send_all(fd_, to_wire(to_response(header.error()), true, false), stop_);
+    if (!is_silent) send_all(to_wire(to_response(header.error()), true, false));
     return false;
   }
   idle_since = 0;
@@ -313,7 +320,7 @@ bool Connection::serve_one(const Handler& handler, IdleSince& idle_since) {
   const bool with_body = exchange.request().method != "HEAD";
   // From here on it waits for its client: who reads nothing makes room for others.
   idle_since = Clock::now().time_since_epoch().count();
-  return send_all(fd_, to_wire(response, with_body, keep_alive), stop_) && keep_alive;
+  return send_all(to_wire(response, with_body, keep_alive)) && keep_alive;
 }
 
 }  // namespace
@@ -330,10 +337,10 @@ std::string to_wire(const Response& response, bool with_body, bool keep_alive) {
   return text;
 }
 
-void serve_connection(int fd, const ConnectionLimits& limits, const Handler& handler,
-                      const StopToken& stop, IdleSince& idle_since) {
+void serve_connection(int fd, Stream& stream, const ConnectionLimits& limits,
+                      const Handler& handler, const StopToken& stop, IdleSince& idle_since) {
   try {
-    Connection(fd, limits, stop).serve(handler, idle_since);
+    Connection(fd, stream, limits, stop).serve(handler, idle_since);
   } catch (const std::exception& error) {
     log::error("connection failed", {{"error", error.what()}});
   }

@@ -11,6 +11,7 @@
 
 #include "ferry/base/stop.h"
 #include "http/message.h"
+#include "http/stream.h"
 
 namespace ferry::http {
 
@@ -30,9 +31,9 @@ using Handler = std::function<Response(Exchange&)>;
 /// request is being handled.
 using IdleSince = std::atomic<std::chrono::steady_clock::rep>;
 
-/// Serves the connection FD until one side ends it.
-void serve_connection(int fd, const ConnectionLimits& limits, const Handler& handler,
-                      const StopToken& stop, IdleSince& idle_since);
+/// Serves the connection FD, whose bytes are those of STREAM, until one side ends it.
+void serve_connection(int fd, Stream& stream, const ConnectionLimits& limits,
+                      const Handler& handler, const StopToken& stop, IdleSince& idle_since);
 
 /// The response as it is sent.
 std::string to_wire(const Response& response, bool with_body, bool keep_alive);

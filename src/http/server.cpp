@@ -1,6 +1,5 @@
 #include "http/server.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -24,6 +23,7 @@ constexpr std::chrono::milliseconds kEvictionTime{500};
 
 struct Session {
   UniqueFd fd;
+  std::unique_ptr<Stream> stream;
   IdleSince idle_since{std::chrono::steady_clock::now().time_since_epoch().count()};
   std::atomic<bool> ended{false};
   std::thread thread{};
@@ -39,19 +39,23 @@ class Crew {
     for (Session& session : sessions_) session.thread.join();
   }
 
-  void take(UniqueFd fd) {
+  /// TLS: nothing in the clear.
+  void take(UniqueFd fd, const Tls* tls) {
     bury();
-    if (sessions_.size() >= limit_ && !make_room()) return turn_away(fd.get());
-    Session& session = sessions_.emplace_back(std::move(fd));
+    auto stream = tls != nullptr ? tls->open_stream(fd.get()) : open_stream(fd.get());
+    if (!stream) return;
+    if (sessions_.size() >= limit_ && !make_room()) return turn_away(*stream);
+    Session& session = sessions_.emplace_back(std::move(fd), std::move(stream));
     try {
       session.thread = std::thread([this, &session] {
-        serve_connection(session.fd.get(), limits_, handler_, stop_, session.idle_since);
+        serve_connection(session.fd.get(), *session.stream, limits_, handler_, stop_,
+                         session.idle_since);
         ::shutdown(session.fd.get(), SHUT_RDWR);
         session.ended = true;
       });
     } catch (const std::system_error& error) {
       log::warning("connection refused", {{"error", error.what()}});
-      turn_away(session.fd.get());
+      turn_away(*session.stream);
       sessions_.pop_back();
     }
   }
@@ -83,11 +87,13 @@ class Crew {
     return sessions_.size() < limit_;
   }
 
-  static void turn_away(int fd) {
+  /// Who has yet to shake hands for TLS learns nothing.
+  static void turn_away(Stream& stream) {
     const std::string text =
         to_wire(to_response({503, "busy", "all connections are taken", {{"Retry-After", "1"}}}),
                 true, false);
-    ::send(fd, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    stream.write(text);
+    stream.end();
   }
 
   std::size_t limit_;
@@ -97,78 +103,36 @@ class Crew {
   std::list<Session> sessions_;
 };
 
-bool is_v6(const Address& address) {
-  return address.host.contains(':');
-}
-
-socklen_t to_socket_address(const Address& address, sockaddr_storage& storage) {
-  storage = {};
-  if (is_v6(address)) {
-    auto& v6 = reinterpret_cast<sockaddr_in6&>(storage);
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(address.port);
-    return ::inet_pton(AF_INET6, address.host.c_str(), &v6.sin6_addr) == 1 ? sizeof v6 : 0;
+void reload(Tls* tls) {
+  if (tls == nullptr) return;
+  if (const auto reloaded = tls->reload(); !reloaded) {
+    log::error("certificate not reloaded",
+               {{"error", reloaded.error().message}, {"next", "the previous one stays in effect"}});
+    return;
   }
-  auto& v4 = reinterpret_cast<sockaddr_in&>(storage);
-  v4.sin_family = AF_INET;
-  v4.sin_port = htons(address.port);
-  return ::inet_pton(AF_INET, address.host.c_str(), &v4.sin_addr) == 1 ? sizeof v4 : 0;
-}
-
-std::uint16_t port_of(int fd) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return 0;
-  return ntohs(storage.ss_family == AF_INET6
-                   ? reinterpret_cast<const sockaddr_in6&>(storage).sin6_port
-                   : reinterpret_cast<const sockaddr_in&>(storage).sin_port);
-}
-
-Error listen_error(int error, const Address& address) {
-  Error result = errno_error(error, fmt::format("listen on {}", address.to_string()));
-  if (error == EADDRINUSE) result.kind = ErrorKind::kFailed;
-  if (error == EADDRNOTAVAIL) result.kind = ErrorKind::kInvalid;
-  return result;
+  log::info("certificate reloaded");
 }
 
 }  // namespace
 
-Result<Listener> listen_at(const Address& address) {
-  sockaddr_storage storage;
-  const socklen_t size = to_socket_address(address, storage);
-  if (size == 0) {
-    return make_error(ErrorKind::kInvalid, "listen on {}: it is not an IP address",
-                      address.to_string());
-  }
-  UniqueFd fd(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return listen_error(errno, address);
-  const int on = 1;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (is_v6(address)) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0 ||
-      ::listen(fd.get(), SOMAXCONN) != 0) {
-    return listen_error(errno, address);
-  }
-  Address bound = address;
-  bound.port = port_of(fd.get());
-  return Listener{std::move(fd), "http://" + bound.to_string() + "/"};
-}
-
-void serve_listeners(std::span<const Listener> listeners, std::size_t max_connections,
-                     const ConnectionLimits& limits, const Handler& handler,
-                     const StopToken& stop) {
-  Crew crew(max_connections, limits, handler, stop);
-  std::vector<pollfd> polled{{stop.fd(), POLLIN, 0}};
+void serve_listeners(std::span<const Listener> listeners, const ServerOptions& options,
+                     const Handler& handler, const StopToken& stop) {
+  Crew crew(options.max_connections, options.limits, handler, stop);
+  const int hangup_fd = options.hangup != nullptr ? options.hangup->fd() : -1;
+  std::vector<pollfd> polled{{stop.fd(), POLLIN, 0}, {hangup_fd, POLLIN, 0}};
+  const std::size_t first = polled.size();
   for (const Listener& listener : listeners) polled.push_back({listener.fd.get(), POLLIN, 0});
   while (!stop.stop_requested()) {
     if (::poll(polled.data(), polled.size(), -1) < 0) continue;
-    for (std::size_t i = 1; i < polled.size() && !stop.stop_requested(); ++i) {
+    if (options.hangup != nullptr && options.hangup->take()) reload(options.tls);
+    for (std::size_t i = first; i < polled.size() && !stop.stop_requested(); ++i) {
       if (polled[i].revents == 0) continue;
-      UniqueFd fd(::accept4(polled[i].fd, nullptr, nullptr, SOCK_CLOEXEC));
+      const Listener& listener = listeners[i - first];
+      UniqueFd fd(::accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (fd) {
         const int on = 1;
-        ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        crew.take(std::move(fd));
+        if (!listener.is_unix) ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        crew.take(std::move(fd), listener.is_unix ? nullptr : options.tls);
       } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         sleep_unless_stopped(kPauseWithoutDescriptors, stop);
       }

@@ -1,4 +1,4 @@
-// Listens, and gives each connection a thread, up to a limit.
+// Accepts, and gives each connection a thread, up to a limit.
 //
 // When all are taken, a newcomer gets the place of the connection that has been idle for the
 // longest time: nobody is kept out by clients that hold connections and ask nothing.
@@ -10,23 +10,24 @@
 #include <string>
 #include <vector>
 
-#include "ferry/base/fd.h"
 #include "ferry/base/result.h"
+#include "ferry/base/stop.h"
 #include "ferry/http/service.h"
 #include "http/connection.h"
+#include "http/listener.h"
+#include "http/tls.h"
 
 namespace ferry::http {
 
-struct Listener {
-  UniqueFd fd;
-  std::string url;  // with the port that it got
+struct ServerOptions {
+  std::size_t max_connections = 256;
+  ConnectionLimits limits{};
+  Tls* tls = nullptr;               // nothing: in the clear
+  ReloadRequest* hangup = nullptr;  // nothing: never
 };
 
-/// kInvalid for an address that this host has not; kFailed if the port is taken; kDenied.
-Result<Listener> listen_at(const Address& address);
-
 /// Serves until STOP; returns when the last connection has ended.
-void serve_listeners(std::span<const Listener> listeners, std::size_t max_connections,
-                     const ConnectionLimits& limits, const Handler& handler, const StopToken& stop);
+void serve_listeners(std::span<const Listener> listeners, const ServerOptions& options,
+                     const Handler& handler, const StopToken& stop);
 
 }  // namespace ferry::http

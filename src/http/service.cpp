@@ -8,6 +8,7 @@
 #include "ferry/landing/upload.h"
 #include "http/api.h"
 #include "http/assets.h"
+#include "http/request_rate.h"
 #include "http/server.h"
 
 namespace ferry::http {
@@ -78,7 +79,7 @@ std::optional<std::vector<std::string>> match(const Route& route,
 /// Not any name that begins with 127.
 bool is_loopback(const std::string& name) {
   const auto address = Address::parse(name + ":0");
-  return !name.empty() && address && address->is_loopback();
+  return !name.empty() && address && address->is_local();
 }
 
 bool is_reading(std::string_view method) {
@@ -88,7 +89,7 @@ bool is_reading(std::string_view method) {
 class Service {
  public:
   Service(metastore::Metastore& store, const ServiceOptions& options, StopToken& stop)
-      : context_{store, options, stop}, tokens_(options.tokens) {}
+      : context_{store, options, stop}, tokens_(options.tokens), rate_(options.max_requests) {}
 
   Result<bool> asks_for_tokens() { return tokens_.is_required(); }
 
@@ -137,6 +138,11 @@ class Service {
         return {};
       };
       by = call.grant.name;
+      if (!rate_.take(by, std::chrono::steady_clock::now())) {
+        return refuse(429, "busy",
+                      "more requests a second than this service answers (max_requests)",
+                      {{"Retry-After", "1"}});
+      }
       if (auto allowed = authorize((*route)->need, call.grant); !allowed) {
         return std::unexpected(allowed.error());
       }
@@ -208,7 +214,8 @@ class Service {
       return refuse(421, "denied", "without tokens the service answers to localhost only");
     }
     const auto origin = request.field("origin");
-    if (!is_reading(request.method) && origin && *origin != "http://" + host) {
+    if (!is_reading(request.method) && origin && *origin != "http://" + host &&
+        *origin != "https://" + host) {
       return refuse(403, "denied", "a page from elsewhere may change nothing here");
     }
     return Grant{.name = "localhost", .upload = {"*"}, .read = true, .manage = true};
@@ -226,22 +233,42 @@ class Service {
 
   Context context_;
   TokenBook tokens_;
+  RequestRate rate_;
 };
 
-Result<std::vector<Listener>> listen(std::span<const Address> addresses, bool asks_for_tokens) {
+Result<void> check_exposure(const Address& address, bool asks_for_tokens) {
+  if (address.is_local() || asks_for_tokens) return {};
+  return make_error(ErrorKind::kInvalid,
+                    "others can connect to {}, and there are no tokens: make some with 'ferry "
+                    "token new', or listen on 127.0.0.1",
+                    address.to_string());
+}
+
+Result<std::vector<Listener>> listen(ServiceOptions& options, bool asks_for_tokens) {
   std::vector<Listener> listeners;
-  for (const Address& address : addresses) {
-    if (!address.is_loopback() && !asks_for_tokens) {
-      return make_error(ErrorKind::kInvalid,
-                        "others can connect to {}, and there are no tokens: make some with 'ferry "
-                        "token new', or listen on 127.0.0.1",
-                        address.to_string());
-    }
+  for (UniqueFd& fd : options.listening) {
+    auto listener = take_listening(std::move(fd));
+    if (!listener) return listener.error();
+    if (auto fit = check_exposure(listener->address, asks_for_tokens); !fit) return fit.error();
+    listeners.push_back(std::move(*listener));
+  }
+  if (!listeners.empty()) return listeners;
+  for (const Address& address : options.listen) {
+    if (auto fit = check_exposure(address, asks_for_tokens); !fit) return fit.error();
     auto listener = listen_at(address);
     if (!listener) return listener.error();
     listeners.push_back(std::move(*listener));
   }
   return listeners;
+}
+
+std::vector<std::string> urls_of(std::span<const Listener> listeners, bool by_tls) {
+  std::vector<std::string> urls;
+  for (const Listener& listener : listeners) {
+    const std::string where = listener.address.to_string();
+    urls.push_back(listener.is_unix ? where : (by_tls ? "https://" : "http://") + where + "/");
+  }
+  return urls;
 }
 
 }  // namespace
@@ -250,19 +277,26 @@ Result<void> serve(metastore::Metastore& store, ServiceOptions options, StopToke
   Service service(store, options, stop);
   const auto asks_for_tokens = service.asks_for_tokens();
   if (!asks_for_tokens) return asks_for_tokens.error();
-  const auto listeners = listen(options.listen, *asks_for_tokens);
+  std::unique_ptr<Tls> tls;
+  if (options.tls) {
+    auto loaded = Tls::load(*options.tls);
+    if (!loaded) return loaded.error();
+    tls = std::move(*loaded);
+  }
+  const auto listeners = listen(options, *asks_for_tokens);
   if (!listeners) return listeners.error();
   std::vector<landing::LandingArea> areas;
   for (const UploadArea& area : options.areas) areas.push_back(area.area);
   const auto recovered = landing::recover_uploads(store, areas, options.journals, stop);
   if (!recovered) return recovered.error();
 
-  std::vector<std::string> urls;
-  for (const Listener& listener : *listeners) urls.push_back(listener.url);
-  if (options.on_ready) options.on_ready(urls);
-  const ConnectionLimits limits{.body_bytes = options.max_upload};
+  if (options.on_ready) options.on_ready(urls_of(*listeners, tls != nullptr));
   serve_listeners(
-      *listeners, options.max_connections, limits,
+      *listeners,
+      {.max_connections = options.max_connections,
+       .limits = {.body_bytes = options.max_upload},
+       .tls = tls.get(),
+       .hangup = options.hangup},
       [&](Exchange& exchange) { return service.handle(exchange); }, stop);
   return {};
 }

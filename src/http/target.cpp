@@ -77,10 +77,12 @@ Answer<void> parse_query(std::string_view query, Target& target) {
 
 /// Without "http://host": what a proxy is asked for, and every server has to understand.
 std::string_view without_authority(std::string_view text) {
-  constexpr std::string_view kScheme = "http://";
-  if (!text.starts_with(kScheme)) return text;
-  const auto slash = text.find('/', kScheme.size());
-  return slash == text.npos ? std::string_view("/") : text.substr(slash);
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!text.starts_with(scheme)) continue;
+    const auto slash = text.find('/', scheme.size());
+    return slash == text.npos ? std::string_view("/") : text.substr(slash);
+  }
+  return text;
 }
 
 }  // namespace

@@ -63,10 +63,10 @@ TEST_CASE("a line that nobody understands lets nobody in") {
 
 TEST_CASE("addresses are read and told") {
   CHECK(Address::parse(":80")->to_string() == "127.0.0.1:80");
-  CHECK(Address::parse("[::1]:80")->is_loopback());
-  CHECK(Address::parse("127.5.0.1:0")->is_loopback());
-  CHECK_FALSE(Address::parse("0.0.0.0:80")->is_loopback());
-  CHECK_FALSE(Address::parse("[::]:80")->is_loopback());
+  CHECK(Address::parse("[::1]:80")->is_local());
+  CHECK(Address::parse("127.5.0.1:0")->is_local());
+  CHECK_FALSE(Address::parse("0.0.0.0:80")->is_local());
+  CHECK_FALSE(Address::parse("[::]:80")->is_local());
   CHECK(Address::parse("80")->to_string() == "127.0.0.1:80");
   for (const char* text : {"", "localhost:80", "127.evil:80", "::1:80", "1.2.3.4:", "1.2.3.4:x",
                            "1.2.3.4:65536", "[1.2.3.4]:80"}) {

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "ferry/base/fd.h"
 #include "ferry/base/file.h"
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
@@ -17,16 +19,25 @@
 
 namespace ferry::http {
 
-/// An IP address and a port.
+/// Where the service can be reached: an IP address and a port, or a Unix socket.
 struct Address {
-  std::string host;  // as inet_pton(3) reads it
+  std::string host{};  // as inet_pton(3) reads it
   std::uint16_t port = 0;
+  fs::path socket{};  // absolute; instead of both
 
-  /// "127.0.0.1:8022", "[::1]:8022", ":8022" and "8022" (of 127.0.0.1). Port 0: any that is free.
+  /// "127.0.0.1:8022", "[::1]:8022", ":8022" and "8022" (of 127.0.0.1), and "unix:/run/a.sock".
+  /// Port 0: any that is free.
   static Result<Address> parse(std::string_view text);
   std::string to_string() const;
   /// Nobody but this host can connect to it.
-  bool is_loopback() const;
+  bool is_local() const;
+};
+
+/// In PEM form: the certificate with those between it and one that clients know, and its private
+/// key without a passphrase.
+struct TlsFiles {
+  fs::path certificate;
+  fs::path key;
 };
 
 /// A landing area, and what it is called in URLs.
@@ -36,7 +47,15 @@ struct UploadArea {
 };
 
 struct ServiceOptions {
+  /// A Unix socket is made, for its owner and group, in the place of one that nobody listens on.
   std::vector<Address> listen{{"127.0.0.1", 8022}};
+  /// Sockets that listen already, of systemd for instance; LISTEN is not looked at if there are
+  /// any.
+  std::vector<UniqueFd> listening{};
+  /// For all but Unix sockets; absent: in the clear.
+  std::optional<TlsFiles> tls{};
+  /// Reads the TLS files again; nothing: nobody asks for it. Must outlive the service.
+  ReloadRequest* hangup = nullptr;
   std::vector<UploadArea> areas{};
   fs::path journals{};  // see landing::UploadOptions
   /// See tokens.h. If there is no such file when the service starts, nobody needs a token; if it
@@ -45,6 +64,7 @@ struct ServiceOptions {
   metastore::Demand demand{};
   std::uint64_t max_upload = std::uint64_t{1} << 40;  // bytes of one file
   std::size_t max_connections = 256;
+  std::uint64_t max_requests = 1000;  // a second, of one token
   /// The page for Prometheus.
   std::function<std::string(std::span<const metastore::Totals>, std::uint64_t damaged_rows,
                             Timestamp)>
@@ -54,7 +74,7 @@ struct ServiceOptions {
 };
 
 /// Serves until STOP. What is being uploaded then is refused, and nothing of it stays. Errors:
-/// kInvalid for an address or for tokens; kDenied for a port; those of the tokens' file.
+/// kInvalid for an address, for tokens or for TLS; kDenied for a port; those of the files.
 Result<void> serve(metastore::Metastore& store, ServiceOptions options, StopToken& stop);
 
 }  // namespace ferry::http

@@ -1,0 +1,104 @@
+"""ferry serve: who may do what."""
+
+import hashlib
+import socket
+
+import pytest
+
+from ferry_harness import eventually
+from http_service import everything_in
+
+
+def test_tokens_are_asked_for_and_limited(serve, token, ferry, metastore, landing):
+    erp = token("erp", "--upload", "landing/erp")
+    reader = token("reader", "--read")
+    manager = token("manager", "--manage")
+    late = token("late", "--read", "--expires", "1ms")
+    service = serve()
+    assert service.put("landing/erp/a").status == 401
+    assert service.put("landing/erp/a", token="ferry_wrong").status == 401
+    assert service.get("/v1/status", token=late).status == 401
+    for path in ("other/a", "erpa/a", "erp", "a"):
+        assert service.put("landing/" + path, token=erp).status == 403, path
+    assert service.put("landing/erp/../a", token=erp).status == 400
+    assert service.put("landing/erp/a", token=reader).status == 403
+    ident = service.put("landing/erp/a", token=erp).json["id"]
+    assert service.get("/v1/files", token=erp).status == 403
+    for target in ("/v1/files", "/v1/status", "/metrics", "/v1/quarantine", f"/v1/files/{ident}/history"):
+        assert service.get(target).status == 401
+        assert service.get(target, token=reader).status == 200
+    assert service.ask("POST", f"/v1/files/{ident}/retry", token=reader).status == 403
+    assert service.ask("POST", f"/v1/files/{ident}/retry", token=manager).status == 409
+    assert service.get("/healthz").status == 200
+    assert everything_in(landing) == ["erp", "erp/a"]
+
+
+def test_a_revoked_token_is_good_for_nothing_at_once(serve, token, ferry, metastore):
+    reader = token("reader", "--read")
+    service = serve()
+    assert service.get("/v1/status", token=reader).status == 200
+    assert ferry("token", "revoke", "reader", "--metastore", metastore).code == 0
+    assert service.get("/v1/status", token=reader).status == 401
+    assert service.get("/v1/status").status == 401  # and not open to all
+    (metastore / "tokens.jsonl").unlink()
+    assert service.get("/v1/status").status == 401
+
+
+def test_a_token_that_is_revoked_during_an_upload_ends_it(serve, token, ferry, metastore, landing):
+    secret = token("erp", "--upload", "landing")
+    service = serve()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(f"PUT /v1/files/landing/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
+                           f"Authorization: Bearer {secret}\r\n\r\n12".encode())
+        eventually(lambda: list(landing.glob(".upload-*")), what="the beginning of the upload")
+        assert ferry("token", "revoke", "erp", "--metastore", metastore).code == 0
+        connection.sendall(b"34")
+        assert b" 401 " in connection.recv(65536).split(b"\r\n")[0]
+    assert not (landing / "a").exists()
+
+
+@pytest.mark.parametrize("span", ["0s", "3000000d"])
+def test_a_token_lasts_for_a_time_that_can_be_written(token, ferry, metastore, span):
+    token("one", "--read")
+    refused = ferry("token", "new", "two", "--read", "--expires", span, "--metastore", metastore)
+    assert refused.code == 2, refused.stdout
+    assert ferry("token", "list", "--metastore", metastore).code == 0
+
+
+def test_a_first_token_closes_a_service_that_was_open(service, token):
+    assert service.get("/v1/status").status == 200
+    token("reader", "--read")
+    assert service.get("/v1/status").status == 401
+
+
+def test_tokens_are_kept_as_digests_only(token, metastore, ferry):
+    secret = token("reader", "--read", "--upload", "in", "--upload", "out/a")
+    file = metastore / "tokens.jsonl"
+    assert secret not in file.read_text() and file.stat().st_mode & 0o777 == 0o600
+    assert hashlib.sha256(secret.encode()).hexdigest() in file.read_text()
+    (listed,) = ferry("token", "list", "--json", "--metastore", metastore).json_lines
+    assert listed["name"] == "reader" and listed["upload"] == ["in", "out/a"] and "sha256" not in listed
+    assert ferry("token", "new", "reader", "--read", "--metastore", metastore).code == 2
+    assert ferry("token", "new", "a b", "--read", "--metastore", metastore).code == 2
+    assert ferry("token", "new", "nothing", "--metastore", metastore).code == 2
+    assert ferry("token", "revoke", "nobody", "--metastore", metastore).code == 2
+
+
+def test_a_damaged_file_of_tokens_lets_nobody_in(serve, token, metastore):
+    reader = token("reader", "--read")
+    service = serve()
+    with open(metastore / "tokens.jsonl", "a", encoding="ascii") as file:
+        file.write("{}\n")
+    assert service.get("/v1/status", token=reader).status == 503
+
+
+def test_others_need_tokens_to_connect(ferry, landing, metastore):
+    ended = ferry("serve", "--listen", "0.0.0.0:0", "--landing", landing, "--metastore", metastore)
+    assert ended.code == 2 and "ferry token new" in ended.stderr
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.evil.example", "127.0.0.1.evil.example:80"])
+def test_pages_from_elsewhere_get_at_nothing_without_tokens(service, landing, host):
+    assert service.get("/v1/status", fields={"Host": host}).status == 421
+    assert service.put("landing/a", fields={"Origin": "http://" + host}).status == 403
+    assert everything_in(landing) == []
