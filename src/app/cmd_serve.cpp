@@ -50,7 +50,11 @@ Result<http::ServiceOptions> service_options(const Settings& settings) {
   auto areas = upload_areas(settings);
   if (!areas) return areas.error();
   options.areas = std::move(*areas);
-  options.journals = state_directory(settings).uploads();
+  const StateDirectory state = state_directory(settings);
+  options.journals = state.uploads();
+  options.resumable = state.resumable();
+  options.agents = state.agents();
+  options.resume_within = settings.serve.resume_within;
   options.tokens = tokens_file(settings);
   options.demand = make_demand(settings);
   options.max_upload = settings.serve.max_upload.value;

@@ -328,6 +328,8 @@ std::vector<Option> make_options() {
         "the certificate's private key (PEM, without a passphrase)", kServeBit | kConfigBit),
     option<&Serve::max_upload>(kServe, "max_upload", "max-upload", "SIZE",
         "refuse larger uploads", kServeBit | kConfigBit),
+    option<&Serve::resume_within>(kServe, "resume_within", "resume-within", "TIME",
+        "keep what came of an interrupted upload for so long", kServeBit | kConfigBit),
     option<&Serve::max_connections>(kServe, "max_connections", "max-connections", "N",
         "serve at most this many connections at once", kServeBit | kConfigBit),
     option<&Serve::max_requests>(kServe, "max_requests", "max-requests", "N",

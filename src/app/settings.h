@@ -186,6 +186,7 @@ struct ServeSettings {
   fs::path tls_certificate;
   fs::path tls_key;
   Bytes max_upload{http::ServiceOptions{}.max_upload};
+  std::chrono::milliseconds resume_within = http::ServiceOptions{}.resume_within;
   Count max_connections{static_cast<std::int64_t>(http::ServiceOptions{}.max_connections)};
   Count max_requests{static_cast<std::int64_t>(http::ServiceOptions{}.max_requests)};
 };

@@ -33,6 +33,20 @@ using Endpoint = Answer<Response> (*)(const Context&, Call&);
 
 // uploads.cpp
 Answer<Response> put_file(const Context& context, Call& call);
+/// The landing area NAME, if GRANT reaches PATH there, and PATH is fit.
+Answer<const UploadArea*> find_area(const Context& context, const Grant& grant,
+                                    const std::string& name, const std::string& path);
+/// Trouble with the landing area itself is not the client's.
+std::unexpected<Problem> refuse_upload(const Error& error, bool no_clobber = false);
+
+// resumable_uploads.cpp
+Answer<Response> describe_resumption(const Context& context, Call& call);
+Answer<Response> create_resumable(const Context& context, Call& call);
+Answer<Response> get_offset(const Context& context, Call& call);
+Answer<Response> append_to_resumable(const Context& context, Call& call);
+Answer<Response> drop_resumable(const Context& context, Call& call);
+/// Puts in its place what was complete when the service ended. What fails is logged, and left.
+void finish_resumables(const Context& context);
 
 // files.cpp
 Answer<Response> list_files(const Context& context, Call& call);

@@ -1,9 +1,9 @@
 #include "http/digest_field.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <optional>
+
+#include "http/base64.h"
 
 namespace ferry::http {
 namespace {
@@ -17,23 +17,6 @@ std::string_view trimmed(std::string_view text) {
 std::unexpected<Problem> malformed() {
   return refuse(400, "invalid",
                 "a digest is written as sha-256=:BASE64: or sha-512=:BASE64: (RFC 9530)");
-}
-
-/// A checksum from TEXT, which is base64 with its padding.
-std::optional<Checksum> decode(HashAlgorithm algorithm, std::string_view text) {
-  Checksum checksum{.algorithm = algorithm, .digest = {}};
-  const std::size_t size = digest_size(algorithm);
-  const std::size_t padding = (3 - size % 3) % 3;
-  if (text.size() != (size + padding) / 3 * 4) return std::nullopt;
-  std::vector<unsigned char> bytes(size + padding);
-  const int decoded =
-      EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(text.data()),
-                      static_cast<int>(text.size()));
-  if (decoded != static_cast<int>(bytes.size())) return std::nullopt;
-  if (static_cast<std::size_t>(std::ranges::count(text, '=')) != padding) return std::nullopt;
-  std::ranges::transform(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size),
-                         checksum.digest.begin(), [](unsigned char c) { return std::byte{c}; });
-  return checksum;
 }
 
 std::optional<HashAlgorithm> algorithm_named(std::string_view name) {
@@ -56,7 +39,7 @@ Answer<std::vector<Checksum>> parse_digest_field(std::string_view value) {
     if (text.size() < 2 || text.front() != ':' || text.back() != ':') return malformed();
     const auto algorithm = algorithm_named(member.substr(0, equals));
     if (!algorithm) continue;
-    const auto checksum = decode(*algorithm, text.substr(1, text.size() - 2));
+    const auto checksum = decode_digest(*algorithm, text.substr(1, text.size() - 2));
     if (!checksum) return malformed();
     checksums.push_back(*checksum);
   }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <ctime>
 
 namespace ferry::http {
 namespace {
@@ -27,8 +28,10 @@ constexpr std::array kStatuses{Status{200, "OK"},
                                Status{417, "Expectation Failed"},
                                Status{421, "Misdirected Request"},
                                Status{422, "Unprocessable Content"},
+                               Status{423, "Locked"},
                                Status{429, "Too Many Requests"},
                                Status{431, "Request Header Fields Too Large"},
+                               Status{460, "Checksum Mismatch"},
                                Status{500, "Internal Server Error"},
                                Status{501, "Not Implemented"},
                                Status{502, "Bad Gateway"},
@@ -97,6 +100,20 @@ Response to_response(const Problem& problem) {
                         "\n"};
   response.fields.emplace_back("Content-Type", "application/problem+json");
   return response;
+}
+
+std::string http_date(Timestamp time) {
+  const std::time_t seconds =
+      std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                               "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT",
+                     kDays.at(static_cast<std::size_t>(parts.tm_wday)), parts.tm_mday,
+                     kMonths.at(static_cast<std::size_t>(parts.tm_mon)), parts.tm_year + 1900,
+                     parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 Response json_response(unsigned status, const Json& json) {

@@ -13,6 +13,7 @@
 
 #include "ferry/base/json.h"
 #include "ferry/base/result.h"
+#include "ferry/base/time.h"
 
 namespace ferry::http {
 
@@ -61,6 +62,9 @@ std::string_view reason_phrase(unsigned status);
 
 Response to_response(const Problem& problem);
 Response json_response(unsigned status, const Json& json);
+
+/// As header fields have it (RFC 9110, 5.6.7).
+std::string http_date(Timestamp time);
 
 /// A request, and its body for whoever wants it.
 class Exchange {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <thread>
 
 #include "ferry/base/log.h"
 #include "ferry/landing/upload.h"
@@ -33,6 +34,11 @@ struct Route {
 const std::vector<Route>& routes() {
   static const std::vector<Route> table = {
       {"PUT", {"v1", "files", "*", "**"}, {}, Need::kUpload, &put_file},
+      {"OPTIONS", {"v1", "uploads", "*"}, {}, Need::kNothing, &describe_resumption},
+      {"POST", {"v1", "uploads", "*"}, {}, Need::kUpload, &create_resumable},
+      {"HEAD", {"v1", "uploads", "*", "*"}, {}, Need::kUpload, &get_offset},
+      {"PATCH", {"v1", "uploads", "*", "*"}, {}, Need::kUpload, &append_to_resumable},
+      {"DELETE", {"v1", "uploads", "*", "*"}, {}, Need::kUpload, &drop_resumable},
       {"GET",
        {"v1", "files"},
        {"status", "destination", "q", "since", "limit", "cursor"},
@@ -92,6 +98,8 @@ class Service {
       : context_{store, options, stop}, tokens_(options.tokens), rate_(options.max_requests) {}
 
   Result<bool> asks_for_tokens() { return tokens_.is_required(); }
+
+  void finish_what_was_complete() { finish_resumables(context_); }
 
   Response handle(Exchange& exchange) {
     std::string by;
@@ -290,6 +298,8 @@ Result<void> serve(metastore::Metastore& store, ServiceOptions options, StopToke
   const auto recovered = landing::recover_uploads(store, areas, options.journals, stop);
   if (!recovered) return recovered.error();
 
+  // Large ones take their time.
+  const std::jthread finisher([&] { service.finish_what_was_complete(); });
   if (options.on_ready) options.on_ready(urls_of(*listeners, tls != nullptr));
   serve_listeners(
       *listeners,

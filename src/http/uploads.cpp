@@ -46,28 +46,6 @@ Answer<Terms> parse_terms(const Request& request) {
   return terms;
 }
 
-/// Trouble with the landing area itself is not the client's.
-std::unexpected<Problem> refuse_upload(const Error& error, bool no_clobber = false) {
-  auto refused = refuse(error);
-  Problem& problem = refused.error();
-  switch (error.os_code) {
-    case ENAMETOOLONG:
-      problem.status = 400;
-      return refused;
-    case ENOTDIR:
-    case ELOOP:
-    case EXDEV:
-    case EISDIR:
-      problem.status = 409;
-      return refused;
-    default:
-      break;
-  }
-  if (error.kind == ErrorKind::kFailed && no_clobber) problem.status = 412;
-  if (error.kind == ErrorKind::kNotFound) problem.status = 500;
-  return refused;
-}
-
 Answer<void> receive(Exchange& exchange, landing::Upload& upload, const std::string& path,
                      const Terms& terms) {
   std::vector<HashAlgorithm> algorithms;
@@ -91,33 +69,59 @@ Answer<void> receive(Exchange& exchange, landing::Upload& upload, const std::str
 
 std::string join(std::span<const std::string> segments) {
   std::string path;
-  for (const std::string& segment : segments) path += (path.empty() ? "" : "/") + segment;
+  for (std::size_t i = 0; i < segments.size(); ++i) path += (i == 0 ? "" : "/") + segments[i];
   return path;
 }
 
 }  // namespace
 
-Answer<Response> put_file(const Context& context, Call& call) {
-  const std::string& name = call.arguments.front();
-  // An empty segment at the front must not vanish.
-  const auto segments = std::span(call.arguments).subspan(1);
-  const bool has_empty = std::ranges::any_of(segments, &std::string::empty);
-  const std::string path = join(segments);
-  const auto area = std::ranges::find(context.options.areas, name, &UploadArea::name);
-  if (!call.grant.may_upload(name, path)) {
+std::unexpected<Problem> refuse_upload(const Error& error, bool no_clobber) {
+  auto refused = refuse(error);
+  Problem& problem = refused.error();
+  switch (error.os_code) {
+    case ENAMETOOLONG:
+      problem.status = 400;
+      return refused;
+    case ENOTDIR:
+    case ELOOP:
+    case EXDEV:
+    case EISDIR:
+      problem.status = 409;
+      return refused;
+    default:
+      break;
+  }
+  if (error.kind == ErrorKind::kFailed && no_clobber) problem.status = 412;
+  if (error.kind == ErrorKind::kNotFound) problem.status = 500;
+  return refused;
+}
+
+Answer<const UploadArea*> find_area(const Context& context, const Grant& grant,
+                                    const std::string& name, const std::string& path) {
+  if (!grant.may_upload(name, path)) {
     return refuse(403, "denied", "this token may not upload there");
   }
+  const auto area = std::ranges::find(context.options.areas, name, &UploadArea::name);
   if (area == context.options.areas.end()) {
     return refuse(404, "not_found", fmt::format("there is no landing area '{}'", name));
   }
+  const bool has_empty = path.empty() || path.starts_with('/') || path.contains("//");
   if (has_empty) return refuse(400, "invalid", "the file's path has an empty name in it");
   if (auto fit = landing::check_upload_path(area->area, path); !fit) return refuse(fit.error());
+  return &*area;
+}
+
+Answer<Response> put_file(const Context& context, Call& call) {
+  const std::string path = join(std::span(call.arguments).subspan(1));
+  const auto found = find_area(context, call.grant, call.arguments.front(), path);
+  if (!found) return std::unexpected(found.error());
+  const landing::LandingArea& area = (*found)->area;
   const auto terms = parse_terms(call.exchange.request());
   if (!terms) return std::unexpected(terms.error());
 
   auto upload = landing::Upload::begin(
       context.store,
-      {.area = area->area, .journals = context.options.journals, .no_clobber = terms->no_clobber},
+      {.area = area, .journals = context.options.journals, .no_clobber = terms->no_clobber},
       context.stop);
   if (!upload) return refuse_upload(upload.error());
   if (auto received = receive(call.exchange, **upload, path, *terms); !received) {

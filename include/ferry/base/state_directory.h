@@ -18,12 +18,16 @@ class StateDirectory {
 
   // None of them need be there: whoever writes into one makes it.
 
+  /// How far the agents are that run.
+  fs::path agents() const { return path_ / kAgents; }
   /// Each batch's control file as it was pushed, and what its agent notes of it as it happens.
   fs::path batches() const { return path_ / kBatches; }
   /// Which chunks of large files destinations have acknowledged.
   fs::path journals() const { return path_ / kJournals; }
   /// What destinations' servers can do, as trials showed.
   fs::path servers() const { return path_ / kServers; }
+  /// What has come of uploads that may be interrupted.
+  fs::path resumable() const { return path_ / kResumable; }
   /// Transformed files, unless the configuration has another place for them.
   fs::path spool() const { return path_ / kSpool; }
   /// Delivered files that are being archived or deleted.
@@ -36,16 +40,18 @@ class StateDirectory {
 
   /// True if NAME is one of these.
   static constexpr bool has(std::string_view name) {
-    for (const char* ours :
-         {kBatches, kJournals, kServers, kSpool, kTaking, kTokens, kUploads, "uploads.lock"}) {
+    for (const char* ours : {kAgents, kBatches, kJournals, kResumable, kServers, kSpool, kTaking,
+                             kTokens, kUploads, "uploads.lock"}) {
       if (name == ours) return true;
     }
     return false;
   }
 
  private:
+  static constexpr const char* kAgents = "agents";
   static constexpr const char* kBatches = "batches";
   static constexpr const char* kJournals = "journals";
+  static constexpr const char* kResumable = "resumable";
   static constexpr const char* kServers = "servers";
   static constexpr const char* kSpool = "spool";
   static constexpr const char* kTaking = "taking";

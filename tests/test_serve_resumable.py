@@ -1,0 +1,268 @@
+"""ferry serve: uploads that may be interrupted (tus 1.0)."""
+
+import base64
+import hashlib
+import os
+import signal
+import socket
+
+import pytest
+
+from ferry_harness import eventually, read_table
+from http_service import everything_in, registered, sha256, statuses
+
+VERSION = {"Tus-Resumable": "1.0.0"}
+
+
+def encoded(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def create(service, path, length, landing="landing", fields=None, **options):
+    return service.ask("POST", f"/v1/uploads/{landing}", fields={
+        **VERSION, "Upload-Length": str(length), "Upload-Metadata": f"path {encoded(path)}", **(fields or {})},
+        **options)
+
+
+def append(service, url, offset, body, fields=None, **options):
+    return service.ask("PATCH", url, body, fields={
+        **VERSION, "Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream",
+        **(fields or {})}, **options)
+
+
+def head(service, url, **options):
+    return service.ask("HEAD", url, fields=VERSION, **options)
+
+
+def drop(service, url, **options):
+    return service.ask("DELETE", url, fields=VERSION, **options)
+
+
+def offset(service, url):
+    return int(head(service, url).fields["Upload-Offset"])
+
+
+def test_a_file_comes_in_parts_and_becomes_visible_with_the_last(service, landing, metastore):
+    begun = create(service, "a/b.csv", 10)
+    assert begun.status == 201 and begun.fields["Tus-Resumable"] == "1.0.0"
+    url = begun.fields["Location"]
+    assert append(service, url, 0, b"hello").fields["Upload-Offset"] == "5"
+    assert everything_in(landing) == [] and registered(metastore) == set()
+    asked = head(service, url)
+    assert (asked.fields["Upload-Offset"], asked.fields["Upload-Length"]) == ("5", "10")
+    assert asked.fields["Upload-Metadata"] == f"path {encoded('a/b.csv')}"
+    assert asked.fields["Upload-Expires"].endswith(" GMT")
+    done = append(service, url, 5, b"world")
+    assert done.status == 204 and done.fields["Upload-Offset"] == "10"
+    assert (landing / "a/b.csv").read_bytes() == b"helloworld"
+    (row,) = read_table(metastore, "file_registry")
+    assert done.fields["Content-Location"] == "/v1/files/" + row["id"] and row["source"] == "upload"
+    # Who did not hear the last answer learns it, and nothing happens twice.
+    assert head(service, url).fields["Upload-Offset"] == "10"
+    assert append(service, url, 10, b"").status == 204
+    assert len(read_table(metastore, "file_registry")) == 1
+
+
+def test_an_empty_file_is_there_at_once(service, landing):
+    begun = create(service, "empty", 0)
+    assert begun.status == 201 and (landing / "empty").read_bytes() == b""
+    assert offset(service, begun.fields["Location"]) == 0
+
+
+def test_what_the_service_understands_is_told(service):
+    told = service.ask("OPTIONS", "/v1/uploads/landing")
+    assert told.status == 204 and told.fields["Tus-Version"] == "1.0.0"
+    assert set(told.fields["Tus-Extension"].split(",")) == {"creation", "termination", "expiration", "checksum"}
+    assert int(told.fields["Tus-Max-Size"]) > 1 << 30
+    refused = service.ask("POST", "/v1/uploads/landing", fields={"Upload-Length": "1"})
+    assert refused.status == 412 and refused.fields["Tus-Version"] == "1.0.0"
+
+
+@pytest.mark.parametrize("fields", [
+    {"Upload-Length": "-1"}, {"Upload-Length": "x"}, {"Upload-Length": ""}, {"Upload-Defer-Length": "1"},
+    {"Upload-Metadata": ""}, {"Upload-Metadata": "path !"}, {"Upload-Metadata": "path a"},
+    {"Upload-Metadata": f"path {encoded('../a')}"}, {"Upload-Metadata": f"path {encoded('.a')}"},
+    {"Upload-Metadata": f"path {encoded('a//b')}"}, {"Upload-Metadata": f"path {encoded('/a')}"},
+    {"Upload-Metadata": "path YQ==,path Yg=="}, {"Repr-Digest": "nonsense"}, {"If-None-Match": "x"},
+    {"Upload-Concat": "partial"}])
+def test_what_is_no_upload_is_not_begun(service, landing, fields):
+    refused = create(service, "a", 1, fields=fields)
+    assert refused.status == 400 and refused.fields["Tus-Resumable"] == "1.0.0"
+    assert everything_in(landing) == []
+
+
+def test_requests_that_do_not_fit_change_nothing(serve, landing):
+    service = serve("--max-upload", "1MiB")
+    assert create(service, "a", (1 << 20) + 1).status == 413
+    assert create(service, "a", 1, landing="nowhere").status == 404
+    url = create(service, "a", 4).fields["Location"]
+    assert append(service, url, 1, b"x").status == 409
+    assert append(service, url, 0, b"12345").status == 413
+    assert append(service, url, 0, iter([b"123", b"456"]), {"Transfer-Encoding": "chunked"}).status == 413
+    assert append(service, url, 0, b"1", {"Content-Type": "text/plain"}).status == 415
+    for other in ("/v1/uploads/landing/none", "/v1/uploads/landing/..", "/v1/uploads/other/" + url.split("/")[-1],
+                  "/v1/uploads/landing/00000000-0000-0000-0000-000000000000"):
+        assert append(service, other, 0, b"1").status in (400, 404), other
+    assert offset(service, url) == 0
+    assert append(service, url, 0, b"1234").status == 204
+    assert everything_in(landing) == ["a"]
+
+
+def test_parts_and_the_whole_are_checked(service, landing):
+    url = create(service, "a", 6, fields={"Repr-Digest": sha256(b"foobar")}).fields["Location"]
+    for algorithm in ("sha1", "md5", "sha256", "sha512"):
+        wrong = base64.b64encode(hashlib.new(algorithm, b"other").digest()).decode()
+        assert append(service, url, 0, b"foo", {"Upload-Checksum": f"{algorithm} {wrong}"}).status == 460
+        assert offset(service, url) == 0
+    assert append(service, url, 0, b"foo", {"Upload-Checksum": "crc32 AAAA"}).status == 400
+    right = base64.b64encode(hashlib.sha1(b"foo").digest()).decode()
+    assert append(service, url, 0, b"foo", {"Upload-Checksum": f"sha1 {right}"}).status == 204
+    assert append(service, url, 3, b"baz").status == 422
+    assert everything_in(landing) == [] and head(service, url).status == 404  # to be begun anew
+
+
+def test_an_upload_may_be_given_up(service, landing, metastore):
+    url = create(service, "a", 6).fields["Location"]
+    append(service, url, 0, b"foo")
+    assert drop(service, url).status == 204
+    assert head(service, url).status == 404 and drop(service, url).status == 404
+    assert [path for path in (metastore / "resumable").iterdir()] == [] and everything_in(landing) == []
+
+
+def test_what_nobody_goes_on_with_is_removed(serve, metastore):
+    service = serve("--resume-within", "1s")
+    url = create(service, "a", 6).fields["Location"]
+    old = url.split("/")[-1]
+    for path in (metastore / "resumable").glob(old + "*"):
+        os.utime(path, (0, 0))
+    assert head(service, url).status == 404
+    create(service, "b", 6)
+    assert not list((metastore / "resumable").glob(old + "*"))
+
+
+def test_a_name_that_is_taken_is_left_alone(service, landing):
+    service.put("landing/a", b"first")
+    url = create(service, "a", 6, fields={"If-None-Match": "*"}).fields["Location"]
+    assert append(service, url, 0, b"second").status == 412
+    assert (landing / "a").read_bytes() == b"first"
+
+
+def test_tokens_reach_as_far_as_with_other_uploads(serve, token):
+    erp, other = token("erp", "--upload", "landing/erp"), token("other", "--upload", "landing/other")
+    service = serve()
+    assert create(service, "erp/a", 3).status == 401
+    assert create(service, "other/a", 3, token=erp).status == 403
+    url = create(service, "erp/a", 3, token=erp).fields["Location"]
+    for ask in (head, drop):
+        assert ask(service, url, token=other).status == 403
+    assert append(service, url, 0, b"abc", token=other).status == 403
+    assert append(service, url, 0, b"abc", token=erp).status == 204
+
+
+def send_part(service, url, length, body):
+    """Begins to send LENGTH bytes, of which only BODY goes out."""
+    connection = socket.create_connection(("127.0.0.1", service.port), timeout=60)
+    connection.sendall(f"PATCH {url} HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+                       f"Content-Type: application/offset+octet-stream\r\nContent-Length: {length}\r\n\r\n"
+                       .encode() + body)
+    return connection
+
+
+def staged(metastore):
+    return sum(path.stat().st_size for path in (metastore / "resumable").glob("*.data"))
+
+
+def test_what_came_before_a_line_broke_counts(service, landing, metastore):
+    content = os.urandom(1 << 20)
+    url = create(service, "a", len(content)).fields["Location"]
+    with send_part(service, url, len(content), content[:300_000]):
+        eventually(lambda: staged(metastore) >= 300_000, what="the bytes")
+        assert append(service, url, 0, content).status == 423
+    eventually(lambda: offset(service, url) == 300_000, what="the offset")
+    assert append(service, url, 300_000, content[300_000:]).status == 204
+    assert (landing / "a").read_bytes() == content
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_an_upload_survives_the_service(serve, landing, metastore, how):
+    content = os.urandom(40 << 20)
+    service = serve()
+    url = create(service, "big/a", len(content)).fields["Location"]
+    with send_part(service, url, len(content), content[:35 << 20]):
+        eventually(lambda: staged(metastore) >= 35 << 20, what="the bytes")
+        service.process.popen.send_signal(how)
+        service.process.popen.wait(timeout=60)
+    service = serve()
+    begun = offset(service, url)
+    # A crash may cost the last 16 MiB.
+    assert begun == 35 << 20 if how == signal.SIGTERM else begun >= 16 << 20
+    assert everything_in(landing) == []
+    assert append(service, url, begun, content[begun:]).status == 204
+    assert (landing / "big/a").read_bytes() == content and registered(metastore) == {"big/a"}
+
+
+def test_what_was_complete_is_finished_by_the_next(serve, landing, metastore):
+    service = serve()
+    url = create(service, "a", 3).fields["Location"]
+    append(service, url, 0, b"ab")
+    service.process.kill()
+    (part,) = (metastore / "resumable").glob("*.data")
+    part.write_bytes(b"abc")
+    part.with_suffix(".offset").write_text("3\n")
+    service = serve()
+    eventually(lambda: everything_in(landing) == ["a"], what="the file")
+    assert offset(service, url) == 3 and registered(metastore) == {"a"}
+
+
+def test_what_had_landed_before_a_crash_does_not_land_again(serve, landing, metastore):
+    service = serve()
+    url = create(service, "a", 3).fields["Location"]
+    append(service, url, 0, b"abc")
+    service.process.kill()
+    (note,) = (metastore / "resumable").glob("*.landed")
+    note.unlink()  # as if the crash had come before it
+    note.with_suffix(".data").write_bytes(b"abc")
+    (landing / "a").unlink()  # delivered, and taken away
+    service = serve()
+    assert offset(service, url) == 3
+    eventually(lambda: list((metastore / "resumable").glob("*.landed")), what="the note")
+    assert everything_in(landing) == [] and len(read_table(metastore, "file_registry")) == 1
+
+
+def test_a_stopped_landing_area_costs_no_bytes(service, landing, metastore):
+    url = create(service, "a", 3).fields["Location"]
+    append(service, url, 0, b"ab")
+    landing.rename(landing.with_name("away"))
+    assert append(service, url, 2, b"c").status == 500
+    landing.with_name("away").rename(landing)
+    assert offset(service, url) == 3 and (landing / "a").read_bytes() == b"abc"
+
+
+def test_a_token_that_is_revoked_meanwhile_completes_nothing(serve, token, ferry, metastore, landing):
+    secret = token("erp", "--upload", "landing")
+    service = serve()
+    url = create(service, "a", 4, token=secret).fields["Location"]
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(f"PATCH {url} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
+                           "Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+                           "Content-Type: application/offset+octet-stream\r\n"
+                           f"Authorization: Bearer {secret}\r\n\r\n12".encode())
+        eventually(lambda: any(path.stat().st_size for path in (metastore / "resumable").glob("*.data")),
+                   what="the beginning of the upload")
+        assert ferry("token", "revoke", "erp", "--metastore", metastore).code == 0
+        connection.sendall(b"34")
+        assert statuses(connection.recv(65536)) == [401]
+    # Nor does whoever finishes what is complete.
+    assert [path.read_text() for path in (metastore / "resumable").glob("*.offset")] == ["0\n"]
+    assert everything_in(landing) == []
+
+
+def test_garbage_in_the_folder_is_left_alone(serve, metastore, landing):
+    folder = metastore / "resumable"
+    folder.mkdir(parents=True)
+    (folder / "00000000-0000-0000-0000-000000000000.json").write_text("{}")
+    (folder / "note.txt").write_text("x")
+    service = serve()
+    assert head(service, "/v1/uploads/landing/00000000-0000-0000-0000-000000000000").status == 500
+    assert create(service, "a", 3).status == 201
+    assert statuses(service.raw(b"GET /healthz HTTP/1.0\r\n\r\n")) == [200]
