@@ -24,7 +24,7 @@ FOREIGN = re.compile("-----|@@@|PRIVATE KEY|Bytes per second:|Authenticated to|d
                      "|invalid sslmode value|definition of service|not permitted to")
 # What is said to programs that speak HTTP: fields, and the phrases of status codes.
 PROTOCOL = re.compile(r"HTTP/1\.1 |Content-Length: |Connection: |Bearer realm|default-src |text/plain;|sha-256=10|"
-                      r"HTTP Version Not Supported$|(?:[A-Z][a-z]+ )+[A-Z][a-z]+$")
+                      r"HTTP Version Not Supported$|id: …|…, … … … …:…:… GMT|(?:[A-Z][a-z]+ )+[A-Z][a-z]+$")
 
 TOKEN = re.compile(r"""
     //[^\n]* | /\*.*?\*/                 # comments

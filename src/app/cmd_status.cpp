@@ -5,10 +5,12 @@
 #include "ferry/base/text.h"
 
 #include "app/command.h"
+#include "app/live_status.h"
 #include "app/metrics.h"
 #include "app/output.h"
 #include "app/setup.h"
 #include "app/standings.h"
+#include "app/state_directory.h"
 #include "app/units.h"
 #include "ferry/landing/quarantine.h"
 
@@ -17,6 +19,7 @@ namespace {
 
 using metastore::Standing;
 
+constexpr std::chrono::seconds kRefreshInterval{1};
 constexpr std::array kShown{Standing::kPending, Standing::kInProgress,  Standing::kSuccessful,
                             Standing::kFailed,  Standing::kQuarantined, Standing::kSuperseded,
                             Standing::kMissing, Standing::kUnrouted};
@@ -163,11 +166,15 @@ Result<Known> ask(metastore::Metastore& store, const std::optional<std::string>&
   return known;
 }
 
-void print_report(const Known& known, std::optional<std::size_t> held_unregistered, bool as_json) {
+Report to_report(const Known& known, std::optional<std::size_t> held_unregistered) {
   Report report;
   for (const metastore::Totals& totals : known.totals) report.add(totals);
   report.damaged_rows = known.damaged_rows;
   report.held_unregistered = held_unregistered;
+  return report;
+}
+
+void print_report(const Report& report, bool as_json) {
   if (as_json) {
     print_json(to_json(report));
   } else {
@@ -175,10 +182,29 @@ void print_report(const Known& known, std::optional<std::size_t> held_unregister
   }
 }
 
+/// What an operator looks at, drawn anew each second until a stop.
+Outcome<ExitStatus> show_live(metastore::Metastore& store, const Settings& settings,
+                              const std::optional<std::string>& destination, StopToken& stop) {
+  do {
+    const auto known = ask(store, destination);
+    if (!known) return fail(known.error(), Origin::kMetastore);
+    const auto agents = read_agent_progress(state_directory(settings).agents());
+    if (!agents) return fail(agents.error());
+    std::vector<AgentProgress> shown = *agents;
+    std::erase_if(shown, [&](const AgentProgress& agent) {
+      return destination && agent.destination != *destination;
+    });
+    print(live_screen(to_text(to_report(*known, std::nullopt)), shown, terminal_width()));
+    if (!flush_output()) return ExitStatus::kSomeFailed;
+  } while (sleep_unless_stopped(kRefreshInterval, stop));
+  return ExitStatus::kDone;
+}
+
 Outcome<ExitStatus> run_status(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
-  if (arguments.has("json") && arguments.has("prometheus")) {
-    return fail(make_error(ErrorKind::kInvalid, "choose one of --json and --prometheus"));
+  const int forms = arguments.has("json") + arguments.has("prometheus") + arguments.has("live");
+  if (forms > 1) {
+    return fail(make_error(ErrorKind::kInvalid, "choose one of --json, --prometheus and --live"));
   }
   const auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
@@ -189,12 +215,14 @@ Outcome<ExitStatus> run_status(const Invocation& invocation) {
   if (const auto checked = check_destination(**store, *settings, destination); !checked) {
     return fail(checked.error());
   }
+  if (arguments.has("live")) return show_live(**store, *settings, destination, invocation.stop);
   const auto known = ask(**store, destination);
   if (!known) return fail(known.error(), Origin::kMetastore);
   if (arguments.has("prometheus")) {
     print(to_prometheus(known->totals, known->damaged_rows, now()));
   } else {
-    print_report(*known, count_held_unregistered(**store, *settings), arguments.has("json"));
+    print_report(to_report(*known, count_held_unregistered(**store, *settings)),
+                 arguments.has("json"));
   }
   return ExitStatus::kDone;
 }
@@ -209,6 +237,7 @@ Command status_command() {
           .description = "Counts files by where they stand, once for each destination.",
           .flags = {{"destination", "NAME", "only how files stand with this destination"},
                     {"json", "", "print one JSON object"},
+                    {"live", "", "show it until interrupted, with what agents of this host do"},
                     {"prometheus", "", "print metrics in the text format of Prometheus"}},
           .exits = {{ExitStatus::kDone},
                     {ExitStatus::kSomeFailed, kInputOutputFailed},

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "app/units.h"
+#include "ferry/base/agent_progress.h"
 #include "ferry/base/log.h"
 
 namespace ferry::app {
@@ -168,6 +169,42 @@ class BarObserver : public CountingObserver {
   std::uint64_t bytes_ = 0;
 };
 
+/// Tells everybody on this host, too.
+class TellingObserver : public CountingObserver {
+ public:
+  TellingObserver(std::unique_ptr<CountingObserver> observer, ProgressNote note)
+      : observer_(std::move(observer)), note_(std::move(note)) {}
+
+  void on_start(std::uint64_t files, std::uint64_t bytes) override {
+    observer_->on_start(files, bytes);
+    note_.now_is().files = files;
+    note_.now_is().bytes = bytes;
+    note_.tell();
+  }
+  void on_bytes(std::uint64_t acknowledged) override {
+    CountingObserver::on_bytes(acknowledged);
+    observer_->on_bytes(acknowledged);
+    note_.now_is().bytes_done += acknowledged;
+    note_.tell();
+  }
+  void on_delivered(const transfer::FileOutcome& file) override {
+    observer_->on_delivered(file);
+    note_.now_is().files_done += 1;
+    note_.now_is().last_file = file.path;
+    note_.tell();
+  }
+  void on_failed(const transfer::FileOutcome& file, const Error& error) override {
+    observer_->on_failed(file, error);
+    note_.now_is().files_failed += 1;
+    note_.now_is().last_error = fmt::format("{}: {}", file.path, error.message);
+    note_.tell();
+  }
+
+ private:
+  const std::unique_ptr<CountingObserver> observer_;
+  ProgressNote note_;
+};
+
 std::string bar(double fraction, std::size_t width) {
   const auto filled = static_cast<std::size_t>(fraction * static_cast<double>(width));
   return fmt::format("[{:#<{}}{:{}}]", "", filled, "", width - filled);
@@ -190,9 +227,15 @@ std::string progress_line(const Progress& progress, std::size_t width) {
     const double left = static_cast<double>(progress.bytes - progress.bytes_done) / rate;
     eta = human_duration(milliseconds(static_cast<std::int64_t>(left * 1000)));
   }
-  std::string text = fmt::format(" {:3.0f}%  {} of {}  {}/{} files  {}/s  ETA {}", fraction * 100,
-                                 human_size(done), human_size(static_cast<double>(progress.bytes)),
-                                 progress.files_done, progress.files, human_size(rate), eta);
+  return progress_line(fraction,
+                       fmt::format("{} of {}  {}/{} files  {}/s  ETA {}", human_size(done),
+                                   human_size(static_cast<double>(progress.bytes)),
+                                   progress.files_done, progress.files, human_size(rate), eta),
+                       width);
+}
+
+std::string progress_line(double fraction, std::string_view numbers, std::size_t width) {
+  std::string text = fmt::format(" {:3.0f}%  {}", fraction * 100, numbers);
   constexpr std::size_t kSmallestBar = 12;
   if (text.size() + kSmallestBar <= width) {
     text.insert(0, bar(fraction, std::min<std::size_t>(width - text.size() - 2, 30)));
@@ -200,7 +243,9 @@ std::string progress_line(const Progress& progress, std::size_t width) {
   return text.substr(0, width);
 }
 
-MakeObserver make_observers(log::Format format, milliseconds interval) {
+namespace {
+
+MakeObserver make_visible_observers(log::Format format, milliseconds interval) {
   if (::isatty(STDERR_FILENO) == 0 || format != log::Format::kText) {
     return [interval](std::string destination) {
       return std::make_unique<LogObserver>(std::move(destination), interval);
@@ -208,6 +253,21 @@ MakeObserver make_observers(log::Format format, milliseconds interval) {
   }
   return [bar = std::make_shared<Bar>(stderr)](std::string destination) {
     return std::make_unique<BarObserver>(std::move(destination), bar);
+  };
+}
+
+}  // namespace
+
+MakeObserver make_observers(log::Format format, const fs::path& agents, milliseconds interval) {
+  return [make = make_visible_observers(format, interval), agents](const std::string& destination) {
+    auto observer = make(destination);
+    auto note = ProgressNote::create(agents, destination);
+    if (note) {
+      return std::unique_ptr<CountingObserver>(
+          std::make_unique<TellingObserver>(std::move(observer), std::move(*note)));
+    }
+    log::debug("progress not told", {{"error", note.error().message}});
+    return observer;
   };
 }
 

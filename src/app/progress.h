@@ -7,7 +7,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
+#include "ferry/base/file.h"
 #include "ferry/base/log.h"
 #include "ferry/transfer/agent.h"
 
@@ -24,6 +26,7 @@ struct Progress {
 
 /// One line of at most WIDTH columns, without a line end.
 std::string progress_line(const Progress& progress, std::size_t width);
+std::string progress_line(double fraction, std::string_view numbers, std::size_t width);
 
 /// Knows how much was sent, too.
 class CountingObserver : public transfer::Observer {
@@ -39,9 +42,10 @@ class CountingObserver : public transfer::Observer {
 /// (stderr), unless logs are for programs: one bar for all of them, drawn at most ten times a
 /// second, wiped under log lines and when the last of them goes; of deliveries it logs each at
 /// level debug only. Else: a log line for each, and one every INTERVAL while bytes move. May be
-/// called on any thread.
+/// called on any thread. Each also tells in the directory AGENTS how far it is
+/// (base/agent_progress.h).
 using MakeObserver = std::function<std::unique_ptr<CountingObserver>(std::string destination)>;
-MakeObserver make_observers(log::Format format,
+MakeObserver make_observers(log::Format format, const fs::path& agents,
                             std::chrono::milliseconds interval = std::chrono::minutes(1));
 
 }  // namespace ferry::app

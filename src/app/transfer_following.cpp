@@ -16,6 +16,7 @@
 #include "app/routing.h"
 #include "app/service_manager.h"
 #include "app/setup.h"
+#include "app/state_directory.h"
 #include "app/transfer_ending.h"
 #include "app/transfer_run.h"
 #include "app/units.h"
@@ -175,7 +176,8 @@ class FollowingTransfer {
     const auto changes = store_->watch_changes();
     if (!changes) return changes.error();
     StopToken finish;
-    const auto observers = make_observers(plan_.settings.log.format);
+    const auto observers =
+        make_observers(plan_.settings.log.format, state_directory(plan_.settings).agents());
     std::vector<std::jthread> agents;
     for (const transfer::Destination& destination : plan_.destinations) {
       agents.emplace_back([&, observer = std::shared_ptr(observers(destination.name))] {

@@ -43,7 +43,8 @@ TransferEnding deliver_to(const transfer::Destination& destination, metastore::M
 std::vector<TransferEnding> run_all(metastore::Metastore& store, const TransferPlan& plan,
                                     StopToken& stop) {
   const bool is_alone = plan.destinations.size() == 1;
-  const auto observers = make_observers(plan.settings.log.format);
+  const auto observers =
+      make_observers(plan.settings.log.format, state_directory(plan.settings).agents());
   std::vector<TransferEnding> endings(plan.destinations.size());
   std::vector<std::jthread> agents;
   for (std::size_t i = 0; i < endings.size(); ++i) {

@@ -7,6 +7,7 @@
 
 #include "ferry/http/service.h"
 #include "ferry/http/tokens.h"
+#include "http/activity.h"
 #include "http/message.h"
 #include "http/target.h"
 
@@ -17,6 +18,7 @@ struct Context {
   metastore::Metastore& store;
   const ServiceOptions& options;
   StopToken& stop;
+  Activity& activity;
 };
 
 struct Call {
@@ -60,7 +62,17 @@ Answer<Response> list_quarantine(const Context& context, Call& call);
 Answer<Response> release_held(const Context& context, Call& call);
 Answer<Response> drop_held(const Context& context, Call& call);
 
+// agents.cpp
+Answer<Response> list_agents(const Context& context, Call& call);
+
+// events.cpp
+Answer<Response> get_events(const Context& context, Call& call);
+
+// activity.cpp
+Answer<Response> get_activity(const Context& context, Call& call);
+
 // overview.cpp
+Answer<Json> status_json(const Context& context, const Grant& grant);
 Answer<Response> get_status(const Context& context, Call& call);
 Answer<Response> get_metrics(const Context& context, Call& call);
 Answer<Response> get_health(const Context& context, Call& call);

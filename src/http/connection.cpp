@@ -198,6 +198,11 @@ class Connection {
     }
   }
 
+  bool has_left() const {
+    pollfd polled{fd_, POLLRDHUP, 0};
+    return ::poll(&polled, 1, 0) > 0 && polled.revents != 0;
+  }
+
   /// Gives up soon after a stop.
   bool send_all(std::string_view text) {
     auto deadline = Clock::now() + kWriteTime;
@@ -315,12 +320,17 @@ bool Connection::serve_one(const Handler& handler, IdleSince& idle_since) {
   const auto framed = check_framing(exchange.request());
   const Response response = framed ? handled(handler, exchange) : to_response(framed.error());
   // What is left of a body would be taken for the next request.
-  const bool keep_alive =
-      framed && parser.is_done() && parser.keep_alive() && !stop_.stop_requested();
+  const bool keep_alive = framed && !response.stream && parser.is_done() && parser.keep_alive() &&
+                          !stop_.stop_requested();
   const bool with_body = exchange.request().method != "HEAD";
   // From here on it waits for its client: who reads nothing makes room for others.
   idle_since = Clock::now().time_since_epoch().count();
-  return send_all(to_wire(response, with_body, keep_alive)) && keep_alive;
+  const bool is_sent = send_all(to_wire(response, with_body, keep_alive));
+  if (is_sent && with_body && response.stream) {
+    idle_since = 0;
+    response.stream([&](std::string_view text) { return !has_left() && send_all(text); });
+  }
+  return is_sent && keep_alive;
 }
 
 }  // namespace
@@ -331,7 +341,9 @@ std::string to_wire(const Response& response, bool with_body, bool keep_alive) {
   for (const auto& [name, value] : response.fields) {
     text += fmt::format("{}: {}\r\n", name, value);
   }
-  if (response.status != 204) text += fmt::format("Content-Length: {}\r\n", response.body.size());
+  if (response.status != 204 && !response.stream) {
+    text += fmt::format("Content-Length: {}\r\n", response.body.size());
+  }
   text += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
   if (with_body) text += response.body;
   return text;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,10 +33,15 @@ struct Request {
   std::optional<std::string> field(std::string_view name) const;
 };
 
+/// False: the client is gone.
+using Send = std::function<bool(std::string_view)>;
+
 struct Response {
   unsigned status = 200;
   Fields fields{};
   std::string body{};
+  /// Sends a body whose length nobody knows, instead; the connection ends with it.
+  std::function<void(const Send&)> stream{};
 };
 
 /// Why a request is not answered as it wanted to be: what becomes application/problem+json

@@ -31,7 +31,7 @@ Json to_json(const Totals& totals) {
 
 }  // namespace
 
-Answer<Response> get_status(const Context& context, Call& call) {
+Answer<Json> status_json(const Context& context, const Grant& grant) {
   const auto totals = context.store.totals();
   if (!totals) return refuse(totals.error());
   const auto damaged = context.store.upkeep().damaged_rows();
@@ -40,12 +40,18 @@ Answer<Response> get_status(const Context& context, Call& call) {
   for (const Totals& one : *totals) destinations.push_back(to_json(one));
   Json landings = Json::array();
   for (const UploadArea& area : context.options.areas) landings.push_back(area.name);
-  return json_response(200, {{"time", format_timestamp(now())},
-                             {"version", FERRY_VERSION},
-                             {"destinations", std::move(destinations)},
-                             {"landings", std::move(landings)},
-                             {"damaged_rows", *damaged},
-                             {"may_manage", call.grant.manage}});
+  return Json{{"time", format_timestamp(now())},
+              {"version", FERRY_VERSION},
+              {"destinations", std::move(destinations)},
+              {"landings", std::move(landings)},
+              {"damaged_rows", *damaged},
+              {"may_manage", grant.manage}};
+}
+
+Answer<Response> get_status(const Context& context, Call& call) {
+  const auto status = status_json(context, call.grant);
+  if (!status) return std::unexpected(status.error());
+  return json_response(200, *status);
 }
 
 Answer<Response> get_metrics(const Context& context, Call&) {

@@ -51,6 +51,9 @@ const std::vector<Route>& routes() {
       {"GET", {"v1", "quarantine"}, {}, Need::kRead, &list_quarantine},
       {"POST", {"v1", "quarantine", "*", "release"}, {"as"}, Need::kManage, &release_held},
       {"DELETE", {"v1", "quarantine", "*"}, {}, Need::kManage, &drop_held},
+      {"GET", {"v1", "agents"}, {}, Need::kRead, &list_agents},
+      {"GET", {"v1", "activity"}, {}, Need::kRead, &get_activity},
+      {"GET", {"v1", "events"}, {}, Need::kRead, &get_events},
       {"GET", {"v1", "status"}, {}, Need::kRead, &get_status},
       {"GET", {"metrics"}, {}, Need::kRead, &get_metrics},
       {"GET", {"healthz"}, {}, Need::kNothing, &get_health},
@@ -95,7 +98,9 @@ bool is_reading(std::string_view method) {
 class Service {
  public:
   Service(metastore::Metastore& store, const ServiceOptions& options, StopToken& stop)
-      : context_{store, options, stop}, tokens_(options.tokens), rate_(options.max_requests) {}
+      : context_{store, options, stop, activity_},
+        tokens_(options.tokens),
+        rate_(options.max_requests) {}
 
   Result<bool> asks_for_tokens() { return tokens_.is_required(); }
 
@@ -239,6 +244,7 @@ class Service {
                   {{"WWW-Authenticate", "Bearer realm=\"ferry\", error=\"insufficient_scope\""}});
   }
 
+  Activity activity_;
   Context context_;
   TokenBook tokens_;
   RequestRate rate_;

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "temporary_directory.h"
+
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -9,6 +11,7 @@
 namespace ferry::app {
 
 TEST_CASE("without a terminal it is told every so often how far a run is") {
+  ferry::testing::TemporaryDirectory dir;
   std::vector<std::string> events;
   log::init(log::Level::kInfo, log::Format::kText);
   log::set_writer([&](const log::Entry& entry) {
@@ -18,7 +21,7 @@ TEST_CASE("without a terminal it is told every so often how far a run is") {
   const auto run = [&](std::chrono::milliseconds interval) {
     events.clear();
     // Logs for programs: there is no bar, wherever the test runs.
-    const auto observer = make_observers(log::Format::kJson, interval)("b");
+    const auto observer = make_observers(log::Format::kJson, dir.path(), interval)("b");
     observer->on_start(2, 100);
     observer->on_bytes(10);
     observer->on_bytes(20);

@@ -1,6 +1,8 @@
 "use strict";
 
 const REFRESH_MS = 10000;
+const RUNNING_MS = 1000;
+const COME_AGAIN_MS = 3000;
 const SHOWN_TROUBLE = 20;
 const get = (id) => document.getElementById(id);
 let token = "";        // of this tab, while it is open
@@ -42,7 +44,10 @@ function size(bytes) {
 }
 
 function age(date) {
-  const seconds = Math.max(0, (Date.now() - Date.parse(date)) / 1000);
+  return duration(Math.max(0, (Date.now() - Date.parse(date)) / 1000));
+}
+
+function duration(seconds) {
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   if (seconds < 129600) return `${Math.round(seconds / 3600)} h`;
@@ -191,6 +196,67 @@ function showDestinations(destinations) {
   get("destination").value = names.includes(chosen) ? chosen : "";
 }
 
+// What runs now.
+
+function runningItem(agent) {
+  const done = agent.files_done + agent.files_failed;
+  const share = agent.bytes ? agent.bytes_done / agent.bytes : agent.files ? done / agent.files : 0;
+  const facts = [`${size(agent.bytes_done)} of ${size(agent.bytes)}`,
+    `${numbers.format(done)} of ${numbers.format(agent.files)} files`, `${size(agent.bytes_a_second)}/s`];
+  if (agent.seconds_left !== null) facts.push(`${duration(agent.seconds_left)} left`);
+  const now = agent.in_progress.map((file) => file.path).join(", ") || agent.last_file || "";
+  const meter = make("progress", { max: 1, value: Math.min(share, 1) });
+  meter.setAttribute("aria-label", `to ${agent.destination}`);
+  return make("li", {},
+    make("div", { className: "run" }, make("span", { className: "path" }, agent.destination),
+      make("span", { className: "why" }, facts.join(" · "))),
+    meter, make("div", { className: "why" }, now),
+    agent.last_error ? make("div", { className: "why failed" }, agent.last_error) : null);
+}
+
+function showRunning(agents) {
+  const busy = agents.filter((agent) => !agent.idle);
+  get("running-part").hidden = busy.length === 0;
+  get("running").replaceChildren(...busy.map(runningItem));
+  clearTimeout(showRunning.timer);
+  if (busy.length) showRunning.timer = setTimeout(watchRunning, RUNNING_MS);
+}
+
+async function watchRunning() {
+  try {
+    if (!document.hidden) showRunning((await ask("GET", "/v1/agents")).agents);
+  } catch { /* the next refresh says why */ }
+}
+
+// What was delivered.
+
+function plot(title, series, values, tell) {
+  const most = Math.max(...values, 1);
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", "plot");
+  svg.setAttribute("viewBox", `0 0 ${values.length} 30`);
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("aria-hidden", "true");
+  values.forEach((value, i) => {
+    const height = value ? Math.max(value / most * 30, 1) : .4;
+    const part = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    const shape = { x: i + .1, y: 30 - height, width: .8, height, class: value ? "fill-in_progress" : "fill-none" };
+    for (const [name, one] of Object.entries(shape)) part.setAttribute(name, one);
+    svg.append(part);
+  });
+  const all = values.reduce((sum, value) => sum + value, 0);
+  const step = series.step_seconds >= 3600 ? "an hour" : "a minute";
+  return make("figure", {}, make("figcaption", {}, title, make("strong", {}, tell(all))), svg,
+    make("p", { className: "foot" }, `at most ${tell(Math.max(...values))} ${step}`));
+}
+
+function showActivity({ hour, day }) {
+  const count = (value) => `${numbers.format(value)} ${value === 1 ? "file" : "files"}`;
+  redraw(get("activity"), [hour, day], () => [
+    plot("last hour", hour, hour.files, count), plot("last hour", hour, hour.bytes, size),
+    plot("last day", day, day.files, count), plot("last day", day, day.bytes, size)]);
+}
+
 // Files.
 
 function fileRow(file) {
@@ -258,11 +324,14 @@ async function showStory(id) {
 
 async function refresh() {
   try {
-    const [status, failed, quarantine] = await Promise.all([ask("GET", "/v1/status"),
-      ask("GET", `/v1/files?status=failed&limit=${SHOWN_TROUBLE}`), ask("GET", "/v1/quarantine")]);
+    const [status, failed, quarantine, running, activity] = await Promise.all([ask("GET", "/v1/status"),
+      ask("GET", `/v1/files?status=failed&limit=${SHOWN_TROUBLE}`), ask("GET", "/v1/quarantine"),
+      ask("GET", "/v1/agents"), ask("GET", "/v1/activity")]);
     mayManage = status.may_manage;
     const failures = status.destinations.reduce((sum, one) => sum + one.files.failed, 0);
     showDestinations(status.destinations);
+    showRunning(running.agents);
+    showActivity(activity);
     showTrouble(failed.files, quarantine.files, Math.max(failures, failed.files.length) + quarantine.files.length);
     get("login").hidden = true;
     get("content").hidden = false;
@@ -282,6 +351,31 @@ async function refresh() {
   }
 }
 
+/** Refreshes as soon as something has changed. EventSource could not send the token. */
+async function follow() {
+  let last = "";
+  for (;;) {
+    try {
+      if (!get("login").hidden || get("content").hidden) throw new Error("not yet");
+      const headers = { "Last-Event-ID": last };
+      if (token) headers.Authorization = `Bearer ${token}`;
+      const response = await fetch("/v1/events", { headers, cache: "no-store" });
+      if (!response.ok) throw new Refused(response.status, response.statusText);
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        const ids = [...value.matchAll(/^id: (.*)$/gm)];
+        if (!ids.length) continue;
+        last = ids.at(-1)[1];
+        if (!document.hidden) await refresh();
+      }
+    } catch {
+      await new Promise((resolve) => { setTimeout(resolve, COME_AGAIN_MS); });
+    }
+  }
+}
+
 get("login").addEventListener("submit", (event) => {
   event.preventDefault();
   token = get("token").value.trim();
@@ -297,7 +391,7 @@ get("more").addEventListener("click", () => search(true).catch((error) => say(er
 for (const dialog of document.querySelectorAll("dialog")) {
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 }
-refresh();
+refresh().then(follow);
 setInterval(() => {
   if (!document.hidden && get("login").hidden) refresh();
 }, REFRESH_MS);
