@@ -1,4 +1,9 @@
+#include <poll.h>
+
 #include <algorithm>
+#include <array>
+#include <list>
+#include <thread>
 
 #include "app/command.h"
 #include "app/metrics.h"
@@ -7,6 +12,7 @@
 #include "app/serving.h"
 #include "app/setup.h"
 #include "app/state_directory.h"
+#include "app/whole.h"
 #include "ferry/base/log.h"
 #include "ferry/http/service.h"
 
@@ -46,7 +52,6 @@ Result<http::ServiceOptions> service_options(const Settings& settings) {
     return make_error(ErrorKind::kInvalid, "TLS needs both: tls_certificate and tls_key");
   }
   if (by_tls) options.tls = {settings.serve.tls_certificate, settings.serve.tls_key};
-  options.hangup = &reload_on_hangup();
   auto areas = upload_areas(settings);
   if (!areas) return areas.error();
   options.areas = std::move(*areas);
@@ -68,6 +73,69 @@ Result<http::ServiceOptions> service_options(const Settings& settings) {
   return options;
 }
 
+/// What else this process does; whichever ends first ends all.
+struct Part {
+  std::string_view flag;
+  Outcome<ExitStatus> (*run)(const Invocation&);
+};
+constexpr std::array kParts{Part{"watch", &run_watch}, Part{"transfer", &run_following}};
+
+class Company {
+ public:
+  explicit Company(const Invocation& invocation) : invocation_(invocation) {
+    for (const Part& part : kParts) {
+      if (!invocation.arguments.has(part.flag)) continue;
+      Member& member = members_.emplace_back();
+      member.thread = std::thread([this, &member, run = part.run] {
+        member.end =
+            run({invocation_.command, invocation_.arguments, invocation_.stop, &member.hangup});
+        invocation_.stop.request_stop();
+      });
+    }
+    relay_ = std::thread([this] { relay_hangups(); });
+  }
+  ~Company() { join(); }
+  Company(const Company&) = delete;
+  Company& operator=(const Company&) = delete;
+
+  /// Of the service itself.
+  ReloadRequest& hangup() { return own_; }
+
+  /// How it ended: as the first that failed did. After the stop.
+  Outcome<ExitStatus> join() {
+    if (relay_.joinable()) relay_.join();
+    Outcome<ExitStatus> worst = ExitStatus::kDone;
+    for (Member& member : members_) {
+      if (member.thread.joinable()) member.thread.join();
+      if (!member.end && worst) worst = std::unexpected(member.end.error());
+    }
+    return worst;
+  }
+
+ private:
+  struct Member {
+    ReloadRequest hangup{};
+    Outcome<ExitStatus> end = ExitStatus::kDone;
+    std::thread thread{};
+  };
+
+  void relay_hangups() {
+    ReloadRequest& hangup = reload_on_hangup();
+    while (!invocation_.stop.stop_requested()) {
+      std::array<pollfd, 2> polled{{{invocation_.stop.fd(), POLLIN, 0}, {hangup.fd(), POLLIN, 0}}};
+      ::poll(polled.data(), polled.size(), -1);
+      if (!hangup.take()) continue;
+      own_.request();
+      for (Member& member : members_) member.hangup.request();
+    }
+  }
+
+  const Invocation& invocation_;
+  ReloadRequest own_{};
+  std::list<Member> members_{};
+  std::thread relay_{};
+};
+
 Outcome<ExitStatus> run_serve(const Invocation& invocation) {
   const auto settings = effective_settings(invocation.arguments);
   if (!settings) return fail(settings.error());
@@ -76,10 +144,14 @@ Outcome<ExitStatus> run_serve(const Invocation& invocation) {
   if (!options) return fail(options.error());
   auto store = open_store(*settings, Access::kCreate);
   if (!store) return std::unexpected(store.error());
+  Company company(invocation);
+  options->hangup = &company.hangup();
   const auto served = http::serve(**store, std::move(*options), invocation.stop);
   service_manager::tell_stopping();
+  invocation.stop.request_stop();
+  const auto ended = company.join();
   if (!served) return fail(served.error());
-  return ExitStatus::kDone;
+  return ended;
 }
 
 }  // namespace
@@ -100,7 +172,8 @@ Command serve_command() {
           "no tokens whoever is on this host may do everything; see 'ferry token'. Runs until\n"
           "SIGTERM or SIGINT, which end it cleanly: uploads that are not complete then are\n"
           "refused, and nothing stays of them. SIGHUP reads the TLS certificate again.",
-      .flags = {},
+      .flags = {{"watch", "", "also register files that land otherwise, as 'ferry watch' does"},
+                {"transfer", "", "also deliver, as 'ferry transfer --follow' does"}},
       .exits = {{ExitStatus::kDone, "stopped"},
                 {ExitStatus::kSomeFailed, "it cannot listen"},
                 {ExitStatus::kUsage},

@@ -8,6 +8,7 @@
 #include "app/transfer_preview.h"
 #include "app/transfer_run.h"
 #include "app/units.h"
+#include "app/whole.h"
 
 namespace ferry::app {
 namespace {
@@ -62,6 +63,16 @@ Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
 }
 
 }  // namespace
+
+Outcome<ExitStatus> run_following(const Invocation& invocation) {
+  auto plan = make_transfer_plan(invocation.arguments);
+  if (!plan) return std::unexpected(plan.error());
+  auto store = open_store(plan->settings, Access::kCreate);
+  if (!store) return std::unexpected(store.error());
+  return deliver_until_stopped(invocation, std::move(*plan), std::move(*store),
+                               std::chrono::milliseconds(0),
+                               [&invocation] { return make_transfer_plan(invocation.arguments); });
+}
 
 Command transfer_command() {
   return {.name = "transfer",

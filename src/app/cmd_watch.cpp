@@ -8,6 +8,7 @@
 #include "app/state_directory.h"
 #include "app/units.h"
 #include "app/watching.h"
+#include "app/whole.h"
 #include "ferry/base/log.h"
 #include "ferry/landing/upload.h"
 #include "ferry/landing/watch.h"
@@ -77,13 +78,15 @@ void reload(const Arguments& arguments, landing::Watcher& watcher, Plan& plan) {
 Result<landing::WatchSummary> watch_until_stopped(const Invocation& invocation, Plan& plan,
                                                   landing::Watcher& watcher) {
   const landing::WatchHooks hooks = service_manager_hooks();
-  ReloadRequest& hangup = reload_on_hangup();
+  ReloadRequest& hangup = invocation.reload_request();
   for (;;) {
     auto watched = watcher.run(*plan.store, hooks, invocation.stop, hangup);
     if (!watched || invocation.stop.stop_requested() || !hangup.take()) return watched;
     reload(invocation.arguments, watcher, plan);
   }
 }
+
+}  // namespace
 
 Outcome<ExitStatus> run_watch(const Invocation& invocation) {
   auto plan = make_plan(invocation.arguments);
@@ -103,8 +106,6 @@ Outcome<ExitStatus> run_watch(const Invocation& invocation) {
   if (invocation.stop.stop_requested()) return ExitStatus::kInterrupted;
   return watched->failed > 0 ? ExitStatus::kSomeFailed : ExitStatus::kDone;
 }
-
-}  // namespace
 
 Command watch_command() {
   return {

@@ -51,6 +51,10 @@ struct Invocation {
   const Command& command;
   Arguments arguments;
   StopToken& stop;
+  /// Asks a command that goes on to read its configuration again; nothing: SIGHUP does.
+  ReloadRequest* hangup = nullptr;
+
+  ReloadRequest& reload_request() const { return hangup != nullptr ? *hangup : reload_on_hangup(); }
 };
 
 struct Command {

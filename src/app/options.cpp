@@ -114,10 +114,10 @@ using Transform = TransformSettings;
 constexpr unsigned kWriters = kWatchBit | kUploadBit | kTransferBit | kImportBit | kQuarantineBit |
                               kRetryBit | kResendBit | kCompactBit | kDoctorBit | kServeBit |
                               kPushBit;
-constexpr unsigned kFlows = kTransferBit | kConfigBit | kPushBit;
+constexpr unsigned kFlows = kTransferBit | kServeBit | kConfigBit | kPushBit;
 constexpr unsigned kDialers = kFlows | kVerifyBit | kDoctorBit;
-constexpr unsigned kFinders = kWatchBit | kConfigBit | kPushBit;
-constexpr unsigned kJudges = kFinders | kUploadBit | kServeBit;
+constexpr unsigned kFinders = kWatchBit | kServeBit | kConfigBit | kPushBit;
+constexpr unsigned kJudges = kFinders | kUploadBit;
 constexpr unsigned kTellers = kFlows | kVerifyBit | kListBit;
 constexpr unsigned kFileOnly = 0;
 constexpr Traits kRepeatable{.repeatable = true};

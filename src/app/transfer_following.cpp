@@ -154,7 +154,7 @@ class FollowingTransfer {
   Outcome<ExitStatus> until_stopped() {
     const LeaseSignalGuard lease_signals;  // of sources that are looked at
     ReloadRequest never;
-    ReloadRequest& hangup = replan_ ? reload_on_hangup() : never;
+    ReloadRequest& hangup = replan_ ? invocation_.reload_request() : never;
     log::info("ready");
     service_manager::tell_ready();
     for (;;) {
