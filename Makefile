@@ -10,7 +10,7 @@ DEB_PACKAGES := dpkg-dev lintian
 SYSTEMD_TEST_PACKAGES := debootstrap util-linux iproute2
 AIRFLOW_PACKAGES := python3-venv
 SERVERS_TEST_PACKAGES := util-linux openssl python3-venv
-BENCH_PACKAGES := rclone lftp
+BENCH_PACKAGES := rclone lftp curl nginx-light
 LINT_PACKAGES := clang-format-19 clang-tidy-19
 
 PREFIX ?= /usr/local
@@ -87,6 +87,7 @@ lint: build-all
 bench: build-all tools
 	@scripts/install_packages.sh $(BENCH_PACKAGES)
 	bench/run $(BENCH_OPTIONS)
+	FERRY=build/ferry bench/serve.py
 
 # docs/configuration.md, from the table of options.
 docs: build
