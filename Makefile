@@ -9,6 +9,7 @@ TEST_PACKAGES := openssl openssh-client openssh-sftp-server libwrap0 libnss-wrap
 DEB_PACKAGES := dpkg-dev lintian
 SYSTEMD_TEST_PACKAGES := debootstrap util-linux iproute2
 AIRFLOW_PACKAGES := python3-venv
+FUZZ_PACKAGES := clang-19 libclang-rt-19-dev
 SERVERS_TEST_PACKAGES := util-linux openssl python3-venv
 BENCH_PACKAGES := rclone lftp curl nginx-light
 LINT_PACKAGES := clang-format-19 clang-tidy-19
@@ -65,6 +66,18 @@ test-crash: build-all tools
 # Each attack for a minute; `make test` makes each for a second.
 test-hostile: build-all tools
 	FERRY_HOSTILE_SECONDS=60 FERRY=build/ferry $(PYTEST) tests/hostile
+
+# Requests that nobody would think of, for FUZZ_SECONDS.
+FUZZ_SECONDS ?= 60
+FUZZED := $(addprefix src/http/,connection.cpp message.cpp stream.cpp target.cpp digest_field.cpp base64.cpp)
+build/fuzz_http: tests/fuzz/http_requests.cpp $(FUZZED) | build
+	@scripts/install_packages.sh $(FUZZ_PACKAGES)
+	clang++-19 -std=c++23 -O1 -g -fsanitize=fuzzer,address,undefined -DFMT_SHARED -DSPDLOG_COMPILED_LIB \
+	  -DSPDLOG_FMT_EXTERNAL -DSPDLOG_SHARED_LIB -DBOOST_FILESYSTEM_NO_DEPRECATED -Iinclude -Isrc -Itests $^ \
+	  build/libferry_base.a -lboost_filesystem -lspdlog -lfmt -lcrypto -o $@
+fuzz: build/fuzz_http
+	mkdir -p build/fuzz/corpus && cd build/fuzz && ../fuzz_http -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	  -rss_limit_mb=512 corpus ../../tests/fuzz/corpus
 
 asan tsan: deps
 	cmake --preset $@ $(CACHE) -Wno-dev
