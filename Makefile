@@ -10,6 +10,7 @@ DEB_PACKAGES := dpkg-dev lintian
 SYSTEMD_TEST_PACKAGES := debootstrap util-linux iproute2
 AIRFLOW_PACKAGES := python3-venv
 FUZZ_PACKAGES := clang-19 libclang-rt-19-dev
+PAGE_TEST_PACKAGES = $(if $(shell command -v npm),,nodejs npm) chromium
 SERVERS_TEST_PACKAGES := util-linux openssl python3-venv
 BENCH_PACKAGES := rclone lftp curl nginx-light
 LINT_PACKAGES := clang-format-19 clang-tidy-19
@@ -21,7 +22,7 @@ export CCACHE_SLOPPINESS := pch_defines,time_macros
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
 .PHONY: all deps configure build build-all tools demo test test-asan test-tsan asan tsan lint bench docs install deb \
-  test-crash test-hostile test-systemd test-airflow test-airflow-quick test-servers test-postgres \
+  fuzz test-crash test-hostile test-page test-systemd test-airflow test-airflow-quick test-servers test-postgres \
   test-all clean
 
 all: build
@@ -66,6 +67,12 @@ test-crash: build-all tools
 # Each attack for a minute; `make test` makes each for a second.
 test-hostile: build-all tools
 	FERRY_HOSTILE_SECONDS=60 FERRY=build/ferry $(PYTEST) tests/hostile
+
+# The page in Chromium, with pictures of it in build/page, and uploads by a client of tus.
+test-page: build tools
+	@scripts/install_packages.sh $(PAGE_TEST_PACKAGES)
+	cd tests/page && npm ci --no-audit --no-fund --silent
+	FERRY=build/ferry $(PYTEST) tests/page
 
 # Requests that nobody would think of, for FUZZ_SECONDS.
 FUZZ_SECONDS ?= 60
@@ -150,7 +157,7 @@ test-postgres: build-all
 	scripts/install_postgresql.sh
 	FERRY_REQUIRE_POSTGRESQL=1 build/ferry_metastore_tests
 
-test-all: test test-crash test-hostile test-systemd test-airflow
+test-all: test fuzz test-crash test-hostile test-page test-systemd test-airflow
 
 clean:
 	rm -rf build build-debug build-asan build-tsan

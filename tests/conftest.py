@@ -7,8 +7,8 @@ import ferry_harness as harness
 import http_service
 import landing_site
 
-# They need a system, an Airflow or servers of their own: make test-systemd, test-airflow, test-servers.
-collect_ignore = ["systemd", "airflow", "servers"]
+# They need a system, an Airflow or servers of their own: make test-systemd, test-airflow, test-servers, test-page.
+collect_ignore = ["systemd", "airflow", "servers", "page"]
 
 
 @pytest.fixture

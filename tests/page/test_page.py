@@ -1,0 +1,134 @@
+"""The page in Chromium, and uploads by tus-js-client: make test-page."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+import http_service
+from ferry_harness import environment, eventually, put
+from http_service import registered
+
+HERE = pathlib.Path(__file__).parent
+PICTURES = pathlib.Path(os.environ.get("FERRY_PICTURES", HERE.parent.parent / "build/page"))
+
+
+def start(script, *args):
+    return subprocess.Popen(["node", HERE / script, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True, env=environment(None))
+
+
+def end(running):
+    _, complaints = running.communicate(timeout=300)
+    assert running.returncode == 0, complaints
+
+
+@pytest.fixture
+def look():
+    PICTURES.mkdir(parents=True, exist_ok=True)
+
+    def run(service, scenario, argument=""):
+        return start("page.mjs", scenario, f"http://127.0.0.1:{service.port}/", PICTURES, argument)
+
+    return run
+
+
+@pytest.fixture
+def whole(folder, landing, metastore, server):
+    def begin(*options):
+        running.append(http_service.Service(folder, "--watch", "--transfer", "--landing", landing, "--metastore",
+                                            metastore, *server.options(), *options))
+        return running[-1]
+
+    running = []
+    yield begin
+    for service in running:
+        if service.process.popen.poll() is None:
+            service.process.kill()
+
+
+def test_a_file_is_seen_to_arrive_to_move_and_to_be_delivered(whole, look, landing):
+    service = whole("--bandwidth-limit", "512KiB")
+    page = look(service, "arrives", "orders.csv")
+    assert page.stdout.readline() == "ready\n", page.communicate()
+    put(landing / "orders.csv", os.urandom(3 << 20))
+    end(page)
+
+
+@pytest.fixture
+def failed(serve, ferry, landing, metastore, server):
+    """A file whose delivery failed for good, as the source was changed behind everybody's back."""
+
+    def make(name):
+        service = serve()
+        assert service.put("landing/" + name).status == 201
+        (landing / name).write_bytes(b"other")
+        ferry("transfer", "--landing", landing, "--metastore", metastore, "--retries", "1", "--retry-delay", "10ms",
+              *server.options())
+        return service
+
+    return make
+
+
+def test_a_failure_is_seen_and_retried_by_keyboard(failed, look):
+    service = failed("lost.csv")
+    end(look(service, "retries", "lost.csv"))
+    assert service.get("/v1/files?q=lost").json["files"][0]["deliveries"][0]["status"] == "pending"
+
+
+def test_what_is_held_is_released_or_deleted_after_a_question(serve, ferry, look, landing, metastore):
+    for name in ("good.txt", "bad.txt"):
+        put(landing / name, b"x")
+    ferry("watch", "--once", "--landing", landing, "--metastore", metastore, "--extension", "csv")
+    service = serve()
+    end(look(service, "releases", "good.txt,bad.txt"))
+    assert (landing / "good.txt").exists() and not (landing / "bad.txt").exists()
+
+
+def test_one_of_many_is_found(serve, ferry, look, landing, metastore):
+    for number in range(2000):
+        put(landing / f"{number % 20}/file-{number:05d}.csv", b"x")
+    ferry("watch", "--once", "--landing", landing, "--metastore", metastore)
+    end(look(serve(), "finds", "file-01234"))
+
+
+def test_the_token_is_kept_in_the_tab_only(serve, token, look, failed):
+    reader = token("reader", "--read")
+    end(look(serve(), "token", f"{reader},ferry_wrong"))
+
+
+def test_it_is_fit_to_be_looked_at(whole, ferry, look, landing, server, folder, metastore):
+    service = whole("--extension", "csv", "--bandwidth-limit", "1MiB")
+    end(look(service, "pictures", "empty"))
+    for number in range(60):
+        put(landing / f"partner-{number % 4}/orders-2026-11-{number % 27 + 1:02d}-{number:03d}.csv",
+            os.urandom(20_000 + number * 1000))
+    eventually(lambda: len(service.get("/v1/files?status=successful").json["files"]) == 60, what="deliveries")
+    put(landing / "partner-1/prices-full.csv", os.urandom(40 << 20))
+    put(landing / "partner-2/catalogue.csv", os.urandom(30 << 20))
+    eventually(lambda: any(agent["bytes_done"] > 1 << 20 for agent in service.get("/v1/agents").json["agents"]),
+               what="a running transfer")
+    end(look(service, "pictures", "busy"))
+    for name in ("partner-3/photo.jpg", "partner-1/readme.txt"):
+        put(landing / name, b"not a table")
+    eventually(lambda: len(service.get("/v1/quarantine").json["files"]) == 2, what="held files")
+    end(look(service, "pictures", "trouble"))
+
+
+# tus-js-client.
+
+@pytest.mark.parametrize("chunk", [0, 1 << 20])
+def test_the_client_of_tus_uploads_through_broken_lines_and_a_killed_service(serve, landing, metastore, folder, chunk):
+    content = os.urandom(60 << 20)
+    put(folder / "source", content)
+    service = serve()
+    port = service.port
+    sending = start("resume.mjs", f"http://127.0.0.1:{port}/v1/uploads/landing", folder / "source", "big/file.bin", chunk)
+    while int((sending.stdout.readline().split() or ["", "0"])[-1]) < 20 << 20:
+        assert sending.poll() is None, sending.communicate()
+    service.process.kill()
+    serve("--listen", f"127.0.0.1:{port}")
+    end(sending)
+    assert (landing / "big/file.bin").read_bytes() == content
+    assert registered(metastore) == {"big/file.bin"}
