@@ -13,7 +13,7 @@ namespace {
 /// Memory is bounded by design; these keep the allocator from holding on to what was given back:
 /// one heap for all threads, and large blocks that return to the system (mallopt(3)).
 void keep_memory_small() {
-  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_ARENA_MAX, 2);
   ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 }
 

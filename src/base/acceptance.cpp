@@ -84,6 +84,11 @@ std::string MagicBytes::to_string() const {
   return to_hex(bytes_);
 }
 
+bool takes_everything(const AcceptancePolicy& policy) {
+  return policy.empty == EmptyFiles::kDeliver && policy.min_size == 0 && policy.max_size == 0 &&
+         policy.extensions.empty() && policy.magic.empty() && policy.validate.empty();
+}
+
 std::size_t magic_length(const AcceptancePolicy& policy) {
   std::size_t longest = 0;
   for (const MagicBytes& magic : policy.magic) longest = std::max(longest, magic.bytes().size());

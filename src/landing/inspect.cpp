@@ -128,17 +128,17 @@ struct Inspector::File {
   FileIdentity identity;
 };
 
-Inspection Inspector::inspect(const Root& root, const DuePath& candidate,
+Inspection Inspector::inspect(const OpenRoot& root, const DuePath& candidate, const Known& known,
                               const InspectionRules& rules,
                               std::unique_ptr<HashProgress>& progress) {
   pulse_.beat();
-  const auto root_fd = root.open();
-  if (!root_fd) {
-    const bool is_lost = root_fd.error().kind == ErrorKind::kNotFound;
+  if (!root.fd) {
+    const bool is_lost = root.fd.error().kind == ErrorKind::kNotFound;
     return {.outcome = is_lost ? Outcome::kRootLost : Outcome::kUnreadable,
-            .reason = root_fd.error().message};
+            .reason = root.fd.error().message};
   }
-  const auto status = stat_beneath(root_fd->get(), candidate.path);
+  const int root_fd = root.fd->get();
+  const auto status = stat_beneath(root_fd, candidate.path);
   if (!status) return failed(status.error());
   const FileIdentity identity = identity_of(*status);
   if (!S_ISREG(status->st_mode)) {
@@ -146,17 +146,14 @@ Inspection Inspector::inspect(const Root& root, const DuePath& candidate,
             .identity = identity,
             .reason = fmt::format("it is {}", kind_name(status->st_mode))};
   }
-  const auto is_registered = rules.is_registered(candidate.path, identity);
-  if (!is_registered) return unknown(is_registered.error());
-  if (*is_registered) {
-    return {.outcome = Outcome::kKnown, .identity = identity};
-  }
-  const auto fd = open_beneath(root_fd->get(), candidate.path, O_RDONLY);
+  if (!known) return unknown(known.error());
+  if (*known == identity) return {.outcome = Outcome::kKnown, .identity = identity};
+  const auto fd = open_beneath(root_fd, candidate.path, O_RDONLY);
   if (!fd) return failed(fd.error());
   const auto opened = stat_fd(fd->get(), candidate.path);
   if (!opened) return failed(opened.error());
   if (identity_of(*opened) != identity) return unsettled(identity_of(*opened), std::nullopt);
-  return read({candidate.path, root_fd->get(), fd->get(), identity}, root, candidate, rules,
+  return read({candidate.path, root_fd, fd->get(), identity}, root.root, candidate, rules,
               progress);
 }
 
@@ -167,7 +164,7 @@ Inspection Inspector::read(const File& file, const Root& root, const DuePath& ca
   if (const auto problem = name_problem(file.path)) {
     return {.outcome = Outcome::kAbnormal, .identity = identity, .reason = std::string(*problem)};
   }
-  const auto released = rules.released(identity);
+  const auto released = rules.released(file.root_fd, identity);
   if (!released) return unknown(released.error());
   if (auto wait = age_check(rules.acceptance, candidate, identity)) return *wait;
   if (identity.size > kPieceBytes && !*released) {
@@ -230,6 +227,7 @@ Inspection Inspector::judge_hashed(const File& file, Inspection hashed,
     hashed.reason = released->reason;
     return hashed;
   }
+  if (takes_everything(rules.acceptance)) return hashed;
   const auto is_accepted = rules.is_accepted(file.path, hashed.checksum);
   if (!is_accepted) return unknown(is_accepted.error());
   if (*is_accepted) return hashed;

@@ -61,19 +61,20 @@ struct HashProgress {
 Result<HashedContent> hash_content(int fd, const std::string& path, std::span<std::byte> buffer,
                                    const StopToken& cancelled);
 
+/// The identity that the registry has for what is at a path: with that one it need not be read.
+using Known = Result<std::optional<FileIdentity>>;
+
 /// How one area's files are looked at.
 struct InspectionRules {
   std::string landing;  // the area's name
   Duration settle{};    // the quiet period where the kernel cannot tell whether there is a writer
   AcceptancePolicy acceptance{};
-  /// True if the latest version of PATH has this identity and is not missing: it need not be read.
-  std::function<Result<bool>(const std::string& path, const FileIdentity& identity)> is_registered;
   /// True if the latest version of PATH is ready and has these bytes: whoever let them in, they
   /// need not be judged again.
   std::function<Result<bool>(const std::string& path, const Checksum& checksum)> is_accepted;
   /// The mark of a file that a person let go and that is not registered yet.
-  std::function<Result<std::optional<ReleaseMark>>(const FileIdentity& identity)> released =
-      [](const FileIdentity&) { return std::optional<ReleaseMark>(); };
+  std::function<Result<std::optional<ReleaseMark>>(int root_fd, const FileIdentity& identity)>
+      released = [](int, const FileIdentity&) { return std::optional<ReleaseMark>(); };
 };
 
 /// Owns a read buffer; one per thread.
@@ -85,9 +86,10 @@ class Inspector {
   /// PULSE: the thread's.
   Inspector(const StopToken& cancelled, Pulse& pulse);
 
-  /// With the outcome kLarge PROGRESS is set, and the same call is to be made again.
-  Inspection inspect(const Root& root, const DuePath& candidate, const InspectionRules& rules,
-                     std::unique_ptr<HashProgress>& progress);
+  /// With the outcome kLarge PROGRESS is set, and the same call is to be made again. KNOWN was asked
+  /// before: what has changed since is noticed, and looked at again.
+  Inspection inspect(const OpenRoot& root, const DuePath& candidate, const Known& known,
+                     const InspectionRules& rules, std::unique_ptr<HashProgress>& progress);
 
  private:
   struct File;

@@ -4,6 +4,7 @@
 // file, whatever its size, keeps the threads from the others.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -11,8 +12,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <utility>
+#include <vector>
 
 #include "landing/inspect.h"
 
@@ -28,6 +29,9 @@ struct InspectionTask {
 /// Thread-safe.
 class InspectionQueue {
  public:
+  /// THREADS: how many take from it.
+  explicit InspectionQueue(std::size_t threads) : threads_(std::max<std::size_t>(threads, 1)) {}
+
   void push(InspectionTask task) {
     {
       const std::scoped_lock lock(mutex_);
@@ -45,17 +49,24 @@ class InspectionQueue {
     ready_.notify_one();
   }
 
-  /// Waits for a task; nothing once the queue is closed.
-  std::optional<InspectionTask> pop() {
+  /// Waits for tasks: a thread's share of the first looks, all beneath one root, or a piece of a large
+  /// file. Nothing once the queue is closed.
+  std::vector<InspectionTask> pop() {
     std::unique_lock lock(mutex_);
     ready_.wait(lock, [&] { return closed_ || !first_looks_.empty() || !large_.empty(); });
-    if (closed_) return std::nullopt;
-    if (!first_looks_.empty()) {
-      InspectionTask task = std::move(first_looks_.front());
-      first_looks_.pop_front();
-      return task;
+    std::vector<InspectionTask> taken;
+    if (closed_) return taken;
+    if (first_looks_.empty()) {
+      taken.push_back(std::move(large_.extract(large_.begin()).mapped()));
+      return taken;
     }
-    return std::move(large_.extract(large_.begin()).mapped());
+    const std::size_t share = std::clamp<std::size_t>(first_looks_.size() / threads_, 1, kGroup);
+    const auto root = first_looks_.front().root;
+    while (taken.size() < share && !first_looks_.empty() && first_looks_.front().root == root) {
+      taken.push_back(std::move(first_looks_.front()));
+      first_looks_.pop_front();
+    }
+    return taken;
   }
 
   /// What is there is given up.
@@ -68,6 +79,9 @@ class InspectionQueue {
   }
 
  private:
+  static constexpr std::size_t kGroup = 32;
+
+  const std::size_t threads_;
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<InspectionTask> first_looks_;

@@ -81,6 +81,11 @@ Result<std::optional<QuarantineFolder>> QuarantineFolder::find(const LandingArea
   return open(area, false);
 }
 
+bool QuarantineFolder::is_absent(const LandingArea& area, int root_fd) {
+  const fs::path path = area.quarantine.empty() ? fs::path(kDefaultFolder) : area.quarantine;
+  return ::faccessat(root_fd, path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+}
+
 Result<UniqueFd> QuarantineFolder::open_entry(const HeldFile& file) const {
   return open_private_directory(folder_.get(), file.id, path_ / file.id);
 }

@@ -23,6 +23,9 @@ class QuarantineFolder {
   /// Nothing where there is none yet.
   static Result<std::optional<QuarantineFolder>> find(const LandingArea& area);
 
+  /// True if there certainly is none yet; ROOT_FD is the area's. Cheaper than to look for it.
+  static bool is_absent(const LandingArea& area, int root_fd);
+
   /// Moves what is at FILE.path aside, with a note that has FILE's id, path, reason and registered;
   /// the rest is looked up. Where EXPECTED is given it must be that file: kBusy if another has
   /// taken its place, kNotFound if nothing is there. Doing it again after a crash completes it.

@@ -11,19 +11,17 @@
 
 namespace ferry::landing {
 
-/// True if RECORD, a latest version, has this identity and is not missing: the file need not be
+/// That of RECORD, a latest version, unless it is missing: a file with this identity need not be
 /// read.
-inline bool is_registered_as(const std::optional<metastore::FileRecord>& record,
-                             const FileIdentity& identity) {
-  return record && record->state != metastore::FileState::kMissing && record->identity == identity;
+inline std::optional<FileIdentity> registered_identity(
+    const std::optional<metastore::FileRecord>& record) {
+  if (!record || record->state == metastore::FileState::kMissing) return std::nullopt;
+  return record->identity;
 }
 
-/// The same for the latest version of PATH.
-inline Result<bool> is_registered(metastore::Metastore& metastore, std::string_view landing,
-                                  const std::string& path, const FileIdentity& identity) {
-  const auto latest = metastore.latest(landing, std::span(&path, 1));
-  if (!latest) return latest.error();
-  return is_registered_as(latest->front(), identity);
+inline bool is_registered_as(const std::optional<metastore::FileRecord>& record,
+                             const FileIdentity& identity) {
+  return registered_identity(record) == identity;
 }
 
 /// True if the latest version of PATH is ready and has these bytes: whoever let them in, they need

@@ -37,6 +37,14 @@ class Root {
   bool local_;
 };
 
+/// For a few looks one after another.
+struct OpenRoot {
+  explicit OpenRoot(const Root& opened) : root(opened), fd(opened.open()) {}
+
+  const Root& root;
+  Result<UniqueFd> fd;
+};
+
 /// statfs(2)'s f_type of a file system that changes behind the kernel's back.
 bool is_remote_file_system(long type);
 

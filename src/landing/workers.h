@@ -31,9 +31,11 @@ class Workers {
 
  private:
   void run(Pulse& pulse);
-  void perform(InspectionTask task, Inspector& inspector);
+  void perform(std::vector<InspectionTask> tasks, Inspector& inspector);
+  void perform(InspectionTask task, Inspector& inspector, const OpenRoot& root, const Known& known);
 
   std::vector<InspectionRules> rules_;  // of each area
+  metastore::Metastore& metastore_;
   Registrar& registrar_;
   Mailbox& mailbox_;
   InspectionQueue tasks_;

@@ -24,11 +24,11 @@ struct Inspecting {
   InspectionRules rules{
       .landing = "in",
       .settle = 2s,
-      .is_registered = [&](const std::string&, const FileIdentity& it) { return known == it; },
       .is_accepted = [&](const std::string&, const Checksum&) { return accepted; }};
 
   Inspection look(const std::string& path) {
-    return inspector.inspect(*Root::find(dir.path()), {path, std::nullopt}, rules, progress);
+    const auto root = Root::find(dir.path());
+    return inspector.inspect(OpenRoot(*root), {path, std::nullopt}, known, rules, progress);
   }
   /// The answer once the last timestamp tick has passed.
   Inspection settled(const std::string& path) {
@@ -152,7 +152,7 @@ TEST_CASE_FIXTURE(Inspecting, "what a person let go is not judged again, if it i
   const Inspection refused = settled("a");
   REQUIRE(refused.outcome == Outcome::kRefused);
   std::optional<ReleaseMark> mark{{.checksum = refused.checksum, .reason = "let go"}};
-  rules.released = [&](const FileIdentity&) { return mark; };
+  rules.released = [&](int, const FileIdentity&) { return mark; };
   CHECK(settled("a").outcome == Outcome::kHashed);
   CHECK(settled("a").reason == "let go");
   mark->checksum = {};
@@ -214,7 +214,7 @@ TEST_CASE_FIXTURE(Inspecting,
   const auto root = Root::find(root_path);
   fs::rename(root_path, dir / "old");
   fs::create_directory(root_path);
-  const auto inspection = inspector.inspect(*root, {"a", std::nullopt}, rules, progress);
+  const auto inspection = inspector.inspect(OpenRoot(*root), {"a", std::nullopt}, std::nullopt, rules, progress);
   CHECK(inspection.outcome == Outcome::kRootLost);
 }
 
@@ -294,7 +294,7 @@ TEST_CASE_FIXTURE(Inspecting, "too many open files are no answer to whether a fi
   const struct rlimit few{.rlim_cur = 0, .rlim_max = before.rlim_max};
   ::setrlimit(RLIMIT_NOFILE, &few);
   const bool was_full = is_full();
-  const Inspection inspection = inspector.inspect(root, {"a", std::nullopt}, rules, progress);
+  const Inspection inspection = inspector.inspect(OpenRoot(root), {"a", std::nullopt}, std::nullopt, rules, progress);
   ::setrlimit(RLIMIT_NOFILE, &before);
   CHECK(was_full);
   CHECK(inspection.outcome == Outcome::kUnreadable);

@@ -57,6 +57,9 @@ struct AcceptancePolicy {
   bool operator==(const AcceptancePolicy&) const = default;
 };
 
+/// Whether POLICY refuses nothing: at most a file has to wait.
+bool takes_everything(const AcceptancePolicy& policy);
+
 /// What a policy looks at, but for the validating command.
 struct FileFacts {
   std::string_view path;  // relative, '/'-separated
