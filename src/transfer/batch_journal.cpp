@@ -17,7 +17,6 @@ namespace {
 constexpr std::string_view kSuffix = ".journal";
 constexpr std::string_view kUnnamedSuffix = ".new";
 /// No path or message is longer.
-constexpr std::size_t kLongestLine = 64 * 1024;
 
 using Place = BatchJournal::Place;
 using namespace journal_lines;
@@ -265,21 +264,6 @@ BatchJournal::Place BatchJournal::end() const {
   return end_;
 }
 
-Result<BatchFile> BatchJournal::begun_at(Place place) const {
-  // Most lines are short.
-  for (std::size_t size = 1024;; size *= 8) {
-    std::string text(std::min<std::uint64_t>(size, end() - place), '\0');
-    const auto count =
-        pread_full(lock_.fd(), std::as_writable_bytes(std::span(text)), place, path_);
-    if (!count) return count.error();
-    const auto eol = text.find('\n');
-    if (eol == text.npos && size < kLongestLine) continue;
-    Row row;
-    if (row.read(std::string_view(text).substr(0, eol)) && row.is("begun")) return file_from(row);
-    return unreadable("a file of the batch is not where it should be").with_context(path_.string());
-  }
-}
-
 bool BatchJournal::has_voids() const {
   const std::scoped_lock lock(mutex_);
   return has_voids_;
@@ -288,6 +272,14 @@ bool BatchJournal::has_voids() const {
 Result<void> BatchJournal::visit_ended(const EndVisitor& visitor) const {
   const auto known = has_voids() ? marks() : Marks{};
   if (!known) return known.error();
+  LineReader begun(lock_.fd(), end(), path_);
+  const auto begun_at = [&](Place place) -> Result<BatchFile> {
+    const auto line = begun.line_at(place);
+    if (!line) return line.error();
+    Row row;
+    if (row.read(*line) && row.is("begun")) return file_from(row);
+    return unreadable("a file of the batch is not where it should be").with_context(path_.string());
+  };
   return visit_lines(lock_.fd(), 0, end(), path_, [&](Place, Row& row) -> Result<bool> {
     const bool is_delivered = row.is("delivered");
     if (!is_delivered && !row.is("failed")) return true;

@@ -171,7 +171,6 @@ class BatchJournal {
   Result<void> note(std::string_view event, std::optional<Place> of);
   Result<void> mark(std::string_view event, bool& flag);
   bool has_voids() const;
-  Result<BatchFile> begun_at(Place place) const;
 
   const fs::path path_;
   const FileLock lock_;  // and the file itself

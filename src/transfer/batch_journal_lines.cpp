@@ -107,6 +107,26 @@ Result<BatchEnd> end_from(Row& row) {
   return end;
 }
 
+/// Empty if not the whole of it is in the block.
+std::string_view LineReader::find(Place place) const {
+  if (place < start_ || place >= start_ + block_.size()) return {};
+  const auto rest = std::string_view(block_).substr(place - start_);
+  const auto eol = rest.find('\n');
+  return eol == rest.npos ? std::string_view() : rest.substr(0, eol);
+}
+
+Result<std::string_view> LineReader::line_at(Place place) {
+  if (const auto line = find(place); !line.empty()) return line;
+  start_ = place - std::min<Place>(place, kLongestLine);
+  const Place stop = std::min<Place>(end_, place + kLongestLine);
+  block_.resize(stop > start_ ? stop - start_ : 0);
+  const auto count = pread_full(fd_, std::as_writable_bytes(std::span(block_)), start_, path_);
+  if (!count) return count.error();
+  block_.resize(*count);
+  if (const auto line = find(place); !line.empty()) return line;
+  return unreadable("a file of the batch is not where it should be").with_context(path_.string());
+}
+
 Result<void> visit_lines(int fd, Place from, Place end, const fs::path& path,
                          const LineVisitor& visitor) {
   std::string buffer;

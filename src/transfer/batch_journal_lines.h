@@ -98,6 +98,27 @@ Result<BatchInfo> info_from(Row& row);
 Result<BatchFile> file_from(Row& row);
 Result<BatchEnd> end_from(Row& row);
 
+inline constexpr std::size_t kLongestLine = std::size_t{64} * 1024;
+
+/// Single lines by their places, which mostly lie close behind one another.
+class LineReader {
+ public:
+  LineReader(int fd, BatchJournal::Place end, const fs::path& path)
+      : fd_(fd), end_(end), path_(path) {}
+
+  /// The whole line that begins at PLACE; valid until the next call.
+  Result<std::string_view> line_at(BatchJournal::Place place);
+
+ private:
+  std::string_view find(BatchJournal::Place place) const;
+
+  const int fd_;
+  const BatchJournal::Place end_;
+  const fs::path& path_;
+  std::string block_;  // that begins at start_
+  BatchJournal::Place start_ = 0;
+};
+
 /// Returns false to end the visit.
 using LineVisitor = std::function<Result<bool>(BatchJournal::Place place, Row& row)>;
 

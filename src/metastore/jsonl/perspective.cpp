@@ -59,7 +59,8 @@ void Perspective::bring_up_to_date() {
                                judged_);
     while (row.next()) changed.push_back(row.integer(0));
   }
-  judge(changed);
+  Perspective* const self = this;
+  metastore::judge(index_, changed, std::span(&self, 1));
   database_.run("UPDATE perspective SET used = ? WHERE id = ? AND used < ?", now_ms(), id_,
                 now_ms() - kHour);
   finish();
@@ -129,22 +130,12 @@ void Perspective::judge_file(const KnownFile& file, std::span<const Delivery> de
   }
 }
 
-void Perspective::judge(std::span<const FileNumber> changed) {
-  std::vector<KnownDelivery> known;
-  std::vector<Delivery> deliveries;
+void Perspective::judge(FileNumber number, const KnownFile* file,
+                        std::span<const Delivery> deliveries) {
+  const std::vector<Standing> before = standings_of(number);
   std::vector<Standing> after;
-  for (const FileNumber number : changed) {
-    index_.forget_names();
-    const std::vector<Standing> before = standings_of(number);
-    after.clear();
-    if (const auto file = index_.file(number)) {
-      index_.deliveries(number, known);
-      deliveries.clear();
-      for (const KnownDelivery& one : known) deliveries.push_back(one.delivery);
-      judge_file(*file, deliveries, after);
-    }
-    replace(number, before, after);
-  }
+  if (file != nullptr) judge_file(*file, deliveries, after);
+  replace(number, before, after);
 }
 
 void Perspective::replace(FileNumber number, const std::vector<Standing>& before,
@@ -292,6 +283,22 @@ void forget_perspectives(Index& index) {
   for (const char* sql : {"DELETE FROM standing", "DELETE FROM class", "DELETE FROM perspective",
                           "DELETE FROM changed"}) {
     index.database().execute(sql);
+  }
+}
+
+void judge(Index& index, std::span<const FileNumber> changed,
+           std::span<Perspective* const> perspectives) {
+  std::vector<KnownDelivery> known;
+  std::vector<Delivery> deliveries;
+  for (const FileNumber number : changed) {
+    index.forget_names();
+    const auto file = index.file(number);
+    deliveries.clear();
+    if (file) {
+      index.deliveries(number, known);
+      for (const KnownDelivery& one : known) deliveries.push_back(one.delivery);
+    }
+    for (Perspective* one : perspectives) one->judge(number, file ? &*file : nullptr, deliveries);
   }
 }
 

@@ -34,8 +34,8 @@ class Perspective {
   bool is_current();
   /// In a writing transaction: judges what is not judged yet.
   void bring_up_to_date();
-  /// Judges these files again, which have changed in this transaction; each once, in order.
-  void judge(std::span<const FileNumber> changed);
+  /// Judges a file again, which has changed in this transaction, by what there is of it now.
+  void judge(FileNumber number, const KnownFile* file, std::span<const Delivery> deliveries);
   /// Notes that it has judged all changes that are noted. To be called after note_changes.
   void finish();
 
@@ -88,6 +88,10 @@ inline constexpr std::size_t kManyChanges = 100'000;
 
 /// Whoever has one enters it anew.
 void forget_perspectives(Index& index);
+
+/// Judges these files again, which have changed in this transaction; each once, in order.
+void judge(Index& index, std::span<const FileNumber> changed,
+           std::span<Perspective* const> perspectives);
 
 /// Notes for all perspectives but those that JUDGED them that these files have changed.
 void note_changes(Index& index, std::span<const FileNumber> changed,

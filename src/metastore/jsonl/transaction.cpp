@@ -74,16 +74,28 @@ Result<void> Transaction::mend_tails() {
   return *registry || *transfers ? fold() : Result<void>();
 }
 
-Snapshot& Transaction::judged_snapshot(const std::shared_ptr<const Viewpoint>& viewpoint) {
+Snapshot* Transaction::find_judged(const Viewpoint& viewpoint) {
   for (const Judged& one : judged_) {
-    if (one.viewpoint->fingerprint == viewpoint->fingerprint) return *one.snapshot;
+    if (one.viewpoint->fingerprint == viewpoint.fingerprint) return one.snapshot.get();
   }
+  return nullptr;
+}
+
+/// What has changed in this transaction is not judged yet.
+Snapshot& Transaction::add_judged(const std::shared_ptr<const Viewpoint>& viewpoint) {
   Judged& added = judged_.emplace_back();
   added.viewpoint = viewpoint;
   added.snapshot = std::make_unique<Snapshot>(directory_, tables_, *viewpoint);
   added.snapshot->perspective().bring_up_to_date();
-  added.snapshot->perspective().judge(changed_);
   return *added.snapshot;
+}
+
+Snapshot& Transaction::judged_snapshot(const std::shared_ptr<const Viewpoint>& viewpoint) {
+  if (Snapshot* known = find_judged(*viewpoint)) return *known;
+  Snapshot& added = add_judged(viewpoint);
+  Perspective* const perspective = &added.perspective();
+  judge(index_, changed_, std::span(&perspective, 1));
+  return added;
 }
 
 Result<FileRecord> Transaction::record(FileNumber number) {
@@ -116,10 +128,8 @@ void Transaction::judge_changes() {
   const auto repeated = std::ranges::unique(changed_);
   changed_.erase(repeated.begin(), repeated.end());
   std::vector<Perspective*> judged;
-  for (const Judged& one : judged_) {
-    one.snapshot->perspective().judge(changed_);
-    judged.push_back(&one.snapshot->perspective());
-  }
+  for (const Judged& one : judged_) judged.push_back(&one.snapshot->perspective());
+  judge(index_, changed_, judged);
   note_changes(index_, changed_, judged);
 }
 
@@ -127,9 +137,9 @@ void Transaction::judge_changes() {
 /// a crash in between leaves it once too often, never too seldom.
 Result<bool> Transaction::commit(bool keeps_marker) {
   bool is_pending = true;
-  if (keeps_marker) judged_snapshot(viewpoint_);
+  if (keeps_marker && find_judged(*viewpoint_) == nullptr) add_judged(viewpoint_);
   judge_changes();
-  if (keeps_marker) is_pending = judged_snapshot(viewpoint_).perspective().has_open_files();
+  if (keeps_marker) is_pending = find_judged(*viewpoint_)->perspective().has_open_files();
   index_.flush();
   if (failure()) return false;
   if (keeps_marker && is_pending) {

@@ -60,6 +60,8 @@ class Transaction {
     std::unique_ptr<Snapshot> snapshot;
   };
 
+  Snapshot* find_judged(const Viewpoint& viewpoint);
+  Snapshot& add_judged(const std::shared_ptr<const Viewpoint>& viewpoint);
   Result<void> fold();
   Result<void> append(bool& fits);
   void judge_changes();
