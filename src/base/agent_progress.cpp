@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <tuple>
 
 #include "ferry/base/json.h"
@@ -19,8 +20,7 @@ using std::chrono::seconds;
 
 constexpr milliseconds kInterval{500};
 constexpr seconds kRateTime{10};
-constexpr seconds kStale{10};             // then it is not moving
-constexpr std::chrono::minutes kDead{1};  // without a lock
+constexpr seconds kStale{10};  // then it is not moving
 constexpr int kTries = 3;
 constexpr mode_t kMode = 0640;
 
@@ -102,16 +102,26 @@ Result<std::vector<fs::path>> notes_in(const fs::path& directory) {
   return notes;
 }
 
+/// Who made one just now has not locked it yet, perhaps: it sees that it is gone.
 void remove_dead(const fs::path& directory) {
   const auto notes = notes_in(directory);
   if (!notes) return;
   for (const fs::path& note : *notes) {
-    struct stat status{};
-    if (::stat(note.c_str(), &status) != 0) continue;
-    const Timestamp written{seconds(status.st_mtim.tv_sec)};
-    const auto held = FileLock::is_held(note);
-    if (held && !*held && now() - written > kDead) ::unlink(note.c_str());
+    auto fd = open_file(note, O_RDWR);
+    const auto lock = fd ? FileLock::try_acquire(std::move(*fd), note) : fd.error();
+    if (lock && *lock) ::unlink(note.c_str());
   }
+}
+
+/// Nothing: others took it for one of the dead.
+Result<std::optional<FileLock>> make_locked(const fs::path& path) {
+  auto fd = open_file(path, O_RDWR | O_CREAT | O_EXCL, kMode);
+  if (!fd) return fd.error();
+  auto lock = FileLock::try_acquire(std::move(*fd), path);
+  struct stat there{};
+  const bool is_gone = lock && *lock && ::lstat(path.c_str(), &there) != 0 && errno == ENOENT;
+  if (is_gone) lock->reset();
+  return lock;
 }
 
 }  // namespace
@@ -137,18 +147,21 @@ Result<std::vector<AgentProgress>> read_agent_progress(const fs::path& directory
 Result<ProgressNote> ProgressNote::create(const fs::path& directory, std::string destination) {
   if (auto made = make_directories(directory); !made) return made.error();
   remove_dead(directory);
-  const fs::path path = directory / (uuid_v7() + ".json");
-  auto fd = open_file(path, O_RDWR | O_CREAT | O_EXCL, kMode);
-  if (!fd) return fd.error();
-  auto lock = FileLock::try_acquire(std::move(*fd), path);
-  if (!lock) return lock.error();
-  if (!*lock) return make_error(ErrorKind::kBusy, "{}: locked", path.string());
-  ProgressNote note(path, std::move(**lock));
-  note.progress_.process = process_name();
-  note.progress_.destination = std::move(destination);
-  note.progress_.started = now();
-  note.write();
-  return note;
+  for (int i = 0; i < kTries; ++i) {
+    const fs::path path = directory / (uuid_v7() + ".json");
+    auto lock = make_locked(path);
+    if (!lock) return lock.error();
+    if (*lock) return ProgressNote(path, std::move(**lock), std::move(destination));
+  }
+  return make_error(ErrorKind::kBusy, "{}: others remove what is made there", directory.string());
+}
+
+ProgressNote::ProgressNote(fs::path path, FileLock lock, std::string destination)
+    : path_(std::move(path)), lock_(std::move(lock)) {
+  progress_.process = process_name();
+  progress_.destination = std::move(destination);
+  progress_.started = now();
+  write();
 }
 
 ProgressNote::~ProgressNote() {

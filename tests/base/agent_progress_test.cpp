@@ -40,6 +40,18 @@ TEST_CASE("what a dead run left, and garbage, is not news") {
   CHECK(read_agent_progress(dir.path())->empty());
 }
 
+TEST_CASE("what a dead run left goes with the next one, and nobody else's file does") {
+  TemporaryDirectory dir;
+  std::ofstream((dir / "01981111-0000-7000-8000-000000000000.json").string()) << "{}";
+  std::ofstream((dir / "somebody's.json").string()) << "{}";
+  auto living = ProgressNote::create(dir.path(), "a");
+  REQUIRE(living);
+  auto next = ProgressNote::create(dir.path(), "b");
+  REQUIRE(next);
+  CHECK(read_agent_progress(dir.path())->size() == 2);
+  CHECK(std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator()) == 3);
+}
+
 TEST_CASE("the time that is left follows from the rate") {
   AgentProgress progress{.files = 1, .bytes = 1000, .bytes_done = 400, .rate = 100};
   CHECK(progress.time_left() == std::chrono::seconds(6));

@@ -54,7 +54,7 @@ class ProgressNote {
 
  private:
   using Clock = std::chrono::steady_clock;
-  ProgressNote(fs::path path, FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  ProgressNote(fs::path path, FileLock lock, std::string destination);
   void write();
 
   fs::path path_;
