@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import zoneinfo
 
 import pytest
@@ -89,3 +90,14 @@ def test_sizes_and_durations_as_people_write_them(ferry, folder):
     checked = ferry("config", "check", "--config", config)
     assert checked.code == 2
     assert "is not a duration" in checked.stdout
+
+
+def test_a_file_s_own_time_in_its_name(configured, landing, server):
+    configured.write('[route.all]\nto = ["b"]\nrename = "{mtime:%Y/%m}/{name}"\n')
+    part = landing / "old.csv.part"
+    part.write_bytes(b"old")
+    os.utime(part, (1_000_000_000, 1_000_000_000))  # 2001-09-09
+    part.rename(landing / "old.csv")
+    configured.register()
+    assert configured.transfer().code == 0
+    assert server.files() == ["2001/09/old.csv"]

@@ -56,6 +56,10 @@ inline constexpr std::array kWords<transfer::AfterDelivery>{
     Word{"archive", transfer::AfterDelivery::kArchive},
     Word{"delete", transfer::AfterDelivery::kDelete}};
 template <>
+inline constexpr std::array kWords<transfer::Order>{
+    Word{"age", transfer::Order::kAge}, Word{"newest", transfer::Order::kNewest},
+    Word{"size", transfer::Order::kSize}, Word{"name", transfer::Order::kName}};
+template <>
 inline constexpr std::array kWords<transfer::LineEnding>{Word{"lf", transfer::LineEnding::kLf},
                                                          Word{"crlf", transfer::LineEnding::kCrLf}};
 

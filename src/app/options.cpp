@@ -245,13 +245,18 @@ std::vector<Option> make_options() {
         "what is done to the files on the way, in this order: [transform.NAME], gzip, zstd or line-endings",
         kFileOnly, kRepeatable),
     option<&Route::rename>(kRoute, "rename", "", "TEMPLATE",
-        "the name at the destination, made from {path}, {dir}, {name}, {stem}, {ext}, {landing}, {id} "
-        "and {date:FORMAT}", kFileOnly),
+        "the name at the destination, made from {path}, {dir}, {name}, {stem}, {ext}, {landing}, {id}, "
+        "{date:FORMAT} and {mtime:FORMAT}", kFileOnly),
     option<&Route::after>(kRoute, "after", "", "WHAT",
         "what becomes of a source that all destinations have: keep, archive or delete", kFileOnly),
     option<&Route::archive>(kRoute, "archive", "", "DIR",
         "where after = \"archive\" moves sources: a directory of the host that the landing area is on",
         kFileOnly),
+    option<&Route::order>(kRoute, "order", "", "WHICH",
+        "which of its files go first: age (those that were registered first), newest, size (the smallest) "
+        "or name", kFileOnly),
+    option<&Route::priority>(kRoute, "priority", "", "N",
+        "files of routes with a higher priority go first", kFileOnly),
     option<&Transform::type>(kTransform, "type", "", "TYPE",
         "command, gzip, zstd, line-endings or charset; without: what the transform is called, else "
         "command", kFileOnly),

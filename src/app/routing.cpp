@@ -43,6 +43,8 @@ transfer::Route make_route(const RouteSettings& settings, const Settings& all) {
   route.settle = settings.settle;
   route.after = settings.after;
   route.archive = settings.archive;
+  route.order = settings.order;
+  route.priority = static_cast<std::int64_t>(settings.priority);
   return route;
 }
 

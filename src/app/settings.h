@@ -143,6 +143,8 @@ struct RouteSettings : AcceptanceSettings {
   std::chrono::milliseconds settle = transfer::Route{}.settle;
   transfer::AfterDelivery after = transfer::AfterDelivery::kKeep;
   fs::path archive;
+  transfer::Order order = transfer::Order::kAge;
+  std::uint64_t priority = 0;
 };
 
 struct TransformSettings {

@@ -35,6 +35,45 @@ std::optional<Timestamp> rests_until(const metastore::Delivery* delivery,
   return rests ? std::optional(delivery->date + rest) : std::nullopt;
 }
 
+/// Files that are put in order together: memory is bounded, and what waits behind them is younger.
+constexpr std::size_t kOrderedTogether = 10'000;
+
+bool wants_order(const Routes* routes) {
+  return routes != nullptr && !std::ranges::all_of(routes->all(), &Route::is_in_usual_order);
+}
+
+/// A file's place among others: that of its route, then what the route goes by.
+struct Rank {
+  std::int64_t by_priority = 0;
+  std::size_t by_route = 0;
+  std::int64_t by_number = 0;
+  std::string by_name = {};
+
+  auto operator<=>(const Rank&) const = default;
+};
+
+Rank rank_of(const metastore::FileRecord& file, const Route& route, const Routes& routes) {
+  Rank rank{.by_priority = -route.priority};
+  // Routes without an order of their own share the last place, by the age of their files.
+  rank.by_route = route.order == Order::kAge
+                      ? routes.all().size()
+                      : static_cast<std::size_t>(&route - routes.all().data());
+  switch (route.order) {
+    case Order::kAge:
+      break;
+    case Order::kNewest:
+      rank.by_number = -file.updated_date.time_since_epoch().count();
+      break;
+    case Order::kSize:
+      rank.by_number = file.identity ? static_cast<std::int64_t>(file.identity->size) : 0;
+      break;
+    case Order::kName:
+      rank.by_name = file.path;
+      break;
+  }
+  return rank;
+}
+
 /// Of a file that an agent held when it died.
 std::string_view dead_batch_of(const metastore::Delivery* delivery) {
   const bool is_held = delivery != nullptr &&
@@ -85,7 +124,8 @@ Feed::Feed(metastore::Metastore& metastore, const Destination& destination,
     : metastore_(metastore),
       destination_(destination),
       options_(options),
-      is_named_(!options.selection.names.empty()) {}
+      is_named_(!options.selection.names.empty()),
+      is_ordered_(!is_named_ && wants_order(options.routes)) {}
 
 void Feed::begin(const LandingRoots& roots) {
   roots_ = &roots;
@@ -248,9 +288,11 @@ Result<Feed::Claimed> Feed::claim(const std::string& batch_id, const std::string
   }
   while (claiming.has_room() && !is_exhausted()) {
     const bool has_known = next_known_ < known_.size();
-    if (auto done = has_known ? claim_known(claiming) : claim_found(claiming); !done) {
-      return done.error();
-    }
+    const bool looks_ahead = is_ordered_ && !has_known;
+    auto done = looks_ahead ? find_ordered()
+                : has_known ? claim_known(claiming)
+                            : claim_found(claiming);
+    if (!done) return done.error();
     settle_doubts();
   }
   return std::move(claiming.claimed);
@@ -267,6 +309,35 @@ Result<void> Feed::find_named() {
     const LandingRoot* root = roots_->find(file.landing);
     if (root == nullptr || !is_unmounted(*root, file)) known_.push_back(file.id);
   });
+}
+
+/// The next files, in the order of their routes; what can be had of them is claimed by its id.
+Result<void> Feed::find_ordered() {
+  known_.clear();
+  next_known_ = 0;
+  metastore::FileQuery page = query();
+  page.limit = kOrderedTogether;
+  std::size_t seen = 0;
+  std::vector<std::pair<Rank, std::string>> found;
+  auto visited = metastore_.visit(page, [&](const metastore::FileRecord& file,
+                                            std::span<const metastore::Delivery> deliveries) {
+    ++seen;
+    after_ = file.id;
+    const Route* route = options_.routes->find(file.landing, file.path, destination_.name);
+    const auto* delivery = metastore::find_delivery(deliveries, destination_.name);
+    if (judge(file, delivery) == Verdict::kLeave || is_of_dead_batch(dead_batch_of(delivery))) {
+      return;
+    }
+    const LandingRoot* root = roots_->find(file.landing);
+    if (root != nullptr && is_unmounted(*root, file)) return;
+    found.emplace_back(rank_of(file, *route, *options_.routes), file.id);
+  });
+  if (!visited) return visited;
+  is_searched_ = seen < page.limit;
+  // Files of one rank stay in the order in which they were registered.
+  std::ranges::stable_sort(found, {}, &std::pair<Rank, std::string>::first);
+  for (auto& [rank, id] : found) known_.push_back(std::move(id));
+  return {};
 }
 
 Result<void> Feed::claim_known(Claiming& claiming) {

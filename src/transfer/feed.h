@@ -87,6 +87,7 @@ class Feed {
   metastore::FileQuery query() const;
   Result<void> check_names();
   Result<void> find_named();
+  Result<void> find_ordered();
   Result<void> claim_known(Claiming& claiming);
   Result<void> claim_found(Claiming& claiming);
   void settle_doubts();
@@ -94,7 +95,8 @@ class Feed {
   metastore::Metastore& metastore_;
   const Destination& destination_;
   const TransferOptions& options_;
-  const bool is_named_;  // files were asked for by name
+  const bool is_named_;    // files were asked for by name
+  const bool is_ordered_;  // some route wants another order than the files' age
   const LandingRoots* roots_ = nullptr;
   std::set<std::string> readable_;
   std::set<std::string, std::less<>> settled_batches_;  // of dead agents, without journals

@@ -9,8 +9,8 @@ namespace ferry::transfer {
 namespace {
 
 constexpr std::string_view kDefaultDateFormat = "%Y-%m-%d";
-const std::vector<std::string_view> kFileVariables{"path", "dir",     "name", "stem",
-                                                   "ext",  "landing", "id",   "date"};
+const std::vector<std::string_view> kFileVariables{"path",    "dir", "name", "stem", "ext",
+                                                   "landing", "id",  "date", "mtime"};
 const std::vector<std::string_view> kControlVariables{"batch_id", "destination", "date"};
 
 bool is_control(char letter) {
@@ -79,7 +79,8 @@ Result<NameTemplate> NameTemplate::for_files(std::string_view text) {
     return make_error(ErrorKind::kInvalid,
                       "'{}' starts with '/': it is relative to the destination's directory", text);
   }
-  const auto example = parsed->render(File{.path = "d/n.e", .landing = "l", .id = "i", .date = {}});
+  const auto example = parsed->render(
+      File{.path = "d/n.e", .landing = "l", .id = "i", .date = {}, .mtime = Timestamp{}});
   if (!example) return make_error(ErrorKind::kInvalid, "'{}' is not a usable name", text);
   return parsed;
 }
@@ -104,13 +105,13 @@ Result<NameTemplate::Piece> NameTemplate::parse_variable(
     return make_error(ErrorKind::kInvalid, "unknown variable {{{}}}: there are {{{}}}", piece.text,
                       fmt::join(variables, "}, {"));
   }
-  if (piece.text == "date") {
+  if (piece.text == "date" || piece.text == "mtime") {
     piece.format = colon == word.npos ? kDefaultDateFormat : word.substr(colon + 1);
     if (const auto checked = check_date_format(piece.format); !checked) {
       return checked.error().with_context(fmt::format("{{{}}}", word));
     }
   } else if (colon != word.npos) {
-    return make_error(ErrorKind::kInvalid, "{{{}}}: only {{date}} takes a format", word);
+    return make_error(ErrorKind::kInvalid, "{{{}}}: only dates take a format", word);
   }
   return piece;
 }
@@ -160,34 +161,37 @@ bool NameTemplate::ends_with(std::string_view end) const {
 }
 
 template <typename Value>
-std::string NameTemplate::fill(Value value, Timestamp date) const {
+std::string NameTemplate::fill(Value value) const {
   std::string text;
   for (const Piece& piece : pieces_) {
-    if (!piece.is_variable) {
-      text += piece.text;
-    } else if (piece.text == "date") {
-      text += format_date(piece.format, date);
-    } else {
-      text += value(piece.text);
-    }
+    text += piece.is_variable ? value(piece) : piece.text;
   }
   return text;
 }
 
 Result<std::string> NameTemplate::render(const File& file) const {
-  const auto value = [&](std::string_view variable) { return value_of(variable, file); };
-  std::string path = cleaned_path(fill(value, file.date));
+  bool is_known = true;
+  const auto value = [&](const Piece& piece) {
+    if (piece.text == "date") return format_date(piece.format, file.date);
+    if (piece.text != "mtime") return std::string(value_of(piece.text, file));
+    is_known = is_known && file.mtime;
+    return file.mtime ? format_date(piece.format, *file.mtime) : std::string();
+  };
+  std::string path = cleaned_path(fill(value));
+  if (!is_known) {
+    return make_error(ErrorKind::kAbnormal, "'{}': the registry does not know when {} was changed",
+                      text_, file.path);
+  }
   if (!path.empty()) return path;
   return make_error(ErrorKind::kAbnormal, "'{}' makes no usable remote name of {}", text_,
                     file.path);
 }
 
 Result<std::string> NameTemplate::render(const Batch& batch) const {
-  std::string name = fill(
-      [&](std::string_view variable) {
-        return variable == "batch_id" ? batch.id : batch.destination;
-      },
-      batch.date);
+  std::string name = fill([&](const Piece& piece) {
+    if (piece.text == "date") return format_date(piece.format, batch.date);
+    return std::string(piece.text == "batch_id" ? batch.id : batch.destination);
+  });
   // A destination without a configured name is called by its URL.
   std::ranges::replace(name, '/', '_');
   if (!name.empty() && name != "." && name != "..") return name;

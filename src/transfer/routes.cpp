@@ -98,11 +98,15 @@ Result<std::string> remote_name(const Route* route, const metastore::FileRecord&
   if (route == nullptr) return file.path;
   std::string name = file.path;
   if (route->rename) {
-    auto rendered =
-        route->rename->render({.path = file.path,
-                               .landing = file.landing,
-                               .id = file.id,
-                               .date = time_of_uuid(file.id).value_or(file.updated_date)});
+    NameTemplate::File known{.path = file.path,
+                             .landing = file.landing,
+                             .id = file.id,
+                             .date = time_of_uuid(file.id).value_or(file.updated_date)};
+    if (file.identity) {
+      known.mtime = std::chrono::floor<std::chrono::milliseconds>(
+          std::chrono::sys_time(std::chrono::nanoseconds(file.identity->mtime_ns)));
+    }
+    auto rendered = route->rename->render(known);
     if (!rendered) return rendered;
     name = std::move(*rendered);
   }

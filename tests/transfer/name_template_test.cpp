@@ -13,7 +13,11 @@ Result<std::string> name(std::string_view text, std::string_view path = "in/deep
   const auto parsed = NameTemplate::for_files(text);
   if (!parsed) return parsed.error();
   return parsed->render(
-      NameTemplate::File{.path = path, .landing = "partners", .id = "id-1", .date = kDate});
+      NameTemplate::File{.path = path,
+                         .landing = "partners",
+                         .id = "id-1",
+                         .date = kDate,
+                         .mtime = parse_timestamp("2026-11-20T08:00:00Z").value()});
 }
 
 Result<std::string> control_name(std::string_view text) {
@@ -30,6 +34,7 @@ TEST_CASE("a file's name is made from its parts") {
   CHECK(name("{dir}|{name}").value() == "in/deep|a b.tar.gz");
   CHECK(name("{stem}-{id}{ext}").value() == "a b.tar-id-1.gz");
   CHECK(name("{landing}/{date}/{date:%Y%m%d-%H}").value() == "partners/2026-11-22/20261122-23");
+  CHECK(name("{mtime:%Y%m%d}/{mtime}").value() == "20261120/2026-11-20");
   CHECK(name("{{{name}}}").value() == "{a b.tar.gz}");
   CHECK(name("{stem}{ext}", "README").value() == "README");
   CHECK(name("{stem}{ext}", ".profile").value() == ".profile");
@@ -40,6 +45,13 @@ TEST_CASE("what comes out is a path below the destination's directory, or nothin
   CHECK(name("a//./{name}", "top.csv").value() == "a/top.csv");
   CHECK(name("{ext}", "noext").error().kind == ErrorKind::kAbnormal);
   CHECK(name(".{ext}", "dot.").error().kind == ErrorKind::kAbnormal);
+}
+
+TEST_CASE("a change that the registry does not know of makes no name") {
+  const auto parsed = NameTemplate::for_files("{mtime:%Y}/{name}").value();
+  const auto made =
+      parsed.render(NameTemplate::File{.path = "a", .landing = "l", .id = "i", .date = kDate});
+  CHECK(made.error().kind == ErrorKind::kAbnormal);
 }
 
 TEST_CASE("mistakes in a template are told when it is read") {

@@ -1,9 +1,10 @@
 // Names made from what is known of a file or a batch: "{date:%Y/%m}/{stem}-{id}{ext}".
 //
-// A word in braces is a variable, "{{" and "}}" are braces. {date:FORMAT} takes a format of
-// strftime(3) and is in UTC; {date} alone is 2026-11-22. Pure.
+// A word in braces is a variable, "{{" and "}}" are braces. {date:FORMAT} and {mtime:FORMAT}
+// take a format of strftime(3) and are in the process's time zone; {date} alone is 2026-11-22.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,7 +18,7 @@ class NameTemplate {
  public:
   /// For remote names: {path}, relative to the landing area; {dir} and {name}, its two halves;
   /// {stem} and {ext}, the name's, where {ext} has its dot; {landing}; {id}; {date}: of the file's
-  /// registration. kInvalid says what is wrong with TEXT.
+  /// registration; {mtime}: of its last change. kInvalid says what is wrong with TEXT.
   static Result<NameTemplate> for_files(std::string_view text);
   /// For control files: {batch_id}, {destination}, {date}: of the batch. No directory.
   static Result<NameTemplate> for_control_files(std::string_view text);
@@ -32,6 +33,7 @@ class NameTemplate {
     std::string_view landing;
     std::string_view id;
     Timestamp date;
+    std::optional<Timestamp> mtime = {};  // as far as the registry knows it
   };
   /// A relative path without empty, "." or ".." components; kAbnormal where none comes out.
   Result<std::string> render(const File& file) const;
@@ -51,10 +53,10 @@ class NameTemplate {
   struct Piece {
     bool is_variable = false;
     std::string text;    // literal, or the variable's name
-    std::string format;  // of {date}
+    std::string format;  // of a date; else empty
   };
   template <typename Value>
-  std::string fill(Value value_of, Timestamp date) const;
+  std::string fill(Value value_of) const;
   static Result<NameTemplate> parse(std::string_view text,
                                     const std::vector<std::string_view>& variables);
   static Result<Piece> parse_variable(std::string_view word,

@@ -25,6 +25,9 @@ namespace ferry::transfer {
 /// What becomes of the source once all destinations that want it have it.
 enum class AfterDelivery : std::uint8_t { kKeep, kArchive, kDelete };
 
+/// Which files of a route go first.
+enum class Order : std::uint8_t { kAge, kNewest, kSize, kName };
+
 struct Route {
   std::string name;
   std::vector<Glob> match;                    // one of them has to match; empty: all files
@@ -36,6 +39,10 @@ struct Route {
   std::chrono::milliseconds settle{0};  // how long a version stands before it goes; see below
   AfterDelivery after = AfterDelivery::kKeep;
   fs::path archive;  // with kArchive: on the landing area's host
+  Order order = Order::kAge;
+  std::int64_t priority = 0;  // routes with a higher one go first
+
+  bool is_in_usual_order() const { return order == Order::kAge && priority == 0; }
 
   /// A file whose landing area is not known (it is empty) may have come from any.
   bool takes(std::string_view landing, const std::string& path) const;
