@@ -1,3 +1,5 @@
+#include <fcntl.h>
+
 #include <array>
 #include <boost/filesystem/operations.hpp>
 #include <fstream>
@@ -12,7 +14,10 @@
 #include "app/setup.h"
 #include "app/state_directory.h"
 #include "app/units.h"
+#include "ferry/base/file.h"
+#include "ferry/base/log.h"
 #include "ferry/base/text.h"
+#include "ferry/transfer/control_signature.h"
 #include "ferry/transfer/verify.h"
 
 namespace ferry::app {
@@ -79,6 +84,24 @@ fs::path kept_copy(const Settings& settings, const std::string& name) {
     if (fs::is_regular_file(batches / candidate, ignored)) return batches / candidate;
   }
   return {};
+}
+
+/// Nothing is believed of a control file before it is known who made it.
+Outcome<bool> are_signed(const std::vector<std::string>& names, const fs::path& allowed_signers,
+                         const StopToken& stop) {
+  for (const std::string& name : names) {
+    const auto file = open_file(name, O_RDONLY);
+    if (!file) return fail(file.error().with_context("--allowed-signers is for local files"));
+    const auto signer = transfer::signer_of(
+        file->get(), name + std::string(transfer::kSignatureSuffix), allowed_signers, stop);
+    if (!signer && signer.error().kind != ErrorKind::kFailed) return fail(signer.error());
+    if (!signer) {
+      log::error("not signed", {{"control_file", name}, {"reason", signer.error().message}});
+      return false;
+    }
+    log::info("signed", {{"control_file", name}, {"by", *signer}});
+  }
+  return true;
 }
 
 Outcome<ReceivedControlFile> find_control_file(const std::string& name, const Settings& settings,
@@ -247,6 +270,12 @@ Outcome<ExitStatus> run_verify(const Invocation& invocation) {
   if (!batches) return std::unexpected(batches.error());
   if (batches->ids.empty() && batches->undelivered.empty()) return *idle;
 
+  if (const auto allowed = arguments->last("allowed-signers")) {
+    const auto are_theirs = are_signed(batches->ids, *allowed, invocation.stop);
+    if (!are_theirs) return std::unexpected(are_theirs.error());
+    if (!*are_theirs) return ExitStatus::kSomeFailed;
+  }
+
   const auto options = verify_options(*settings, *arguments);
   const bool as_json = arguments->has("json");
   print_undelivered(batches->undelivered, as_json);
@@ -278,20 +307,24 @@ Command verify_command() {
           "Without one: the batches that the flags below select in the metastore; what agents\n"
           "tried and failed to deliver is then wrong too.\n"
           "Ends with exit code 1 if anything is missing, short, changed or unreadable.",
-      .flags = {{"root", "DIR", "the directory that the listed paths start at"},
-                {"destination", "NAME", "a configured destination"},
-                {"readback", "", "read the files at the destination and compare checksums"},
-                {"strict", "",
-                 "files there that are not listed are wrong too; needs a control file or a batch"},
-                {"date", "DAY", "batches with files registered on this day"},
-                {"since", "TIME", "batches with files registered at or after this time, or 2h ago"},
-                {"until", "TIME", "batches with files updated before this time"},
-                {"delivered-since", "TIME", "batches delivered at or after this time"},
-                {"json", "", "print the result as JSON, one object a line"},
-                {kIdleExitCode, "N", "exit with this code if nothing is selected"}},
+      .flags =
+          {{"root", "DIR", "the directory that the listed paths start at"},
+           {"destination", "NAME", "a configured destination"},
+           {"readback", "", "read the files at the destination and compare checksums"},
+           {"allowed-signers", "FILE",
+            "the control file must be signed, beside it as NAME.sig, by somebody in this list: "
+            "see ssh-keygen(1)"},
+           {"strict", "",
+            "files there that are not listed are wrong too; needs a control file or a batch"},
+           {"date", "DAY", "batches with files registered on this day"},
+           {"since", "TIME", "batches with files registered at or after this time, or 2h ago"},
+           {"until", "TIME", "batches with files updated before this time"},
+           {"delivered-since", "TIME", "batches delivered at or after this time"},
+           {"json", "", "print the result as JSON, one object a line"},
+           {kIdleExitCode, "N", "exit with this code if nothing is selected"}},
       .exits = {{ExitStatus::kDone, "all is there and right, or nothing is selected"},
                 {ExitStatus::kSomeFailed,
-                 "something is missing, short, changed, unreadable or undelivered"},
+                 "something is missing, short, changed, unreadable, undelivered or not signed"},
                 {ExitStatus::kUsage},
                 {ExitStatus::kDestination},
                 {ExitStatus::kMetastore},

@@ -27,6 +27,7 @@ class Rules {
 
   std::vector<Contradiction> apply() {
     for (const TransformSettings& transform : settings_.transforms) check_transform(transform);
+    for (const DestinationSettings& one : settings_.destinations) check_control(one);
     for (Misplaced& one : find_misplaced(settings_)) {
       complain(Section::kLanding, one.landing, one.key, "{}", one.message);
     }
@@ -57,6 +58,16 @@ class Rules {
     for (const auto& mistake : transform.type->check(make_transform(transform))) {
       complain(Section::kTransform, transform.name, mistake.key, "{}", mistake.message);
     }
+  }
+
+  void check_control(const DestinationSettings& destination) {
+    if (destination.control != transfer::ControlFormat::kNone) return;
+    const auto is_useless = [&](std::string_view key) {
+      complain(Section::kDestination, destination.name, key,
+               "{} is of no use with control = \"none\"", key);
+    };
+    if (!destination.control_sign.empty()) is_useless("control_sign");
+    if (destination.control_name.pattern) is_useless("control_name");
   }
 
   void check_route(const RouteSettings& route) {

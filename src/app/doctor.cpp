@@ -1,5 +1,6 @@
 #include "app/doctor.h"
 
+#include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "ferry/base/child_process.h"
 #include "ferry/base/lock.h"
 #include "ferry/landing/area_facts.h"
+#include "ferry/transfer/control_signature.h"
 
 namespace ferry::app {
 namespace {
@@ -303,10 +305,20 @@ void Examination::destinations(const Settings& settings) {
   }
 }
 
+void Examination::signing_key(const fs::path& key) {
+  const auto nothing = open_file("/dev/null", O_RDONLY);
+  const auto signature = nothing ? transfer::sign(nothing->get(), key, stop_) : nothing.error();
+  if (signature) return well("control_sign", key.string() + " signs");
+  trouble("control_sign", signature.error().message,
+          "name a private key without a passphrase, or a public one whose private key an agent has",
+          ExitStatus::kUsage);
+}
+
 void Examination::destination(const DestinationSettings& destination, const Settings& settings) {
   subject_ = fmt::format("destination {}", destination.name);
   const auto resolved = resolve_destination(destination, settings.transfer);
   if (!resolved) return trouble("configuration", resolved.error().message, "", ExitStatus::kUsage);
+  if (!destination.control_sign.empty()) signing_key(destination.control_sign);
   std::uint64_t waiting = 0;
   if (auto store = open_store(settings, Access::kRead)) {
     const auto totals = (*store)->totals(destination.name);

@@ -48,6 +48,7 @@ class Examination {
   void program(std::string check, const CommandWords& command);
   void directory(std::string check, const fs::path& path);
   void remote_landing_area(const LandingSettings& landing, const Settings& settings);
+  void signing_key(const fs::path& key);
   void destination(const DestinationSettings& destination, const Settings& settings);
 
   StopToken& stop_;

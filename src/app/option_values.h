@@ -60,6 +60,15 @@ inline constexpr std::array kWords<transfer::Order>{
     Word{"age", transfer::Order::kAge}, Word{"newest", transfer::Order::kNewest},
     Word{"size", transfer::Order::kSize}, Word{"name", transfer::Order::kName}};
 template <>
+inline constexpr std::array kWords<transfer::ControlFormat>{
+    Word{"json", transfer::ControlFormat::kJson},
+    Word{"sha256sums", transfer::ControlFormat::kSha256Sums},
+    Word{"none", transfer::ControlFormat::kNone}};
+template <>
+inline constexpr std::array kWords<transfer::Sidecar>{Word{"none", transfer::Sidecar::kNone},
+                                                      Word{"sha256", transfer::Sidecar::kSha256},
+                                                      Word{"done", transfer::Sidecar::kDone}};
+template <>
 inline constexpr std::array kWords<transfer::LineEnding>{Word{"lf", transfer::LineEnding::kLf},
                                                          Word{"crlf", transfer::LineEnding::kCrLf}};
 

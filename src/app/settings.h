@@ -129,6 +129,9 @@ struct DestinationSettings : ConnectionSettings {
   std::string name;
   std::string control_dir;
   ControlFileNames control_name;
+  transfer::ControlFormat control = transfer::ControlFormat::kJson;
+  fs::path control_sign;
+  transfer::Sidecar sidecar = transfer::Sidecar::kNone;
   std::optional<transfer::BandwidthLimit> bandwidth_limit;  // absent: the one for all
   Count connections{transfer::Destination{}.connections};
 };

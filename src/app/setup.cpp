@@ -343,6 +343,9 @@ Result<transfer::Destination> resolve_destination(const DestinationSettings& des
       .directory = destination.url.directory,
       .control_directory = destination.control_dir,
       .control_name = destination.control_name.pattern,
+      .control = destination.control,
+      .control_sign = destination.control_sign,
+      .sidecar = destination.sidecar,
       .connections = static_cast<unsigned>(destination.connections.value),
       .bandwidth = destination.bandwidth_limit.value_or(transfer.bandwidth_limit)};
 }

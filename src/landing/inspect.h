@@ -86,8 +86,8 @@ class Inspector {
   /// PULSE: the thread's.
   Inspector(const StopToken& cancelled, Pulse& pulse);
 
-  /// With the outcome kLarge PROGRESS is set, and the same call is to be made again. KNOWN was asked
-  /// before: what has changed since is noticed, and looked at again.
+  /// With the outcome kLarge PROGRESS is set, and the same call is to be made again. KNOWN was
+  /// asked before: what has changed since is noticed, and looked at again.
   Inspection inspect(const OpenRoot& root, const DuePath& candidate, const Known& known,
                      const InspectionRules& rules, std::unique_ptr<HashProgress>& progress);
 

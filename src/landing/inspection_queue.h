@@ -49,8 +49,8 @@ class InspectionQueue {
     ready_.notify_one();
   }
 
-  /// Waits for tasks: a thread's share of the first looks, all beneath one root, or a piece of a large
-  /// file. Nothing once the queue is closed.
+  /// Waits for tasks: a thread's share of the first looks, all beneath one root, or a piece of a
+  /// large file. Nothing once the queue is closed.
   std::vector<InspectionTask> pop() {
     std::unique_lock lock(mutex_);
     ready_.wait(lock, [&] { return closed_ || !first_looks_.empty() || !large_.empty(); });

@@ -23,17 +23,17 @@ Result<std::optional<ReleaseMark>> released_from(const LandingArea& area, int ro
 }
 
 InspectionRules rules_of(const LandingArea& area, metastore::Metastore& metastore) {
-  return {
-      .landing = area.name,
-      .settle = area.settle,
-      .acceptance = area.acceptance,
-      .is_accepted =
-          [&metastore, landing = area.name](const std::string& path, const Checksum& checksum) {
-            return is_accepted(metastore, landing, path, checksum);
-          },
-      .released = [area](int root_fd, const FileIdentity& identity) {
-        return released_from(area, root_fd, identity);
-      }};
+  return {.landing = area.name,
+          .settle = area.settle,
+          .acceptance = area.acceptance,
+          .is_accepted =
+              [&metastore, landing = area.name](const std::string& path, const Checksum& checksum) {
+                return is_accepted(metastore, landing, path, checksum);
+              },
+          .released =
+              [area](int root_fd, const FileIdentity& identity) {
+                return released_from(area, root_fd, identity);
+              }};
 }
 
 bool is_for_the_registrar(Outcome outcome) {

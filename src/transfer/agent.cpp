@@ -346,7 +346,7 @@ void TransferSummary::add(const BatchSummary& batch) {
 
 Result<std::string> control_file_name(const Destination& destination, std::string_view batch_id,
                                       Timestamp created) {
-  if (!destination.control_name) return control_file_name(batch_id);
+  if (!destination.control_name) return control_file_name(batch_id, destination.control);
   return destination.control_name->render(
       NameTemplate::Batch{.id = batch_id, .destination = destination.name, .date = created});
 }

@@ -7,6 +7,7 @@
 #include "transfer/naming.h"
 #include "transfer/recovery.h"
 #include "transfer/remote_path.h"
+#include "transfer/sidecars.h"
 
 namespace ferry::transfer {
 namespace {
@@ -47,7 +48,23 @@ TransferRecord record_of(const BatchInfo& batch, const BatchFile& file, const Ba
   return record;
 }
 
-/// What connections that have ended may have made again, then the control file, if there is one.
+/// What is pushed under a name of its own, which takes another part with every try.
+struct Push {
+  const KeptFile* file = nullptr;
+  std::string remote_path;
+};
+
+/// In this order: the control file is the last.
+std::vector<Push> pushes_of(const BatchInfo& info, const KeptControlFile& kept) {
+  std::vector<Push> pushes;
+  const std::string& path = info.control_path;
+  if (kept.signature) pushes.push_back({&*kept.signature, path + std::string(kSignatureSuffix)});
+  if (kept.list) pushes.push_back({&*kept.list, path});
+  return pushes;
+}
+
+/// What connections that have ended may have made again; then, with KEPT, what says that the files
+/// are there.
 Task<Result<void>> finish_at_destination(Session& session, Batch& batch,
                                          const KeptControlFile* kept, unsigned& tries,
                                          const BatchContext& context) {
@@ -65,11 +82,19 @@ Task<Result<void>> finish_at_destination(Session& session, Batch& batch,
     co_return *session.client->error();
   }
   if (kept == nullptr) co_return Result<void>();
-  const std::string token = part_token(batch.info().id, batch.info().id, tries++);
-  auto pushed =
-      co_await push_control_file(session, *kept, batch.info().control_path, token, context.options);
-  if (!pushed) batch.abandon_part(part_path(batch.info().control_path, token));
-  co_return pushed;
+  const unsigned number = tries++;
+  auto placed = co_await push_sidecars(session, batch, number, context.options);
+  if (!placed) co_return placed.error().with_context("sidecar");
+  const std::string token = part_token(batch.info().id, batch.info().id, number);
+  for (const Push& push : pushes_of(batch.info(), *kept)) {
+    auto pushed =
+        co_await push_kept_file(session, *push.file, push.remote_path, token, context.options);
+    if (!pushed) {
+      batch.abandon_part(part_path(push.remote_path, token));
+      co_return pushed;
+    }
+  }
+  co_return Result<void>();
 }
 
 }  // namespace
@@ -334,8 +359,9 @@ Result<void> BatchClosing::tell_of(std::vector<Ended>& files) {
 Result<void> BatchClosing::write_control_file(Closing& closing) {
   if (closing.batch->journal().is_pushed()) return {};
   const Batch::Counts counts = closing.batch->counts();
-  auto kept = keep_control_file(context_.options.control_files, closing.batch->journal(),
-                                counts.delivered, counts.bytes);
+  auto kept =
+      keep_control_file(context_.options.control_files, closing.batch->journal(), counts.delivered,
+                        counts.bytes, context_.destination.control_sign, context_.stop);
   if (!kept) return kept.error().with_context("control file");
   closing.kept = std::move(*kept);
   return {};
@@ -372,7 +398,9 @@ Result<void> BatchClosing::complete(Closing& closing) {
   if (counts.delivered + failed == 0) return {};
   completed_.push_back(
       {.id = batch.info().id,
-       .control_file = counts.delivered > 0 ? batch.info().control_path : std::string(),
+       .control_file = counts.delivered > 0 && batch.info().control != ControlFormat::kNone
+                           ? batch.info().control_path
+                           : std::string(),
        .selected = counts.delivered + failed,
        .successful = counts.delivered,
        .failed = failed,

@@ -38,6 +38,7 @@
 #include "ferry/base/lock.h"
 #include "ferry/base/result.h"
 #include "ferry/base/time.h"
+#include "ferry/transfer/control_file.h"
 
 namespace ferry::transfer {
 
@@ -50,6 +51,8 @@ struct BatchInfo {
   std::string control_path;  // likewise
   Timestamp created;
   bool all_or_nothing = false;
+  ControlFormat control = ControlFormat::kJson;
+  Sidecar sidecar = Sidecar::kNone;
 
   bool operator==(const BatchInfo&) const = default;
 };

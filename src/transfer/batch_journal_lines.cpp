@@ -10,11 +10,45 @@ constexpr std::size_t kBlockBytes = 256 * 1024;
 
 using Place = BatchJournal::Place;
 
-constexpr std::array<std::string_view, kColumns> kNames = {
-    "event",   "version",  "batch",           "agent",     "destination", "directory",
-    "control", "created",  "all_or_nothing",  "id",        "attempt",     "path",
-    "size",    "checksum", "source_checksum", "part",      "of",          "date",
-    "ms",      "kind",     "message",         "retryable", "refused_here"};
+constexpr std::array<std::string_view, kColumns> kNames = {"event",
+                                                           "version",
+                                                           "batch",
+                                                           "agent",
+                                                           "destination",
+                                                           "directory",
+                                                           "control",
+                                                           "created",
+                                                           "all_or_nothing",
+                                                           "format",
+                                                           "sidecar",
+                                                           "id",
+                                                           "attempt",
+                                                           "path",
+                                                           "size",
+                                                           "checksum",
+                                                           "source_checksum",
+                                                           "part",
+                                                           "of",
+                                                           "date",
+                                                           "ms",
+                                                           "kind",
+                                                           "message",
+                                                           "retryable",
+                                                           "refused_here"};
+
+template <typename T>
+using Words = std::array<std::string_view, 3>;
+constexpr Words<ControlFormat> kFormats{"json", "sha256sums", "none"};
+constexpr Words<Sidecar> kSidecars{"none", "sha256", "done"};
+
+/// The value that is called so; without a word the first one.
+template <typename T>
+Result<T> value_of(Row& row, Column column, const Words<T>& words) {
+  if (!row.has(column)) return T{};
+  const auto found = std::ranges::find(words, row.text(column));
+  if (found == words.end()) return unreadable("it asks for something that is not known here");
+  return static_cast<T>(found - words.begin());
+}
 
 void write_info(RowWriter& row, const BatchInfo& info) {
   row.text("event", "batch");
@@ -26,6 +60,12 @@ void write_info(RowWriter& row, const BatchInfo& info) {
   row.text("control", info.control_path);
   row.text("created", format_timestamp(info.created));
   if (info.all_or_nothing) row.integer("all_or_nothing", 1);
+  if (info.control != ControlFormat::kJson) {
+    row.text("format", kFormats[static_cast<std::size_t>(info.control)]);
+  }
+  if (info.sidecar != Sidecar::kNone) {
+    row.text("sidecar", kSidecars[static_cast<std::size_t>(info.sidecar)]);
+  }
 }
 
 }  // namespace
@@ -76,6 +116,12 @@ Result<BatchInfo> info_from(Row& row) {
                  .control_path = std::string(row.text(kControl)),
                  .created = row.time(kCreated),
                  .all_or_nothing = row.flag(kAllOrNothing)};
+  const auto format = value_of<ControlFormat>(row, kFormat, kFormats);
+  const auto sidecar = value_of<Sidecar>(row, kSidecar, kSidecars);
+  if (!format) return format.error();
+  if (!sidecar) return sidecar.error();
+  info.control = *format;
+  info.sidecar = *sidecar;
   if (row.number(kVersionColumn) != kVersion || !row.good()) {
     return unreadable("its first line is not that of a batch's journal");
   }

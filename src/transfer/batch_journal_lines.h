@@ -22,6 +22,8 @@ enum Column : std::size_t {
   kControl,
   kCreated,
   kAllOrNothing,
+  kFormat,
+  kSidecar,
   kId,
   kAttempt,
   kPath,

@@ -20,8 +20,29 @@ std::string entry_line(const ControlEntry& entry) {
 
 }  // namespace
 
-std::string control_file_name(std::string_view batch_id) {
-  return fmt::format("{}{}", batch_id, kControlFileSuffix);
+std::string control_file_name(std::string_view batch_id, ControlFormat format) {
+  const bool is_sums = format == ControlFormat::kSha256Sums;
+  return fmt::format("{}{}", batch_id, is_sums ? kSumsSuffix : kControlFileSuffix);
+}
+
+std::string_view suffix_of(Sidecar sidecar) {
+  switch (sidecar) {
+    case Sidecar::kSha256:
+      return ".sha256";
+    case Sidecar::kDone:
+      return ".done";
+    default:
+      return {};
+  }
+}
+
+std::string sum_line(const Checksum& checksum, std::string_view name) {
+  const std::string text = checksum.to_string();
+  const std::string digest = text.substr(text.find(':') + 1);
+  if (name.find('\\') == name.npos) return fmt::format("{}  {}\n", digest, name);
+  std::string escaped;
+  for (const char letter : name) escaped.append(letter == '\\' ? "\\\\" : std::string(1, letter));
+  return fmt::format("\\{}  {}\n", digest, escaped);
 }
 
 ControlFileWriter::ControlFileWriter(const ControlHeader& header, Write write)

@@ -20,10 +20,19 @@ std::string lower_case(std::string_view text) {
 }  // namespace
 
 bool is_name_of_control_files(const Destination& destination, std::string_view name) {
+  if (destination.control == ControlFormat::kNone) return false;
   const std::string pattern = destination.control_name
                                   ? destination.control_name->pattern_for(destination.name)
-                                  : "*" + std::string(kControlFileSuffix);
-  return Glob(lower_case(pattern)).matches(lower_case(name));
+                                  : control_file_name("*", destination.control);
+  const std::string lower = lower_case(name);
+  return Glob(lower_case(pattern)).matches(lower) ||
+         (!destination.control_sign.empty() &&
+          Glob(lower_case(pattern) + std::string(kSignatureSuffix)).matches(lower));
+}
+
+bool is_name_of_sidecars(const Destination& destination, std::string_view name) {
+  const std::string_view suffix = suffix_of(destination.sidecar);
+  return !suffix.empty() && lower_case(name).ends_with(suffix);
 }
 
 }  // namespace ferry::transfer

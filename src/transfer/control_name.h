@@ -11,4 +11,7 @@ namespace ferry::transfer {
 /// letters. A receiver would take such a file for the proof of a batch.
 bool is_name_of_control_files(const Destination& destination, std::string_view name);
 
+/// The same of what is pushed beside files.
+bool is_name_of_sidecars(const Destination& destination, std::string_view name);
+
 }  // namespace ferry::transfer

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "ferry/base/result.h"
@@ -14,6 +15,9 @@ namespace ferry::transfer {
 /// Pure: whether a file or directory of this name is one of those that somebody put there, and is
 /// neither hidden nor a control file.
 bool is_payload_name(std::string_view name);
+
+/// Pure: whether PATH is listed, or is what lies beside one that is.
+bool is_accounted_for(const std::unordered_set<std::string_view>& listed, std::string_view path);
 
 /// The extra files below DIRECTORY, by path; directories that cannot be listed are findings too.
 /// Errors: those of walk_tree.

@@ -73,6 +73,13 @@ Result<void> Intake::fill(Job& job, const metastore::FileRecord& file, const Rou
         "it another with a route's 'rename'",
         job.remote_path));
   }
+  if (is_name_of_sidecars(destination_, job.remote_path)) {
+    job.refused_here = true;
+    return refused_name(fmt::format(
+        "its remote name, {}, is one of sidecars, and would be taken for one: give it another with "
+        "a route's 'rename'",
+        job.remote_path));
+  }
   if (may_share_names() && !job.batch->take_name(job.remote_path)) {
     job.refused_here = true;
     return refused_name(fmt::format(

@@ -7,6 +7,7 @@
 #include <boost/filesystem/operations.hpp>
 
 #include "ferry/base/uuid.h"
+#include "ferry/transfer/control_signature.h"
 #include "transfer/publish.h"
 #include "transfer/remote_path.h"
 
@@ -14,46 +15,121 @@ namespace ferry::transfer {
 
 namespace {
 
-Result<void> write_files(const BatchJournal& journal, ControlFileWriter& writer) {
-  auto visited = journal.visit_ended([&](const BatchFile& file, const BatchEnd& end) {
+/// A file of ours that is written, hashed and then kept open.
+class Keeping {
+ public:
+  static Result<Keeping> begin(fs::path path) {
+    auto replacement = FileReplacement::begin(path);
+    if (!replacement) return replacement.error();
+    return Keeping(std::move(path), std::move(*replacement));
+  }
+
+  Result<void> write(std::string_view text) {
+    hasher_.update(as_bytes(text));
+    kept_.size += text.size();
+    return replacement_.write(as_bytes(text));
+  }
+
+  Result<KeptFile> finish() {
+    if (auto committed = replacement_.commit(); !committed) return committed.error();
+    kept_.sha256 = hasher_.finish();
+    auto fd = open_file(kept_.path, O_RDONLY);
+    if (!fd) return fd.error();
+    kept_.fd = std::move(*fd);
+    return std::move(kept_);
+  }
+
+ private:
+  Keeping(fs::path path, FileReplacement replacement)
+      : kept_{.path = std::move(path), .fd = {}, .size = 0, .sha256 = {}},
+        replacement_(std::move(replacement)) {}
+
+  KeptFile kept_;
+  FileReplacement replacement_;
+  Hasher hasher_{HashAlgorithm::kSha256};
+};
+
+/// Calls VISITOR with each delivered file and its path below the destination's directory.
+Result<void> visit_delivered(
+    const BatchJournal& journal,
+    const std::function<Result<void>(const BatchFile& file, std::string_view path)>& visitor) {
+  return journal.visit_ended([&](const BatchFile& file, const BatchEnd& end) {
     if (end.failure) return Result<void>();
-    return writer.add({.id = file.id,
-                       .path = below(journal.info().directory, file.remote_path),
-                       .size = file.size,
-                       .checksum = &file.sha256,
-                       .source_checksum = file.source_sha256 ? &*file.source_sha256 : nullptr});
+    return visitor(file, below(journal.info().directory, file.remote_path));
   });
-  return visited ? writer.finish() : visited;
 }
 
-}  // namespace
-
-Result<KeptControlFile> keep_control_file(const fs::path& directory, const BatchJournal& journal,
-                                          std::uint64_t count, std::uint64_t total_bytes) {
+Result<KeptFile> keep_json(const fs::path& directory, const BatchJournal& journal,
+                           std::uint64_t count, std::uint64_t total_bytes) {
   const BatchInfo& info = journal.info();
-  KeptControlFile kept;
-  kept.path = directory / control_file_name(info.id);
+  auto kept = Keeping::begin(directory / control_file_name(info.id));
+  if (!kept) return kept.error();
   const ControlHeader header{.batch_id = info.id,
                              .created = info.created,
                              .agent = info.agent,
                              .destination = info.destination,
                              .count = count,
                              .total_bytes = total_bytes};
-  auto replacement = FileReplacement::begin(kept.path);
-  if (!replacement) return replacement.error();
-  Hasher hasher(HashAlgorithm::kSha256);
-  ControlFileWriter writer(header, [&](std::string_view text) {
-    hasher.update(as_bytes(text));
-    kept.size += text.size();
-    return replacement->write(as_bytes(text));
+  ControlFileWriter writer(header, [&](std::string_view text) { return kept->write(text); });
+  auto written = visit_delivered(journal, [&](const BatchFile& file, std::string_view path) {
+    return writer.add({.id = file.id,
+                       .path = path,
+                       .size = file.size,
+                       .checksum = &file.sha256,
+                       .source_checksum = file.source_sha256 ? &*file.source_sha256 : nullptr});
   });
-  auto written = write_files(journal, writer);
-  if (written) written = replacement->commit();
+  if (written) written = writer.finish();
   if (!written) return written.error();
-  kept.sha256 = hasher.finish();
-  auto fd = open_file(kept.path, O_RDONLY);
-  if (!fd) return fd.error();
-  kept.fd = std::move(*fd);
+  return kept->finish();
+}
+
+Result<KeptFile> keep_sums(const fs::path& directory, const BatchJournal& journal) {
+  auto kept =
+      Keeping::begin(directory / control_file_name(journal.info().id, ControlFormat::kSha256Sums));
+  if (!kept) return kept.error();
+  constexpr std::size_t kPieceBytes = 64 * 1024;
+  std::string lines;
+  auto written = visit_delivered(journal, [&](const BatchFile& file, std::string_view path) {
+    lines += sum_line(file.sha256, path);
+    if (lines.size() < kPieceBytes) return Result<void>();
+    return kept->write(std::exchange(lines, {}));
+  });
+  if (written) written = kept->write(lines);
+  if (!written) return written.error();
+  return kept->finish();
+}
+
+Result<KeptFile> keep_signature(const KeptFile& list, const fs::path& key, const StopToken& stop) {
+  const auto signature = sign(list.fd.get(), key, stop);
+  if (!signature) return signature.error();
+  fs::path path = list.path;
+  auto kept = Keeping::begin(path += std::string(kSignatureSuffix));
+  if (!kept) return kept.error();
+  if (auto written = kept->write(*signature); !written) return written.error();
+  return kept->finish();
+}
+
+bool is_kept_name(std::string_view name) {
+  if (name.ends_with(kSignatureSuffix)) name.remove_suffix(kSignatureSuffix.size());
+  return name.ends_with(kControlFileSuffix) || name.ends_with(kSumsSuffix);
+}
+
+}  // namespace
+
+Result<KeptControlFile> keep_control_file(const fs::path& directory, const BatchJournal& journal,
+                                          std::uint64_t count, std::uint64_t total_bytes,
+                                          const fs::path& signing_key, const StopToken& stop) {
+  auto list = keep_json(directory, journal, count, total_bytes);
+  if (!list) return list.error();
+  KeptControlFile kept;
+  if (journal.info().control == ControlFormat::kNone) return kept;
+  if (journal.info().control == ControlFormat::kSha256Sums) list = keep_sums(directory, journal);
+  if (!list) return list.error();
+  kept.list = std::move(*list);
+  if (signing_key.empty()) return kept;
+  auto signature = keep_signature(*kept.list, signing_key, stop);
+  if (!signature) return signature.error();
+  kept.signature = std::move(*signature);
   return kept;
 }
 
@@ -65,8 +141,7 @@ Result<std::uint64_t> remove_old_control_files(const fs::path& directory, Timest
   for (; !code && entries != fs::directory_iterator(); entries.increment(code)) {
     const std::string name = entries->path().filename().string();
     // What an agent left that died as it began a batch goes, too.
-    const bool is_copy = name.ends_with(kControlFileSuffix);
-    if (!is_copy && !name.ends_with(".journal.new")) continue;
+    if (!is_kept_name(name) && !name.ends_with(".journal.new")) continue;
     const auto made = time_of_uuid(name.substr(0, name.find('.')));
     if (!made || *made >= time) continue;
     if (::unlink(entries->path().c_str()) == 0) ++removed;
@@ -75,20 +150,20 @@ Result<std::uint64_t> remove_old_control_files(const fs::path& directory, Timest
   return removed;
 }
 
-sftp::Task<Result<void>> push_control_file(Session& session, const KeptControlFile& kept,
-                                           std::string remote_path, std::string token,
-                                           const TransferOptions& options) {
+sftp::Task<Result<void>> push_kept_file(Session& session, const KeptFile& file,
+                                        std::string remote_path, std::string token,
+                                        const TransferOptions& options) {
   const Target target{.part_path = part_path(remote_path, token),
                       .final_path = remote_path,
-                      .size = kept.size,
-                      .sha256 = kept.sha256};
-  const Content content{.source = {.read = [&kept](std::uint64_t offset,
+                      .size = file.size,
+                      .sha256 = file.sha256};
+  const Content content{.source = {.read = [&file](std::uint64_t offset,
                                                    std::span<std::byte> buffer) -> Result<void> {
-                          const auto count = pread_full(kept.fd.get(), buffer, offset, kept.path);
+                          const auto count = pread_full(file.fd.get(), buffer, offset, file.path);
                           if (!count) return count.error();
                           if (*count == buffer.size()) return {};
                           return make_error(ErrorKind::kCorrupt, "{}: the file was cut short",
-                                            kept.path.string());
+                                            file.path.string());
                         }},
                         .on_acknowledged = [](std::uint64_t, std::size_t) {}};
   const auto uploaded = co_await upload_part(session, target, content, options);

@@ -101,10 +101,13 @@ class Remains {
 
   Task<void> remove_control_parts() {
     const BatchInfo& info = batch_.info();
-    for (unsigned n = 0; n < kMostPushes; ++n) {
-      const std::string path = part_path(info.control_path, part_token(info.id, info.id, n));
-      [[maybe_unused]] const auto removed = co_await client().remove(path);
-      if (client().error()) co_return;
+    for (const std::string& name :
+         {info.control_path, info.control_path + std::string(kSignatureSuffix)}) {
+      for (unsigned n = 0; n < kMostPushes; ++n) {
+        const std::string path = part_path(name, part_token(info.id, info.id, n));
+        [[maybe_unused]] const auto removed = co_await client().remove(path);
+        if (client().error()) co_return;
+      }
     }
   }
 

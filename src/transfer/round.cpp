@@ -214,7 +214,9 @@ Result<void> Round::open_batch() {
                  .directory = core_.directories.directory,
                  .control_path = {},
                  .created = now(),
-                 .all_or_nothing = core_.options.batch == BatchMode::kAllOrNothing};
+                 .all_or_nothing = core_.options.batch == BatchMode::kAllOrNothing,
+                 .control = core_.destination.control,
+                 .sidecar = core_.destination.sidecar};
   const auto name = control_file_name(core_.destination, info.id, info.created);
   if (!name) return name.error();
   info.control_path = join_remote(core_.directories.control_directory, *name);

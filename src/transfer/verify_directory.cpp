@@ -135,7 +135,7 @@ void ExtraFiles::look_at(const fs::directory_entry& entry, const std::string& pr
   boost::system::error_code error;
   if (entry.symlink_status(error).type() == fs::directory_file) {
     look_into(entry.path(), path + "/");
-  } else if (!listed_.contains(path)) {
+  } else if (!is_accounted_for(listed_, path)) {
     findings_.push_back({path, Verdict::kExtra, "it is not listed"});
   }
 }

@@ -22,9 +22,9 @@ struct Inspecting {
   std::optional<FileIdentity> known;
   bool accepted = false;
   InspectionRules rules{
-      .landing = "in",
-      .settle = 2s,
-      .is_accepted = [&](const std::string&, const Checksum&) { return accepted; }};
+      .landing = "in", .settle = 2s, .is_accepted = [&](const std::string&, const Checksum&) {
+        return accepted;
+      }};
 
   Inspection look(const std::string& path) {
     const auto root = Root::find(dir.path());
@@ -214,7 +214,8 @@ TEST_CASE_FIXTURE(Inspecting,
   const auto root = Root::find(root_path);
   fs::rename(root_path, dir / "old");
   fs::create_directory(root_path);
-  const auto inspection = inspector.inspect(OpenRoot(*root), {"a", std::nullopt}, std::nullopt, rules, progress);
+  const auto inspection =
+      inspector.inspect(OpenRoot(*root), {"a", std::nullopt}, std::nullopt, rules, progress);
   CHECK(inspection.outcome == Outcome::kRootLost);
 }
 
@@ -294,7 +295,8 @@ TEST_CASE_FIXTURE(Inspecting, "too many open files are no answer to whether a fi
   const struct rlimit few{.rlim_cur = 0, .rlim_max = before.rlim_max};
   ::setrlimit(RLIMIT_NOFILE, &few);
   const bool was_full = is_full();
-  const Inspection inspection = inspector.inspect(OpenRoot(root), {"a", std::nullopt}, std::nullopt, rules, progress);
+  const Inspection inspection =
+      inspector.inspect(OpenRoot(root), {"a", std::nullopt}, std::nullopt, rules, progress);
   ::setrlimit(RLIMIT_NOFILE, &before);
   CHECK(was_full);
   CHECK(inspection.outcome == Outcome::kUnreadable);

@@ -46,17 +46,29 @@ struct Fixture {
     REQUIRE(journal->note_end(
         place, {.date = now(), .failure = BatchFailure{.kind = "io", .message = "no"}}));
   }
-  KeptControlFile keep(std::uint64_t count, std::uint64_t bytes) const {
-    auto kept = keep_control_file(folder.path(), *journal, count, bytes);
+  KeptControlFile keep_all(std::uint64_t count, std::uint64_t bytes) const {
+    auto kept = keep_control_file(folder.path(), *journal, count, bytes, {}, StopToken());
     REQUIRE(kept);
+    CHECK_FALSE(kept->signature);
     return std::move(*kept);
+  }
+  KeptFile keep(std::uint64_t count, std::uint64_t bytes) const {
+    KeptControlFile kept = keep_all(count, bytes);
+    REQUIRE(kept.list);
+    return std::move(*kept.list);
+  }
+  /// Begins the journal anew, of a batch that asks for FORMAT.
+  void ask_for(ControlFormat format) {
+    journal->remove();
+    info.control = format;
+    journal = BatchJournal::begin(folder.path(), info).value();
   }
   static Checksum sha256(std::string_view text) {
     Hasher hasher(HashAlgorithm::kSha256);
     hasher.update(as_bytes(text));
     return hasher.finish();
   }
-  static ReceivedControlFile received(const KeptControlFile& kept) {
+  static ReceivedControlFile received(const KeptFile& kept) {
     std::ifstream stream(kept.path.native());
     const auto control = read_control_file(stream);
     REQUIRE_MESSAGE(control, control.error().message);
@@ -80,7 +92,7 @@ TEST_CASE_FIXTURE(Fixture,
   fail(failed);
   deliver(a);
   REQUIRE(journal->note_void(voided));
-  const KeptControlFile kept = keep(2, 12);
+  const KeptFile kept = keep(2, 12);
   CHECK(kept.path == folder / "batch-1.control.json");
   const std::string text = read_file(kept.path).value();
   INFO("what is pushed is what is there");
@@ -101,9 +113,9 @@ TEST_CASE_FIXTURE(Fixture,
 
 TEST_CASE_FIXTURE(Fixture, "an older copy is replaced, and one that is open stays what it was") {
   deliver(begin("a", 5));
-  const KeptControlFile first = keep(1, 5);
+  const KeptFile first = keep(1, 5);
   deliver(begin("b", 5));
-  const KeptControlFile second = keep(2, 10);
+  const KeptFile second = keep(2, 10);
   CHECK(first.path == second.path);
   CHECK(received(second).files.size() == 2);
   std::string text(first.size, '\0');
@@ -125,13 +137,13 @@ TEST_CASE_FIXTURE(Fixture, "a long list is written from the journal") {
 TEST_CASE_FIXTURE(Fixture, "a copy that cannot be made is an error, and the older one stays") {
   deliver(begin("a", 5));
   keep(1, 5);
-  REQUIRE_FALSE(keep_control_file(folder / "no such directory", *journal, 1, 5));
+  REQUIRE_FALSE(keep_control_file(folder / "no such directory", *journal, 1, 5, {}, StopToken()));
   INFO("nor is anything left of one that was given up half-way");
   deliver(begin("b", 5));
   const std::string path = (folder / "batch-1.journal").string();
   const auto size = fs::file_size(path);
   fs::resize_file(path, size - 10);
-  REQUIRE_FALSE(keep_control_file(folder.path(), *journal, 2, 10));
+  REQUIRE_FALSE(keep_control_file(folder.path(), *journal, 2, 10, {}, StopToken()));
   std::ifstream stream((folder / "batch-1.control.json").native());
   CHECK(read_control_file(stream).value().files.size() == 1);
   CHECK(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()) == 2);
@@ -156,4 +168,22 @@ TEST_CASE("copies of batches that were completed long ago are removed") {
   CHECK(remove_old_control_files(folder.path(), now() + std::chrono::hours(1)).value() == 1);
   INFO("and a directory that is not there has none");
   CHECK(remove_old_control_files(folder / "none", now()).value() == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "sums are pushed in place of JSON, which is kept all the same") {
+  ask_for(ControlFormat::kSha256Sums);
+  deliver(begin("sub/a b", 5));
+  deliver(begin("back\\slash", 5));
+  const KeptFile kept = keep(2, 10);
+  CHECK(kept.path == folder / "batch-1.SHA256SUMS");
+  const std::string digest = checksum('a').to_string().substr(7);
+  CHECK(read_file(kept.path).value() == digest + "  sub/a b\n\\" + digest + "  back\\\\slash\n");
+  CHECK(fs::exists(folder / "batch-1.control.json"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a batch without a list keeps ours") {
+  ask_for(ControlFormat::kNone);
+  deliver(begin("a", 5));
+  CHECK_FALSE(keep_all(1, 5).list);
+  CHECK(fs::exists(folder / "batch-1.control.json"));
 }

@@ -24,6 +24,7 @@
 #include "ferry/metastore/metastore.h"
 #include "ferry/sftp/connect.h"
 #include "ferry/transfer/bandwidth.h"
+#include "ferry/transfer/control_file.h"
 #include "ferry/transfer/name_template.h"
 #include "ferry/transfer/routes.h"
 
@@ -34,7 +35,10 @@ struct Destination {
   sftp::ConnectOptions connect;
   std::string directory = ".";               // where files go; created where missing
   std::string control_directory;             // where control files go; empty: the same
-  std::optional<NameTemplate> control_name;  // without: "<batch_id>.control.json"
+  std::optional<NameTemplate> control_name;  // without: control_file_name of the batch's id
+  ControlFormat control = ControlFormat::kJson;
+  fs::path control_sign;  // a private key, as `ssh-keygen -Y sign -f` takes it; empty: none
+  Sidecar sidecar = Sidecar::kNone;
   /// The most connections at once; no more are made than the work needs and the server takes.
   unsigned connections = 6;
   BandwidthLimit bandwidth;  // over all connections together

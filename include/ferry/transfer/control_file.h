@@ -41,10 +41,33 @@ struct ControlHeader {
   std::uint64_t total_bytes = 0;  // of their sizes
 };
 
-inline constexpr std::string_view kControlFileSuffix = ".control.json";
+/// In which form B gets it.
+enum class ControlFormat : std::uint8_t {
+  kJson,        // as above
+  kSha256Sums,  // as `sha256sum -c` reads it, in the destination's directory
+  kNone,        // not at all: only the agent's own copy is made
+};
 
-/// "<batch_id>.control.json".
-std::string control_file_name(std::string_view batch_id);
+/// What is pushed beside each delivered file, once it has its name.
+enum class Sidecar : std::uint8_t {
+  kNone,
+  kSha256,  // NAME.sha256, as `sha256sum -c` reads it, in the file's directory
+  kDone,    // NAME.done, which is empty
+};
+
+inline constexpr std::string_view kControlFileSuffix = ".control.json";
+inline constexpr std::string_view kSumsSuffix = ".SHA256SUMS";
+inline constexpr std::string_view kSignatureSuffix = ".sig";
+
+/// "<batch_id>.control.json", or with ".SHA256SUMS".
+std::string control_file_name(std::string_view batch_id,
+                              ControlFormat format = ControlFormat::kJson);
+
+/// ".sha256", ".done", or nothing.
+std::string_view suffix_of(Sidecar sidecar);
+
+/// A line of sha256sum(1), which escapes a name with a backslash in it.
+std::string sum_line(const Checksum& checksum, std::string_view name);
 
 /// Writes a control file piece by piece: one JSON object, one file a line. HEADER's sums have to be
 /// right for what is added. All members return the first error of WRITE.
