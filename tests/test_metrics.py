@@ -123,12 +123,14 @@ def test_one_form_at_a_time(ferry, metastore):
     assert ended.code == 2
 
 
-def test_the_example_rules_raise_the_alarms_that_they_promise(history, scrape):
+def test_the_example_rules_raise_the_alarms_that_they_promise(folder, history, scrape):
     for check in (["check", "rules", "ferry.rules.yml"], ["test", "rules", "ferry.rules.test.yml"]):
         ended = subprocess.run([tool("promtool"), *check], cwd=RULES, capture_output=True,
                                text=True, timeout=120, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
     history("a", failed("a", "denied"))
-    ours = {re.match(r"\w+", name)[0] for name in scrape()}
+    config = folder / "ferry.toml"
+    config.write_text('[expect.orders]\nby = "06:00"\n')
+    ours = {re.match(r"\w+", name)[0] for name in scrape("--config", config)}
     used = set(re.findall(r"\bferry_\w+", (RULES / "ferry.rules.yml").read_text()))
     assert used <= ours

@@ -4,8 +4,12 @@
 #include "ferry/base/json.h"
 #include "ferry/base/text.h"
 
+#include <fmt/ranges.h>
+
 #include "app/command.h"
+#include "app/expectations.h"
 #include "app/live_status.h"
+#include "app/local_time.h"
 #include "app/metrics.h"
 #include "app/output.h"
 #include "app/setup.h"
@@ -37,6 +41,10 @@ struct Counts {
       oldest_pending = oldest;
     }
   }
+  std::uint64_t of(Standing standing) const {
+    return by_standing.at(
+        static_cast<std::size_t>(std::ranges::find(kShown, standing) - kShown.begin()));
+  }
   bool is_empty() const {
     return std::ranges::all_of(by_standing, [](std::uint64_t files) { return files == 0; });
   }
@@ -48,6 +56,7 @@ struct Report {
   std::uint64_t damaged_rows = 0;
   /// In quarantine, and not in the registry; absent: without landing areas nobody knows.
   std::optional<std::size_t> held_unregistered;
+  std::vector<ExpectedDay> late;
   Timestamp time = now();
 
   void add(const metastore::Totals& totals) {
@@ -74,6 +83,14 @@ Json to_json(const Report& report) {
   Json json = to_json(report.all, report.time);
   json["damaged_rows"] = report.damaged_rows;
   json["held_unregistered"] = report.held_unregistered ? Json(*report.held_unregistered) : Json();
+  json["late"] = Json::array();
+  for (const ExpectedDay& day : report.late) {
+    json["late"].push_back({{"name", day.expectation->name},
+                            {"deadline", format_timestamp(day.deadline)},
+                            {"count", day.expectation->count.value},
+                            {"landed", day.landed},
+                            {"arrived", day.arrived}});
+  }
   json["destinations"] = Json::array();
   for (const auto& [destination, counts] : report.by_destination) {
     Json entry{{"destination", destination}};
@@ -114,6 +131,11 @@ std::string to_text(const Report& report) {
     text += "all\n";
   }
   text += to_text(report.all, report.time);
+  for (const ExpectedDay& day : report.late) {
+    text += fmt::format("late         {}   by {}: {} of {} landed, {} at their destinations\n",
+                        escape_controls(day.expectation->name), format_local(day.deadline),
+                        day.landed, day.expectation->count.value, day.arrived);
+  }
   if (report.held_unregistered.value_or(0) > 0) {
     text += fmt::format(
         "\n{} more in quarantine that cannot be registered (links, names): 'ferry quarantine "
@@ -147,9 +169,11 @@ std::optional<std::size_t> count_held_unregistered(metastore::Metastore& store,
 struct Known {
   std::vector<metastore::Totals> totals;
   std::uint64_t damaged_rows = 0;
+  std::vector<ExpectedDay> late;
 };
 
-Result<Known> ask(metastore::Metastore& store, const std::optional<std::string>& destination) {
+Result<Known> ask(metastore::Metastore& store, const Settings& settings,
+                  const std::optional<std::string>& destination) {
   Known known;
   if (destination) {
     auto totals = store.totals(*destination);
@@ -163,6 +187,9 @@ Result<Known> ask(metastore::Metastore& store, const std::optional<std::string>&
   const auto damaged = store.upkeep().damaged_rows();
   if (!damaged) return damaged.error();
   known.damaged_rows = *damaged;
+  auto late = late_now(store, settings, now());
+  if (!late) return late.error();
+  known.late = std::move(*late);
   return known;
 }
 
@@ -170,6 +197,7 @@ Report to_report(const Known& known, std::optional<std::size_t> held_unregistere
   Report report;
   for (const metastore::Totals& totals : known.totals) report.add(totals);
   report.damaged_rows = known.damaged_rows;
+  report.late = known.late;
   report.held_unregistered = held_unregistered;
   return report;
 }
@@ -182,11 +210,36 @@ void print_report(const Report& report, bool as_json) {
   }
 }
 
+/// One line and an exit code, as monitoring plugins have them.
+ExitStatus check(const Report& report) {
+  const Counts& counts = report.all;
+  const std::uint64_t failed = counts.of(Standing::kFailed) - counts.given_up;
+  const std::uint64_t quarantined = counts.of(Standing::kQuarantined);
+  std::vector<std::string> troubles;
+  const auto add = [&](std::uint64_t count, std::string_view what) {
+    if (count > 0) troubles.push_back(fmt::format("{} {}", count, what));
+  };
+  add(report.late.size(), "late");
+  add(counts.given_up, "given up");
+  add(report.damaged_rows, "damaged rows");
+  const bool is_critical = !troubles.empty();
+  add(failed, "failed");
+  add(quarantined + report.held_unregistered.value_or(0), "quarantined");
+  const bool is_well = troubles.empty();
+  print(fmt::format("FERRY {}: {} | pending={} failed={} given_up={} quarantined={} late={}\n",
+                    is_critical ? "CRITICAL" : (is_well ? "OK" : "WARNING"),
+                    is_well ? "nothing needs anybody" : fmt::to_string(fmt::join(troubles, ", ")),
+                    counts.of(Standing::kPending), failed, counts.given_up, quarantined,
+                    report.late.size()));
+  if (is_critical) return ExitStatus::kUsage;
+  return is_well ? ExitStatus::kDone : ExitStatus::kSomeFailed;
+}
+
 /// What an operator looks at, drawn anew each second until a stop.
 Outcome<ExitStatus> show_live(metastore::Metastore& store, const Settings& settings,
                               const std::optional<std::string>& destination, StopToken& stop) {
   do {
-    const auto known = ask(store, destination);
+    const auto known = ask(store, settings, destination);
     if (!known) return fail(known.error(), Origin::kMetastore);
     const auto agents = read_agent_progress(state_directory(settings).agents());
     if (!agents) return fail(agents.error());
@@ -202,9 +255,11 @@ Outcome<ExitStatus> show_live(metastore::Metastore& store, const Settings& setti
 
 Outcome<ExitStatus> run_status(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
-  const int forms = arguments.has("json") + arguments.has("prometheus") + arguments.has("live");
+  const int forms = arguments.has("json") + arguments.has("prometheus") + arguments.has("live") +
+                    arguments.has("check");
   if (forms > 1) {
-    return fail(make_error(ErrorKind::kInvalid, "choose one of --json, --prometheus and --live"));
+    return fail(
+        make_error(ErrorKind::kInvalid, "choose one of --json, --prometheus, --live and --check"));
   }
   const auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
@@ -216,34 +271,42 @@ Outcome<ExitStatus> run_status(const Invocation& invocation) {
     return fail(checked.error());
   }
   if (arguments.has("live")) return show_live(**store, *settings, destination, invocation.stop);
-  const auto known = ask(**store, destination);
+  const auto known = ask(**store, *settings, destination);
   if (!known) return fail(known.error(), Origin::kMetastore);
   if (arguments.has("prometheus")) {
-    print(to_prometheus(known->totals, known->damaged_rows, now()));
-  } else {
-    print_report(to_report(*known, count_held_unregistered(**store, *settings)),
-                 arguments.has("json"));
+    print(to_prometheus(known->totals, known->damaged_rows, now()) +
+          late_to_prometheus(*settings, known->late));
+    return ExitStatus::kDone;
   }
+  const Report report = to_report(*known, count_held_unregistered(**store, *settings));
+  if (arguments.has("check")) return check(report);
+  print_report(report, arguments.has("json"));
   return ExitStatus::kDone;
 }
 
 }  // namespace
 
 Command status_command() {
-  return {.name = "status",
-          .bit = kStatusBit,
-          .summary = "count files by status",
-          .positional = "",
-          .description = "Counts files by where they stand, once for each destination.",
-          .flags = {{"destination", "NAME", "only how files stand with this destination"},
-                    {"json", "", "print one JSON object"},
-                    {"live", "", "show it until interrupted, with what agents of this host do"},
-                    {"prometheus", "", "print metrics in the text format of Prometheus"}},
-          .exits = {{ExitStatus::kDone},
-                    {ExitStatus::kSomeFailed, kInputOutputFailed},
-                    {ExitStatus::kUsage},
-                    {ExitStatus::kMetastore}},
-          .run = &run_status};
+  return {
+      .name = "status",
+      .bit = kStatusBit,
+      .summary = "count files by status",
+      .positional = "",
+      .description = "Counts files by where they stand, once for each destination.",
+      .flags = {{"destination", "NAME", "only how files stand with this destination"},
+                {"json", "", "print one JSON object"},
+                {"check", "", "print one line and end with 0, 1 or 2, as monitoring plugins do"},
+                {"live", "", "show it until interrupted, with what agents of this host do"},
+                {"prometheus", "", "print metrics in the text format of Prometheus"}},
+      .exits = {{ExitStatus::kDone},
+                {ExitStatus::kSomeFailed,
+                 "with --check: a warning, as files have failed or are in quarantine; standard "
+                 "input or output failed"},
+                {ExitStatus::kUsage,
+                 "with --check: critical, as files are late or given up, or rows are damaged; "
+                 "wrong usage or configuration"},
+                {ExitStatus::kMetastore}},
+      .run = &run_status};
 }
 
 }  // namespace ferry::app

@@ -90,6 +90,7 @@ Command transfer_command();
 Command status_command();
 Command list_command();
 Command history_command();
+Command expect_command();
 Command import_command();
 Command verify_command();
 Command quarantine_command();

@@ -167,6 +167,10 @@ class Loader {
       case Section::kTransform:
         target.transform = &settings.transforms.emplace_back(transform_named(name));
         break;
+      case Section::kExpect:
+        target.expect = &settings.expected.emplace_back();
+        target.expect->name = name;
+        break;
       default:
         target.destination = &settings.destinations.emplace_back();
         target.destination->name = name;
@@ -319,6 +323,10 @@ std::string to_toml(Settings settings) {
   for (TransformSettings& transform : settings.transforms) {
     add_entry(Section::kTransform, transform.name,
               {&settings, nullptr, nullptr, {}, nullptr, &transform});
+  }
+  for (ExpectSettings& expect : settings.expected) {
+    add_entry(Section::kExpect, expect.name,
+              {&settings, nullptr, nullptr, {}, nullptr, nullptr, &expect});
   }
   add_table(Section::kTransfer);
   add_table(Section::kServe);

@@ -28,6 +28,10 @@ class Rules {
   std::vector<Contradiction> apply() {
     for (const TransformSettings& transform : settings_.transforms) check_transform(transform);
     for (const DestinationSettings& one : settings_.destinations) check_control(one);
+    for (const ExpectSettings& one : settings_.expected) {
+      check_names(Section::kExpect, one.name, "landing", "landing area", one.landing,
+                  names_of(settings_.landings));
+    }
     for (Misplaced& one : find_misplaced(settings_)) {
       complain(Section::kLanding, one.landing, one.key, "{}", one.message);
     }
@@ -72,28 +76,31 @@ class Rules {
 
   void check_route(const RouteSettings& route) {
     if (route.to.empty()) complain(Section::kRoute, route.name, "to", "to: names no destination");
-    check_names(route, "to", "destination", route.to, names_of(settings_.destinations));
-    check_names(route, "landing", "landing area", route.landing, names_of(settings_.landings));
+    check_names(Section::kRoute, route.name, "to", "destination", route.to,
+                names_of(settings_.destinations));
+    check_names(Section::kRoute, route.name, "landing", "landing area", route.landing,
+                names_of(settings_.landings));
     std::vector<std::string_view> transforms = names_of(settings_.transforms);
     for (const auto* type : transfer::transform_types()) {
       if (!type->needs_settings) transforms.push_back(type->name);
     }
-    check_names(route, "transforms", "transform", route.transforms, transforms);
+    check_names(Section::kRoute, route.name, "transforms", "transform", route.transforms,
+                transforms);
     check_places(route);
     check_archive(route);
     check_remote_sources(route);
     check_fixed_name(route);
   }
 
-  void check_names(const RouteSettings& route, std::string_view key, std::string_view kind,
-                   const std::vector<std::string>& names,
+  void check_names(Section section, const std::string& of, std::string_view key,
+                   std::string_view kind, const std::vector<std::string>& names,
                    const std::vector<std::string_view>& known) {
     for (auto name = names.begin(); name != names.end(); ++name) {
       if (std::ranges::find(known, *name) == known.end()) {
-        complain(Section::kRoute, route.name, key, "{}: unknown {} '{}'{}", key, kind, *name,
+        complain(section, of, key, "{}: unknown {} '{}'{}", key, kind, *name,
                  suggestion(*name, known));
       } else if (std::find(names.begin(), name, *name) != name && key != "transforms") {
-        complain(Section::kRoute, route.name, key, "{}: names '{}' twice", key, *name);
+        complain(section, of, key, "{}: names '{}' twice", key, *name);
       }
     }
   }

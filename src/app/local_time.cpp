@@ -117,6 +117,18 @@ std::string format_local(Timestamp time) {
           std::strftime(buffer.data(), buffer.size(), "%Y-%m-%d %H:%M:%S %Z", &fields)};
 }
 
+Timestamp local_time_on(Timestamp time, int days_later, std::chrono::minutes time_of_day) {
+  const std::tm fields = local_fields(time);
+  const auto minutes = static_cast<int>(time_of_day.count());
+  return in_local_zone(
+      {fields.tm_year + 1900, fields.tm_mon + 1, fields.tm_mday, minutes / 60, minutes % 60},
+      days_later);
+}
+
+unsigned local_weekday(Timestamp time) {
+  return static_cast<unsigned>(local_fields(time).tm_wday);
+}
+
 Result<Timestamp> parse_point(std::string_view text, Timestamp now) {
   if (text == "now") return now;
   if (const auto day = read_day(text, now)) return in_local_zone(*day);

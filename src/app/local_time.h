@@ -19,6 +19,12 @@ Result<void> use_time_zone(const std::string& name);
 /// "2026-11-25 21:00:00 CET".
 std::string format_local(Timestamp time);
 
+/// When the clocks show TIME_OF_DAY, so many DAYS_LATER than on the day of TIME.
+Timestamp local_time_on(Timestamp time, int days_later, std::chrono::minutes time_of_day);
+
+/// 0 is Sunday.
+unsigned local_weekday(Timestamp time);
+
 /// A time before NOW ("2h", "1d12h"), "now", "today", "yesterday", a day or a time of the process's
 /// zone ("2026-11-25", "2026-11-25 21:00"), or RFC 3339 with an offset. A time that the clocks skip
 /// is the one an hour later, one that comes twice is the first.

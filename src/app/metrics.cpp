@@ -1,5 +1,7 @@
 #include "app/metrics.h"
 
+#include <algorithm>
+
 #include "app/prometheus.h"
 
 namespace ferry::app {
@@ -74,6 +76,19 @@ std::string to_prometheus(std::span<const Totals> destinations, std::uint64_t da
 
   page.family("ferry_damaged_rows", Type::kGauge, "Rows of the metastore that cannot be read.");
   page.sample({}, static_cast<double>(damaged_rows));
+  return page.text();
+}
+
+std::string late_to_prometheus(const Settings& settings, std::span<const ExpectedDay> late) {
+  prometheus::Exposition page;
+  if (settings.expected.empty()) return page.text();
+  page.family("ferry_late", Type::kGauge,
+              "1 while files that a configured expectation waits for are late; else 0.");
+  for (const ExpectSettings& one : settings.expected) {
+    const bool is_late = std::ranges::any_of(
+        late, [&](const ExpectedDay& day) { return day.expectation->name == one.name; });
+    page.sample({{"expectation", one.name}}, is_late ? 1 : 0);
+  }
   return page.text();
 }
 

@@ -37,6 +37,13 @@ Result<std::int64_t> number_of(const Value& value) {
   return number;
 }
 
+/// False unless all of TEXT is digits.
+bool read_digits(std::string_view text, unsigned& number) {
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc{} && rest == end;
+}
+
 /// "~/x" and relative paths made absolute, without a slash at the end.
 fs::path absolute_path(std::string text, const fs::path& base) {
   if (text == "~" || text.starts_with("~/")) {
@@ -226,6 +233,84 @@ Result<ControlFileNames> Codec<ControlFileNames>::read(const Value& value, const
 
 Value Codec<ControlFileNames>::write(const ControlFileNames& value) {
   return value.pattern ? value.pattern->text() : std::string();
+}
+
+Result<TimeOfDay> Codec<TimeOfDay>::read(const Value& value, const fs::path&) {
+  const auto text = text_of(value);
+  if (!text) return text.error();
+  constexpr std::size_t kHour = 0, kColon = 2, kMinute = 3, kSize = 5;
+  unsigned hour = 0, minute = 0;
+  const bool is_time = text->size() == kSize && text->at(kColon) == ':' &&
+                       read_digits(text->substr(kHour, 2), hour) &&
+                       read_digits(text->substr(kMinute, 2), minute);
+  if (!is_time || hour > 23 || minute > 59) {
+    return make_error(ErrorKind::kInvalid, "'{}' is not a time of day: write 06:00 or 18:30",
+                      *text);
+  }
+  return TimeOfDay{std::chrono::hours(hour) + std::chrono::minutes(minute)};
+}
+
+Value Codec<TimeOfDay>::write(const TimeOfDay& value) {
+  const auto minutes = value.since_midnight.count();
+  return fmt::format("{:02}:{:02}", minutes / 60, minutes % 60);
+}
+
+namespace {
+
+/// In the order of a week that begins with Monday.
+constexpr std::array<std::string_view, 7> kDayNames{"mon", "tue", "wed", "thu",
+                                                    "fri", "sat", "sun"};
+
+/// 0 is Monday.
+std::optional<std::size_t> day_of(std::string_view name) {
+  const auto found = std::ranges::find(kDayNames, name);
+  if (found == kDayNames.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - kDayNames.begin());
+}
+
+std::size_t since_sunday(std::size_t since_monday) {
+  return (since_monday + 1) % kDayNames.size();
+}
+
+/// "fri" or "mon-fri"; "sat-mon" goes on into the next week.
+bool add_days(std::string_view part, Weekdays& weekdays) {
+  const auto dash = part.find('-');
+  const auto first = day_of(part.substr(0, dash));
+  const auto last = dash == part.npos ? first : day_of(part.substr(dash + 1));
+  if (!first || !last) return false;
+  for (std::size_t day = *first;; day = (day + 1) % kDayNames.size()) {
+    weekdays.days.set(since_sunday(day));
+    if (day == *last) return true;
+  }
+}
+
+}  // namespace
+
+Result<Weekdays> Codec<Weekdays>::read(const Value& value, const fs::path&) {
+  const auto text = text_of(value);
+  if (!text) return text.error();
+  Weekdays weekdays{};
+  weekdays.days.reset();
+  std::string_view rest = *text;
+  for (bool goes_on = true; goes_on;) {
+    const auto comma = rest.find(',');
+    goes_on = comma != rest.npos;
+    if (!add_days(rest.substr(0, comma), weekdays)) {
+      return make_error(ErrorKind::kInvalid,
+                        "'{}' are not days of the week: write mon-fri, or sat,sun", *text);
+    }
+    if (goes_on) rest.remove_prefix(comma + 1);
+  }
+  return weekdays;
+}
+
+Value Codec<Weekdays>::write(const Weekdays& value) {
+  std::string text;
+  for (std::size_t day = 0; day < kDayNames.size(); ++day) {
+    if (!value.days.test(since_sunday(day))) continue;
+    text.append(text.empty() ? "" : ",").append(kDayNames.at(day));
+  }
+  return text;
 }
 
 std::vector<std::string_view> Codec<const transfer::TransformType*>::choices() {

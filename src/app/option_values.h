@@ -181,6 +181,20 @@ struct Codec<TimeZone> : AnyValue {
 };
 
 template <>
+struct Codec<TimeOfDay> : AnyValue {
+  static constexpr std::string_view kType = "time of day";
+  static Result<TimeOfDay> read(const Value& value, const fs::path& base);
+  static Value write(const TimeOfDay& value);
+};
+
+template <>
+struct Codec<Weekdays> : AnyValue {
+  static constexpr std::string_view kType = "days of the week";
+  static Result<Weekdays> read(const Value& value, const fs::path& base);
+  static Value write(const Weekdays& value);
+};
+
+template <>
 struct Codec<std::vector<std::string>> : AnyValue {
   static constexpr std::string_view kType = "list of strings";
   static Result<std::vector<std::string>> read(const Value& value, const fs::path& base);

@@ -42,6 +42,9 @@ RouteSettings& part(const Scope& scope, const RouteSettings*) {
 TransformSettings& part(const Scope& scope, const TransformSettings*) {
   return *scope.transform;
 }
+ExpectSettings& part(const Scope& scope, const ExpectSettings*) {
+  return *scope.expect;
+}
 
 ConnectionSettings& part(const Scope& scope, const ConnectionSettings*) {
   if (scope.destination != nullptr) return *scope.destination;
@@ -110,6 +113,7 @@ using Transfer = TransferSettings;
 using Serve = ServeSettings;
 using Route = RouteSettings;
 using Transform = TransformSettings;
+using Expect = ExpectSettings;
 
 constexpr unsigned kWriters = kWatchBit | kUploadBit | kTransferBit | kImportBit | kQuarantineBit |
                               kRetryBit | kResendBit | kCompactBit | kDoctorBit | kServeBit |
@@ -138,7 +142,8 @@ std::vector<Option> make_options() {
     option<&General::lock_timeout>(kGeneral, "lock_timeout", "lock-timeout", "TIME",
         "how long to wait for other writers of the metastore", kWriters | kConfigBit),
     option<&General::timezone>(kGeneral, "timezone", "timezone", "ZONE",
-        "what days and times without an offset mean, such as Europe/Berlin; without: the host's", kTellers),
+        "what days and times without an offset mean, such as Europe/Berlin; without: the host's",
+        kTellers | kExpectBit),
     option<&General::routing>(kGeneral, "routing", "", "MODE",
         "first: the first route that takes a file decides; all: every route that takes it", kFileOnly),
     option<&Log::level>(kLog, "level", "log-level", "LEVEL",
@@ -281,6 +286,16 @@ std::vector<Option> make_options() {
         "for charset: what the destination wants, such as UTF-8", kFileOnly),
     option<&Transform::suffix>(kTransform, "suffix", "", "TEXT",
         "what the name gets at its end; without: .gz, .zst, or nothing", kFileOnly),
+    option<&Expect::landing>(kExpect, "landing", "", "NAME",
+        "in which landing areas the files land; without: in any", kFileOnly, kRepeatable),
+    option<&Expect::match>(kExpect, "match", "", "GLOB",
+        "what their names or relative paths are like; without: anything", kFileOnly, kRepeatable),
+    option<&Expect::by>(kExpect, "by", "", "HH:MM",
+        "the time of day by which they have to be at their destinations", kFileOnly),
+    option<&Expect::days>(kExpect, "days", "", "DAYS",
+        "on which days they come, such as mon-fri or sat,sun", kFileOnly),
+    option<&Expect::count>(kExpect, "count", "", "N", "how many there are in a day", kFileOnly),
+    option<&Expect::min_size>(kExpect, "min_size", "", "SIZE", "smaller files do not count", kFileOnly),
     option<&Transfer::max_attempts>(kTransfer, "max_attempts", "max-attempts", "N",
         "leave a file alone after it failed this often", kFlows),
     option<&Transfer::fsync>(kTransfer, "fsync", "no-fsync", "",
@@ -390,15 +405,16 @@ bool is_of_connection(const Option& option) {
 }  // namespace
 
 std::string_view to_string(Section section) {
-  static constexpr std::array<std::string_view, 9> kNames{
-      "", "log", "landing", "watch", "destination", "route", "transform", "transfer", "serve"};
+  static constexpr std::array<std::string_view, 10> kNames{
+      "",      "log",       "landing", "watch",    "destination",
+      "route", "transform", "expect",  "transfer", "serve"};
   return kNames.at(static_cast<std::size_t>(section));
 }
 
 bool is_named(Section section) {
   using enum Section;
   return section == kLanding || section == kDestination || section == kRoute ||
-         section == kTransform;
+         section == kTransform || section == kExpect;
 }
 
 std::string_view required_key(Section section) {
@@ -407,6 +423,8 @@ std::string_view required_key(Section section) {
       return "url";
     case Section::kRoute:
       return "to";
+    case Section::kExpect:
+      return "by";
     default:
       return "";
   }
@@ -431,7 +449,8 @@ Value default_value(const Option& option) {
   DestinationSettings destination;
   RouteSettings route;
   TransformSettings transform;
-  return option.get({&settings, &landing, &destination, {}, &route, &transform});
+  ExpectSettings expect;
+  return option.get({&settings, &landing, &destination, {}, &route, &transform, &expect});
 }
 
 std::string default_text(const Option& option) {

@@ -33,6 +33,7 @@ enum CommandBit : unsigned {
   kCompletionBit = 1U << 15,
   kTokenBit = 1U << 16,
   kPushBit = 1U << 17,
+  kExpectBit = 1U << 18,
   kEveryCommand = ~0U,
 };
 
@@ -45,6 +46,7 @@ enum class Section : std::uint8_t {
   kDestination,
   kRoute,
   kTransform,
+  kExpect,
   kTransfer,
   kServe,
 };
@@ -66,6 +68,7 @@ struct Scope {
   fs::path base = {};  // relative paths start here
   RouteSettings* route = nullptr;
   TransformSettings* transform = nullptr;
+  ExpectSettings* expect = nullptr;
 };
 
 struct Option {

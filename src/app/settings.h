@@ -1,6 +1,7 @@
 // Everything that a user can set. The member initialisers are the defaults.
 #pragma once
 
+#include <bitset>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -162,6 +163,27 @@ struct TransformSettings {
   std::optional<std::string> suffix;  // absent: the type's own
 };
 
+/// Since midnight.
+struct TimeOfDay {
+  std::chrono::minutes since_midnight{0};
+};
+
+/// Indexed by std::chrono::weekday::c_encoding: 0 is Sunday.
+struct Weekdays {
+  std::bitset<7> days = std::bitset<7>().set();
+};
+
+/// Files that should land every day.
+struct ExpectSettings {
+  std::string name;
+  std::vector<std::string> landing;  // names; empty: any
+  std::vector<std::string> match;    // empty: any
+  TimeOfDay by;
+  Weekdays days;
+  Count count{1};
+  Bytes min_size{0};
+};
+
 struct TransferSettings {
   Count max_attempts{metastore::Demand{}.max_attempts};
   bool fsync = true;
@@ -206,6 +228,7 @@ struct Settings {
   std::vector<DestinationSettings> destinations;
   std::vector<RouteSettings> routes;  // in the order of the file
   std::vector<TransformSettings> transforms;
+  std::vector<ExpectSettings> expected;
   /// How many landing areas the configuration file has, whichever --landing selects.
   std::size_t configured_landings = 0;
   /// The destinations of the configuration file, whichever --to selects.

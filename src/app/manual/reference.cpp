@@ -31,6 +31,9 @@ constexpr std::array kSectionTexts{
                 "every destination under its own path."},
     SectionText{"transform",
                 "What a route may do to a file on its way. The registered file stays as it is."},
+    SectionText{"expect",
+                "Files that should come every day. What is not at its destinations in time is "
+                "late: 'ferry expect', 'ferry status' and its --check tell."},
     SectionText{"transfer", "How files are delivered, whatever the destination."},
     SectionText{"serve", "The service: uploads, questions and a page over HTTP."},
 };
@@ -39,6 +42,8 @@ constexpr std::array kValueTypes{
     ValueType{"bandwidth",
               "bytes a second, as a size: \"10M\"; or spans of the local day with their limits: "
               "\"08:00-18:00=10M\". Outside of the spans there is no limit."},
+    ValueType{"days of the week",
+              "names and spans of them with commas between: \"mon-fri\" or \"mon,thu-sat\"."},
     ValueType{"duration",
               "a number and a unit, as a string: \"500ms\", \"2s\", \"5m\", "
               "\"1h30m\", \"1.5h\" or \"1d\"."},
@@ -54,6 +59,7 @@ constexpr std::array kValueTypes{
     ValueType{"string",
               "text in quotes. In patterns for names, * stands for any characters, ? for "
               "one, and [a-c] for one of several."},
+    ValueType{"time of day", "of the configuration's timezone, from \"00:00\" to \"23:59\"."},
     ValueType{"URL",
               "sftp://USER@HOST:PORT/DIRECTORY; user and port may be left out. "
               "sftp://HOST/~/DIRECTORY starts at the home directory there."},

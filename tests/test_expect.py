@@ -1,0 +1,158 @@
+"""Files that should come every day: `ferry expect`, and what status tells of them."""
+
+import datetime
+import re
+
+import pytest
+
+from ferry_harness import put
+
+DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def clock(minutes):
+    """The time of day so many minutes from now, in the zone that the test's configuration names."""
+    return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=minutes)).strftime("%H:%M")
+
+
+def is_near_midnight():
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return now.hour * 60 + now.minute in (*range(0, 10), *range(24 * 60 - 70, 24 * 60))
+
+
+@pytest.fixture
+def expecting(configured):
+    """Writes a configuration whose expectation has these keys."""
+    if is_near_midnight():
+        pytest.skip("the day is about to end, or has just begun")
+
+    def write(keys, more=""):
+        configured.write(f'[route.all]\nto = ["b"]\n{more}[expect.orders]\n{keys}\n')
+        configured.file.write_text('timezone = "UTC"\n' + configured.file.read_text())
+        configured.register()  # there is a metastore
+        return configured
+
+    return write
+
+
+def state(configured, *options):
+    ended = configured.run("expect", "--json", *options)
+    (day,) = ended.json_lines
+    assert ended.code == (1 if day["state"] == "late" else 0)
+    return day["state"], day["landed"], day["arrived"]
+
+
+LATE, SOON = 'by = "00:01"', f'by = "{clock(60)}"'
+
+
+def test_from_awaited_to_arrived(expecting, landing):
+    configured = expecting(SOON + '\nmatch = ["orders-*.csv"]\ncount = 2')
+    assert state(configured) == ("awaited", 0, 0)
+    put(landing / "orders-1.csv", b"1")
+    put(landing / "other.csv", b"1")
+    configured.register()
+    assert state(configured) == ("awaited", 1, 0)
+    put(landing / "orders-2.csv", b"2")
+    configured.register()
+    assert configured.transfer("--to", "b").code == 0
+    assert state(configured) == ("arrived", 2, 2)
+    text = configured.run("expect").stdout
+    assert re.search(r"orders +\d{4}-\d\d-\d\d .*UTC +2/2 +2/2 arrived", text), text
+
+
+def test_what_is_late_and_comes_after_all(expecting, landing):
+    configured = expecting(LATE)
+    assert state(configured) == ("late", 0, 0)
+    put(landing / "orders.csv", b"1")
+    configured.register()
+    assert state(configured) == ("late", 1, 0)
+    assert configured.transfer("--to", "b").code == 0
+    assert state(configured) == ("came late", 1, 1)
+
+
+def test_a_new_version_is_no_second_file(expecting, landing):
+    configured = expecting(SOON + "\ncount = 2")
+    for content in (b"1", b"22"):
+        put(landing / "orders.csv", content)
+        configured.register()
+        assert configured.transfer("--to", "b").code == 0
+    assert state(configured) == ("awaited", 1, 1)
+
+
+def test_small_files_and_other_areas_do_not_count(expecting, landing):
+    configured = expecting(SOON + '\nmin_size = "10"\nlanding = ["in"]')
+    put(landing / "small", b"1")
+    put(landing / "large", b"1" * 10)
+    configured.register()
+    assert state(configured)[1] == 1
+
+
+def test_every_destination_has_to_have_it(expecting, landing):
+    configured = expecting(LATE)
+    configured.file.write_text(configured.file.read_text().replace('to = ["b"]', 'to = ["b", "c"]'))
+    put(landing / "orders.csv", b"1")
+    configured.register()
+    assert configured.transfer("--to", "b").code == 0
+    assert state(configured) == ("late", 1, 0)
+    assert configured.transfer("--to", "c").code == 0
+    assert state(configured) == ("came late", 1, 1)
+
+
+def test_days(expecting):
+    today = datetime.datetime.now(datetime.timezone.utc).weekday()
+    configured = expecting(LATE + f'\ndays = "{DAYS[(today + 1) % 7]}"')
+    ended = configured.run("expect", "--json")
+    assert (ended.code, ended.stdout) == (0, "")
+    tomorrow = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)
+    assert state(configured, "--date", tomorrow.strftime("%Y-%m-%d"))[0] == "awaited"
+    # Of last week's nothing came: nobody is told that all is well until the next.
+    assert configured.run("status", "--check").code == 2
+
+
+def test_what_status_tells(expecting, landing):
+    configured = expecting(LATE + '\nmatch = ["orders*"]')
+    text = configured.run("status")
+    assert text.code == 0
+    assert "late         orders   by " in text.stdout
+    (late,) = configured.run("status", "--json").json["late"]
+    assert (late["name"], late["landed"]) == ("orders", 0)
+    assert 'ferry_late{expectation="orders"} 1' in configured.run("status", "--prometheus").stdout
+    checked = configured.run("status", "--check")
+    assert checked.code == 2
+    assert checked.stdout.startswith("FERRY CRITICAL: 1 late | ")
+    put(landing / "orders.csv", b"1")
+    configured.register()
+    assert configured.transfer("--to", "b").code == 0
+    checked = configured.run("status", "--check")
+    assert (checked.code, checked.stdout.split(":")[0]) == (0, "FERRY OK")
+    assert 'ferry_late{expectation="orders"} 0' in configured.run("status", "--prometheus").stdout
+
+
+def test_the_check_warns_of_what_has_failed(configured, landing, server):
+    configured.write('[route.all]\nto = ["b"]\n')
+    put(landing / "a/x.csv", b"1")
+    (server.root / "a").touch()
+    configured.register()
+    assert configured.transfer("--to", "b").code == 1
+    checked = configured.run("status", "--check")
+    assert checked.code == 1
+    assert checked.stdout.startswith("FERRY WARNING: 1 failed | ")
+
+
+@pytest.mark.parametrize("keys, word", [
+    ('by = "25:00"', "is not a time of day"), ('by = "6"', "is not a time of day"),
+    ('match = ["x"]', "'by' is missing"), ('by = "06:00"\ndays = "mon-x"', "days of the week"),
+    ('by = "06:00"\nlanding = ["nowhere"]', "unknown landing area"),
+    ('by = "06:00"\ncount = 0', "count"), ('by = "06:00"\nwhen = "x"', "unknown key")])
+def test_mistakes_are_found(configured, keys, word):
+    configured.write(f'[route.all]\nto = ["b"]\n[expect.orders]\n{keys}\n')
+    checked = configured.run("config", "check")
+    assert checked.code == 2
+    assert word in checked.stdout
+
+
+def test_without_expectations_there_is_nothing_to_show(configured):
+    configured.write('[route.all]\nto = ["b"]\n')
+    ended = configured.run("expect")
+    assert ended.code == 2
+    assert "[expect.NAME]" in ended.stderr
