@@ -77,7 +77,7 @@ def test_the_summary_has_a_line_for_each_batch(landing, register, ferry, transfe
     assert "25 of 25 files" in whole and "3 batches" in whole
     # As they are completed: the next one does not wait for a control file.
     assert sorted("10 of 10 files" in line for line in lines) == [False, True, True]
-    assert all(".control.json" in line for line in lines) and "5 of 5 files" in lines[2]
+    assert all(".control.json" in line for line in lines) and any("5 of 5 files" in line for line in lines)
 
 
 def test_batch_bytes_bounds_a_batch_and_a_larger_file_goes_alone(

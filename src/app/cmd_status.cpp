@@ -13,6 +13,7 @@
 #include "app/metrics.h"
 #include "app/output.h"
 #include "app/setup.h"
+#include "app/situation.h"
 #include "app/standings.h"
 #include "app/state_directory.h"
 #include "app/units.h"
@@ -152,17 +153,8 @@ std::string to_text(const Report& report) {
 /// Of the landing areas here: on servers nothing is moved.
 std::optional<std::size_t> count_held_unregistered(metastore::Metastore& store,
                                                    const Settings& settings) {
-  std::vector<landing::LandingArea> areas;
-  for (const LandingSettings& landing : settings.landings) {
-    if (landing.is_remote()) continue;
-    auto area = landing_area(landing, settings);
-    if (area) areas.push_back(std::move(*area));
-  }
-  if (areas.empty()) return std::nullopt;
-  const auto held = landing::held_files(store, areas);
-  if (!held) return std::nullopt;  // somebody else's, perhaps, and not to be read
-  return static_cast<std::size_t>(
-      std::ranges::count_if(*held, [](const auto& file) { return !file.registered; }));
+  const auto held = held_unregistered(store, settings);
+  return held ? std::optional(held->size()) : std::nullopt;
 }
 
 /// What is known, or only of one destination.

@@ -91,6 +91,7 @@ Command status_command();
 Command list_command();
 Command history_command();
 Command expect_command();
+Command notify_command();
 Command import_command();
 Command verify_command();
 Command quarantine_command();

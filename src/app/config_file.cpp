@@ -171,6 +171,10 @@ class Loader {
         target.expect = &settings.expected.emplace_back();
         target.expect->name = name;
         break;
+      case Section::kNotify:
+        target.notify = &settings.notified.emplace_back();
+        target.notify->name = name;
+        break;
       default:
         target.destination = &settings.destinations.emplace_back();
         target.destination->name = name;
@@ -327,6 +331,10 @@ std::string to_toml(Settings settings) {
   for (ExpectSettings& expect : settings.expected) {
     add_entry(Section::kExpect, expect.name,
               {&settings, nullptr, nullptr, {}, nullptr, nullptr, &expect});
+  }
+  for (NotifySettings& notify : settings.notified) {
+    add_entry(Section::kNotify, notify.name,
+              {&settings, nullptr, nullptr, {}, nullptr, nullptr, nullptr, &notify});
   }
   add_table(Section::kTransfer);
   add_table(Section::kServe);

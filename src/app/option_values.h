@@ -69,6 +69,11 @@ inline constexpr std::array kWords<transfer::Sidecar>{Word{"none", transfer::Sid
                                                       Word{"sha256", transfer::Sidecar::kSha256},
                                                       Word{"done", transfer::Sidecar::kDone}};
 template <>
+inline constexpr std::array kWords<EventKind>{
+    Word{"failed", EventKind::kFailed},           Word{"given_up", EventKind::kGivenUp},
+    Word{"quarantined", EventKind::kQuarantined}, Word{"late", EventKind::kLate},
+    Word{"recovered", EventKind::kRecovered},     Word{"batch", EventKind::kBatch}};
+template <>
 inline constexpr std::array kWords<transfer::LineEnding>{Word{"lf", transfer::LineEnding::kLf},
                                                          Word{"crlf", transfer::LineEnding::kCrLf}};
 
@@ -192,6 +197,13 @@ struct Codec<Weekdays> : AnyValue {
   static constexpr std::string_view kType = "days of the week";
   static Result<Weekdays> read(const Value& value, const fs::path& base);
   static Value write(const Weekdays& value);
+};
+
+template <>
+struct Codec<std::vector<EventKind>> : AnyValue {
+  static constexpr std::string_view kType = "list of strings";
+  static Result<std::vector<EventKind>> read(const Value& value, const fs::path& base);
+  static Value write(const std::vector<EventKind>& value);
 };
 
 template <>

@@ -45,6 +45,9 @@ TransformSettings& part(const Scope& scope, const TransformSettings*) {
 ExpectSettings& part(const Scope& scope, const ExpectSettings*) {
   return *scope.expect;
 }
+NotifySettings& part(const Scope& scope, const NotifySettings*) {
+  return *scope.notify;
+}
 
 ConnectionSettings& part(const Scope& scope, const ConnectionSettings*) {
   if (scope.destination != nullptr) return *scope.destination;
@@ -114,6 +117,7 @@ using Serve = ServeSettings;
 using Route = RouteSettings;
 using Transform = TransformSettings;
 using Expect = ExpectSettings;
+using Notify = NotifySettings;
 
 constexpr unsigned kWriters = kWatchBit | kUploadBit | kTransferBit | kImportBit | kQuarantineBit |
                               kRetryBit | kResendBit | kCompactBit | kDoctorBit | kServeBit |
@@ -138,12 +142,12 @@ std::vector<Option> make_options() {
         "where the two tables live (FERRY_METASTORE)", kEveryCommand),
     option<&General::state_dir>(kGeneral, "state_dir", "state-dir", "DIR",
         "with a metastore in a database: where this host keeps what is its own, such as journals and staged uploads",
-        kWatchBit | kUploadBit | kServeBit | kTokenBit | kFlows | kVerifyBit),
+        kWatchBit | kUploadBit | kServeBit | kTokenBit | kFlows | kVerifyBit | kNotifyBit),
     option<&General::lock_timeout>(kGeneral, "lock_timeout", "lock-timeout", "TIME",
         "how long to wait for other writers of the metastore", kWriters | kConfigBit),
     option<&General::timezone>(kGeneral, "timezone", "timezone", "ZONE",
         "what days and times without an offset mean, such as Europe/Berlin; without: the host's",
-        kTellers | kExpectBit),
+        kTellers | kExpectBit | kNotifyBit),
     option<&General::routing>(kGeneral, "routing", "", "MODE",
         "first: the first route that takes a file decides; all: every route that takes it", kFileOnly),
     option<&Log::level>(kLog, "level", "log-level", "LEVEL",
@@ -296,6 +300,15 @@ std::vector<Option> make_options() {
         "on which days they come, such as mon-fri or sat,sun", kFileOnly),
     option<&Expect::count>(kExpect, "count", "", "N", "how many there are in a day", kFileOnly),
     option<&Expect::min_size>(kExpect, "min_size", "", "SIZE", "smaller files do not count", kFileOnly),
+    option<&Notify::on>(kNotify, "on", "", "EVENT",
+        "what to tell of: failed, given_up, quarantined, late, recovered and batch", kFileOnly, kRepeatable),
+    option<&Notify::command>(kNotify, "command", "", "WORD",
+        "the program and its arguments, run without a shell, that gets the message on its standard input",
+        kFileOnly, kRepeatable),
+    option<&Notify::interval>(kNotify, "interval", "", "TIME",
+        "how long one message waits after the one before it: what happens meanwhile comes together", kFileOnly),
+    option<&Notify::time_limit>(kNotify, "time_limit", "", "TIME",
+        "how long the program may run", kFileOnly),
     option<&Transfer::max_attempts>(kTransfer, "max_attempts", "max-attempts", "N",
         "leave a file alone after it failed this often", kFlows),
     option<&Transfer::fsync>(kTransfer, "fsync", "no-fsync", "",
@@ -405,16 +418,16 @@ bool is_of_connection(const Option& option) {
 }  // namespace
 
 std::string_view to_string(Section section) {
-  static constexpr std::array<std::string_view, 10> kNames{
-      "",      "log",       "landing", "watch",    "destination",
-      "route", "transform", "expect",  "transfer", "serve"};
+  static constexpr std::array<std::string_view, 11> kNames{
+      "",          "log",    "landing", "watch",    "destination", "route",
+      "transform", "expect", "notify",  "transfer", "serve"};
   return kNames.at(static_cast<std::size_t>(section));
 }
 
 bool is_named(Section section) {
   using enum Section;
   return section == kLanding || section == kDestination || section == kRoute ||
-         section == kTransform || section == kExpect;
+         section == kTransform || section == kExpect || section == kNotify;
 }
 
 std::string_view required_key(Section section) {
@@ -425,6 +438,8 @@ std::string_view required_key(Section section) {
       return "to";
     case Section::kExpect:
       return "by";
+    case Section::kNotify:
+      return "command";
     default:
       return "";
   }
@@ -450,7 +465,8 @@ Value default_value(const Option& option) {
   RouteSettings route;
   TransformSettings transform;
   ExpectSettings expect;
-  return option.get({&settings, &landing, &destination, {}, &route, &transform, &expect});
+  NotifySettings notify;
+  return option.get({&settings, &landing, &destination, {}, &route, &transform, &expect, &notify});
 }
 
 std::string default_text(const Option& option) {

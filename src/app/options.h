@@ -34,6 +34,7 @@ enum CommandBit : unsigned {
   kTokenBit = 1U << 16,
   kPushBit = 1U << 17,
   kExpectBit = 1U << 18,
+  kNotifyBit = 1U << 19,
   kEveryCommand = ~0U,
 };
 
@@ -47,6 +48,7 @@ enum class Section : std::uint8_t {
   kRoute,
   kTransform,
   kExpect,
+  kNotify,
   kTransfer,
   kServe,
 };
@@ -69,6 +71,7 @@ struct Scope {
   RouteSettings* route = nullptr;
   TransformSettings* transform = nullptr;
   ExpectSettings* expect = nullptr;
+  NotifySettings* notify = nullptr;
 };
 
 struct Option {

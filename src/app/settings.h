@@ -184,6 +184,18 @@ struct ExpectSettings {
   Bytes min_size{0};
 };
 
+enum class EventKind : std::uint8_t { kFailed, kGivenUp, kQuarantined, kLate, kRecovered, kBatch };
+
+/// Who is told of what.
+struct NotifySettings {
+  std::string name;
+  std::vector<EventKind> on{EventKind::kFailed, EventKind::kGivenUp, EventKind::kQuarantined,
+                            EventKind::kLate, EventKind::kRecovered};
+  CommandWords command;
+  std::chrono::milliseconds interval = std::chrono::minutes(1);
+  std::chrono::milliseconds time_limit = std::chrono::minutes(1);
+};
+
 struct TransferSettings {
   Count max_attempts{metastore::Demand{}.max_attempts};
   bool fsync = true;
@@ -229,6 +241,7 @@ struct Settings {
   std::vector<RouteSettings> routes;  // in the order of the file
   std::vector<TransformSettings> transforms;
   std::vector<ExpectSettings> expected;
+  std::vector<NotifySettings> notified;
   /// How many landing areas the configuration file has, whichever --landing selects.
   std::size_t configured_landings = 0;
   /// The destinations of the configuration file, whichever --to selects.

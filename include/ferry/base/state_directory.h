@@ -24,6 +24,8 @@ class StateDirectory {
   fs::path batches() const { return path_ / kBatches; }
   /// Which chunks of large files destinations have acknowledged.
   fs::path journals() const { return path_ / kJournals; }
+  /// What has been told to whom.
+  fs::path notified() const { return path_ / kNotified; }
   /// What destinations' servers can do, as trials showed.
   fs::path servers() const { return path_ / kServers; }
   /// What has come of uploads that may be interrupted.
@@ -40,8 +42,8 @@ class StateDirectory {
 
   /// True if NAME is one of these.
   static constexpr bool has(std::string_view name) {
-    for (const char* ours : {kAgents, kBatches, kJournals, kResumable, kServers, kSpool, kTaking,
-                             kTokens, kUploads, "uploads.lock"}) {
+    for (const char* ours : {kAgents, kBatches, kJournals, kNotified, kResumable, kServers, kSpool,
+                             kTaking, kTokens, kUploads, "uploads.lock"}) {
       if (name == ours) return true;
     }
     return false;
@@ -51,6 +53,7 @@ class StateDirectory {
   static constexpr const char* kAgents = "agents";
   static constexpr const char* kBatches = "batches";
   static constexpr const char* kJournals = "journals";
+  static constexpr const char* kNotified = "notified";
   static constexpr const char* kResumable = "resumable";
   static constexpr const char* kServers = "servers";
   static constexpr const char* kSpool = "spool";
