@@ -1,8 +1,11 @@
 """The same deliveries by the program ssh."""
 
+import os
+import subprocess
+
 import pytest
 
-from ferry_harness import make_big_file, make_files, put, same_tree
+from ferry_harness import USER, make_big_file, make_files, put, same_tree
 
 
 @pytest.fixture
@@ -67,3 +70,75 @@ def test_a_command_there_verifies(server, landing, register, transfer, transport
     assert "verify_command" in ended.stderr and "readback" in ended.stderr
     assert (server.root / "plain").read_text() == "plain"
     assert server.leftovers() == []
+
+
+def chosen(ended):
+    """Why ssh was chosen by itself; nothing: it was not."""
+    return [line.split("reason=", 1)[1] for line in ended.stderr.splitlines()
+            if " transport " in line and "transport=openssh" in line]
+
+
+def make_key(path, kind):
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", path], check=True)
+    return path
+
+
+@pytest.fixture
+def by_key(ferry, server, landing, metastore, register):
+    """Delivers one file with no identity but this, and nobody who says what is to speak SSH."""
+
+    def run(identity, *options, **keywords):
+        make_files(landing, 1, 10)
+        register()
+        return ferry("transfer", "--landing", landing, "--metastore", metastore, "--to", server.url(),
+                     "--known-hosts", server.known_hosts, "--no-agent", "--identity", identity,
+                     "--log-level", "debug", *options, **keywords)
+
+    return run
+
+
+def test_an_rsa_key_that_libssh2_cannot_sign_with(by_key, server, folder):
+    key = make_key(folder / "rsa", "rsa")
+    with open(server.folder / "authorized_keys", "a", encoding="ascii") as keys:
+        keys.write((folder / "rsa.pub").read_text())
+    ended = by_key(key)
+    assert ended.code == 0, ended.stderr
+    (reason,) = chosen(ended)
+    assert "SHA-1 only" in reason
+    assert by_key(key, "--transport", "libssh2").code == 0, "nothing is left to deliver"
+
+
+def test_a_certificate(by_key, server, folder):
+    ca, key = make_key(folder / "ca", "ed25519"), make_key(folder / "user", "ed25519")
+    subprocess.run(["ssh-keygen", "-q", "-s", ca, "-I", "test", "-n", USER, folder / "user.pub"], check=True)
+    (server.folder / "authorized_keys").write_text(
+        f'cert-authority {(folder / "ca.pub").read_text()}')
+    ended = by_key(key)
+    assert ended.code == 0, ended.stderr
+    (reason,) = chosen(ended)
+    assert "certificate" in reason
+
+
+@pytest.mark.parametrize("line", ["proxyjump bastion", "hostname b.example.org", "pkcs11provider /p.so"])
+def test_what_ssh_config_asks_for(by_key, server, folder, line):
+    ssh = folder / "bin/ssh"
+    ssh.parent.mkdir()
+    ssh.write_text(f"#!/bin/sh\n[ \"$1\" = -G ] && echo {line} && exit\nexec /usr/bin/ssh \"$@\"\n")
+    ssh.chmod(0o755)
+    ended = by_key(server.identity, env={"PATH": f"{ssh.parent}:{os.environ['PATH']}"})
+    assert ended.code == 0, ended.stderr
+    (reason,) = chosen(ended)
+    assert line.split()[0] in reason or line.split()[1] in reason
+
+
+def test_a_usual_key_goes_by_libssh2(by_key, server):
+    ended = by_key(server.identity)
+    assert ended.code == 0, ended.stderr
+    assert chosen(ended) == []
+
+
+def test_who_is_given_a_password_can_use_it(by_key, folder):
+    put(folder / "password", b"x")
+    ended = by_key(make_key(folder / "rsa", "rsa"), "--password-file", folder / "password")
+    assert ended.code == 3
+    assert chosen(ended) == []

@@ -73,7 +73,8 @@ std::string text_of(const Settings& settings) {
     text += key("passphrase_file", destination.passphrase_file.string());
   }
   if (destination.legacy_algorithms) text += "legacy_algorithms = true\n";
-  if (destination.transport == Transport::kOpenSsh) text += key("transport", "openssh");
+  if (destination.transport == TransportSetting::kOpenSsh) text += key("transport", "openssh");
+  if (destination.transport == TransportSetting::kLibssh2) text += key("transport", "libssh2");
   text +=
       "\n# Without a route every file goes to every destination, as it is; see docs/routes.md.\n"
       "# [route.csv]\n# match = [\"*.csv\"]\n# to = [\"out\"]\n# after = \"archive\"\n"

@@ -33,8 +33,9 @@ template <>
 inline constexpr std::array kWords<log::Format>{Word{"text", log::Format::kText},
                                                 Word{"json", log::Format::kJson}};
 template <>
-inline constexpr std::array kWords<Transport>{Word{"libssh2", Transport::kLibssh2},
-                                              Word{"openssh", Transport::kOpenSsh}};
+inline constexpr std::array kWords<TransportSetting>{Word{"auto", TransportSetting::kAuto},
+                                                     Word{"libssh2", TransportSetting::kLibssh2},
+                                                     Word{"openssh", TransportSetting::kOpenSsh}};
 template <>
 inline constexpr std::array kWords<EmptyFiles>{Word{"deliver", EmptyFiles::kDeliver},
                                                Word{"quarantine", EmptyFiles::kQuarantine}};

@@ -226,7 +226,8 @@ std::vector<Option> make_options() {
     option<&Dest::connections>(kDestination, "connections", "connections", "N",
         "open at most this many connections", kFlows),
     option<&Dest::transport>(kDestination, "transport", "transport", "NAME",
-        "what speaks SSH: libssh2, or openssh (the program ssh, with its configuration)",
+        "what speaks SSH: libssh2, openssh (the program ssh, with its configuration), or auto: libssh2, "
+        "unless the keys or ssh_config need the other",
         kDialers),
     option<&Route::match>(kRoute, "match", "", "GLOB",
         "take files of this name or relative path; without: all", kFileOnly, kRepeatable),

@@ -46,7 +46,11 @@ struct ControlFileNames {
   std::optional<transfer::NameTemplate> pattern;
 };
 
-using sftp::Transport;
+enum class TransportSetting : std::uint8_t {
+  kAuto,  // see sftp::choose_transport
+  kLibssh2,
+  kOpenSsh,
+};
 
 /// A time zone of tzdata(5), such as Europe/Berlin; empty: the host's.
 struct TimeZone {
@@ -102,7 +106,7 @@ struct ConnectionSettings {
   fs::path passphrase_file;
   std::string password;    // from the environment; never shown
   std::string passphrase;  // likewise
-  Transport transport = Transport::kLibssh2;
+  TransportSetting transport = TransportSetting::kAuto;
 };
 
 struct LandingSettings : AcceptanceSettings {

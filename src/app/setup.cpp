@@ -19,7 +19,9 @@
 #include "app/text.h"
 #include "app/usual_places.h"
 #include "ferry/base/directory.h"
+#include "ferry/base/log.h"
 #include "ferry/sftp/remote_command.h"
+#include "ferry/sftp/transport_choice.h"
 
 namespace ferry::app {
 namespace {
@@ -301,17 +303,27 @@ Result<std::map<std::string, sftp::Location>> landing_locations(const Settings& 
   return locations;
 }
 
+namespace {
+
+sftp::Transport transport_of(TransportSetting setting, const sftp::ConnectOptions& connect) {
+  if (setting == TransportSetting::kLibssh2) return sftp::Transport::kLibssh2;
+  if (setting == TransportSetting::kOpenSsh) return sftp::Transport::kOpenSsh;
+  const auto choice = sftp::choose_transport(connect, StopToken());
+  if (!choice.reason.empty()) {
+    log::debug("transport",
+               {{"host", connect.host}, {"transport", "openssh"}, {"reason", choice.reason}});
+  }
+  return choice.transport;
+}
+
+}  // namespace
+
 Result<sftp::ConnectOptions> resolve_connection(const ConnectionSettings& connection,
                                                 const TransferSettings& transfer) {
   sftp::ConnectOptions connect;
   connect.host = connection.url.host;
   connect.port = connection.url.port;
-  connect.transport = connection.transport;
   connect.user = connection.url.user;
-  // ssh has its own idea: ssh_config(5), User.
-  if (connect.user.empty() && connect.transport != sftp::Transport::kOpenSsh) {
-    connect.user = own_user();
-  }
   connect.identities = connection.identity;
   connect.use_agent = connection.use_agent;
   connect.known_hosts = connection.known_hosts;
@@ -329,6 +341,11 @@ Result<sftp::ConnectOptions> resolve_connection(const ConnectionSettings& connec
     auto secret = read_secret(connection.passphrase_file);
     if (!secret) return secret.error().with_context("passphrase_file");
     connect.passphrase = std::move(*secret);
+  }
+  connect.transport = transport_of(connection.transport, connect);
+  // ssh has its own idea: ssh_config(5), User.
+  if (connect.user.empty() && connect.transport != sftp::Transport::kOpenSsh) {
+    connect.user = own_user();
   }
   return connect;
 }

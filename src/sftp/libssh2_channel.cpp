@@ -261,9 +261,7 @@ class Libssh2Authenticator final : public Authenticator {
         [&] { return libssh2_agent_userauth(agent_.get(), user_.c_str(), agent_keys_[index]); });
   }
 
-  bool signs_rsa_with_sha1_only() const override {
-    return libssh2_version(kFirstVersionWithRsaSha2) == nullptr;
-  }
+  bool signs_rsa_with_sha1_only() const override { return libssh2_signs_rsa_with_sha1_only(); }
 
  private:
   unsigned user_size() const { return static_cast<unsigned>(user_.size()); }
@@ -531,6 +529,10 @@ Result<LIBSSH2_CHANNEL*> open_channel(Session& session, const ChannelStartup& st
 }
 
 }  // namespace
+
+bool libssh2_signs_rsa_with_sha1_only() {
+  return libssh2_version(kFirstVersionWithRsaSha2) == nullptr;
+}
 
 Result<std::unique_ptr<Channel>> connect_libssh2(const ConnectOptions& options, StopToken& stop) {
   const auto host_key = HostKeyCheck::load(options);

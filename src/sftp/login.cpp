@@ -91,7 +91,7 @@ class Login {
       auto done = try_agent();
       if (!done || *done) return done;
     }
-    for (const fs::path& file : identities()) {
+    for (const fs::path& file : identities_of(options_)) {
       auto done = try_key_file(file);
       if (!done || *done) return done;
     }
@@ -113,16 +113,6 @@ class Login {
       if (!done || *done) return done;
     }
     return false;
-  }
-
-  std::vector<fs::path> identities() const {
-    if (!options_.identities.empty()) return options_.identities;
-    std::vector<fs::path> found;
-    for (const char* name : {"id_ed25519", "id_ecdsa", "id_rsa"}) {
-      const fs::path file = home_directory() / ".ssh" / name;
-      if (::access(file.c_str(), F_OK) == 0) found.push_back(file);
-    }
-    return found;
   }
 
   Result<bool> try_key_file(const fs::path& file) {
@@ -171,6 +161,16 @@ class Login {
 };
 
 }  // namespace
+
+std::vector<fs::path> identities_of(const ConnectOptions& options) {
+  if (!options.identities.empty()) return options.identities;
+  std::vector<fs::path> found;
+  for (const char* name : {"id_ed25519", "id_ecdsa", "id_rsa"}) {
+    const fs::path file = home_directory() / ".ssh" / name;
+    if (::access(file.c_str(), F_OK) == 0) found.push_back(file);
+  }
+  return found;
+}
 
 Result<void> log_in(Authenticator& authenticator, const ConnectOptions& options,
                     const std::string& account) {

@@ -45,6 +45,9 @@ class Authenticator {
   virtual bool signs_rsa_with_sha1_only() const = 0;
 };
 
+/// Those of OPTIONS, or the usual ones that are there.
+std::vector<fs::path> identities_of(const ConnectOptions& options);
+
 /// ACCOUNT ("user@host:port") is for messages.
 Result<void> log_in(Authenticator& authenticator, const ConnectOptions& options,
                     const std::string& account);

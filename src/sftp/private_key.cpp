@@ -63,7 +63,9 @@ Result<PrivateKey> look_into_openssh(PrivateKey key, std::size_t begin) {
   if (!public_key) return damaged;
 
   key.encrypted = *cipher != "none";
-  key.is_rsa = key_type_of(*public_key) == "ssh-rsa";
+  const auto type = key_type_of(*public_key);
+  key.is_rsa = type == "ssh-rsa";
+  key.is_in_hardware = type.starts_with("sk-");
   return key;
 }
 
@@ -112,6 +114,20 @@ Result<PrivateKey> load_private_key(const fs::path& file, const std::string& pas
     return unusable("is a public key: the private one is wanted");
   }
   return unusable("is not a private key in OpenSSH or PEM format");
+}
+
+PrivateKey look_at_private_key(const fs::path& file) {
+  auto text = read_file(file);
+  PrivateKey seen;
+  if (!text) return seen;
+  const std::size_t begin = text->find(kOpenSshBegin);
+  const auto key = begin != std::string::npos
+                       ? look_into_openssh(PrivateKey{.text = std::move(*text)}, begin)
+                       : load_private_key(file, "");
+  if (!key) return seen;
+  seen.is_rsa = key->is_rsa;
+  seen.is_in_hardware = key->is_in_hardware;
+  return seen;
 }
 
 }  // namespace ferry::sftp

@@ -87,6 +87,9 @@ Result<std::unique_ptr<Channel>> connect(const ConnectOptions& options, StopToke
 /// In this process, by libssh2.
 Result<std::unique_ptr<Channel>> connect_libssh2(const ConnectOptions& options, StopToken& stop);
 
+/// libssh2 before 1.11, with which OpenSSH 8.8 and later let no RSA key in.
+bool libssh2_signs_rsa_with_sha1_only();
+
 /// By the ssh(1) of $PATH.
 Result<std::unique_ptr<Channel>> connect_openssh(const ConnectOptions& options, StopToken& stop);
 

@@ -34,9 +34,10 @@ constexpr std::array kSectionTexts{
     SectionText{"expect",
                 "Files that should come every day. What is not at its destinations in time is "
                 "late: 'ferry expect', 'ferry status' and its --check tell."},
-    SectionText{"notify",
-                "Who is told if something needs somebody, by a program of yours that 'ferry notify' "
-                "runs. There may be several."},
+    SectionText{
+        "notify",
+        "Who is told if something needs somebody, by a program of yours that 'ferry notify' "
+        "runs. There may be several."},
     SectionText{"transfer", "How files are delivered, whatever the destination."},
     SectionText{"serve", "The service: uploads, questions and a page over HTTP."},
 };
