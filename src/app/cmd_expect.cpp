@@ -68,7 +68,7 @@ Outcome<ExitStatus> run_expect(const Invocation& invocation) {
 Command expect_command() {
   return {
       .name = "expect",
-      .bit = kExpectBit,
+      .bit = kOtherBit,
       .summary = "show which files should come on a day, and whether they have",
       .positional = "",
       .description =

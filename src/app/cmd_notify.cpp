@@ -149,7 +149,7 @@ Outcome<ExitStatus> run_notify(const Invocation& invocation) {
 
 Command notify_command() {
   return {.name = "notify",
-          .bit = kNotifyBit,
+          .bit = kOtherBit,
           .summary = "tell whoever the configuration names what needs somebody",
           .positional = "",
           .description =

@@ -81,27 +81,6 @@ std::vector<ExitCode> exit_codes(const Command& command);
 std::span<const Command> commands();
 const Command* find_command(std::string_view name);
 
-Command push_command();
-Command watch_command();
-Command serve_command();
-Command token_command();
-Command upload_command();
-Command transfer_command();
-Command status_command();
-Command list_command();
-Command history_command();
-Command expect_command();
-Command notify_command();
-Command import_command();
-Command verify_command();
-Command quarantine_command();
-Command retry_command();
-Command resend_command();
-Command compact_command();
-Command doctor_command();
-Command config_command();
-Command completion_command();
-
 /// Runs one command line, without the program's name; returns the exit code.
 int run(const std::vector<std::string>& words);
 

@@ -5,6 +5,28 @@
 
 namespace ferry::app {
 
+// Each in a file of its own, cmd_NAME.cpp.
+Command push_command();
+Command watch_command();
+Command serve_command();
+Command token_command();
+Command upload_command();
+Command transfer_command();
+Command status_command();
+Command list_command();
+Command history_command();
+Command expect_command();
+Command notify_command();
+Command import_command();
+Command verify_command();
+Command quarantine_command();
+Command retry_command();
+Command resend_command();
+Command compact_command();
+Command doctor_command();
+Command config_command();
+Command completion_command();
+
 std::span<const Command> commands() {
   static const std::vector<Command> table = {
       push_command(),    watch_command(),  upload_command(), transfer_command(),

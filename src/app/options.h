@@ -33,8 +33,7 @@ enum CommandBit : unsigned {
   kCompletionBit = 1U << 15,
   kTokenBit = 1U << 16,
   kPushBit = 1U << 17,
-  kExpectBit = 1U << 18,
-  kNotifyBit = 1U << 19,
+  kOtherBit = 1U << 18,  // those that take the general options, and none of their own
   kEveryCommand = ~0U,
 };
 
