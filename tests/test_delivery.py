@@ -241,6 +241,15 @@ def test_all_configured_destinations_are_served(server, landing, folder, metasto
     assert counts["successful"] == 5
 
 
+def test_a_deadline_that_passes_before_anything_is_taken(landing, register, transfer):
+    make_files(landing, 1, 10)
+    register()
+    for _ in range(5):
+        ended = transfer("--deadline", "1ms")
+        assert ended.code == 1
+        assert "the deadline has passed" in ended.stderr
+
+
 def test_a_deadline_ends_the_run_and_the_next_one_goes_on(server, landing, register, transfer):
     make_big_file(landing / "big", 64 << 20)
     register()

@@ -194,12 +194,11 @@ Outcome<ExitStatus> push_once(const Invocation& invocation, Push push) {
     waiting = *found;
   }
   print_push(*registered, waiting, run, invocation.arguments.has("json"));
-  auto status = status_of(run, push.plan, invocation.stop, ExitStatus::kDone);
+  auto status = status_of(run, push.plan, ExitStatus::kDone);
   const bool is_left = is_left_out(*registered) ||
                        waiting.unrouted + waiting.not_yet + waiting.elsewhere + waiting.gone > 0;
   if (status && is_left) status = worse_of(*status, ExitStatus::kSomeFailed);
-  const bool is_interrupted = invocation.stop.stop_requested() && status != ExitStatus::kDone;
-  if (is_interrupted) return ExitStatus::kInterrupted;
+  if (run.was_interrupted && status != ExitStatus::kDone) return ExitStatus::kInterrupted;
   return status;
 }
 

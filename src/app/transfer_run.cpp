@@ -68,10 +68,6 @@ bool was_stopped(const TransferEnding& ending) {
   return ending.error && ending.error->kind == ErrorKind::kCancelled;
 }
 
-bool was_cut_short(const std::vector<TransferEnding>& endings) {
-  return std::ranges::any_of(endings, &was_stopped);
-}
-
 bool had_nothing_to_do(const std::vector<TransferEnding>& endings) {
   return std::ranges::all_of(endings, [](const TransferEnding& ending) {
     return !ending.error && ending.summary.selected == 0;
@@ -142,16 +138,17 @@ DeliveredRun deliver_all(const TransferPlan& plan, metastore::Metastore& store, 
   const LeaseSignalGuard lease_signals;  // of sources that are looked at
   const RunDeadline deadline(plan.settings.transfer.deadline, stop);
   DeliveredRun run{.endings = run_all(store, plan, stop)};
+  run.has_passed_deadline = deadline.has_passed();
   settle_sources(store, plan, stop);
   std::ranges::for_each(run.endings, &tell_of_left_out);
-  run.has_passed_deadline = deadline.has_passed();
+  run.was_interrupted = stop.stop_requested() && !deadline.has_passed();
   return run;
 }
 
-Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan,
-                              const StopToken& stop, ExitStatus idle) {
+Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan, ExitStatus idle) {
   const auto& endings = run.endings;
-  if (run.has_passed_deadline && was_cut_short(endings)) {
+  // Also if it came before anything was taken: nobody knows what was left.
+  if (run.has_passed_deadline) {
     log::error("the deadline has passed, what is not delivered stays pending",
                {{"deadline", human_duration(plan.settings.transfer.deadline)}});
     return ExitStatus::kSomeFailed;
@@ -162,7 +159,7 @@ Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan,
   if (endings.size() == 1 && endings.front().error) {
     return fail(*endings.front().error, Origin::kDestination);
   }
-  if (stop.stop_requested()) return ExitStatus::kInterrupted;
+  if (run.was_interrupted) return ExitStatus::kInterrupted;
   return status_of(endings, idle);
 }
 
@@ -175,7 +172,7 @@ Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore&
     print(fmt::format("nothing is registered yet: '{}' registers what lies in the landing area\n",
                       registering_command(invocation.arguments)));
   }
-  return status_of(run, plan, invocation.stop, idle);
+  return status_of(run, plan, idle);
 }
 
 }  // namespace ferry::app

@@ -26,15 +26,15 @@ void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopT
 
 struct DeliveredRun {
   std::vector<TransferEnding> endings = {};
-  bool has_passed_deadline = false;
+  bool has_passed_deadline = false;  // before all was done
+  bool was_interrupted = false;      // by a signal
 };
 
 /// To all destinations of PLAN, side by side.
 DeliveredRun deliver_all(const TransferPlan& plan, metastore::Metastore& store, StopToken& stop);
 
 /// What its caller ends with; IDLE if there was nothing to do.
-Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan,
-                              const StopToken& stop, ExitStatus idle);
+Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan, ExitStatus idle);
 
 /// Both, and prints how it ended. Ends with IDLE if there was nothing to do.
 Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore& store,
