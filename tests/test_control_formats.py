@@ -100,6 +100,15 @@ def test_a_file_must_not_pass_for_a_sidecar(deliver, configured, landing, server
     assert (server.root / "a.csv").exists()
 
 
+def test_what_would_be_in_the_way_of_a_sidecar_is_refused(deliver, configured, landing, server):
+    put(landing / "a.csv.sha256/x", b"1")
+    put(landing / ("n" * 250), b"1")
+    ended = deliver('sidecar = "sha256"', code=1)
+    assert ended.summary["failed"] == 2 and ended.summary["successful"] == len(FILES)
+    assert sums_are_right("a.csv.sha256", server.root) == 1
+    assert len(controls(server, ".control.json")) == 1
+
+
 def test_the_list_comes_after_the_sidecars(deliver, configured, server):
     (server.root / "a.csv.sha256").mkdir()
     (server.root / "a.csv.sha256" / "in-the-way").touch()

@@ -62,14 +62,16 @@ class Count {
     const Timestamp since = first_registration();
     while (goes_on) {
       std::size_t seen = 0;
+      std::string last;
       auto visited = metastore.visit(query, [&](const metastore::FileRecord& file,
                                                 std::span<const metastore::Delivery> deliveries) {
         ++seen;
-        query.after = file.id;
+        last = file.id;
         goes_on = goes_on && registration_of(file) >= since;
         if (goes_on && file.state != metastore::FileState::kQuarantined) add(file, deliveries);
       });
       if (!visited) return visited;
+      query.after = last;
       goes_on = goes_on && seen == kPage;
     }
     return {};

@@ -30,9 +30,11 @@ bool is_name_of_control_files(const Destination& destination, std::string_view n
           Glob(lower_case(pattern) + std::string(kSignatureSuffix)).matches(lower));
 }
 
-bool is_name_of_sidecars(const Destination& destination, std::string_view name) {
+bool has_name_of_sidecars(const Destination& destination, std::string_view path) {
   const std::string_view suffix = suffix_of(destination.sidecar);
-  return !suffix.empty() && lower_case(name).ends_with(suffix);
+  if (suffix.empty()) return false;
+  const std::string lower = lower_case(path) + "/";
+  return lower.contains(std::string(suffix) + "/");
 }
 
 }  // namespace ferry::transfer

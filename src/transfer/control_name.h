@@ -11,7 +11,8 @@ namespace ferry::transfer {
 /// letters. A receiver would take such a file for the proof of a batch.
 bool is_name_of_control_files(const Destination& destination, std::string_view name);
 
-/// The same of what is pushed beside files.
-bool is_name_of_sidecars(const Destination& destination, std::string_view name);
+/// The same of what is pushed beside files; also of directories in PATH, which would be in the way
+/// of one.
+bool has_name_of_sidecars(const Destination& destination, std::string_view path);
 
 }  // namespace ferry::transfer

@@ -62,7 +62,7 @@ Result<void> Intake::fill(Job& job, const metastore::FileRecord& file, const Rou
     return name.error();
   }
   job.remote_path = join_remote(job.batch->info().directory, *name);
-  if (is_too_long(job.remote_path)) {
+  if (is_too_long(job.remote_path + std::string(suffix_of(destination_.sidecar)))) {
     job.refused_here = true;
     return refused_name(fmt::format("its remote name, {}, is too long", job.remote_path));
   }
@@ -73,7 +73,7 @@ Result<void> Intake::fill(Job& job, const metastore::FileRecord& file, const Rou
         "it another with a route's 'rename'",
         job.remote_path));
   }
-  if (is_name_of_sidecars(destination_, job.remote_path)) {
+  if (has_name_of_sidecars(destination_, below(job.batch->info().directory, job.remote_path))) {
     job.refused_here = true;
     return refused_name(fmt::format(
         "its remote name, {}, is one of sidecars, and would be taken for one: give it another with "
