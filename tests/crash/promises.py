@@ -108,6 +108,17 @@ def is_control_file(path):
     return path.endswith(".control.json")
 
 
+def is_sidecar(world, event):
+    return world.sidecars and event.place in world.destinations and event.path.endswith(".sha256")
+
+
+def sums_of(world, path):
+    """What may stand beside the file that has this path at B."""
+    name = path.rpartition("/")[2]
+    return {f"{hashlib.sha256(file.content).hexdigest()}  {name}\n".encode()
+            for file in world.files if path in (file.path, file.remote)}
+
+
 # Whole.
 
 @promise("whole", "A file appears under its name in one step, complete, and stays as it is.")
@@ -119,6 +130,10 @@ def whole(evidence):
         if event.what == "changed":
             yield f"{event.place}/{event.path} was written to under its final name"
         if event.what != "appeared" or event.content is None or is_control_file(event.path):
+            continue
+        if is_sidecar(world, event):
+            if event.content not in sums_of(world, event.path.removesuffix(".sha256")):
+                yield f"{event.place}/{event.path} appeared, and says {event.content}"
             continue
         names = [file for file in world.files
                  if event.path in (file.path, file.remote)
@@ -236,6 +251,8 @@ def control_file_last(evidence):
         for entry in content["files"]:
             if not there.get(entry["path"]):
                 yield f"{event.path} lists {entry['path']}, which is not there"
+            if evidence.world.sidecars and not there.get(entry["path"] + ".sha256"):
+                yield f"{event.path} lists {entry['path']}, which has no sum beside it"
 
 
 # Kept.

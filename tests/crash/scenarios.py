@@ -76,6 +76,17 @@ def transfer_by_openssh(world):
 
 
 @scenario
+def sidecars(world):
+    """Beside each file its sum, and after all of them the list."""
+    world.configure(destination='sidecar = "sha256"')
+    world.sidecars = True
+    land_some(world)
+    world.prepare("watch", "--once")
+    yield
+    world.ferry("transfer")
+
+
+@scenario
 def chunks(world):
     """A large file over several connections, beside small ones."""
     world.configure(transfer='bandwidth_limit = "12M"\nwindow = "1MiB"')

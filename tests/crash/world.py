@@ -74,6 +74,7 @@ class World:
         self.all_or_none = []      # files of which all or none are there
         self.held_at_rest = set()  # paths in quarantine
         self.children_count = False  # the fault may strike at what ferry starts, too
+        self.sidecars = False      # beside each file at B there is its sum
         self.takes_back = False    # names at B may be given and taken back
         self.struck_call = ""
         self.configure()
