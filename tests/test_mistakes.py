@@ -300,3 +300,16 @@ def test_all_or_nothing_calls_nothing_delivered_that_is_rolled_back(server, land
     ended = transfer("--batch", "all-or-nothing")
     assert ended.code == 0
     assert ended.stderr.count(" delivered path=") == 20
+
+
+def test_a_key_of_earlier_versions_is_read_with_a_warning(configured, landing):
+    configured.write('[route.all]\nto = ["b"]\nsettle = "1h"\n')
+    checked = configured.run("config", "check")
+    assert checked.code == 0
+    assert "route.all.settle is called 'delay' now" in checked.stdout
+    assert 'delay = "1h"' in configured.run("config", "show").stdout
+    put(landing / "a", b"1")
+    configured.register()
+    ended = configured.transfer()
+    assert ended.code == 0 and "is called 'delay' now" in ended.stderr
+    assert configured.is_pending()

@@ -188,7 +188,7 @@ def test_what_no_route_takes_is_told(configured, landing, server):
     ended = configured.run("push", landing)
     assert ended.code == 1
     assert server.files() == ["a.csv"]
-    assert ("not delivered: 1 taken by no route, 1 waiting for the min_age or settle of their route"
+    assert ("not delivered: 1 taken by no route, 1 waiting for the min_age or delay of their route"
             in ended.stdout)
     assert configured.run("push", landing / "a.csv").code == 0
 

@@ -139,7 +139,7 @@ def test_a_route_may_let_files_wait(configured, landing, server):
         configured.write('[route.now]\nmatch = ["now*"]\nto = ["b"]\n'
                          f'[route.later]\nto = ["b"]\n{wait}\n')
 
-    write('settle = "1h"')
+    write('delay = "1h"')
     put(landing / "now", b"1")
     put(landing / "a", b"first")
     configured.register()

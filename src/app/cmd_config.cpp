@@ -29,6 +29,9 @@ Outcome<ExitStatus> check(const Arguments& arguments) {
   const auto text = read_configuration(file);
   if (!text) return fail(text.error());
   const Configuration loaded = parse_configuration(*text, file.parent_path());
+  for (const Problem& warning : loaded.warnings) {
+    print(escape_controls(to_string(warning, file)) + "\n");
+  }
   for (const Problem& problem : loaded.problems) {
     print(escape_controls(to_string(problem, file)) + "\n");
   }

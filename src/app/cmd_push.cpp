@@ -83,7 +83,7 @@ Outcome<Push> make_push(const Arguments& arguments, const StopToken& stop) {
 /// Files that were pushed, and that no destination has got though nothing went wrong.
 struct Waiting {
   std::uint64_t unrouted = 0;
-  std::uint64_t not_yet = 0;    // for some destination: min_age or settle of a route
+  std::uint64_t not_yet = 0;    // for some destination: min_age or delay of a route
   std::uint64_t elsewhere = 0;  // for some destination: another run has it, or an older version
   std::uint64_t gone = 0;       // named, and not there any more
 };
@@ -163,7 +163,7 @@ void print_push(const landing::WatchSummary& registered, const Waiting& waiting,
   add(registered.failed, "unreadable");
   add(registered.quarantined, "refused (the log says why)");
   add(waiting.unrouted, "taken by no route");
-  add(waiting.not_yet, "waiting for the min_age or settle of their route");
+  add(waiting.not_yet, "waiting for the min_age or delay of their route");
   add(waiting.elsewhere, "left to another run, which delivers them or an older version");
   add(waiting.gone, "not there any more, or refused before");
   if (!text.empty()) print(fmt::format("not delivered: {}\n", text));

@@ -11,6 +11,7 @@
 #include "app/options.h"
 #include "app/routing.h"
 #include "app/text.h"
+#include "ferry/base/log.h"
 #include "ferry/base/text.h"
 
 namespace ferry::app {
@@ -35,6 +36,11 @@ std::optional<Value> value_of(const toml::node& node) {
     texts.push_back(text->get());
   }
   return Value(std::move(texts));
+}
+
+/// What a KEY of earlier versions is called; empty: it is not one.
+std::string_view renamed_to(Section section, std::string_view key) {
+  return section == Section::kRoute && key == "settle" ? "delay" : "";
 }
 
 class Loader {
@@ -191,6 +197,11 @@ class Loader {
   void load_value(Section section, std::string_view where, std::string_view key,
                   const toml::node& node, const Scope& target) {
     const std::string full = where.empty() ? std::string(key) : fmt::format("{}.{}", where, key);
+    if (const std::string_view newer = renamed_to(section, key); !newer.empty()) {
+      loaded_.warnings.push_back({node.source().begin.line, node.source().begin.column,
+                                  fmt::format("{} is called '{}' now", full, newer)});
+      return load_value(section, where, newer, node, target);
+    }
     for (const Option& option : options()) {
       if (option.section != section || option.key != key) continue;
       const auto value = value_of(node);
@@ -279,7 +290,7 @@ Configuration parse_configuration(std::string_view text, const fs::path& base) {
     return Loader(base).load(toml::parse(text));
   } catch (const toml::parse_error& error) {
     const auto& begin = error.source().begin;
-    return {{}, {{begin.line, begin.column, std::string(error.description())}}};
+    return {{}, {{begin.line, begin.column, std::string(error.description())}}, {}};
   }
 }
 
@@ -295,6 +306,9 @@ Result<Settings> load_configuration(const fs::path& file) {
   const auto text = read_configuration(file);
   if (!text) return text.error();
   Configuration loaded = parse_configuration(*text, file.parent_path());
+  for (const Problem& warning : loaded.warnings) {
+    log::warning("configuration", {{"at", to_string(warning, file)}});
+  }
   if (loaded.problems.empty()) return std::move(loaded.settings);
   std::string all;
   for (const Problem& problem : loaded.problems) {

@@ -22,6 +22,7 @@ std::string to_string(const Problem& problem, const fs::path& file);
 struct Configuration {
   Settings settings;
   std::vector<Problem> problems;  // in the order of the file
+  std::vector<Problem> warnings;  // what is understood, and should be written otherwise
 };
 
 /// The text of FILE. Whatever keeps it from being read is kInvalid: it is the wrong file.

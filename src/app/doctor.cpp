@@ -79,6 +79,7 @@ void Examination::configuration(const fs::path& file) {
   for (const Problem& problem : loaded.problems) {
     trouble("file", to_string(problem, file), "", ExitStatus::kUsage);
   }
+  for (const Problem& warning : loaded.warnings) note("file", to_string(warning, file));
   if (loaded.problems.empty()) well("file", file.string() + " has no mistakes");
 }
 

@@ -249,7 +249,7 @@ std::vector<Option> make_options() {
         kFileOnly, kRepeatable),
     option<&Acceptance::min_age>(kRoute, "min_age", "", "TIME",
         "deliver files only when their last change is this old", kFileOnly),
-    option<&Route::settle>(kRoute, "settle", "", "TIME",
+    option<&Route::delay>(kRoute, "delay", "", "TIME",
         "deliver files only when they have been registered for this long: what is replaced before "
         "that is not delivered", kFileOnly),
     option<&Acceptance::validate>(kRoute, "validate", "", "COMMAND",

@@ -40,7 +40,7 @@ transfer::Route make_route(const RouteSettings& settings, const Settings& all) {
   }
   route.rename = settings.rename.pattern;
   route.acceptance = acceptance_policy(settings);
-  route.settle = settings.settle;
+  route.delay = settings.delay;
   route.after = settings.after;
   route.archive = settings.archive;
   route.order = settings.order;

@@ -148,7 +148,7 @@ struct RouteSettings : AcceptanceSettings {
   std::vector<std::string> to;
   std::vector<std::string> transforms;
   FileNames rename;
-  std::chrono::milliseconds settle = transfer::Route{}.settle;
+  std::chrono::milliseconds delay = transfer::Route{}.delay;
   transfer::AfterDelivery after = transfer::AfterDelivery::kKeep;
   fs::path archive;
   transfer::Order order = transfer::Order::kAge;

@@ -420,7 +420,7 @@ void Feed::tell_of_left_out() const {
                  {{"destination", destination_.name}, {"files", unrouted_}});
   }
   if (waiting_ > 0 && is_named_) {
-    log::warning("files that were asked for have to wait: min_age or settle of their route",
+    log::warning("files that were asked for have to wait: min_age or delay of their route",
                  {{"destination", destination_.name}, {"files", waiting_}});
   }
   for (const auto& [landing, files] : elsewhere_) {

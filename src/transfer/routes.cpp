@@ -85,7 +85,7 @@ Timestamp last_change(const metastore::FileRecord& file, Timestamp now) {
 std::chrono::milliseconds remaining_wait(const Route& route, const metastore::FileRecord& file,
                                          Timestamp now) {
   return std::max(ferry::remaining_wait(route.acceptance.min_age, last_change(file, now), now),
-                  ferry::remaining_wait(route.settle, file.updated_date, now));
+                  ferry::remaining_wait(route.delay, file.updated_date, now));
 }
 
 std::string suffix_of(const Route& route) {

@@ -434,7 +434,7 @@ TEST_CASE_FIXTURE(Fixture, "a route's files wait as it says, and others' are lef
   route.name = "r";
   route.match = {Glob("*.csv")};
   route.destinations = {"b"};
-  route.settle = 10min;
+  route.delay = 10min;
   const Routes routes(Routing::kFirst, {route});
   add("a.csv");
   add("b.txt");
@@ -445,7 +445,7 @@ TEST_CASE_FIXTURE(Fixture, "a route's files wait as it says, and others' are lef
   CHECK(*feed->next_due() > now() + 9min);
   CHECK(*feed->next_due() <= now() + 10min);
   CHECK(found().empty());
-  route.settle = 0min;
+  route.delay = 0min;
   const Routes at_once(Routing::kFirst, {route});
   options.routes = &at_once;
   CHECK(found() == "a.csv");

@@ -101,7 +101,7 @@ TEST_CASE("a route lets a file wait for its age, and a version for the time that
   waiting.identity->ctime_ns = ns(now - 30min);
   Route by;
   CHECK(remaining_wait(by, waiting, now) == 0ms);
-  by.settle = 15min;
+  by.delay = 15min;
   CHECK(remaining_wait(by, waiting, now) == 5min);
   by.acceptance.min_age = 40min;  // its times were set when it came, half an hour ago
   CHECK(remaining_wait(by, waiting, now) == 10min);
@@ -131,7 +131,7 @@ TEST_CASE("nobody waits for a clock that was set back to catch up") {
     return std::chrono::nanoseconds(time.time_since_epoch()).count();
   };
   Route by;
-  by.settle = 1min;
+  by.delay = 1min;
   by.acceptance.min_age = 1min;
   metastore::FileRecord file;
   file.updated_date = now + 24h;

@@ -36,7 +36,7 @@ struct Route {
   std::vector<TransformSettings> transforms;  // in this order
   std::optional<NameTemplate> rename;         // without: the file's own path
   AcceptancePolicy acceptance;
-  std::chrono::milliseconds settle{0};  // how long a version stands before it goes; see below
+  std::chrono::milliseconds delay{0};  // how long a version stands before it goes; see below
   AfterDelivery after = AfterDelivery::kKeep;
   fs::path archive;  // with kArchive: on the landing area's host
   Order order = Order::kAge;
@@ -83,7 +83,7 @@ class Routes {
 };
 
 /// How long FILE has to wait yet before it goes by ROUTE; zero: it may go. Its last change has to
-/// be as old as acceptance.min_age, and its registration as old as settle: a version that is
+/// be as old as acceptance.min_age, and its registration as old as delay: a version that is
 /// replaced before that never goes. A row without the file's times counts from its own date.
 std::chrono::milliseconds remaining_wait(const Route& route, const metastore::FileRecord& file,
                                          Timestamp now);
