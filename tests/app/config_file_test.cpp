@@ -168,7 +168,7 @@ TEST_CASE("a value that makes no sense is reported") {
   CHECK(says(only_problem("[transfer]\nmax_attempts = 0\n"), "less than 1"));
   CHECK(says(only_problem("[log]\nlevel = \"loud\"\n"), "is not one of: debug, info"));
   CHECK(says(only_problem("[destination.b]\nurl = \"sftp://b/\"\ntransport = \"telnet\"\n"),
-             "not one of: libssh2, openssh"));
+             "not one of: auto, libssh2, openssh"));
 }
 
 TEST_CASE("what a landing area and a destination need is asked for") {
