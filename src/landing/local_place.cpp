@@ -169,6 +169,14 @@ class LocalStaging final : public Staging {
 
 }  // namespace
 
+Result<UniqueFd> LocalPlace::open_root() const {
+  auto fd = root_.open();
+  if (!fd && fd.error().kind == ErrorKind::kNotFound) {
+    return Error{ErrorKind::kIo, fd.error().message, fd.error().os_code};
+  }
+  return fd;
+}
+
 Result<UniqueFd> LocalPlace::make_directory(int root_fd, const std::string& directory) {
   auto there = open_beneath(root_fd, directory, kDirectory);
   if (there || there.error().kind != ErrorKind::kNotFound) return there;
@@ -184,7 +192,7 @@ Result<UniqueFd> LocalPlace::make_directory(int root_fd, const std::string& dire
 }
 
 Result<std::unique_ptr<Staging>> LocalPlace::stage(const std::string& temporary) {
-  const auto root_fd = root_.open();
+  const auto root_fd = open_root();
   if (!root_fd) return root_fd.error();
   const auto directory = make_directory(root_fd->get(), parent_of(temporary));
   if (!directory && directory.error().kind == ErrorKind::kAbnormal) {
@@ -200,7 +208,7 @@ Result<std::optional<std::string>> LocalPlace::judge(const StagedFile& file,
                                                      const AcceptancePolicy& policy,
                                                      const std::string& landing,
                                                      const StopToken& stop) {
-  const auto root_fd = root_.open();
+  const auto root_fd = open_root();
   if (!root_fd) return root_fd.error();
   const auto fd = open_beneath(root_fd->get(), file.temporary, O_RDONLY);
   if (!fd && !is_elsewhere(fd.error())) return fd.error();
@@ -215,7 +223,7 @@ Result<std::optional<std::string>> LocalPlace::judge(const StagedFile& file,
 }
 
 Result<void> LocalPlace::publish(std::span<const StagedFile> files, Replace replace) {
-  const auto root_fd = root_.open();
+  const auto root_fd = open_root();
   if (!root_fd) return root_fd.error();
   Result<void> outcome;
   std::size_t done = 0;
@@ -233,7 +241,7 @@ Result<void> LocalPlace::publish(std::span<const StagedFile> files, Replace repl
 
 Result<std::vector<std::optional<FileIdentity>>> LocalPlace::occupants(
     std::span<const StagedFile> files) {
-  const auto root_fd = root_.open();
+  const auto root_fd = open_root();
   if (!root_fd) return root_fd.error();
   std::vector<std::optional<FileIdentity>> found;
   found.reserve(files.size());
@@ -260,7 +268,7 @@ Result<std::vector<std::optional<FileIdentity>>> LocalPlace::identities(
 Result<std::size_t> LocalPlace::discard(std::span<const std::string> temporaries) {
   // A temporary name may be all that is left of a file that was replaced.
   if (not_undone_) return *not_undone_;
-  const auto root_fd = root_.open();
+  const auto root_fd = open_root();
   if (!root_fd) return root_fd.error();
   std::size_t removed = 0;
   for (const std::string& temporary : temporaries) {

@@ -14,6 +14,7 @@ class LocalPlace final : public UploadPlace {
  public:
   explicit LocalPlace(Root root) : root_(std::move(root)) {}
 
+  std::optional<std::uint64_t> root() const override { return root_.inode(); }
   Result<std::unique_ptr<Staging>> stage(const std::string& temporary) override;
   Result<std::optional<std::string>> judge(const StagedFile& file, const AcceptancePolicy& policy,
                                            const std::string& landing,
@@ -26,6 +27,8 @@ class LocalPlace final : public UploadPlace {
   Result<std::size_t> discard(std::span<const std::string> temporaries) override;
 
  private:
+  /// Never kNotFound: what is below it is not gone because the directory is.
+  Result<UniqueFd> open_root() const;
   Result<UniqueFd> make_directory(int root_fd, const std::string& directory);
 
   Root root_;

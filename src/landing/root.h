@@ -20,6 +20,7 @@ class Root {
   Result<UniqueFd> open() const;
 
   const fs::path& path() const { return path_; }
+  ino_t inode() const { return inode_; }
   /// False on file systems whose other clients' changes cause no events here (NFS, SMB, FUSE, …);
   /// leases and our clock tell nothing about them either.
   bool is_local() const { return local_; }

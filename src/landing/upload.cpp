@@ -299,6 +299,9 @@ Result<UploadRecovery> recover(metastore::Metastore& metastore, const LandingAre
   if (plan.temporaries.empty()) return UploadRecovery{};
   const auto place = open_place(area, stop);
   if (!place) return place.error();
+  if (plan.root && (*place)->root() != plan.root) {
+    return make_error(ErrorKind::kNotFound, "{} is another directory than before", plan.place);
+  }
   UploadRecovery recovery;
   if (plan.committed) {
     const auto names = NameLocks::acquire(journals, area.name, *plan.committed, kNameTime, stop);
@@ -349,8 +352,8 @@ Result<std::unique_ptr<Upload>> Upload::begin(metastore::Metastore& metastore,
   }
   auto place = open_place(options.area, stop);
   if (!place) return place.error();
-  auto journal =
-      UploadJournal::create(options.journals, options.area.name, place_name(options.area));
+  auto journal = UploadJournal::create(options.journals, options.area.name,
+                                       place_name(options.area), (*place)->root());
   if (!journal) return journal.error();
   return std::make_unique<RunningUpload>(metastore, std::move(options), stop, std::move(*place),
                                          std::move(*journal));

@@ -50,6 +50,7 @@ void read_line(std::string_view line, UploadPlan& plan) {
   if (row.contains("landing")) {
     plan.landing = row.at("landing");
     plan.place = row.at("place");
+    if (row.contains("root")) plan.root = row.at("root");
   } else if (row.contains("temporary")) {
     plan.temporaries.push_back(row.at("temporary"));
   } else {
@@ -76,8 +77,11 @@ UploadPlan parse_upload_plan(std::string_view text) {
 }
 
 Result<UploadJournal> UploadJournal::create(const fs::path& directory, const std::string& landing,
-                                            const std::string& place) {
-  auto log = IntentLog::create(directory, to_text(Json{{"landing", landing}, {"place", place}}));
+                                            const std::string& place,
+                                            std::optional<std::uint64_t> root) {
+  Json row{{"landing", landing}, {"place", place}};
+  if (root) row["root"] = *root;
+  auto log = IntentLog::create(directory, to_text(row));
   if (!log) return log.error();
   return UploadJournal(std::move(*log));
 }

@@ -47,6 +47,11 @@ class UploadPlace {
  public:
   virtual ~UploadPlace() = default;
 
+  /// Tells this directory from another one at the same path, such as the mount point of a file
+  /// system that is not there: its inode, for devices get other numbers. Nothing: it cannot be
+  /// told.
+  virtual std::optional<std::uint64_t> root() const { return std::nullopt; }
+
   /// Creates the new file TEMPORARY. Missing directories are made.
   virtual Result<std::unique_ptr<Staging>> stage(const std::string& temporary) = 0;
 

@@ -175,7 +175,8 @@ struct Cut : Fixture {
             .sha256 = Checksum::parse("sha256:" + std::string(64, 'a')).value()};
   }
   void note(const StagedFile& file) {
-    auto journal = UploadJournal::create(dir / "uploads", area.name, area.path.string());
+    auto journal = UploadJournal::create(dir / "uploads", area.name, area.path.string(),
+                                         Root::find(area.path)->inode());
     REQUIRE(journal);
     REQUIRE(journal->note_temporary(file.temporary));
     REQUIRE(journal->note_commit(std::span(&file, 1), false));
@@ -243,6 +244,29 @@ TEST_CASE_FIXTURE(Cut, "a dead upload gets its name unless something newer has i
     CHECK(recover().registered == 0);
     CHECK(content("x.csv") == "newer!");
   }
+}
+
+TEST_CASE_FIXTURE(Cut, "a dead upload waits until its landing area is back") {
+  put(temporary, "dead upload's");
+  note(staged(identity(area.path / temporary)));
+  const auto settled = [&] {
+    return recover_uploads(*store, std::span(&area, 1), dir / "uploads", stop);
+  };
+  const fs::path away = dir / "away";
+  fs::rename(area.path, away);
+  SUBCASE("from where it was") {
+    CHECK(settled());
+    CHECK(count(dir / "uploads") == 1);
+  }
+  SUBCASE("from behind another directory") {
+    fs::create_directory(area.path);
+    CHECK(settled());
+    CHECK(count(dir / "uploads") == 1);
+    fs::remove(area.path);
+  }
+  fs::rename(away, area.path);
+  CHECK(recover().registered == 1);
+  CHECK(content("x.csv") == "dead upload's");
 }
 
 TEST_CASE_FIXTURE(Fixture,
