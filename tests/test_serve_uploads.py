@@ -90,16 +90,25 @@ def test_larger_files_than_allowed_are_refused(serve, landing):
 
 
 def test_the_area_policy_holds_for_uploads(serve, landing):
-    service = serve("--extension", "csv", "--ignore", "*.bak")
+    service = serve("--extension", "csv", "--ignore", "*.bak", "--max-size", "10KiB")
     assert service.put("landing/a.txt").status == 422
     assert service.put("landing/a.bak").status == 400
+    assert service.ask("PUT", "/v1/files/landing/a.csv", iter([bytes(11 << 10)]),
+                       fields={"Transfer-Encoding": "chunked"}).status == 422
+
+
+@pytest.mark.parametrize("path", ["a.txt", "a.csv"])
+def test_what_can_only_be_refused_is_not_read_first(serve, landing, path):
+    service = serve("--extension", "csv", "--max-size", "10KiB")
+    with begin_upload(service, path, 1 << 30) as connection:
+        assert statuses(connection.recv(65536)) == [422]
     assert everything_in(landing) == []
 
 
 @pytest.mark.parametrize("path", [
     "../a", "a/../../b", "%2e%2e/a", "..%2fa", "a%2fb", "a%2Fb", "a%00b", "/etc/passwd", "a//b", "a/", ".a",
     "d/.b", "a.part", "a%0ab", "%ff", "a%", "a%zz", "link/a", "link/../a", "x" * 256, "./a",
-    "/".join(["d" * 200] * 30)])
+    "/".join(["d" * 200] * 30), "d/" * 65 + "a"])
 def test_path_tricks_are_refused(service, folder, landing, metastore, path):
     outside = folder / "outside"
     outside.mkdir()

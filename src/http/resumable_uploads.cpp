@@ -288,6 +288,9 @@ Answer<Response> create(const Context& context, Call& call) {
   if (!terms) return std::unexpected(terms.error());
   const auto area = find_area(context, call.grant, terms->area, terms->path);
   if (!area) return std::unexpected(area.error());
+  if (auto fit = landing::check_announced((*area)->area, terms->path, terms->length); !fit) {
+    return refuse_upload(fit.error());
+  }
   if (terms->length > context.options.max_upload) {
     return refuse(413, "invalid", "the file is larger than this service takes (max_upload)");
   }

@@ -119,6 +119,11 @@ Answer<Response> put_file(const Context& context, Call& call) {
   const auto terms = parse_terms(call.exchange.request());
   if (!terms) return std::unexpected(terms.error());
 
+  if (auto fit = landing::check_announced(area, path, call.exchange.request().content_length);
+      !fit) {
+    return refuse_upload(fit.error());
+  }
+
   auto upload = landing::Upload::begin(
       context.store,
       {.area = area, .journals = context.options.journals, .no_clobber = terms->no_clobber},

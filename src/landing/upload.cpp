@@ -21,6 +21,7 @@ constexpr std::chrono::milliseconds kFirstPause{500};
 constexpr std::chrono::milliseconds kLongestPause{8'000};
 /// For others who give the same name: they may wait for the metastore.
 constexpr std::chrono::milliseconds kNameTime{60'000};
+constexpr int kMostDirectories = 64;        // above a file
 constexpr std::size_t kMaxNameBytes = 255;  // NAME_MAX of the usual file systems
 
 Error unfit(std::string_view path, std::string_view why) {
@@ -32,6 +33,11 @@ std::string temporary_for(const std::string& path) {
   const auto slash = path.rfind('/');
   const std::string directory = slash == std::string::npos ? "" : path.substr(0, slash + 1);
   return fmt::format("{}.upload-{}.part", directory, uuid_v7());
+}
+
+Error refused(const std::string& path, std::string_view reason) {
+  return make_error(ErrorKind::kAbnormal, "{}: the landing area takes no such file: {}", path,
+                    reason);
 }
 
 FileRecord to_record(const StagedFile& file, const FileIdentity& identity,
@@ -132,6 +138,8 @@ class RunningUpload::OpenFile final : public Upload::File {
     if (upload_.stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
     for (auto& [algorithm, hasher] : hashers_) hasher.update(data);
     size_ += data.size();
+    const std::uint64_t most = upload_.options_.area.acceptance.max_size;
+    if (most > 0 && size_ > most) return check_announced(upload_.options_.area, file_.path, size_);
     if (auto written = staging_->write(data); !written) {
       return written.error().with_context(file_.path);
     }
@@ -182,6 +190,7 @@ class RunningUpload::OpenFile final : public Upload::File {
 Result<std::unique_ptr<Upload::File>> RunningUpload::open(std::string path,
                                                           std::span<const HashAlgorithm> also) {
   if (auto fit = check_upload_path(options_.area, path); !fit) return fit.error();
+  if (auto fit = check_announced(options_.area, path, std::nullopt); !fit) return fit.error();
   if (!paths_.insert(path).second) return unfit(path, "two files are given for this name");
   StagedFile file{.path = std::move(path), .temporary = {}, .identity = {}, .sha256 = {}};
   file.temporary = temporary_for(file.path);
@@ -196,10 +205,7 @@ Result<std::unique_ptr<Upload::File>> RunningUpload::open(std::string path,
 Result<void> RunningUpload::take(StagedFile file) {
   const auto refusal = place_->judge(file, options_.area.acceptance, options_.area.name, stop_);
   if (!refusal) return refusal.error().with_context(file.path);
-  if (*refusal) {
-    return make_error(ErrorKind::kAbnormal, "{}: the landing area takes no such file: {}",
-                      file.path, **refusal);
-  }
+  if (*refusal) return refused(file.path, **refusal);
   staged_.push_back(std::move(file));
   return {};
 }
@@ -325,6 +331,9 @@ Result<void> check_upload_path(const LandingArea& area, const std::string& path)
   if (path.empty() || path.front() == '/') {
     return unfit(path, "a name relative to the landing area is wanted");
   }
+  if (std::ranges::count(path, '/') > kMostDirectories) {
+    return unfit(path, "lies below more than 64 directories");
+  }
   for (std::size_t start = 0; start <= path.size();) {
     const std::size_t end = std::min(path.find('/', start), path.size());
     const std::string_view name = std::string_view(path).substr(start, end - start);
@@ -340,6 +349,17 @@ Result<void> check_upload_path(const LandingArea& area, const std::string& path)
                  "files of this name are never registered (dot files, *.tmp, *.part, *.filepart, "
                  "and the area's 'ignore')");
   }
+  return {};
+}
+
+Result<void> check_announced(const LandingArea& area, const std::string& path,
+                             std::optional<std::uint64_t> size) {
+  AcceptancePolicy policy = area.acceptance;
+  policy.magic.clear();
+  if (!size) policy.min_size = policy.max_size = 0;
+  // Of any size but 0, which is not known to be it.
+  const auto reason = refusal_reason(policy, {.path = path, .size = size.value_or(1), .head = {}});
+  if (reason) return refused(path, *reason);
   return {};
 }
 

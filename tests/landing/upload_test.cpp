@@ -10,6 +10,7 @@
 #include <array>
 
 #include "landing/files.h"
+#include "landing/root.h"
 #include "landing/upload_journal.h"
 
 using namespace ferry;
@@ -267,6 +268,30 @@ TEST_CASE_FIXTURE(Cut, "a dead upload waits until its landing area is back") {
   fs::rename(away, area.path);
   CHECK(recover().registered == 1);
   CHECK(content("x.csv") == "dead upload's");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a name or size that the area refuses is refused before it is read") {
+  area.acceptance.extensions = {"csv"};
+  area.acceptance.max_size = 10;
+  CHECK(check_announced(area, "a.txt", std::nullopt).error().kind == ErrorKind::kAbnormal);
+  CHECK(check_announced(area, "a.csv", 11).error().kind == ErrorKind::kAbnormal);
+  CHECK(check_announced(area, "a.csv", 10));
+  auto upload = begin();
+  CHECK(upload->open("a.txt").error().kind == ErrorKind::kAbnormal);
+  const auto file = upload->open("a.csv").value();
+  const std::vector<std::byte> block(10);
+  CHECK(file->write(block));
+  CHECK(file->write(block).error().kind == ErrorKind::kAbnormal);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an upload makes a bounded number of directories") {
+  const auto beneath = [](int directories) {
+    std::string path;
+    for (int i = 0; i < directories; ++i) path += "d/";
+    return path + "a";
+  };
+  CHECK(check_upload_path(area, beneath(64)));
+  CHECK(check_upload_path(area, beneath(65)).error().kind == ErrorKind::kInvalid);
 }
 
 TEST_CASE_FIXTURE(Fixture,

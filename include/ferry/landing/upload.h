@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,8 +44,13 @@ struct UploadOptions {
 };
 
 /// kInvalid where PATH, relative to AREA, is no name that a watcher would register: not relative,
-/// leading out of the area, hidden or ignored, not UTF-8, too long.
+/// leading out of the area, hidden or ignored, not UTF-8, too long, below more than 64 directories.
 Result<void> check_upload_path(const LandingArea& area, const std::string& path);
+
+/// kAbnormal if AREA takes no file of this name or, if it is known, SIZE in bytes, whatever is in
+/// it: nobody need send it.
+Result<void> check_announced(const LandingArea& area, const std::string& path,
+                             std::optional<std::uint64_t> size);
 
 /// Belongs to one thread. METASTORE and STOP must outlive it.
 class Upload {
@@ -55,8 +61,8 @@ class Upload {
    public:
     virtual ~File() = default;
 
-    /// Appends. Errors: kCancelled after a stop; kIo (no space, for instance); those of
-    /// sftp::connect.
+    /// Appends. Errors: kCancelled after a stop; kAbnormal for more than the area's max_size; kIo
+    /// (no space, for instance); those of sftp::connect.
     virtual Result<void> write(std::span<const std::byte> data) = 0;
 
     /// The file is whole, and is put on stable storage. Errors: those of write; kAbnormal if the
@@ -74,7 +80,8 @@ class Upload {
   virtual ~Upload() = default;
 
   /// Begins the file PATH, which is hashed with SHA-256 and ALSO. Several may be open at once.
-  /// kInvalid for a path that is not fit or was given before.
+  /// kInvalid for a path that is not fit or was given before, kAbnormal if the area takes no file
+  /// of this name.
   virtual Result<std::unique_ptr<File>> open(std::string path,
                                              std::span<const HashAlgorithm> also = {}) = 0;
 
