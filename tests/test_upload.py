@@ -298,9 +298,16 @@ def test_nothing_is_placed_of_a_command_that_fails(upload, landing, metastore, s
     assert nothing_there(landing, metastore)
 
 
+def test_nobody_waits_for_what_a_failed_command_left_running(folder, upload, landing, metastore):
+    os.mkfifo(folder / "never")
+    ended = upload("--as", "shop.sql", "--", "sh", "-c", f"cat {folder}/never & exit 3", timeout=60)
+    assert ended.code == 1 and "exit status 3" in ended.stderr
+    assert nothing_there(landing, metastore)
+
+
 def test_a_command_that_is_not_there(upload, landing, metastore):
     ended = upload("--as", "shop.sql", "--", "no-such-program")
-    assert ended.code == 2
+    assert ended.code == 1
     assert "no-such-program" in ended.stderr
     assert nothing_there(landing, metastore)
 

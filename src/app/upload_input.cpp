@@ -44,7 +44,8 @@ Result<UploadInput> UploadInput::run(const std::vector<std::string>& command) {
                                     .stdio = ChildOptions::Stdio::kPipes,
                                     .stdin_fd = input.get(),
                                     .inherits_stderr = true});
-  if (!child) return child.error();
+  // Not one of our arguments that is wrong, but a command that did not succeed.
+  if (!child) return Error{ErrorKind::kFailed, child.error().message, child.error().os_code};
   UploadInput result(command.front(), UniqueFd());
   result.command_ = std::move(*child);
   return result;
@@ -55,9 +56,13 @@ int UploadInput::fd() const {
   return fd_ ? fd_.get() : STDIN_FILENO;
 }
 
-/// A pipe may keep us waiting, and a stop must not.
+/// A pipe may keep us waiting, and a stop must not; nor must whoever keeps the pipe of a command
+/// that has failed.
 Result<void> UploadInput::wait_until_readable(int fd, const StopToken& stop) const {
-  std::array<pollfd, 2> wait{{{fd, POLLIN, 0}, {stop.fd(), POLLIN, 0}}};
+  const auto status = command_ ? command_->exit_status() : std::nullopt;
+  if (status && *status != 0) return failed(*status);
+  const int exit_fd = command_ && !status ? command_->exit_fd() : -1;
+  std::array<pollfd, 3> wait{{{fd, POLLIN, 0}, {stop.fd(), POLLIN, 0}, {exit_fd, POLLIN, 0}}};
   if (::poll(wait.data(), wait.size(), -1) < 0 && errno != EINTR) {
     return errno_error(errno, fmt::format("wait for {}", name_));
   }
@@ -91,13 +96,17 @@ Result<std::size_t> UploadInput::end_of_file(const StopToken& stop) const {
                     name_);
 }
 
+Error UploadInput::failed(int status) const {
+  return make_error(ErrorKind::kFailed, "{}; nothing is registered",
+                    describe_exit(name_, status, ""));
+}
+
 /// It has closed its output: whether that was all of it only its exit status tells.
 Result<std::size_t> UploadInput::end_of_command(const StopToken& stop) const {
   for (;;) {
     if (const auto status = command_->exit_status()) {
       if (*status == 0) return std::size_t{0};
-      return make_error(ErrorKind::kFailed, "{}; nothing is registered",
-                        describe_exit(name_, *status, ""));
+      return failed(*status);
     }
     if (auto waited = wait_until_readable(command_->exit_fd(), stop); !waited) {
       return waited.error();

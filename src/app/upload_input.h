@@ -34,6 +34,7 @@ class UploadInput {
   int fd() const;
   Result<void> wait_until_readable(int fd, const StopToken& stop) const;
   Result<std::size_t> end_of_file(const StopToken& stop) const;
+  Error failed(int status) const;
   Result<std::size_t> end_of_command(const StopToken& stop) const;
 
   std::string name_;
