@@ -2,10 +2,11 @@
 
 import hashlib
 import socket
+import subprocess
 
 import pytest
 
-from ferry_harness import eventually
+from ferry_harness import FERRY, environment, eventually
 from http_service import everything_in
 
 
@@ -82,6 +83,21 @@ def test_tokens_are_kept_as_digests_only(token, metastore, ferry):
     assert ferry("token", "new", "a b", "--read", "--metastore", metastore).code == 2
     assert ferry("token", "new", "nothing", "--metastore", metastore).code == 2
     assert ferry("token", "revoke", "nobody", "--metastore", metastore).code == 2
+
+
+@pytest.mark.parametrize("scope", ["", "*/a", "in//", "in//a", "in/../out", "in/.hidden", "in/a/./b", "/in",
+                                   "in/" + "d/" * 65])
+def test_a_scope_that_nothing_fits_is_refused(ferry, metastore, scope):
+    refused = ferry("token", "new", "one", "--upload", scope, "--metastore", metastore)
+    assert refused.code == 2 and "is not AREA or AREA/DIRECTORY" in refused.stderr
+
+
+def test_a_token_that_nobody_could_see_is_none(ferry, metastore):
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run([FERRY, "token", "new", "one", "--read", "--metastore", metastore], stdout=full,
+                               stderr=subprocess.PIPE, env=environment(), timeout=60)
+    assert ended.returncode == 1
+    assert ferry("token", "list", "--json", "--metastore", metastore).json_lines == []
 
 
 def test_a_damaged_file_of_tokens_lets_nobody_in(serve, token, metastore):

@@ -9,6 +9,7 @@
 #include "ferry/base/json.h"
 #include "ferry/base/text.h"
 #include "ferry/http/tokens.h"
+#include "ferry/landing/upload.h"
 
 namespace ferry::app {
 namespace {
@@ -61,7 +62,14 @@ Result<void> check_scope(const std::string& scope, const Settings& settings) {
   std::vector<std::string_view> names;
   for (const LandingSettings& landing : settings.landings) names.emplace_back(landing.name);
   const std::string area = scope.substr(0, scope.find('/'));
-  if (area.empty() || scope.find("//") != scope.npos) {
+  const bool is_area = !area.empty() && area != "*";
+  std::string directory = scope.substr(std::min(area.size() + 1, scope.size()));
+  if (directory.ends_with('/')) directory.pop_back();
+  const auto fit =
+      directory.empty()
+          ? Result<void>()
+          : landing::check_upload_path({.name = area, .path = {}, .ignore = {}}, directory + "/x");
+  if (!is_area || !fit || scope == area + "//") {
     return make_error(ErrorKind::kInvalid, "--upload: '{}' is not AREA or AREA/DIRECTORY", scope);
   }
   if (names.empty() || std::ranges::find(names, area) != names.end()) return {};
@@ -108,7 +116,12 @@ Outcome<ExitStatus> make(const Invocation& invocation, const Settings& settings)
   const auto secret = http::new_token(tokens_file(settings), std::move(grant), *expires);
   if (!secret) return fail(secret.error());
   print(*secret + "\n");
-  return ExitStatus::kDone;
+  if (flush_output()) return ExitStatus::kDone;
+  // Nobody has seen it.
+  if (const auto revoked = http::revoke_token(tokens_file(settings), *name); !revoked) {
+    return fail(revoked.error());
+  }
+  return ExitStatus::kSomeFailed;
 }
 
 Outcome<ExitStatus> list(const Invocation& invocation, const Settings& settings) {
