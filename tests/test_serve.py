@@ -92,6 +92,17 @@ def test_monitoring_is_told_the_same_as_by_the_command(service, ferry, metastore
         line for line in told.splitlines() if "age_seconds" not in line]
 
 
+def test_readiness_is_not_told_without_the_metastore(service, metastore):
+    service.put("landing/a")
+    metastore.rename(metastore.with_name("away"))
+    assert service.get("/readyz").status == 503
+    metastore.mkdir()
+    assert service.get("/readyz").status == 503
+    metastore.rmdir()
+    metastore.with_name("away").rename(metastore)
+    assert service.get("/readyz").status == 200
+
+
 def test_readiness_is_not_told_without_a_landing_area(service, landing):
     assert service.get("/readyz").status == 200
     landing.rename(landing.with_name("away"))

@@ -56,6 +56,7 @@ Result<http::ServiceOptions> service_options(const Settings& settings) {
   if (!areas) return areas.error();
   options.areas = std::move(*areas);
   const StateDirectory state = state_directory(settings);
+  options.state = state.path();
   options.journals = state.uploads();
   options.resumable = state.resumable();
   options.agents = state.agents();

@@ -13,12 +13,19 @@
 
 namespace ferry::http {
 
+/// Device and inode.
+using DirectoryId = std::pair<std::uint64_t, std::uint64_t>;
+/// Nothing: there is no directory at PATH.
+std::optional<DirectoryId> directory_id(const fs::path& path);
+
 /// What all requests have in common. Thread-safe.
 struct Context {
   metastore::Metastore& store;
   const ServiceOptions& options;
   StopToken& stop;
   Activity& activity;
+  /// What options.state was when the service began.
+  std::optional<DirectoryId> state{};
 };
 
 struct Call {

@@ -31,6 +31,13 @@ Json to_json(const Totals& totals) {
 
 }  // namespace
 
+std::optional<DirectoryId> directory_id(const fs::path& path) {
+  const auto fd = open_file(path, O_PATH | O_DIRECTORY);
+  const auto status = fd ? stat_fd(fd->get(), path) : fd.error();
+  if (!status) return std::nullopt;
+  return DirectoryId{status->st_dev, status->st_ino};
+}
+
 Answer<Json> status_json(const Context& context, const Grant& grant) {
   const auto totals = context.store.totals();
   if (!totals) return refuse(totals.error());
@@ -68,11 +75,15 @@ Answer<Response> get_health(const Context&, Call&) {
   return Response{200, {{"Content-Type", "text/plain; charset=utf-8"}}, "ok\n"};
 }
 
-/// The metastore answers, and the landing areas of this host are there.
+/// The metastore answers, what is at its path is what was opened, and the landing areas of this
+/// host are there.
 Answer<Response> get_readiness(const Context& context, Call&) {
   const auto pending = context.store.is_pending();
   if (!pending)
     return refuse(503, to_string(pending.error().kind), "the metastore does not answer");
+  if (context.state && directory_id(context.options.state) != context.state) {
+    return refuse(503, "not_found", "the metastore's directory is gone, or is another one");
+  }
   for (const UploadArea& area : context.options.areas) {
     if (area.area.location) continue;
     if (open_file(area.area.path, O_PATH | O_DIRECTORY)) continue;

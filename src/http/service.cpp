@@ -98,7 +98,7 @@ bool is_reading(std::string_view method) {
 class Service {
  public:
   Service(metastore::Metastore& store, const ServiceOptions& options, StopToken& stop)
-      : context_{store, options, stop, activity_},
+      : context_{store, options, stop, activity_, directory_id(options.state)},
         tokens_(options.tokens),
         rate_(options.max_requests) {}
 

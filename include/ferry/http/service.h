@@ -58,6 +58,8 @@ struct ServiceOptions {
   /// Reads the TLS files again; nothing: nobody asks for it. Must outlive the service.
   ReloadRequest* hangup = nullptr;
   std::vector<UploadArea> areas{};
+  /// What the service keeps lies below it: as long as it is at its path, the service is ready.
+  fs::path state{};
   fs::path journals{};  // see landing::UploadOptions
   /// Where uploads that may be interrupted gather: a directory of their own, made if missing.
   fs::path resumable{};
