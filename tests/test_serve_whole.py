@@ -48,6 +48,28 @@ def test_a_part_that_cannot_run_ends_the_whole(ferry, landing, metastore):
     assert ended.code == 2, ended.stderr
 
 
+def test_batches_are_listed_with_their_control_files(whole, landing, server, ferry, metastore):
+    service = whole()
+    for number in range(3):
+        put(landing / f"{number}.csv", b"x" * number)
+        eventually(lambda: f"{number}.csv" in delivered(service), what="a delivery")
+        eventually(lambda: len(service.get("/v1/batches").json["batches"]) == number + 1, what="a batch")
+    eventually(lambda: all(one["complete"] for one in service.get("/v1/batches").json["batches"]), what="their ends")
+    everything = service.get("/v1/batches").json
+    assert everything["next"] is None and [one["count"] for one in everything["batches"]] == [1, 1, 1]
+    assert [one["total_bytes"] for one in everything["batches"]] == [2, 1, 0]
+    page = service.get("/v1/batches?limit=2").json
+    assert page["batches"] == everything["batches"][:2] and page["next"] == page["batches"][1]["id"]
+    assert service.get(f"/v1/batches?cursor={page['next']}").json == {"batches": everything["batches"][2:], "next": None}
+    batch = everything["batches"][0]
+    control = service.get(f"/v1/batches/{batch['id']}")
+    assert control.body == (server.root / batch["control_file"]).read_bytes()
+    assert control.json["files"][0]["path"].endswith("2.csv")
+    for none in ("0193a1b0-0000-7000-8000-000000000000", "..%2f..%2ftokens", "x"):
+        assert service.get(f"/v1/batches/{none}").status in (400, 404)
+    assert service.get("/v1/batches?limit=0").status == 400
+
+
 def test_a_running_delivery_is_seen(whole, landing, ferry, metastore):
     service = whole("--bandwidth-limit", "256KiB")
     put(landing / "large.bin", os.urandom(4 << 20))

@@ -59,6 +59,7 @@ Result<http::ServiceOptions> service_options(const Settings& settings) {
   options.state = state.path();
   options.journals = state.uploads();
   options.resumable = state.resumable();
+  options.batches = state.batches();
   options.agents = state.agents();
   options.resume_within = settings.serve.resume_within;
   options.tokens = tokens_file(settings);

@@ -69,6 +69,11 @@ Answer<Response> list_quarantine(const Context& context, Call& call);
 Answer<Response> release_held(const Context& context, Call& call);
 Answer<Response> drop_held(const Context& context, Call& call);
 
+// batches.cpp
+Answer<Response> list_batches(const Context& context, Call& call);
+/// Its control file.
+Answer<Response> get_batch(const Context& context, Call& call);
+
 // agents.cpp
 Answer<Response> list_agents(const Context& context, Call& call);
 

@@ -51,6 +51,8 @@ const std::vector<Route>& routes() {
       {"GET", {"v1", "quarantine"}, {}, Need::kRead, &list_quarantine},
       {"POST", {"v1", "quarantine", "*", "release"}, {"as"}, Need::kManage, &release_held},
       {"DELETE", {"v1", "quarantine", "*"}, {}, Need::kManage, &drop_held},
+      {"GET", {"v1", "batches"}, {"limit", "cursor"}, Need::kRead, &list_batches},
+      {"GET", {"v1", "batches", "*"}, {}, Need::kRead, &get_batch},
       {"GET", {"v1", "agents"}, {}, Need::kRead, &list_agents},
       {"GET", {"v1", "activity"}, {}, Need::kRead, &get_activity},
       {"GET", {"v1", "events"}, {}, Need::kRead, &get_events},

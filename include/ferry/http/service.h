@@ -63,7 +63,8 @@ struct ServiceOptions {
   fs::path journals{};  // see landing::UploadOptions
   /// Where uploads that may be interrupted gather: a directory of their own, made if missing.
   fs::path resumable{};
-  fs::path agents{};  // where agents of this host tell how far they are: see base/agent_progress.h
+  fs::path batches{};  // where agents of this host keep copies of control files
+  fs::path agents{};   // where agents of this host tell how far they are: see base/agent_progress.h
   std::chrono::milliseconds resume_within = std::chrono::hours(24);  // since bytes came last
   /// See tokens.h. If there is no such file when the service starts, nobody needs a token; if it
   /// listens on an address that others can connect to, that is refused.

@@ -4,6 +4,7 @@ const REFRESH_MS = 10000;
 const RUNNING_MS = 1000;
 const COME_AGAIN_MS = 3000;
 const SHOWN_TROUBLE = 20;
+const SHOWN_OF_BATCH = 100;
 const get = (id) => document.getElementById(id);
 let token = "";        // of this tab, while it is open
 let mayManage = false;
@@ -257,6 +258,57 @@ function showActivity({ hour, day }) {
     plot("last day", day, day.files, count), plot("last day", day, day.bytes, size)]);
 }
 
+// Batches.
+
+function batchRow(batch) {
+  const facts = batch.count === null ? ["its control file cannot be read"]
+    : [`to ${batch.destination}`, `${numbers.format(batch.count)} ${batch.count === 1 ? "file" : "files"}`, size(batch.total_bytes)];
+  return make("tr", {},
+    make("td", {}, button(batch.control_file, () => showBatch(batch), "path")),
+    make("td", {}, mark(batch.complete ? "successful" : "in_progress")),
+    make("td", {}, facts.join(", ")),
+    make("td", { className: "date" }, batch.created ? time(batch.created) : ""));
+}
+
+function showBatches({ batches }) {
+  get("batches-part").hidden = batches.length === 0;
+  redraw(get("batches"), batches, () => batches.map(batchRow));
+}
+
+/** The first lines of a control file, which has a line for each file. */
+async function firstFiles(id) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const response = await fetch(`/v1/batches/${encodeURIComponent(id)}`, { headers, cache: "no-store" });
+  if (!response.ok) throw new Refused(response.status, response.statusText);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (let done = false; !done && text.split("\n").length < SHOWN_OF_BATCH + 2;) {
+    const piece = await reader.read();
+    done = piece.done;
+    text += piece.value || "";
+  }
+  reader.cancel().catch(() => {});
+  return text.split("\n").slice(1).filter((line) => line.startsWith("{") && /\},?$/.test(line))
+    .slice(0, SHOWN_OF_BATCH).map((line) => JSON.parse(line.replace(/,$/, "")));
+}
+
+async function showBatch(batch) {
+  try {
+    const files = await firstFiles(batch.id);
+    get("story-title").textContent = batch.control_file;
+    get("story-facts").replaceChildren(make("div", {}, `to ${batch.destination || "?"}, by ${batch.agent || "?"}`),
+      make("div", {}, `${numbers.format(batch.count || 0)} files, ${size(batch.total_bytes)}`));
+    const rest = (batch.count || 0) - files.length;
+    get("story-rows").replaceChildren(...files.map((file) => make("li", {},
+      button(file.path, () => { get("story").close(); showStory(file.id); }, "path"), make("p", {}, `${size(file.size)}, ${file.checksum}`))),
+      rest > 0 ? make("li", {}, `and ${numbers.format(rest)} more`) : "");
+    get("story-actions").replaceChildren(button("Close", () => get("story").close()));
+    get("story").showModal();
+  } catch (error) {
+    say(error.message);
+  }
+}
+
 // Files.
 
 function fileRow(file) {
@@ -324,14 +376,15 @@ async function showStory(id) {
 
 async function refresh() {
   try {
-    const [status, failed, quarantine, running, activity] = await Promise.all([ask("GET", "/v1/status"),
+    const [status, failed, quarantine, running, activity, batches] = await Promise.all([ask("GET", "/v1/status"),
       ask("GET", `/v1/files?status=failed&limit=${SHOWN_TROUBLE}`), ask("GET", "/v1/quarantine"),
-      ask("GET", "/v1/agents"), ask("GET", "/v1/activity")]);
+      ask("GET", "/v1/agents"), ask("GET", "/v1/activity"), ask("GET", "/v1/batches?limit=8")]);
     mayManage = status.may_manage;
     const failures = status.destinations.reduce((sum, one) => sum + one.files.failed, 0);
     showDestinations(status.destinations);
     showRunning(running.agents);
     showActivity(activity);
+    showBatches(batches);
     showTrouble(failed.files, quarantine.files, Math.max(failures, failed.files.length) + quarantine.files.length);
     get("login").hidden = true;
     get("content").hidden = false;
