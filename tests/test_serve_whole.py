@@ -72,6 +72,9 @@ def test_batches_are_listed_with_their_control_files(whole, landing, server, fer
 
 def test_a_running_delivery_is_seen(whole, landing, ferry, metastore):
     service = whole("--bandwidth-limit", "256KiB")
+    for number in range(3):
+        put(landing / f"{number}.csv", b"x")
+    eventually(lambda: len(delivered(service)) == 3, what="what came before")
     put(landing / "large.bin", os.urandom(4 << 20))
 
     def moving():

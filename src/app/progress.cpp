@@ -177,8 +177,15 @@ class TellingObserver : public CountingObserver {
 
   void on_start(std::uint64_t files, std::uint64_t bytes) override {
     observer_->on_start(files, bytes);
-    note_.now_is().files = files;
-    note_.now_is().bytes = bytes;
+    AgentProgress& now = note_.now_is();
+    if (now.is_idle()) {
+      earlier_files_ =
+          std::exchange(now.files_done, 0) + std::exchange(now.files_failed, 0) + earlier_files_;
+      earlier_bytes_ += std::exchange(now.bytes, 0);
+      now.bytes_done = 0;
+    }
+    now.files = files - std::min(earlier_files_, files);
+    now.bytes = bytes - std::min(earlier_bytes_, bytes);
     note_.tell();
   }
   void on_bytes(std::uint64_t acknowledged) override {
@@ -203,6 +210,9 @@ class TellingObserver : public CountingObserver {
  private:
   const std::unique_ptr<CountingObserver> observer_;
   ProgressNote note_;
+  /// Until it last had nothing to do: an agent that goes on for weeks tells of what it does now.
+  std::uint64_t earlier_files_ = 0;
+  std::uint64_t earlier_bytes_ = 0;
 };
 
 std::string bar(double fraction, std::size_t width) {

@@ -172,6 +172,7 @@ void ProgressNote::tell() {
   const auto time = Clock::now();
   if (time - told_ < kInterval && !progress_.is_idle()) return;
   told_ = time;
+  if (!marks_.empty() && marks_.back().bytes > progress_.bytes_done) marks_.clear();
   marks_.push_back({time, progress_.bytes_done});
   while (marks_.size() > 2 && time - marks_.front().time > kRateTime) marks_.pop_front();
   const std::chrono::duration<double> span = time - marks_.front().time;

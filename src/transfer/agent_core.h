@@ -61,6 +61,10 @@ struct AgentCore {
   std::unique_ptr<metastore::ChangeNotice> notice;  // of an agent that follows
   std::unique_ptr<metastore::AgentPresence> presence;
 
+  /// Of the rounds that are over: what an observer is told is of all.
+  std::uint64_t earlier_files = 0;
+  std::uint64_t earlier_bytes = 0;
+
   std::optional<Session> session;
   KnownDirectories directories;
   bool takes_many_handles = false;

@@ -64,6 +64,10 @@ void Round::deliver() {
   preparation_.stop();
   core_.session = crew.take_session();
   end_what_is_left(crew.give_up_reason());
+  core_.earlier_files += claimed_files_;
+  core_.earlier_bytes += claimed_bytes_;
+  const bool was_less = claimed_files_ > 0 && claimed_files_ < expected_files_;
+  if (was_less) core_.observer.on_start(core_.earlier_files, core_.earlier_bytes);
 }
 
 Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
@@ -202,8 +206,8 @@ Result<void> Round::claim_some() {
   if (!claimed) return claimed.error();
   for (metastore::Claim& claim : claimed->claims) take(std::move(claim));
   if (claimed->is_full) is_batch_full_ = true;
-  core_.observer.on_start(std::max(claimed_files_, expected_files_),
-                          std::max(claimed_bytes_, expected_bytes_));
+  core_.observer.on_start(core_.earlier_files + std::max(claimed_files_, expected_files_),
+                          core_.earlier_bytes + std::max(claimed_bytes_, expected_bytes_));
   return {};
 }
 
