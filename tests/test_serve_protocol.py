@@ -13,7 +13,7 @@ from http_service import everything_in, sha256, statuses
 PUT = b"PUT /v1/files/landing/a HTTP/1.1\r\nHost: localhost\r\n"
 
 
-@pytest.mark.parametrize("request_, status", [
+MALFORMED = [
     (PUT + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /", 400),
     (PUT + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\nGET /", 400),
     (PUT + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", 400),
@@ -40,7 +40,10 @@ PUT = b"PUT /v1/files/landing/a HTTP/1.1\r\nHost: localhost\r\n"
     (PUT + b"Expect: miracles\r\nContent-Length: 1\r\n\r\nx", 417),
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200), 400),
     (b"\r\n\r\n\r\n garbage \0\xff\r\n\r\n", 400),
-])
+]
+
+
+@pytest.mark.parametrize("request_, status", MALFORMED)
 def test_malformed_and_ambiguous_requests_end_the_connection(service, landing, request_, status):
     assert statuses(service.raw(request_)) == [status]
     assert everything_in(landing) == []
@@ -95,10 +98,18 @@ def test_who_reads_nothing_makes_room_for_others(serve):
         assert service.process.stop().code == 0
 
 
-def test_many_bad_requests_cost_nothing_that_stays(service):
-    bad = [PUT + b"Content-Length: 9\r\n\r\nshort", b"garbage\r\n\r\n",
-           PUT.replace(b"landing/a", b"landing/..%2fa") + b"Content-Length: 1\r\n\r\nx",
-           PUT + b"Repr-Digest: " + sha256(b"y").encode() + b"\r\nContent-Length: 1\r\n\r\nx"]
+def test_many_bad_requests_cost_nothing_that_stays(service, landing):
+    health = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    bad = [request for request, _ in MALFORMED] + [
+        PUT + b"Content-Length: 9\r\n\r\nshort", b"garbage\r\n\r\n",
+        PUT.replace(b"landing/a", b"landing/..%2fa") + b"Content-Length: 1\r\n\r\nx",
+        PUT.replace(b"landing/a", b"landing/a%00") + b"Content-Length: 1\r\n\r\nx",
+        PUT.replace(b"landing/a", b"landing//etc/passwd") + b"Content-Length: 1\r\n\r\nx",
+        PUT.replace(b"landing/a", b"elsewhere/a") + b"Content-Length: 1\r\n\r\nx",
+        PUT.replace(b"localhost", b"evil.example") + b"Content-Length: 1\r\n\r\nx",
+        PUT + b"Repr-Digest: " + sha256(b"y").encode() + b"\r\nContent-Length: 1\r\n\r\nx",
+        PUT + b"Content-Length: 99999999999999\r\n\r\nx", PUT + b"\r\n",
+        b"GET /v1/files?limit=x HTTP/1.0\r\n\r\n", health * 20 + b"garbage\r\n\r\n"]
 
     def send(number):
         return service.raw(bad[number % len(bad)])
@@ -110,7 +121,7 @@ def test_many_bad_requests_cost_nothing_that_stays(service):
         list(clients.map(send, range(500)))
         before, memory = 16, service.resident()
         list(clients.map(send, range(1000 if SANITIZED else 10_000)))
-    service.get("/healthz")
+    assert everything_in(landing) == []
     eventually(lambda: service.get("/healthz") and idle(), what="the descriptors' end")
     if not SANITIZED:
         assert service.resident() < memory + (8 << 20)
