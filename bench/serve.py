@@ -34,7 +34,8 @@ KIB, GIB = 1 << 10, 1 << 30
 def ferry(folder, landing, metastore):
     process = Process(folder, "serve", "--listen", "127.0.0.1:0", "--landing", landing, "--metastore", metastore,
                       "--max-requests", "1000000")
-    port = eventually(lambda: re.search(r"ready .*:(\d+)/", process.log()), what="ferry").group(1)
+    # The index of a long list is built first.
+    port = eventually(lambda: re.search(r"ready .*:(\d+)/", process.log()), deadline=600, what="ferry").group(1)
     return process.popen, int(port), "/v1/files/landing/"
 
 
