@@ -1,7 +1,9 @@
 // Which store a location means.
 #include "ferry/metastore/metastore.h"
+#include "metastore/jsonl/format.h"
 #include "metastore/jsonl/jsonl_metastore.h"
 #ifdef FERRY_POSTGRESQL
+#include "metastore/postgres/location.h"
 #include "metastore/postgres/open.h"
 #endif
 
@@ -45,6 +47,29 @@ Opened open_metastore_for_reading(const std::string& location, Options options) 
   if (scheme.empty()) return open_jsonl_for_reading(location, std::move(options));
 #ifdef FERRY_POSTGRESQL
   if (is_postgresql(scheme)) return postgres::open_for_reading(location, std::move(options));
+#endif
+  return unknown_scheme(scheme);
+}
+
+Result<void> check_location(const std::string& location) {
+  const std::string_view scheme = scheme_of(location);
+  if (scheme.empty()) return {};
+#ifdef FERRY_POSTGRESQL
+  if (is_postgresql(scheme)) return postgres::check_database_location(location);
+#endif
+  return unknown_scheme(scheme);
+}
+
+/// There is one format of the tables so far: opening says whether it is that.
+Result<Upgrade> upgrade_metastore(const std::string& location, Options options) {
+  const std::string_view scheme = scheme_of(location);
+  if (scheme.empty()) {
+    const auto opened = open_jsonl(location, std::move(options));
+    if (!opened) return opened.error();
+    return Upgrade{.before = kFormatVersion, .after = kFormatVersion};
+  }
+#ifdef FERRY_POSTGRESQL
+  if (is_postgresql(scheme)) return postgres::upgrade(location, options);
 #endif
   return unknown_scheme(scheme);
 }

@@ -322,6 +322,20 @@ ClaimVerdict decide_claim(const FileRecord& file, std::span<const Delivery> deli
   return is_other_held ? ClaimVerdict::kLeave : ClaimVerdict::kClaim;
 }
 
+bool is_out_of_hand(const Delivery* delivery, std::string_view agent) {
+  if (delivery == nullptr) return false;
+  return has(delivery) || (delivery->claim_alive && delivery->agent != agent);
+}
+
+bool is_in_hand(const Delivery* delivery, std::string_view agent) {
+  return delivery != nullptr && delivery->claim_alive && delivery->agent == agent;
+}
+
+bool is_in_the_way(const Delivery* delivery_of_other, bool is_newer) {
+  if (delivery_of_other == nullptr) return false;
+  return delivery_of_other->claim_alive || (is_newer && has(delivery_of_other));
+}
+
 bool is_settled(const FileRecord& file, std::span<const Delivery> deliveries, bool is_latest,
                 const Demand& demand, Timestamp since) {
   if (file.state == FileState::kQuarantined) return false;

@@ -108,6 +108,13 @@ class FakeMetastore final : public metastore::Metastore {
 
   void set_demand(metastore::Demand) override {}
   Result<std::unique_ptr<metastore::AgentPresence>> join() override { return unused(); }
+  Result<std::unique_ptr<metastore::AgentPresence>> join_as(const std::string&) override {
+    return unused();
+  }
+  Result<std::vector<bool>> still_holds(const std::string&, const std::string&,
+                                        std::span<const std::string>) override {
+    return unused();
+  }
   Result<std::vector<metastore::Claim>> claim(const metastore::ClaimRequest&) override {
     return unused();
   }

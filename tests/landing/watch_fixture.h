@@ -77,6 +77,13 @@ class ObservedMetastore final : public metastore::Metastore {
                                                  std::string_view destination) override {
     return inner_->resend(ids, destination);
   }
+  Result<std::unique_ptr<metastore::AgentPresence>> join_as(const std::string& name) override {
+    return inner_->join_as(name);
+  }
+  Result<std::vector<bool>> still_holds(const std::string& agent, const std::string& destination,
+                                        std::span<const std::string> ids) override {
+    return inner_->still_holds(agent, destination, ids);
+  }
   Result<std::size_t> append_unless_held(std::span<const metastore::TransferRecord> rows) override {
     return inner_->append_unless_held(rows);
   }

@@ -284,6 +284,68 @@ CONTRACT("rows are not appended over a claim or a success") {
                                        {"held.csv", {"in_progress"}}});
 }
 
+CONTRACT("an agent records what it holds itself, and what nobody has delivered") {
+  auto store = open();
+  const auto own = put(*store, found("own.csv", "1")).id;
+  const auto done = put(*store, found("done.csv", "1")).id;
+  const auto agent = must(store->join());
+  REQUIRE(claim(*store, *agent, {own, done}).size() == 2);
+  append(*store, row(done, kSuccessful));
+  std::vector<TransferRecord> rows{row(own, kSuccessful), row(done, kSuccessful)};
+  for (TransferRecord& one : rows) one.agent = agent->name();
+  CHECK(must(store->append_unless_held(rows)) == 1);
+  CHECK(must(store->history(own)).at(0).transfers.size() == 2);
+  CHECK(must(store->history(done)).at(0).transfers.size() == 2);
+}
+
+CONTRACT("whoever takes a dead agent's place holds what nobody else has taken") {
+  auto store = open();
+  std::vector<std::string> ids;
+  for (const char* path : {"own", "taken", "delivered", "other"}) {
+    ids.push_back(put(*store, found(path, "1")).id);
+  }
+  auto agent = must(store->join());
+  const std::string name = agent->name();
+  REQUIRE(claim(*store, *agent, {ids[0], ids[1], ids[2]}).size() == 3);
+  Options brief = options();
+  brief.lock_timeout = std::chrono::milliseconds(100);
+  CHECK(open(brief)->join_as(name).error().kind == ErrorKind::kBusy);
+  agent.reset();
+  const auto taker = must(store->join());
+  REQUIRE(claim(*store, *taker, {ids[1]}).size() == 1);
+  append(*store, row(ids[2], kSuccessful));
+  agent = must(store->join_as(name));
+  CHECK(agent->name() == name);
+  const std::vector<std::string> all{ids[3], ids[2], ids[1], ids[0], "nobody"};
+  CHECK(must(store->still_holds(name, kTo, all)) ==
+        std::vector<bool>{false, false, false, true, false});
+  CHECK(must(store->still_holds(name, "elsewhere", all)) == std::vector<bool>(5));
+  CHECK(claim(*store, *taker, {ids[0]}).empty());
+  agent.reset();
+  CHECK(claim(*store, *taker, {ids[0]}).size() == 1);
+}
+
+CONTRACT("what has gone on in another version is not held any more") {
+  auto store = open();
+  const auto older = put(*store, found("x", "1")).id;
+  const auto still = put(*store, found("y", "1")).id;
+  auto agent = must(store->join());
+  const std::string name = agent->name();
+  REQUIRE(claim(*store, *agent, {older, still}).size() == 2);
+  const auto newer = put(*store, found("x", "other")).id;
+  put(*store, found("y", "other"));
+  agent.reset();
+  const auto taker = must(store->join());
+  REQUIRE(claim(*store, *taker, {newer}).size() == 1);
+  SUBCASE("which is being delivered") {}
+  SUBCASE("which was delivered") {
+    append(*store, row(newer, kSuccessful));
+  }
+  agent = must(store->join_as(name));
+  const std::vector<std::string> ids{older, still};
+  CHECK(must(store->still_holds(name, kTo, ids)) == std::vector<bool>{false, true});
+}
+
 CONTRACT("what was delivered can be made pending again, the latest of it") {
   auto store = open();
   const auto first = put(*store, found("x.csv", "one")).id;

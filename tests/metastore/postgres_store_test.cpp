@@ -52,6 +52,12 @@ class DatabaseFixture : public testing::Contract {
   PostgresServer& server = PostgresServer::get();
 };
 
+/// Of agents, as an administrator ends them.
+std::string end_sessions() {
+  return "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid "
+         "= 2 AND classid = 'agents'::regclass::oid";
+}
+
 template <typename Condition>
 void wait_until(Condition holds) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
@@ -297,17 +303,43 @@ DATABASE_TEST("who waits is told when the server is back") {
 
 // Agents.
 
-DATABASE_TEST("an agent whose session ends knows it, and its claims are free") {
+DATABASE_TEST("an agent whose session ends keeps its claims, and comes back") {
+  auto store = open();
+  const auto id = put(*store, found("x", "1")).id;
+  const auto agent = must(store->join());
+  const auto other = must(store->join());
+  REQUIRE(claim(*store, *agent, {id}).size() == 1);
+  const auto sessions = [&] { return sql("SELECT count(*) FROM living_agents WHERE has_lock"); };
+  REQUIRE(sessions() == "2");
+  sql(end_sessions());
+  CHECK(claim(*store, *other, {id}).empty());
+  wait_until([&] { return sessions() == "2"; });
+  CHECK(agent->tenure() == Tenure::kHeld);
+  CHECK(other->tenure() == Tenure::kHeld);
+  CHECK(claim(*store, *other, {id}).empty());
+  append(*store, row(id, kSuccessful));
+}
+
+DATABASE_TEST("an agent that was taken for dead knows it, and its claims are free") {
   auto store = open();
   const auto id = put(*store, found("x", "1")).id;
   const auto agent = must(store->join());
   REQUIRE(claim(*store, *agent, {id}).size() == 1);
-  CHECK(agent->tenure() == Tenure::kHeld);
-  sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = "
-      "2");
+  SUBCASE("long ago") {
+    sql("DELETE FROM agents");
+  }
+  SUBCASE("just now") {
+    sql("UPDATE agents SET missed_since = now() - interval '15 seconds'");
+  }
+  SUBCASE("perhaps: others are about to") {
+    sql("UPDATE agents SET missed_since = now() - interval '12 seconds'");
+  }
+  sql(end_sessions());
   pollfd wait{agent->lost_fd(), POLLIN, 0};
   REQUIRE(::poll(&wait, 1, 60'000) == 1);
   CHECK(agent->tenure() == Tenure::kLost);
+  sql("UPDATE agents SET missed_since = now() - interval '15 seconds'");
+  CHECK(store->claim(request(*agent, {id})).error().kind == ErrorKind::kBusy);
   const auto other = must(store->join());
   CHECK(claim(*store, *other, {id}).size() == 1);
 }
@@ -327,24 +359,44 @@ DATABASE_TEST("an agent that does not hear its server is not sure of its claims"
   SUBCASE("and does not wait for it when it leaves") {
     agent.reset();
     ::kill(session, SIGCONT);
-    wait_until([&] { return sql("SELECT count(*) FROM living_agents") == "0"; });
+    wait_until([&] { return sql("SELECT count(*) FROM living_agents WHERE has_lock") == "0"; });
   }
 }
 
-DATABASE_TEST(
-    "claims outlive a restart of the server for a while, for agents that have not noticed") {
+DATABASE_TEST("claims outlive an agent for a while, which may not have noticed that it is missed") {
   auto store = open();
   const auto id = put(*store, found("x", "1")).id;
-  const auto agent = must(store->join());
-  REQUIRE(claim(*store, *agent, {id}).size() == 1);
-  server.stop(SIGINT);
-  server.start();
+  const pid_t child = testing::in_child([&] {
+    const auto own = backend->open(options());
+    const auto agent = own ? (*own)->join() : own.error();
+    if (!agent || claim(**own, **agent, {id}).size() != 1) return 1;
+    ::raise(SIGKILL);
+    return 2;
+  });
+  REQUIRE(testing::exit_code(child) == 128 + SIGKILL);
+  wait_until([&] { return sql("SELECT count(*) FROM living_agents WHERE has_lock") == "0"; });
   const auto other = must(store->join());
   CHECK(claim(*store, *other, {id}).empty());
   CHECK(standings(*store) == Standings{{"x", {"in_progress"}}});
   CHECK(sql("SELECT count(*) FROM agents WHERE missed_since IS NOT NULL") == "1");
   sql("UPDATE agents SET missed_since = missed_since - interval '15 seconds'");
   CHECK(claim(*store, *other, {id}).size() == 1);
+}
+
+DATABASE_TEST("whoever takes a dead agent's place waits until the server has noticed its death") {
+  auto store = open();
+  auto agent = must(store->join());
+  const std::string name = agent->name();
+  Options patient = options();
+  patient.lock_timeout = std::chrono::seconds(30);
+  auto own = must(backend->open(patient));
+  std::unique_ptr<AgentPresence> successor;
+  std::thread waiting([&] { successor = must(own->join_as(name)); });
+  sql("SELECT pg_sleep(0.3)");
+  CHECK(successor == nullptr);
+  agent.reset();
+  waiting.join();
+  CHECK(successor->name() == name);
 }
 
 /// A claim that somebody has begun: the file's row is locked, and its delivery entered.

@@ -155,7 +155,8 @@ class PostgresBackend : public Backend {
   Result<std::unique_ptr<Metastore>> look(Options options) const override {
     return open_metastore_for_reading(location_, std::move(options));
   }
-  /// The server is told by the kernel, and frees the agent's lock after that.
+  /// The server is told by the kernel, and frees the agent's lock after that. Others leave the
+  /// agent some time to come back: here it is over.
   void notice_end_of(pid_t process) const override {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (PostgresServer::get().run(
@@ -164,6 +165,10 @@ class PostgresBackend : public Backend {
                            process)) != "0") {
       REQUIRE(std::chrono::steady_clock::now() < deadline);
     }
+    PostgresServer::get().run(
+        fmt::format("SET search_path = {}; UPDATE agents SET missed_since = now() - interval '1 "
+                    "minute' WHERE name LIKE '%-{}-%'",
+                    location_.substr(location_.rfind("%3D") + 3), process));
   }
   const std::string& location() const { return location_; }
 

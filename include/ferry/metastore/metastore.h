@@ -204,6 +204,17 @@ class Upkeep {
   virtual Result<std::uint64_t> damaged_rows() = 0;
   virtual Result<std::vector<Damage>> damages(std::size_t limit) = 0;
 
+  // A metastore is copied row by row while nobody works with it.
+
+  using FileRowVisitor = std::function<Result<void>(FileRecord row)>;
+  using TransferRowVisitor = std::function<Result<void>(TransferRecord row)>;
+  /// All rows of a table that can be read, those of the archive first, in their order.
+  virtual Result<void> visit_file_rows(const FileRowVisitor& visitor) = 0;
+  virtual Result<void> visit_transfer_rows(const TransferRowVisitor& visitor) = 0;
+  /// Appends rows as they are. One transaction.
+  virtual Result<void> append_file_rows(std::span<const FileRecord> rows) = 0;
+  virtual Result<void> append_transfer_rows(std::span<const TransferRecord> rows) = 0;
+
   /// Compares what is kept to answer sooner with what the tables say, in every field. Returns the
   /// differences, in words; none: all is well. Reads everything.
   virtual Result<std::vector<std::string>> verify() = 0;
@@ -246,6 +257,16 @@ class Metastore {
   /// Announces an agent. Its name is unique for all time: HOST-PID-…
   virtual Result<std::unique_ptr<AgentPresence>> join() = 0;
 
+  /// Takes the place of the agent of this name, which has ended, as the caller knows: what nobody
+  /// has taken of its claims is held again, and free when the presence goes. kBusy if it runs.
+  virtual Result<std::unique_ptr<AgentPresence>> join_as(const std::string& name) = 0;
+
+  /// Which of these files AGENT, which runs, still holds for DESTINATION: nobody has taken it, or
+  /// another version of its path, while the agent was not there. It stays so while it runs.
+  virtual Result<std::vector<bool>> still_holds(const std::string& agent,
+                                                const std::string& destination,
+                                                std::span<const std::string> ids) = 0;
+
   /// Claims those of the requested files that are still deliverable, and appends their in_progress
   /// rows: two agents never hold the same file for a destination, nor two versions of one path. A
   /// version that was replaced becomes superseded instead. One transaction.
@@ -265,8 +286,9 @@ class Metastore {
   /// held it, and has failed, becomes superseded.
   virtual Result<void> append_transfers(std::span<const TransferRecord> rows) = 0;
 
-  /// The same, but for rows whose file a running agent holds for their destination, or that has
-  /// been delivered there: they are left out. Returns how many were appended.
+  /// The same, but for rows whose file another running agent than theirs holds for their
+  /// destination, or that has been delivered there: they are left out. Returns how many were
+  /// appended.
   virtual Result<std::size_t> append_unless_held(std::span<const TransferRecord> rows) = 0;
 
   // What everybody asks.
@@ -322,5 +344,16 @@ Result<std::unique_ptr<Metastore>> open_metastore(const std::string& location, O
 /// none.
 Result<std::unique_ptr<Metastore>> open_metastore_for_reading(const std::string& location,
                                                               Options options);
+
+/// kInvalid: a URL of another kind, or one with a password in it, which the message does not show.
+Result<void> check_location(const std::string& location);
+
+/// What becomes of a metastore's format or schema.
+struct Upgrade {
+  int before = 0;  // 0: there was none
+  int after = 0;
+};
+/// Brings the metastore at LOCATION to the version that this ferry knows. kCorrupt: it is newer.
+Result<Upgrade> upgrade_metastore(const std::string& location, Options options);
 
 }  // namespace ferry::metastore

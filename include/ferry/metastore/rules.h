@@ -181,6 +181,17 @@ ClaimVerdict decide_claim(const FileRecord& file, std::span<const Delivery> deli
                           std::string_view destination, std::int64_t max_attempts,
                           const FileRecord* latest, bool is_other_held);
 
+/// True if somebody else has to do with the file than AGENT: another that runs holds it, or it has
+/// been delivered. DELIVERY: null if transfer_logs has no row.
+bool is_out_of_hand(const Delivery* delivery, std::string_view agent);
+
+/// True if AGENT, which runs, has the file in hand.
+bool is_in_hand(const Delivery* delivery, std::string_view agent);
+
+/// True if what became of another version of a path keeps an agent from going on with one that it
+/// had in hand: the other is being delivered, or was, and is newer.
+bool is_in_the_way(const Delivery* delivery_of_other, bool is_newer);
+
 /// For how long settled files stay in the tables where nobody says otherwise.
 inline constexpr std::chrono::hours kKeepSettled{30 * 24};
 

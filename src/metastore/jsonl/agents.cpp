@@ -20,13 +20,6 @@ std::string lock_file(std::string_view agent) {
   return fmt::format("{}/{}{}", kAgents, agent, kSuffix);
 }
 
-std::string new_agent_name() {
-  std::array<char, 65> host{};
-  if (::gethostname(host.data(), host.size() - 1) != 0 || host[0] == '\0') host = {"host"};
-  // The end of a version 7 UUID is random.
-  return fmt::format("{}-{}-{}", host.data(), ::getpid(), uuid_v7().substr(28));
-}
-
 class LockedPresence : public AgentPresence {
  public:
   LockedPresence(std::shared_ptr<const Directory> directory, std::string name, FileLock lock)
@@ -56,9 +49,16 @@ bool is_in_list_of_locks(const struct stat& file) {
 
 }  // namespace
 
-Result<std::unique_ptr<AgentPresence>> make_presence(std::shared_ptr<const Directory> directory) {
+std::string new_agent_name() {
+  std::array<char, 65> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0 || host[0] == '\0') host = {"host"};
+  // The end of a version 7 UUID is random.
+  return fmt::format("{}-{}-{}", host.data(), ::getpid(), uuid_v7().substr(28));
+}
+
+Result<std::unique_ptr<AgentPresence>> make_presence(std::shared_ptr<const Directory> directory,
+                                                     std::string name) {
   if (auto made = directory->make_folder(kAgents); !made) return made.error();
-  std::string name = new_agent_name();
   const std::string file = lock_file(name);
   auto fd = directory->open_lock(file);
   if (!fd) return fd.error();

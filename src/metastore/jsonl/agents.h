@@ -15,7 +15,11 @@
 
 namespace ferry::metastore {
 
-Result<std::unique_ptr<AgentPresence>> make_presence(std::shared_ptr<const Directory> directory);
+std::string new_agent_name();
+
+/// kBusy if the agent of this name runs.
+Result<std::unique_ptr<AgentPresence>> make_presence(std::shared_ptr<const Directory> directory,
+                                                     std::string name);
 
 /// Removes what agents left behind that were killed.
 void remove_dead_agents(const Directory& directory);

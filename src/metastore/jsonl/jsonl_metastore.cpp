@@ -236,13 +236,6 @@ Result<std::size_t> JsonlMetastore::import_files(std::vector<FileRecord> rows) {
 
 // Transfers.
 
-Result<std::unique_ptr<AgentPresence>> JsonlMetastore::join() {
-  return transact([&](Transaction&) -> Result<std::unique_ptr<AgentPresence>> {
-    remove_dead_agents(*directory_);
-    return make_presence(directory_);
-  });
-}
-
 namespace {
 
 /// Claims files one by one.
@@ -426,10 +419,7 @@ Result<std::size_t> JsonlMetastore::append_unless_held(std::span<const TransferR
       const auto deliveries =
           number ? transaction.snapshot().deliveries(*number) : std::vector<Delivery>();
       const Delivery* delivery = find_delivery(deliveries, row.destination);
-      const bool is_settled =
-          delivery != nullptr &&
-          (delivery->claim_alive || delivery->status == TransferStatus::kSuccessful);
-      if (!is_settled) free.push_back(row);
+      if (!is_out_of_hand(delivery, row.agent)) free.push_back(row);
     }
     if (auto appended = append_rows(transaction, free); !appended) return appended.error();
     return free.size();

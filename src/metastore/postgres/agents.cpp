@@ -16,9 +16,8 @@
 namespace ferry::metastore::postgres {
 namespace {
 
-/// How often an agent hears its server, and for how long it trusts one that it does not hear. The
-/// server takes longer to give an agent up that it does not hear (see the session's keepalives),
-/// and so does a server that takes another's place (see living_agents).
+/// How often an agent hears its server, and for how long it trusts one that it does not hear: less
+/// long than others wait before they take it for dead (see living_agents).
 constexpr std::chrono::milliseconds kHeartbeat{2'000};
 constexpr std::int64_t kTrustMs = 10'000;
 
@@ -36,21 +35,53 @@ std::string new_agent_name() {
   return fmt::format("{}-{}-{}", host.data(), ::getpid(), uuid_v7().substr(28));
 }
 
+/// How long one try takes to get a session again, and whoever leaves meanwhile has to wait.
+constexpr std::chrono::milliseconds kReconnect{1'000};
+constexpr std::chrono::milliseconds kPause{200};
+
+/// The row is seen by others once it is locked.
+constexpr const char* kEnter =
+    "WITH self AS (INSERT INTO agents (name) VALUES ($1) RETURNING number) "
+    "SELECT pg_advisory_lock(ferry_lock_space(), number) FROM self";
+
+/// As long as nobody can have taken it for dead: with some time for what they do, who think so.
+/// The lock of a session that the server still believes in is not the agent's any more.
+constexpr const char* kComeBack =
+    "WITH self AS (UPDATE agents SET number = DEFAULT, missed_since = NULL WHERE name = $1 AND "
+    "coalesce(missed_since, 'infinity') > clock_timestamp() - interval '10 seconds' RETURNING "
+    "number) SELECT pg_advisory_lock(ferry_lock_space(), number) FROM self";
+
+/// Returns how many agents got their lock: none or one.
+Result<std::size_t> enter(Connection& connection, const char* sql, const std::string& name) {
+  Parameters self;
+  self.add(name);
+  if (auto begun = connection.command("BEGIN; SET LOCAL statement_timeout = '3s'"); !begun) {
+    return begun.error();
+  }
+  const auto entered = connection.run(sql, self);
+  if (!entered) return entered.error();
+  const auto committed = connection.command("COMMIT");
+  if (!committed) return committed.error();
+  return entered->count();
+}
+
 class Session : public AgentPresence {
  public:
-  Session(std::unique_ptr<Connection> connection, std::string name, std::int64_t joined_ms)
-      : connection_(std::move(connection)),
+  Session(std::string location, std::unique_ptr<Connection> connection, std::string name,
+          std::int64_t joined_ms)
+      : location_(std::move(location)),
+        connection_(std::move(connection)),
         name_(std::move(name)),
         confirmed_(joined_ms),
         lost_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
         stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-        heart_([this] { beat(); }) {}
+        heart_([this] { live(); }) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() override {
     signal(stop_);
     heart_.join();
-    if (is_lost_ || is_waiting_) return;  // the server notices by itself
+    if (!connection_ || is_waiting_) return;  // the server notices by itself
     // The claims are free when this returns, and not when the server notices.
     Parameters self;
     self.add(name_);
@@ -75,35 +106,66 @@ class Session : public AgentPresence {
   enum class Heard : std::uint8_t { kNothing, kSomething, kStop };
   Heard wait(std::chrono::milliseconds patience) {
     std::array<pollfd, 2> waits{pollfd{stop_.get(), POLLIN, 0},
-                                pollfd{connection_->socket(), POLLIN, 0}};
+                                pollfd{connection_ ? connection_->socket() : -1, POLLIN, 0}};
     const int ready = ::poll(waits.data(), waits.size(), static_cast<int>(patience.count()));
     if (ready > 0 && waits[0].revents != 0) return Heard::kStop;
     return ready > 0 ? Heard::kSomething : Heard::kNothing;
   }
 
-  /// On its own thread, which alone uses the connection meanwhile, and never waits for a server
-  /// that does not answer.
-  void beat() {
+  /// On its own thread, which alone uses the connection meanwhile.
+  void live() {
+    while (beat() && come_back()) {
+    }
+  }
+
+  /// Until the session has ended; false: until we leave. Never waits for a server that does not
+  /// answer.
+  bool beat() {
     for (;;) {
-      if (wait(kHeartbeat) == Heard::kStop) return;
+      if (wait(kHeartbeat) == Heard::kStop) return false;
       const std::int64_t asked = boot_ms();
-      if (!connection_->consume() || !connection_->ask()) return lose();
+      if (!connection_->consume() || !connection_->ask()) return true;
       for (is_waiting_ = true; is_waiting_; is_waiting_ = connection_->is_waiting()) {
-        if (wait(kHeartbeat) == Heard::kStop) return;
-        if (!connection_->consume()) return lose();
+        if (wait(kHeartbeat) == Heard::kStop) return false;
+        if (!connection_->consume()) return true;
       }
-      if (connection_->is_lost()) return lose();
+      if (connection_->is_lost()) return true;
       confirmed_ = asked;
     }
+  }
+
+  /// False: it cannot, since others may have taken it for dead; or we leave.
+  bool come_back() {
+    connection_.reset();
+    is_waiting_ = false;
+    log::info("agent lost its session, and looks for its server", {{"agent", name_}});
+    while (wait(kPause) != Heard::kStop) {
+      const std::int64_t asked = boot_ms();
+      Remedy remedy = Remedy::kNone;
+      auto connection = Connection::open(location_, kReconnect, remedy);
+      if (!connection) continue;
+      const auto entered = enter(**connection, kComeBack, name_);
+      if (!entered) continue;
+      if (*entered == 0) {
+        lose();
+        return false;
+      }
+      connection_ = std::move(*connection);
+      confirmed_ = asked;
+      return true;
+    }
+    return false;
   }
 
   void lose() {
     is_lost_ = true;
     signal(lost_);
-    log::warning("agent lost its session: its claims are no longer its own", {{"agent", name_}});
+    log::warning("agent was away for too long: its claims are no longer its own",
+                 {{"agent", name_}});
   }
 
-  std::unique_ptr<Connection> connection_;
+  const std::string location_;
+  std::unique_ptr<Connection> connection_;  // null: there is none
   const std::string name_;
   std::atomic<std::int64_t> confirmed_;  // ms of boot_ms
   std::atomic<bool> is_lost_ = false;
@@ -113,39 +175,56 @@ class Session : public AgentPresence {
   std::thread heart_;
 };
 
-/// The row is seen by others once it is locked.
-Result<void> enter(Connection& connection, const std::string& name) {
-  Parameters self;
-  self.add(name);
-  if (auto begun = connection.command("BEGIN"); !begun) return begun.error();
-  const auto entered = connection.run(
-      "WITH self AS (INSERT INTO agents (name) VALUES ($1) RETURNING number) "
-      "SELECT pg_advisory_lock(ferry_lock_space(), number) FROM self",
-      self);
-  if (!entered) return entered.error();
-  const auto committed = connection.command("COMMIT");
-  return committed ? Result<void>() : committed.error();
+Result<std::unique_ptr<AgentPresence>> present(Database& database, std::string name) {
+  const std::int64_t joined = boot_ms();
+  Remedy remedy = Remedy::kNone;
+  auto connection = Connection::open(database.location(), database.patience(), remedy);
+  if (!connection) return connection.error();
+  if (auto entered = enter(**connection, kEnter, name); !entered) return entered.error();
+  return std::make_unique<Session>(database.location(), std::move(*connection), std::move(name),
+                                   joined);
+}
+
+/// Removes its row, if nobody holds its lock.
+Result<void> bury(Database& database, const std::string& name) {
+  return database.write([&](Connection& connection) -> Result<void> {
+    Parameters agent;
+    agent.add(name);
+    const auto holders =
+        connection.run("SELECT FROM living_agents WHERE name = $1 AND has_lock", agent);
+    if (!holders) return holders.error();
+    if (holders->count() > 0) return make_error(ErrorKind::kBusy, "agent {} is running", name);
+    const auto buried = connection.run("DELETE FROM agents WHERE name = $1", agent);
+    return buried ? Result<void>() : buried.error();
+  });
 }
 
 }  // namespace
 
 Result<std::unique_ptr<AgentPresence>> make_presence(Database& database) {
   if (auto tidied = tidy_agents(database); !tidied) return tidied.error();
-  const std::int64_t joined = boot_ms();
-  std::string name = new_agent_name();
-  Remedy remedy = Remedy::kNone;
-  auto connection = Connection::open(database.location(), database.patience(), remedy);
-  if (!connection) return connection.error();
-  if (auto entered = enter(**connection, name); !entered) return entered.error();
-  return std::make_unique<Session>(std::move(*connection), std::move(name), joined);
+  return present(database, new_agent_name());
+}
+
+/// A server that has not noticed yet that the agent has gone does so by its keepalives.
+Result<std::unique_ptr<AgentPresence>> make_presence_of(Database& database,
+                                                        const std::string& name) {
+  const auto deadline = std::chrono::steady_clock::now() + database.patience();
+  for (;;) {
+    const auto buried = bury(database, name);
+    if (buried) return present(database, name);
+    const bool may_pass = buried.error().kind == ErrorKind::kBusy;
+    if (!may_pass || std::chrono::steady_clock::now() >= deadline) return buried.error();
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 Result<void> tidy_agents(Database& database) {
   return database.write([](Connection& connection) -> Result<void> {
     const auto done = connection.command(
         "UPDATE agents SET missed_since = clock_timestamp() WHERE number IN (SELECT number FROM "
-        "agents WHERE server_start <> pg_postmaster_start_time() AND missed_since IS NULL FOR "
-        "UPDATE SKIP LOCKED);"
+        "agents JOIN living_agents USING (name) WHERE NOT has_lock AND missed_since IS NULL FOR "
+        "UPDATE OF agents SKIP LOCKED);"
         "DELETE FROM agents WHERE number IN (SELECT number FROM agents WHERE name NOT IN (SELECT "
         "name FROM living_agents) FOR UPDATE SKIP LOCKED)");
     return done ? Result<void>() : done.error();
@@ -154,8 +233,8 @@ Result<void> tidy_agents(Database& database) {
 
 Result<Liveness> Liveness::look(Connection& connection) {
   const auto rows = connection.run(
-      "SELECT name, server_start <> pg_postmaster_start_time() AND missed_since IS NULL "
-      "AND NOT pg_is_in_recovery() FROM agents JOIN living_agents USING (name)");
+      "SELECT name, NOT has_lock AND missed_since IS NULL AND NOT pg_is_in_recovery() FROM agents "
+      "JOIN living_agents USING (name)");
   if (!rows) return rows.error();
   Liveness liveness;
   for (std::size_t i = 0; i < rows->count(); ++i) {

@@ -13,9 +13,11 @@
 namespace ferry::metastore::postgres {
 
 Result<std::unique_ptr<AgentPresence>> make_presence(Database& database);
+/// In place of one that has ended. kBusy if its session has not.
+Result<std::unique_ptr<AgentPresence>> make_presence_of(Database& database,
+                                                        const std::string& name);
 
-/// Forgets agents that have ended, and notes which of them a server misses that is not the one that
-/// they joined.
+/// Forgets agents that have ended, and notes since when the others are missed that have no session.
 Result<void> tidy_agents(Database& database);
 
 /// Which agents run, as of one look.

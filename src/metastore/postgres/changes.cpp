@@ -390,4 +390,14 @@ Result<void> Changes::tell(const std::vector<std::int64_t>& routes,
   return told ? Result<void>() : told.error();
 }
 
+void note_versions(const std::vector<PathKey>& keys,
+                   const std::vector<std::vector<Version>>& versions, Changes& changes) {
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    changes.note_version(keys[i], 0);
+    for (const Version& one : versions[i]) {
+      changes.note_version({one.landing, keys[i].path}, one.version);
+    }
+  }
+}
+
 }  // namespace ferry::metastore::postgres

@@ -88,6 +88,10 @@ class Changes {
   std::map<std::string, Delivered> delivered_;
 };
 
+/// Which versions CHANGES need not ask for: VERSIONS are those of KEYS.
+void note_versions(const std::vector<PathKey>& keys,
+                   const std::vector<std::vector<Version>>& versions, Changes& changes);
+
 /// The files with these ids that there are, locked and in CHANGES.
 using FilesById = std::map<std::string, KnownFile*>;
 Result<FilesById> lock_ids(Snapshot& snapshot, Changes& changes,

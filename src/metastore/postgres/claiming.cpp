@@ -236,6 +236,10 @@ Result<std::vector<Claim>> PostgresMetastore::claim_found(const ClaimRequest& re
     // To pass over what agents hold; it is looked at again before anything is decided.
     if (auto looked = snapshot.look_who_lives(); !looked) return looked.error();
     is_untidy = snapshot.liveness().is_untidy();
+    if (!snapshot.liveness().is_alive(request.agent)) {
+      return make_error(ErrorKind::kBusy, "agent {}: the metastore takes it for dead",
+                        request.agent);
+    }
     Claiming claiming(snapshot, changes, request);
     if (!request.ids.empty()) {
       auto claimed = claim_by_ids(snapshot, claiming, request.ids);

@@ -12,4 +12,6 @@ namespace ferry::metastore::postgres {
 Result<std::unique_ptr<Metastore>> open(const std::string& location, Options options);
 Result<std::unique_ptr<Metastore>> open_for_reading(const std::string& location, Options options);
 
+Result<Upgrade> upgrade(const std::string& location, const Options& options);
+
 }  // namespace ferry::metastore::postgres

@@ -21,16 +21,6 @@ Result<void> check_path(const FileRecord& record) {
 /// The latest versions of PATHS, locked, in CHANGES; nothing for a path that has none.
 using LatestFiles = std::map<PathKey, KnownFile*>;
 
-void note_versions(const std::vector<PathKey>& keys,
-                   const std::vector<std::vector<Version>>& versions, Changes& changes) {
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    changes.note_version(keys[i], 0);
-    for (const Version& one : versions[i]) {
-      changes.note_version({one.landing, keys[i].path}, one.version);
-    }
-  }
-}
-
 /// Whoever held a lock may have entered another version: looked up again until they are the same.
 Result<LatestFiles> lock_latest(Snapshot& snapshot, Changes& changes,
                                 const std::set<PathKey>& paths) {
@@ -283,6 +273,11 @@ Result<std::size_t> PostgresMetastore::import_files(std::vector<FileRecord> rows
 Result<std::unique_ptr<AgentPresence>> PostgresMetastore::join() {
   if (access_ == Access::kRead) return read_only();
   return make_presence(database_);
+}
+
+Result<std::unique_ptr<AgentPresence>> PostgresMetastore::join_as(const std::string& name) {
+  if (access_ == Access::kRead) return read_only();
+  return make_presence_of(database_, name);
 }
 
 Result<std::unique_ptr<ChangeNotice>> PostgresMetastore::watch_changes() {

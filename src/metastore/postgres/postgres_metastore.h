@@ -31,6 +31,9 @@ class PostgresMetastore : public Metastore, private Upkeep {
   Result<std::size_t> change_states(std::span<const StateChange> changes) override;
   Result<std::size_t> import_files(std::vector<FileRecord> rows) override;
   Result<std::unique_ptr<AgentPresence>> join() override;
+  Result<std::unique_ptr<AgentPresence>> join_as(const std::string& name) override;
+  Result<std::vector<bool>> still_holds(const std::string& agent, const std::string& destination,
+                                        std::span<const std::string> ids) override;
   Result<std::vector<Claim>> claim(const ClaimRequest& request) override;
   Result<std::vector<Release>> release(std::span<const std::string> ids,
                                        std::string_view destination) override;
@@ -54,6 +57,10 @@ class PostgresMetastore : public Metastore, private Upkeep {
   Result<std::uint64_t> damaged_rows() override { return 0; }
   Result<std::vector<Damage>> damages(std::size_t) override { return std::vector<Damage>(); }
   Result<std::vector<std::string>> verify() override;
+  Result<void> visit_file_rows(const FileRowVisitor& visitor) override;
+  Result<void> visit_transfer_rows(const TransferRowVisitor& visitor) override;
+  Result<void> append_file_rows(std::span<const FileRecord> rows) override;
+  Result<void> append_transfer_rows(std::span<const TransferRecord> rows) override;
 
   using View = std::shared_ptr<const Viewpoint>;
   View view();

@@ -113,31 +113,33 @@ CREATE INDEX deliveries_undone ON deliveries (file) WHERE transfer_status <> 'su
 CREATE INDEX deliveries_batch ON deliveries (batch_id, file);
 
 -- Agents that have joined and not left. One lives while its session holds the advisory lock
--- (oid of this table, its number).
+-- (oid of this table, its number); one whose session has ended may come back under its name, and
+-- gets another number then.
 CREATE TABLE agents (
   number       integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
   name         text COLLATE "C" NOT NULL UNIQUE,
   joined       timestamptz NOT NULL DEFAULT now(),
-  server_start timestamptz NOT NULL DEFAULT pg_postmaster_start_time(),
-  missed_since timestamptz                   -- a server that is not the one that it joined has no lock
+  missed_since timestamptz                   -- when others first saw that nobody holds its lock
 );
 
 CREATE FUNCTION ferry_lock_space() RETURNS integer LANGUAGE sql STABLE AS $$
   SELECT ('x' || lpad(to_hex('agents'::regclass::oid::bigint), 8, '0'))::bit(32)::integer
 $$;
 
--- An agent whose server was restarted, or replaced by its standby, has lost its lock without having
--- ended; it may not have noticed yet. It keeps its claims for longer than it trusts a server that
--- it does not hear. A standby does not know the locks.
+-- An agent whose session has ended need not have ended itself: the server was restarted or replaced
+-- by its standby, the line was cut, an administrator ended the session. It may not have noticed yet,
+-- and what it has asked the destination for may still be done. So it keeps its claims for longer
+-- than it trusts a server that it does not hear. A standby does not know the locks.
 CREATE VIEW living_agents AS
-  SELECT name FROM agents WHERE pg_is_in_recovery()
-    OR number IN (
+  SELECT name, has_lock, joined FROM (
+    SELECT name, missed_since, joined, number IN (
       SELECT objid::bigint FROM pg_locks
       WHERE locktype = 'advisory' AND objsubid = 2 AND granted
         AND classid = 'agents'::regclass::oid
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-    OR (server_start <> pg_postmaster_start_time()
-        AND coalesce(missed_since, 'infinity') > clock_timestamp() - interval '15 seconds');
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS has_lock
+    FROM agents) AS known
+  WHERE has_lock OR pg_is_in_recovery()
+    OR coalesce(missed_since, 'infinity') > clock_timestamp() - interval '15 seconds';
 
 -- Where files stand, as somebody sees it who knows certain destinations: a route. Files that are
 -- judged alike form a class, and classes know their sums. What a row of the pair's own says is
@@ -178,6 +180,15 @@ CREATE TABLE unjudged (
   file  bigint NOT NULL
 );
 CREATE INDEX unjudged_route ON unjudged (route);
+
+-- What an agent may deliver now, as each route has it: for people, and for schedulers that wait for it.
+CREATE VIEW pending AS
+  SELECT c.route, c.destination, f.id, f.landing, f.path, f.size, f.updated_date
+    FROM classes c JOIN standings s ON s.class = c.id JOIN files f ON f.number = s.file
+    LEFT JOIN deliveries d
+      ON d.file = f.number AND d.destination = c.destination AND d.transfer_status = 'in_progress'
+    WHERE c.is_open AND NOT c.is_due_to_go
+      AND (d.agent IS NULL OR d.agent NOT IN (SELECT name FROM living_agents));
 
 -- Sums, in parts: each transaction adds its own, so that none waits for another.
 CREATE TABLE class_sums (

@@ -157,6 +157,50 @@ Result<void> PostgresMetastore::append_transfers(std::span<const TransferRecord>
   });
 }
 
+/// Whoever claims one of them, or another version, waits for the locks: what it committed is seen.
+Result<std::vector<bool>> PostgresMetastore::still_holds(const std::string& agent,
+                                                         const std::string& destination,
+                                                         std::span<const std::string> ids) {
+  return change({view()}, [&](Snapshot& snapshot, Changes& changes) -> Result<std::vector<bool>> {
+    const auto locked = lock_ids(snapshot, changes, {ids.begin(), ids.end()});
+    if (!locked) return locked.error();
+    std::vector<KnownFile> files;
+    for (const auto& [id, file] : *locked) files.push_back(*file);
+    const auto versions = snapshot.versions(files);
+    if (!versions) return versions.error();
+    std::vector<FileNumber> numbers;
+    for (const auto& all : *versions) {
+      for (const Version& one : all) numbers.push_back(one.number);
+    }
+    const auto loaded = snapshot.load(numbers);
+    if (!loaded) return loaded.error();
+    if (auto looked = snapshot.look_who_lives(); !looked) return looked.error();
+    std::map<FileNumber, const KnownFile*> by_number;
+    for (const KnownFile& one : *loaded) by_number.emplace(one.file.number, &one);
+    const auto delivery_of = [&](FileNumber number, const auto& holds) {
+      const auto found = by_number.find(number);
+      if (found == by_number.end()) return false;
+      const auto deliveries = snapshot.deliveries(*found->second);
+      return holds(find_delivery(deliveries, destination));
+    };
+    std::map<std::string_view, bool> held;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      const FileNumber number = files[i].file.number;
+      const bool is_ours = delivery_of(
+          number, [&](const Delivery* delivery) { return is_in_hand(delivery, agent); });
+      held[files[i].file.record.id] =
+          is_ours && std::ranges::none_of((*versions)[i], [&](const Version& other) {
+            return other.number != number && delivery_of(other.number, [&](const Delivery* its) {
+                     return is_in_the_way(its, other.number > number);
+                   });
+          });
+    }
+    std::vector<bool> answer;
+    for (const std::string& id : ids) answer.push_back(held.contains(id) && held.at(id));
+    return answer;
+  });
+}
+
 Result<std::size_t> PostgresMetastore::append_unless_held(std::span<const TransferRecord> rows) {
   return change({view()}, [&](Snapshot& snapshot, Changes& changes) -> Result<std::size_t> {
     const auto files = lock_files_of(snapshot, changes, rows);
@@ -168,10 +212,7 @@ Result<std::size_t> PostgresMetastore::append_unless_held(std::span<const Transf
       const auto deliveries =
           file == files->end() ? std::vector<Delivery>() : snapshot.deliveries(*file->second);
       const Delivery* delivery = find_delivery(deliveries, row.destination);
-      const bool is_settled =
-          delivery != nullptr &&
-          (delivery->claim_alive || delivery->status == TransferStatus::kSuccessful);
-      if (!is_settled) free.push_back(row);
+      if (!is_out_of_hand(delivery, row.agent)) free.push_back(row);
     }
     if (auto appended = append_rows(snapshot, changes, *files, free); !appended) {
       return appended.error();
