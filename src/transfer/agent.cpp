@@ -10,6 +10,7 @@
 #include "transfer/backoff.h"
 #include "transfer/kept_control_file.h"
 #include "transfer/many_handles.h"
+#include "transfer/reconciliation.h"
 #include "transfer/round.h"
 #include "transfer/stale_parts.h"
 
@@ -27,6 +28,8 @@ constexpr std::chrono::seconds kLookAgain{30};
 constexpr std::chrono::milliseconds kCompletionPoll{100};
 /// Rounds that a single run makes because agents die beside it.
 constexpr int kMostRounds = 5;
+/// Agents of a single run that follow one another because their claims are lost.
+constexpr unsigned kMostAgents = 5;
 
 Result<void> not_mounted(const std::string& landing, std::uint64_t files) {
   return make_error(
@@ -45,11 +48,14 @@ class Agent {
   }
 
   Result<TransferSummary> run();
+  /// What it had in hand may be somebody else's: another agent has to begin anew.
+  bool has_lost_claims() const { return core_.has_lost_claims(); }
 
  private:
   Result<void> go_round();
   Result<void> wait_for_completion();
   Result<bool> has_dead_batches();
+  Result<std::shared_ptr<metastore::AgentPresence>> stand_in_for(const std::string& agent);
   Result<bool> find_files();
   std::vector<std::string> landings() const;
   Result<void> reach(const std::string& landing);
@@ -83,7 +89,9 @@ Result<TransferSummary> Agent::run() {
     if (!notice) return notice.error();
     core_.notice = std::move(*notice);
   }
-  if (auto ended = go_round(); !ended) return ended.error();
+  auto ended = go_round();
+  if (has_lost_claims()) return summary_;
+  if (!ended) return ended.error();
   core_.feed.tell_of_left_out();
   if (auto tidied = tidy_spool(); !tidied) return tidied.error();
   if (core_.closing.record_error()) return *core_.closing.record_error();
@@ -105,7 +113,10 @@ Result<void> Agent::go_round() {
     if (core_.notice) core_.notice->clear();  // what is registered from here on wakes us
     const auto dead = has_dead_batches();
     if (!dead) return dead.error();
-    if (!*dead) completing_.reset();
+    if (!*dead) {
+      core_.predecessors.clear();
+      completing_.reset();
+    }
     const auto files = find_files();
     if (!files) return files.error();
     if (*dead || *files) {
@@ -113,9 +124,11 @@ Result<void> Agent::go_round() {
       idle_since_ = Clock::now();
     }
     tidy_destination();
-    if (is_ending() || core_.error) return {};
+    if (is_ending() || core_.error || has_lost_claims()) return {};
     if (core_.following == nullptr) {
-      if (!core_.feed.saw_dead_batches() || round == kMostRounds) return {};
+      // What dead agents held could not be seen before their batches were brought to their end.
+      const bool saw_all = !*dead && !core_.feed.saw_dead_batches();
+      if (saw_all || round == kMostRounds) return {};
     } else if (!*dead && !*files) {
       wait_for_files();
     }
@@ -132,7 +145,8 @@ void Agent::wait_for_files() {
   auto until = Clock::now() + kLookAgain;
   if (const auto due = core_.feed.next_due())
     until = std::min(until, Clock::now() + (*due - now()));
-  core_.wait.until(until, {core_.stop.fd(), core_.following->finish.fd(), core_.notice->fd()});
+  core_.wait.until(
+      until, core_.and_losses({core_.stop.fd(), core_.following->finish.fd(), core_.notice->fd()}));
   if (core_.session && Clock::now() > idle_since_ + kKeepSession) core_.session.reset();
 }
 
@@ -170,10 +184,26 @@ Result<bool> Agent::has_dead_batches() {
       continue;
     }
     if (!*journal || (*journal)->info().destination != core_.destination.name) continue;
-    core_.closing.add(std::make_unique<Batch>(std::move(*journal)),
-                      BatchClosing::Origin::kDeadAgents);
+    auto batch = std::make_unique<Batch>(std::move(*journal));
+    const auto presence = stand_in_for(batch->info().agent);
+    if (!presence && presence.error().kind == ErrorKind::kBusy) continue;  // it runs, after all
+    if (!presence) return presence.error();
+    batch->set_presence(*presence);
+    if (auto left = let_go_of_what_is_lost(core_.metastore, *batch); !left) return left.error();
+    core_.closing.add(std::move(batch), BatchClosing::Origin::kDeadAgents);
   }
   return !core_.closing.is_empty();
+}
+
+/// So that nobody takes what it had in hand while we look what became of it.
+Result<std::shared_ptr<metastore::AgentPresence>> Agent::stand_in_for(const std::string& agent) {
+  if (core_.presence && core_.presence->name() == agent) return core_.presence;
+  for (const auto& known : core_.predecessors) {
+    if (known->name() == agent) return known;
+  }
+  auto presence = core_.metastore.join_as(agent);
+  if (!presence) return presence.error();
+  return core_.predecessors.emplace_back(std::move(*presence));
 }
 
 /// What lies in landing areas that are there and answer. Of the others nothing is claimed: it costs
@@ -234,6 +264,8 @@ Result<void> Agent::deliver_round(bool has_files) {
   // Before anything is claimed: a destination that does not answer changes nothing.
   if (auto connected = connect(); !connected) return connected;
   if (auto completed = bring_to_end(); !completed) return completed;
+  if (has_lost_claims()) return {};
+  core_.predecessors.clear();
   completing_.reset();
   if (!has_files || is_ending()) return {};
   if (!core_.presence) {
@@ -247,6 +279,7 @@ Result<void> Agent::deliver_round(bool has_files) {
     return removed;
   }
   Round(core_, on_completed_).deliver();
+  if (has_lost_claims()) return {};
   // What is left of the batches is written down even after a stop.
   StopToken end;
   [[maybe_unused]] const auto ended =
@@ -351,16 +384,48 @@ Result<std::string> control_file_name(const Destination& destination, std::strin
       NameTemplate::Batch{.id = batch_id, .destination = destination.name, .date = created});
 }
 
+namespace {
+
+/// An agent whose claims are lost is followed by another, which brings to its end what the first
+/// had begun and still can be brought to its end.
+Result<TransferSummary> run_agents(Metastore& metastore, const Destination& destination,
+                                   const TransferOptions& options, Observer& observer,
+                                   const Following* following, StopToken& stop) {
+  std::vector<BatchSummary> completed;
+  for (unsigned agents = 1;; ++agents) {
+    Agent agent(metastore, destination, options, observer, following, stop);
+    auto summary = agent.run();
+    if (!agent.has_lost_claims()) {
+      if (!summary || completed.empty()) return summary;
+      for (const BatchSummary& batch : completed) summary->add(batch);
+      return summary;
+    }
+    std::ranges::copy(summary->batches, std::back_inserter(completed));
+    if (following == nullptr && agents == kMostAgents) {
+      return make_error(ErrorKind::kBusy,
+                        "the agent's claims were lost {} times: the database took it for dead",
+                        agents);
+    }
+    log::warning("agent begins anew",
+                 {{"destination", destination.name}, {"reason", "its claims were lost"}});
+    if (!sleep_unless_stopped(backoff(options.retries, std::min(agents, 8U)), stop)) {
+      return make_error(ErrorKind::kCancelled, "stopped");
+    }
+  }
+}
+
+}  // namespace
+
 Result<TransferSummary> deliver(Metastore& metastore, const Destination& destination,
                                 const TransferOptions& options, Observer& observer,
                                 StopToken& stop) {
-  return Agent(metastore, destination, options, observer, nullptr, stop).run();
+  return run_agents(metastore, destination, options, observer, nullptr, stop);
 }
 
 Result<void> deliver_on(Metastore& metastore, const Destination& destination,
                         const TransferOptions& options, Observer& observer,
                         const Following& following, StopToken& stop) {
-  const auto summary = Agent(metastore, destination, options, observer, &following, stop).run();
+  const auto summary = run_agents(metastore, destination, options, observer, &following, stop);
   return summary ? Result<void>() : summary.error();
 }
 

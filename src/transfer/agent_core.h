@@ -3,10 +3,12 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "ferry/metastore/metastore.h"
 #include "ferry/transfer/agent.h"
@@ -18,6 +20,7 @@
 #include "transfer/session.h"
 #include "transfer/source_opener.h"
 #include "transfer/spool.h"
+#include "transfer/tenure.h"
 
 namespace ferry::transfer {
 
@@ -59,7 +62,9 @@ struct AgentCore {
   Feed feed;
   std::set<std::string> readable;                   // landing areas
   std::unique_ptr<metastore::ChangeNotice> notice;  // of an agent that follows
-  std::unique_ptr<metastore::AgentPresence> presence;
+  std::shared_ptr<metastore::AgentPresence> presence;
+  /// In place of dead agents whose batches are brought to their end.
+  std::vector<std::shared_ptr<metastore::AgentPresence>> predecessors;
 
   /// Of the rounds that are over: what an observer is told is of all.
   std::uint64_t earlier_files = 0;
@@ -73,6 +78,18 @@ struct AgentCore {
   std::optional<Error> error;  // what keeps us from claiming more
   std::optional<Error> lost;   // why files failed that had been claimed: no connection any more
   bool was_cut_short = false;  // something was left because of a stop
+
+  /// Once it is true, nothing that others see is done any more.
+  bool has_lost_claims() const {
+    return is_lost(presence.get()) ||
+           std::ranges::any_of(predecessors, [](const auto& one) { return is_lost(one.get()); });
+  }
+  /// FDS, and what tells that claims are lost.
+  std::vector<int> and_losses(std::vector<int> fds) const {
+    if (presence) fds.push_back(presence->lost_fd());
+    for (const auto& one : predecessors) fds.push_back(one->lost_fd());
+    return fds;
+  }
 
   bool has_news() const {
     pollfd fd{notice->fd(), POLLIN, 0};

@@ -18,7 +18,7 @@ void AgentWait::wake() const {
   [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
 }
 
-void AgentWait::until(std::optional<Time> deadline, std::initializer_list<int> fds) const {
+void AgentWait::until(std::optional<Time> deadline, const std::vector<int>& fds) const {
   std::vector<pollfd> waiting{{event_.get(), POLLIN, 0}};
   for (const int fd : fds) {
     if (fd >= 0) waiting.push_back({fd, POLLIN, 0});

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <chrono>
-#include <initializer_list>
 #include <optional>
+#include <vector>
 
 #include "ferry/base/fd.h"
 
@@ -19,7 +19,7 @@ class AgentWait {
   void wake() const;
 
   /// Until somebody wakes us, DEADLINE, or one of FDS is readable; those below 0 are left out.
-  void until(std::optional<Time> deadline, std::initializer_list<int> fds) const;
+  void until(std::optional<Time> deadline, const std::vector<int>& fds) const;
 
  private:
   UniqueFd event_;  // an eventfd(2)

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "ferry/base/result.h"
-#include "ferry/metastore/records.h"
+#include "ferry/metastore/metastore.h"
 #include "ferry/transfer/agent.h"
 #include "transfer/batch_journal.h"
 #include "transfer/job.h"
@@ -51,6 +51,12 @@ class Batch {
     std::uint64_t open() const { return selected - delivered - failed - uploaded; }
   };
   Counts counts() const;
+
+  /// Whose claims its files are. Before anybody works on it.
+  void set_presence(std::shared_ptr<const metastore::AgentPresence> presence) {
+    presence_ = std::move(presence);
+  }
+  const metastore::AgentPresence* presence() const { return presence_.get(); }
 
   /// One more file, of SIZE bytes.
   void add(std::uint64_t size);
@@ -93,6 +99,7 @@ class Batch {
   void note_later(std::function<Result<void>()> note);
 
   const std::shared_ptr<BatchJournal> journal_;
+  std::shared_ptr<const metastore::AgentPresence> presence_;
   const std::chrono::steady_clock::time_point opened_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point due_;  // the agent's alone to use
   mutable std::mutex mutex_;

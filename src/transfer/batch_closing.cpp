@@ -8,6 +8,7 @@
 #include "transfer/recovery.h"
 #include "transfer/remote_path.h"
 #include "transfer/sidecars.h"
+#include "transfer/tenure.h"
 
 namespace ferry::transfer {
 namespace {
@@ -87,8 +88,8 @@ Task<Result<void>> finish_at_destination(Session& session, Batch& batch,
   if (!placed) co_return placed.error().with_context("sidecar");
   const std::string token = part_token(batch.info().id, batch.info().id, number);
   for (const Push& push : pushes_of(batch.info(), *kept)) {
-    auto pushed =
-        co_await push_kept_file(session, *push.file, push.remote_path, token, context.options);
+    auto pushed = co_await push_kept_file(session, *push.file, push.remote_path, token,
+                                          context.options, batch.presence());
     if (!pushed) {
       batch.abandon_part(part_path(push.remote_path, token));
       co_return pushed;
@@ -150,6 +151,7 @@ void BatchClosing::advance() {
 }
 
 bool BatchClosing::advance(Closing& closing) {
+  if (is_lost(closing.batch->presence())) return false;
   if (closing.task) {
     std::optional<Result<void>> outcome;
     {
@@ -296,10 +298,11 @@ Result<void> BatchClosing::record(Closing& closing, bool failures) {
   std::vector<Ended> untold;
   const auto append = [&]() -> Result<void> {
     if (group.empty()) return {};
-    if (closing.origin == Origin::kOurs) {
-      if (auto appended = metastore_.append_transfers(group); !appended) return appended;
-    } else if (auto appended = metastore_.append_unless_held(group); !appended) {
-      return appended.error();
+    const auto appended = metastore_.append_unless_held(group);
+    if (!appended) return appended.error();
+    if (*appended < group.size()) {
+      log::warning("not recorded: other agents have taken over the files",
+                   {{"batch_id", batch.info().id}, {"files", group.size() - *appended}});
     }
     closing.recorded += group.size();
     group.clear();

@@ -10,6 +10,7 @@
 #include "ferry/transfer/control_signature.h"
 #include "transfer/publish.h"
 #include "transfer/remote_path.h"
+#include "transfer/tenure.h"
 
 namespace ferry::transfer {
 
@@ -152,7 +153,8 @@ Result<std::uint64_t> remove_old_control_files(const fs::path& directory, Timest
 
 sftp::Task<Result<void>> push_kept_file(Session& session, const KeptFile& file,
                                         std::string remote_path, std::string token,
-                                        const TransferOptions& options) {
+                                        const TransferOptions& options,
+                                        const metastore::AgentPresence* presence) {
   const Target target{.part_path = part_path(remote_path, token),
                       .final_path = remote_path,
                       .size = file.size,
@@ -168,6 +170,8 @@ sftp::Task<Result<void>> push_kept_file(Session& session, const KeptFile& file,
                         .on_acknowledged = [](std::uint64_t, std::size_t) {}};
   const auto uploaded = co_await upload_part(session, target, content, options);
   if (!uploaded) co_return uploaded;
+  const auto confirmed = co_await confirm_tenure(presence, *session.loop);
+  if (!confirmed) co_return confirmed;
   co_return co_await rename_part(*session.client, target);
 }
 

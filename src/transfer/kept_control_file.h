@@ -34,9 +34,11 @@ Result<KeptControlFile> keep_control_file(const fs::path& directory, const Batch
                                           const fs::path& signing_key, const StopToken& stop);
 
 /// Publishes FILE as REMOTE_PATH, as any other file; TOKEN tells its part file from others.
+/// PRESENCE holds what it tells of.
 sftp::Task<Result<void>> push_kept_file(Session& session, const KeptFile& file,
                                         std::string remote_path, std::string token,
-                                        const TransferOptions& options);
+                                        const TransferOptions& options,
+                                        const metastore::AgentPresence* presence);
 
 /// Removes copies, in DIRECTORY, of batches that were completed before TIME. Returns how many.
 Result<std::uint64_t> remove_old_control_files(const fs::path& directory, Timestamp time);

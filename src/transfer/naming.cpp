@@ -2,6 +2,7 @@
 
 #include "transfer/journal_lanes.h"
 #include "transfer/publish.h"
+#include "transfer/tenure.h"
 
 namespace ferry::transfer {
 namespace {
@@ -30,8 +31,11 @@ Task<Result<void>> look_at_target(Client& client, BatchJournal& journal, BegunFi
   co_return existed ? journal.note_existing(begun.place) : Result<void>();
 }
 
-Task<Result<void>> give_name(Client& client, BatchJournal& journal, BegunFile begun) {
+Task<Result<void>> give_name(Session& session, Batch& batch, BegunFile begun) {
+  Client& client = *session.client;
   const Target target = target_of(begun.file);
+  const auto confirmed = co_await confirm_tenure(batch.presence(), *session.loop);
+  if (!confirmed) co_return confirmed;
   auto renamed = co_await rename_part(client, target);
   if (!renamed && !client.error()) {
     // It may have been done by a request whose answer was lost.
@@ -39,11 +43,15 @@ Task<Result<void>> give_name(Client& client, BatchJournal& journal, BegunFile be
     if (fate && *fate == RenameFate::kDone) renamed = Result<void>();
   }
   if (!renamed) co_return renamed;
-  co_return journal.note_end(begun.place, {.date = now()});
+  co_return batch.journal().note_end(begun.place, {.date = now()});
 }
 
-Task<Result<void>> take_back(Client& client, BatchJournal& journal, bool was_named, bool existed,
+Task<Result<void>> take_back(Session& session, Batch& batch, bool was_named, bool existed,
                              BegunFile begun) {
+  Client& client = *session.client;
+  BatchJournal& journal = batch.journal();
+  const auto confirmed = co_await confirm_tenure(batch.presence(), *session.loop);
+  if (!confirmed) co_return confirmed;
   Result<void> removed;
   if (!was_named) {
     removed = co_await client.remove(begun.file.part_path);
@@ -83,7 +91,7 @@ Task<Result<void>> give_names(Session& session, Batch& batch) {
     // What is uploaded is in the part that was begun last.
     const auto [first, last] = marks->more_parts.equal_range(begun.place);
     if (first != last) begun.file.part_path = std::prev(last)->second;
-    return give_name(*session.client, batch.journal(), std::move(begun));
+    return give_name(session, batch, std::move(begun));
   };
   co_return co_await for_each_begun(session, batch.journal(), wanted, name);
 }
@@ -99,7 +107,7 @@ Task<Result<void>> roll_back(Session& session, Batch& batch) {
     if (first != last) begun.file.part_path = std::prev(last)->second;
     const bool was_named = marks->is_delivered(begun.place);
     const bool existed = BatchJournal::Marks::has(marks->existing, begun.place);
-    return take_back(*session.client, batch.journal(), was_named, existed, std::move(begun));
+    return take_back(session, batch, was_named, existed, std::move(begun));
   };
   co_return co_await for_each_begun(session, batch.journal(), wanted, undo);
 }

@@ -122,6 +122,10 @@ class Remains {
 Task<Result<void>> look_at_remains(Session& session, Batch& batch, const BatchContext& context) {
   if (batch.journal().is_pushed()) co_return Result<void>();
   if (batch.info().all_or_nothing && batch.journal().is_naming()) {
+    const auto before = batch.journal().marks();
+    if (!before) co_return before.error();
+    // Without what others have taken it will never be whole.
+    if (!before->moved.empty()) co_return co_await roll_back(session, batch);
     const auto named = co_await give_names(session, batch);
     if (session.client->error()) co_return *session.client->error();
     if (named) {

@@ -23,6 +23,8 @@ constexpr std::chrono::seconds kStopGrace{5};
 constexpr std::chrono::seconds kClosingGrace{15};
 /// How often an agent that follows looks whether what failed may be tried again.
 constexpr std::chrono::seconds kLookAgain{30};
+/// How often an agent that is not sure of its claims asks whether it is.
+constexpr std::chrono::milliseconds kAskAgain{200};
 
 }  // namespace
 
@@ -33,7 +35,8 @@ Round::Round(AgentCore& core, std::function<void(const BatchSummary&)> on_comple
                *this,
                core.limiter,
                core.cut,
-               core.takes_many_handles},
+               core.takes_many_handles,
+               core.presence.get()},
       queue_(core.options.journals),
       preparation_(core.spool.get(), context_, core.roots, [this](Job& job) { hand_on(job); }),
       intake_(core.destination, core.options, core.roots, core.sources, core.spool.get()) {}
@@ -87,6 +90,7 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
                            core.takes_many_handles};
   const auto give_up_at = Clock::now() + kClosingGrace;
   while (!core.closing.is_empty()) {
+    if (core.has_lost_claims()) return {};
     WorkQueue queue(core.options.journals);
     core.closing.use(queue);
     core.closing.advance();
@@ -106,21 +110,24 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
       core.session.reset();
       while (crew.is_running() && core.closing.needs_connection()) {
         const bool is_ending = core.stop.stop_requested();
-        if (is_ending && Clock::now() >= give_up_at) connections.request_stop();
+        const bool is_over = core.has_lost_claims() || (is_ending && Clock::now() >= give_up_at);
+        if (is_over) connections.request_stop();
         std::optional<Clock::time_point> until = core.closing.next_try();
         if (is_ending) until = std::min(until.value_or(give_up_at), give_up_at);
-        core.wait.until(until, {is_ending ? -1 : core.stop.fd()});
+        const int stop = is_ending ? -1 : core.stop.fd();
+        core.wait.until(until, is_over ? std::vector{stop} : core.and_losses({stop}));
         core.closing.advance();
       }
       queue.expect_no_more();
       crew.wait();
       core.session = crew.take_session();
+      if (core.has_lost_claims()) return {};
       if (const auto& reason = crew.give_up_reason()) core.closing.give_up(*reason);
       if (connections.stop_requested()) {
         core.closing.give_up(make_error(ErrorKind::kCancelled, "stopped"));
       }
     } else if (!core.closing.is_empty()) {
-      core.wait.until(core.closing.next_try(), {});
+      core.wait.until(core.closing.next_try(), core.and_losses({}));
     }
     for (const BatchSummary& batch : core.closing.take_completed()) on_completed(batch);
   }
@@ -153,9 +160,13 @@ bool Round::is_ending() const {
 }
 
 bool Round::may_claim() const {
-  if (core_.feed.is_exhausted() || core_.error || is_ending()) return false;
+  if (core_.feed.is_exhausted() || core_.error || is_ending() || is_unsure()) return false;
   const std::scoped_lock lock(jobs_mutex_);
   return jobs_.size() < kMostJobs && queue_.backlog() <= kLowWater;
+}
+
+bool Round::is_unsure() const {
+  return core_.presence->tenure() != metastore::AgentPresence::Tenure::kHeld;
 }
 
 bool Round::has_jobs() const {
@@ -164,7 +175,8 @@ bool Round::has_jobs() const {
 }
 
 void Round::heed_stop() {
-  if (core_.stop.stop_requested() && !core_.work_stop.stop_requested()) {
+  const bool has_to_stop = core_.stop.stop_requested() || core_.has_lost_claims();
+  if (has_to_stop && !core_.work_stop.stop_requested()) {
     core_.work_stop.request_stop();
     stop_deadline_ = Clock::now() + kStopGrace;
   }
@@ -176,9 +188,13 @@ void Round::wait_for_news() {
   if (may_claim()) return;  // since we looked
   const bool follows = core_.following != nullptr && !is_ending();
   const bool wants_news = follows && core_.feed.is_exhausted();
-  core_.wait.until(next_deadline(), {core_.work_stop.stop_requested() ? -1 : core_.stop.fd(),
-                                     follows ? core_.following->finish.fd() : -1,
-                                     wants_news ? core_.notice->fd() : -1});
+  std::vector<int> fds{follows ? core_.following->finish.fd() : -1,
+                       wants_news ? core_.notice->fd() : -1};
+  if (!core_.work_stop.stop_requested()) {
+    fds = core_.and_losses(std::move(fds));
+    fds.push_back(core_.stop.fd());
+  }
+  core_.wait.until(next_deadline(), fds);
   if (wants_news && core_.has_news()) {
     core_.notice->clear();
     core_.feed.rewind(core_.readable);
@@ -189,6 +205,7 @@ std::optional<Round::Clock::time_point> Round::next_deadline() const {
   auto next = core_.closing.next_try();
   const auto earlier = [&](Clock::time_point time) { next = std::min(next.value_or(time), time); };
   if (stop_deadline_ && !core_.cut.stop_requested()) earlier(*stop_deadline_);
+  if (is_unsure()) earlier(Clock::now() + kAskAgain);
   if (core_.options.bounds.time.count() > 0) {
     if (batch_) earlier(batch_->due());
     for (const auto& batch : emptying_) earlier(batch->due());
@@ -227,6 +244,7 @@ Result<void> Round::open_batch() {
   auto batch = Batch::open(core_.options.control_files, std::move(info));
   if (!batch) return batch.error();
   batch_ = std::move(*batch);
+  batch_->set_presence(core_.presence);
   batch_->set_due(Clock::now() + core_.options.bounds.time);
   is_batch_full_ = false;
   return {};
@@ -329,6 +347,7 @@ void Round::retire(std::unique_ptr<Batch> batch) {
 
 /// No connection could be had any more, for REASON; or we were stopped, and it stays pending.
 void Round::end_what_is_left(const std::optional<Error>& reason) {
+  if (core_.has_lost_claims()) return;  // the journals say what there was
   if (!core_.feed.is_exhausted() && is_ending()) core_.was_cut_short = true;
   if (reason && !core_.work_stop.stop_requested()) core_.lost = reason;
   end_jobs(core_.work_stop.stop_requested() ? std::nullopt : reason);

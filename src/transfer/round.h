@@ -32,7 +32,8 @@ class Round final : public DeliveryEvents {
   Round& operator=(const Round&) = delete;
 
   /// Until nothing is left to claim and nothing is on its way, or there was a stop. Needs a session
-  /// and a presence. What was delivered by then is listed and recorded as far as that can be done.
+  /// and a presence. What was delivered by then is listed and recorded as far as that can be done;
+  /// once claims are lost nothing more is done.
   void deliver();
 
   /// Batches that wait to be brought to their end, over CONNECTIONS that end with that token.
@@ -53,6 +54,7 @@ class Round final : public DeliveryEvents {
   bool is_over() const;
   bool is_ending() const;
   bool may_claim() const;
+  bool is_unsure() const;
   bool has_jobs() const;
   void heed_stop();
   void wait_for_news();

@@ -6,6 +6,7 @@
 
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
+#include "ferry/metastore/metastore.h"
 #include "ferry/transfer/agent.h"
 #include "transfer/batch_journal.h"
 
@@ -48,6 +49,8 @@ struct RunContext : BatchContext {
   /// What is written to a file through any number of handles, opened at any time, is in it in the
   /// end. Otherwise a file is written through one handle, in order, from its beginning.
   bool takes_many_handles = false;
+  /// Whose claims the files are; null in tests that have no metastore.
+  const metastore::AgentPresence* presence = nullptr;
 };
 
 }  // namespace ferry::transfer

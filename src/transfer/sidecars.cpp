@@ -5,6 +5,7 @@
 
 #include "transfer/publish.h"
 #include "transfer/remote_path.h"
+#include "transfer/tenure.h"
 
 namespace ferry::transfer {
 namespace {
@@ -77,6 +78,7 @@ class Sidecars {
         }},
         .on_acknowledged = [](std::uint64_t, std::size_t) {}};
     auto pushed = co_await upload_part(session_, target, source, options_);
+    if (pushed) pushed = co_await confirm_tenure(batch_.presence(), *session_.loop);
     if (pushed) pushed = co_await rename_part(*session_.client, target);
     if (pushed) co_return;
     batch_.abandon_part(target.part_path);

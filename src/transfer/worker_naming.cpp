@@ -3,6 +3,7 @@
 
 #include "transfer/batch.h"
 #include "transfer/remote_path.h"
+#include "transfer/tenure.h"
 #include "transfer/worker.h"
 
 namespace ferry::transfer {
@@ -119,6 +120,8 @@ Task<Result<void>> Worker::make_durable(const Job& job) {
 Task<Result<RenameFate>> Worker::rename(Job& job, const Target& target) {
   const auto durable = co_await make_durable(job);
   if (!durable) co_return durable.error();
+  const auto confirmed = co_await confirm_tenure(context_.presence, *session_.loop);
+  if (!confirmed) co_return confirmed.error();
   const bool was_asked = job.part.rename_asked;
   const auto noted = queue_.note_rename_asked(job);
   if (!noted) co_return noted.error();
