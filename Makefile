@@ -152,10 +152,12 @@ test-servers: build-all tools
 	FERRY=build/ferry $(PYTEST) -n 2 --dist loadgroup tests/servers --tb=short --servers "$(SERVERS)" --cases "$(CASES)" \
 	  $(SERVERS_OPTIONS)
 
-# The contract of the stores on a PostgreSQL of its own, which it installs and starts.
-test-postgres: build-all
+# A fleet on PostgreSQL: the contract of the stores, and "AGENTS FILES KILLS" with a real SSH server.
+FLEET ?= 32 100000 8
+test-postgres: build-all tools
 	scripts/install_postgresql.sh
 	FERRY_REQUIRE_POSTGRESQL=1 build/ferry_metastore_tests
+	FERRY_REQUIRE_POSTGRESQL=1 FERRY_FLEET="$(FLEET)" FERRY=build/ferry $(PYTEST) tests/test_fleet.py
 
 test-all: test fuzz test-crash test-hostile test-page test-systemd test-airflow
 

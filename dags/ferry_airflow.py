@@ -2,7 +2,7 @@
 
     pending ──> transfer ──> verify ──> delivered
 
-`pending` waits for the metastore's marker file, `transfer` delivers, `verify` checks at the
+`pending` waits for the metastore's marker file, or asks the database, `transfer` delivers, `verify` checks at the
 destination what was delivered, and `delivered` is where your own tasks follow; it also updates an
 asset (a dataset in Airflow 2) that other DAGs can be scheduled on.
 
@@ -53,6 +53,8 @@ VERIFY = (
     'exec "$FERRY" verify --idle-exit-code 99'
     ' --landing "$LANDING" --to "$DESTINATION"'
 )
+# What a metastore in PostgreSQL says: its view `pending`.
+IS_PENDING = "SELECT count(*) FROM (SELECT 1 FROM pending WHERE destination = %(destination)s LIMIT 1) AS some"
 WITHIN_INTERVAL = ' --since "$SINCE" --until "$UNTIL"'
 SINCE_THE_RUN_BEGAN = ' --delivered-since "$RUN_BEGAN"'
 
@@ -108,6 +110,21 @@ def delivered(landing: str, destination: str) -> Asset:
     return Asset(f"ferry://{destination}/{landing}")
 
 
+def _pending(
+    destination: str, metastore_conn_id: str, metastore_sql_conn_id: str | None, **options
+):
+    """Waits until something is to be delivered."""
+    options = {"task_id": "pending", "mode": "reschedule", "soft_fail": True, **options}
+    if metastore_sql_conn_id is None:
+        return FileSensor(fs_conn_id=metastore_conn_id, filepath="pending", **options)
+    # Of apache-airflow-providers-common-sql, which the provider of the database brings.
+    from airflow.providers.common.sql.sensors.sql import SqlSensor
+
+    return SqlSensor(
+        conn_id=metastore_sql_conn_id, sql=IS_PENDING, parameters={"destination": destination}, **options
+    )
+
+
 def _delivery(
     dag_id: str,
     *,
@@ -118,6 +135,8 @@ def _delivery(
     destination: str,
     config: str = CONFIG,
     metastore_conn_id: str = "ferry_metastore",
+    metastore: str | None = None,
+    metastore_sql_conn_id: str | None = None,
     ferry: str = "ferry",
     env: dict[str, str] | None = None,
     verify: bool = True,
@@ -130,6 +149,9 @@ def _delivery(
 ) -> DAG:
     """LANDING and DESTINATION are names in ferry's configuration file.
 
+    METASTORE is its location, in place of that in the connection METASTORE_CONN_ID. For one in
+    PostgreSQL METASTORE_SQL_CONN_ID is a connection to the same database, as a role that may read.
+
     ENV adds to the commands' environment, for instance FERRY_PASSWORD from a connection. Without
     VERIFY there is no such task: for a destination whose consumer takes files away at once. WAIT
     is how long a run looks for something pending before it is skipped, DEADLINE how long one
@@ -138,7 +160,8 @@ def _delivery(
     environment = {
         "FERRY": ferry,
         "FERRY_CONFIG": config,
-        "FERRY_METASTORE": f"{{{{ conn.{metastore_conn_id}.extra_dejson['path'] }}}}",
+        "FERRY_METASTORE": metastore
+        or f"{{{{ conn.{metastore_conn_id}.extra_dejson['path'] }}}}",
         "LANDING": landing,
         "DESTINATION": destination,
         "DEADLINE": f"{int(deadline.total_seconds())}s",
@@ -159,14 +182,12 @@ def _delivery(
         max_active_runs=1,
         **{"description": f"{landing} to {destination}", "tags": ["ferry"], **dag_options},
     ) as dag:
-        pending = FileSensor(
-            task_id="pending",
-            fs_conn_id=metastore_conn_id,
-            filepath="pending",
-            mode="reschedule",
+        pending = _pending(
+            destination,
+            metastore_conn_id,
+            metastore_sql_conn_id,
             poke_interval=poke_interval.total_seconds(),
             timeout=wait.total_seconds(),
-            soft_fail=True,
         )
         transfer = BashOperator(task_id="transfer", bash_command=transfer_command, **command)
         done = EmptyOperator(task_id="delivered", outlets=[delivered(landing, destination)])

@@ -172,6 +172,10 @@ class Server:
             self.stop()
         raise AssertionError("sshd does not start:\n" + (self.folder / "sshd.log").read_text())
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def stop(self):
         if self._process is None:
             return

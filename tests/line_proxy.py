@@ -42,7 +42,15 @@ class Line:
         """Cuts every connection that there is."""
         self._process.send_signal(signal.SIGUSR1)
 
+    def freeze(self):
+        """Nothing goes either way any more, and nobody is told."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self):
+        self.thaw()
         self._process.terminate()
         try:
             code = self._process.wait(timeout=10)

@@ -12,6 +12,7 @@
 #include "app/local_time.h"
 #include "app/metrics.h"
 #include "app/output.h"
+#include "app/selection.h"
 #include "app/setup.h"
 #include "app/situation.h"
 #include "app/standings.h"
@@ -245,10 +246,25 @@ Outcome<ExitStatus> show_live(metastore::Metastore& store, const Settings& setti
   return ExitStatus::kDone;
 }
 
+/// For those who wait until there is something to deliver.
+Outcome<ExitStatus> tell_whether_pending(metastore::Metastore& store, const Arguments& arguments) {
+  auto idle = idle_status(arguments);
+  if (!idle) return fail(idle.error());
+  const auto is_pending = store.is_pending();
+  if (!is_pending) return fail(is_pending.error(), Origin::kMetastore);
+  if (*is_pending) return ExitStatus::kDone;
+  return arguments.has(kIdleExitCode) ? *idle : ExitStatus::kSomeFailed;
+}
+
 Outcome<ExitStatus> run_status(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const int forms = arguments.has("json") + arguments.has("prometheus") + arguments.has("live") +
                     arguments.has("check");
+  const bool only_tells = arguments.has("pending");
+  if (only_tells && (forms > 0 || arguments.has("destination"))) {
+    return fail(
+        make_error(ErrorKind::kInvalid, "--pending only makes the exit code: give it alone"));
+  }
   if (forms > 1) {
     return fail(
         make_error(ErrorKind::kInvalid, "choose one of --json, --prometheus, --live and --check"));
@@ -257,6 +273,7 @@ Outcome<ExitStatus> run_status(const Invocation& invocation) {
   if (!settings) return fail(settings.error());
   auto store = open_store(*settings, Access::kRead);
   if (!store) return std::unexpected(store.error());
+  if (only_tells) return tell_whether_pending(**store, arguments);
 
   const auto destination = arguments.last("destination");
   if (const auto checked = check_destination(**store, *settings, destination); !checked) {
@@ -284,15 +301,20 @@ Command status_command() {
       .bit = kStatusBit,
       .summary = "count files by status",
       .positional = "",
-      .description = "Counts files by where they stand, once for each destination.",
+      .description =
+          "Counts files by where they stand, once for each destination. With --pending it prints\n"
+          "nothing, and its exit code says whether an agent has something to deliver.",
       .flags = {{"destination", "NAME", "only how files stand with this destination"},
                 {"json", "", "print one JSON object"},
                 {"check", "", "print one line and end with 0, 1 or 2, as monitoring plugins do"},
                 {"live", "", "show it until interrupted, with what agents of this host do"},
-                {"prometheus", "", "print metrics in the text format of Prometheus"}},
-      .exits = {{ExitStatus::kDone},
+                {"prometheus", "", "print metrics in the text format of Prometheus"},
+                {"pending", "", "only say, by the exit code, whether anything is pending"},
+                {kIdleExitCode, "N", "with --pending: the code if nothing is, in place of 1"}},
+      .exits = {{ExitStatus::kDone, "done; with --pending: something is pending"},
                 {ExitStatus::kSomeFailed,
-                 "with --check: a warning, as files have failed or are in quarantine; standard "
+                 "with --pending: nothing is pending; with --check: a warning, as files have "
+                 "failed or are in quarantine; standard "
                  "input or output failed"},
                 {ExitStatus::kUsage,
                  "with --check: critical, as files are late or given up, or rows are damaged; "

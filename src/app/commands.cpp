@@ -23,17 +23,19 @@ Command quarantine_command();
 Command retry_command();
 Command resend_command();
 Command compact_command();
+Command metastore_command();
 Command doctor_command();
 Command config_command();
 Command completion_command();
 
 std::span<const Command> commands() {
   static const std::vector<Command> table = {
-      push_command(),    watch_command(),  upload_command(), transfer_command(),
-      serve_command(),   token_command(),  status_command(), list_command(),
-      history_command(), expect_command(), notify_command(), quarantine_command(),
-      verify_command(),  retry_command(),  resend_command(), import_command(),
-      compact_command(), doctor_command(), config_command(), completion_command(),
+      push_command(),       watch_command(),     upload_command(), transfer_command(),
+      serve_command(),      token_command(),     status_command(), list_command(),
+      history_command(),    expect_command(),    notify_command(), quarantine_command(),
+      verify_command(),     retry_command(),     resend_command(), import_command(),
+      compact_command(),    metastore_command(), doctor_command(), config_command(),
+      completion_command(),
   };
   return table;
 }

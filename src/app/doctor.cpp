@@ -10,6 +10,7 @@
 #include "app/config_file.h"
 #include "app/setup.h"
 #include "app/standings.h"
+#include "app/state_directory.h"
 #include "app/units.h"
 #include "ferry/base/child_process.h"
 #include "ferry/base/lock.h"
@@ -91,7 +92,10 @@ void Examination::metastore(const Settings& settings, bool compares_index) {
     return note("format", "it is not there yet: the first 'ferry watch' makes it");
   }
   metastore_rows(settings, compares_index);
-  if (!directory.empty()) metastore_directory(settings);
+  if (!settings.general.metastore.is_given()) return;
+  if (directory.empty())
+    subject_ = fmt::format("state directory {}", state_directory(settings).path().string());
+  state_on_disk(settings);
 }
 
 void Examination::metastore_rows(const Settings& settings, bool compares_index) {
@@ -115,7 +119,13 @@ void Examination::metastore_rows(const Settings& settings, bool compares_index) 
   } else {
     well("damage", "every row can be read");
   }
-  if (compares_index) metastore_index((*store)->upkeep());
+  if (compares_index) {
+    metastore_index((*store)->upkeep(),
+                    settings.general.metastore.is_directory()
+                        ? "remove index.sqlite, and the two files beside it whose names begin so: "
+                          "the next command builds it anew"
+                        : "keep a dump, and report it: the tables are the truth");
+  }
   const auto totals = (*store)->totals();
   const Backlog backlog = totals ? backlog_of(*totals) : Backlog{};
   if (backlog.given_up > 0) {
@@ -132,30 +142,28 @@ void Examination::metastore_rows(const Settings& settings, bool compares_index) 
   }
 }
 
-void Examination::metastore_index(metastore::Upkeep& upkeep) {
+void Examination::metastore_index(metastore::Upkeep& upkeep, const std::string& cure) {
   const auto differences = upkeep.verify();
   if (!differences) {
     return trouble("index", differences.error().message, "", ExitStatus::kMetastore);
   }
   if (differences->empty()) return well("index", "it says what the tables say");
-  trouble("index", fmt::format("it differs from the tables: {}", differences->front()),
-          "remove index.sqlite, and the two files beside it whose names begin so: the next command "
-          "builds it anew",
+  trouble("index", fmt::format("it differs from the tables: {}", differences->front()), cure,
           ExitStatus::kMetastore);
 }
 
-void Examination::metastore_directory(const Settings& settings) {
-  const fs::path directory = settings.general.metastore.directory();
+/// Where the tables are in a database, only what is the host's own.
+void Examination::state_on_disk(const Settings& settings) {
+  const fs::path directory = state_directory(settings).path();
+  boost::system::error_code ignored;
+  if (!fs::exists(directory, ignored)) {
+    return note("directory", "it is not there yet: the first 'ferry transfer' makes it");
+  }
   if (!may(directory, W_OK | X_OK)) {
     trouble("permissions", "we may not write there",
             "let the user that runs ferry own the directory", ExitStatus::kMetastore);
-  } else if (auto lock = FileLock::acquire(directory / "lock", settings.general.lock_timeout);
-             !lock) {
-    trouble("lock", lock.error().message,
-            fmt::format("'fuser -v {}' names who holds it", (directory / "lock").string()),
-            ExitStatus::kMetastore);
-  } else {
-    well("lock", "it can be had");
+  } else if (settings.general.metastore.is_directory()) {
+    metastore_lock(directory, settings);
   }
   struct statvfs space{};
   if (::statvfs(directory.c_str(), &space) == 0) {
@@ -170,8 +178,16 @@ void Examination::metastore_directory(const Settings& settings) {
   }
   if (const auto network = landing::is_on_network(directory); network && *network) {
     trouble("file system", "it is a network file system: locks and syncs may not hold",
-            "put the metastore on a local disk", ExitStatus::kMetastore);
+            "put it on a local disk", ExitStatus::kMetastore);
   }
+}
+
+void Examination::metastore_lock(const fs::path& directory, const Settings& settings) {
+  const auto lock = FileLock::acquire(directory / "lock", settings.general.lock_timeout);
+  if (lock) return well("lock", "it can be had");
+  trouble("lock", lock.error().message,
+          fmt::format("'fuser -v {}' names who holds it", (directory / "lock").string()),
+          ExitStatus::kMetastore);
 }
 
 void Examination::landing_areas(const Settings& settings) {

@@ -42,8 +42,9 @@ class Examination {
   void trouble(std::string check, std::string message, std::string cure, ExitStatus status);
 
   void metastore_rows(const Settings& settings, bool compares_index);
-  void metastore_index(metastore::Upkeep& upkeep);
-  void metastore_directory(const Settings& settings);
+  void metastore_index(metastore::Upkeep& upkeep, const std::string& cure);
+  void state_on_disk(const Settings& settings);
+  void metastore_lock(const fs::path& directory, const Settings& settings);
   void landing_area(const LandingSettings& landing);
   void program(std::string check, const CommandWords& command);
   void directory(std::string check, const fs::path& path);

@@ -120,8 +120,8 @@ using Expect = ExpectSettings;
 using Notify = NotifySettings;
 
 constexpr unsigned kWriters = kWatchBit | kUploadBit | kTransferBit | kImportBit | kQuarantineBit |
-                              kRetryBit | kResendBit | kCompactBit | kDoctorBit | kServeBit |
-                              kPushBit;
+                              kRetryBit | kResendBit | kCompactBit | kMetastoreBit | kDoctorBit |
+                              kServeBit | kPushBit;
 constexpr unsigned kFlows = kTransferBit | kServeBit | kConfigBit | kPushBit;
 constexpr unsigned kDialers = kFlows | kVerifyBit | kDoctorBit;
 constexpr unsigned kFinders = kWatchBit | kServeBit | kConfigBit | kPushBit;

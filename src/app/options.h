@@ -34,6 +34,7 @@ enum CommandBit : unsigned {
   kTokenBit = 1U << 16,
   kPushBit = 1U << 17,
   kOtherBit = 1U << 18,  // those that take the general options, and none of their own
+  kMetastoreBit = 1U << 19,
   kEveryCommand = ~0U,
 };
 

@@ -188,6 +188,8 @@ Result<Settings> effective_settings(const Arguments& arguments) {
     settings.general.metastore.text = default_metastore();
   }
   apply_secrets(settings);
+  const auto located = metastore::check_location(settings.general.metastore.text);
+  if (!located) return located.error();
   if (const auto used = use_time_zone(settings.general.timezone.name); !used) return used.error();
   log::init(settings.log.level, settings.log.format);
   return settings;
@@ -443,33 +445,53 @@ void act_for_owner_of(const fs::path& directory) {
   if (::stat(directory.c_str(), &status) == 0) act_for(status.st_uid, status.st_gid);
 }
 
+Result<void> check_is_given(const MetastoreLocation& location, Access access) {
+  const bool is_by_default = location.text == default_metastore();
+  const bool may_use =
+      !is_by_default || access == Access::kCreate || is_metastore(location.directory());
+  if (location.is_given() && may_use) return {};
+  return make_error(ErrorKind::kInvalid,
+                    "no metastore: give --metastore DIR, set FERRY_METASTORE, or write metastore = "
+                    "\"DIR\" in a configuration file");
+}
+
+metastore::Options store_options(const Settings& settings) {
+  return {.lock_timeout = settings.general.lock_timeout,
+          .demand = make_demand(settings),
+          .on_reading = show_reading()};
+}
+
 }  // namespace
 
 Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settings, Access access) {
   const MetastoreLocation& location = settings.general.metastore;
-  const bool is_by_default = location.text == default_metastore();
-  if (!location.is_given() ||
-      (is_by_default && access != Access::kCreate && !is_metastore(location.directory()))) {
-    return fail(make_error(ErrorKind::kInvalid,
-                           "no metastore: give --metastore DIR, set FERRY_METASTORE, or write "
-                           "metastore = \"DIR\" in a configuration file"));
-  }
-  const metastore::Options options{.lock_timeout = settings.general.lock_timeout,
-                                   .demand = make_demand(settings),
-                                   .on_reading = show_reading()};
+  if (const auto given = check_is_given(location, access); !given) return fail(given.error());
   if (location.is_directory()) {
     const auto found = check_is_there(location.directory(), access);
     if (!found) return fail(found.error());
   }
   auto opened = access == Access::kRead
-                    ? metastore::open_metastore_for_reading(location.text, options)
-                    : metastore::open_metastore(location.text, options);
+                    ? metastore::open_metastore_for_reading(location.text, store_options(settings))
+                    : metastore::open_metastore(location.text, store_options(settings));
   if (opened) {
     act_for_owner_of(state_directory(settings).path());
     return std::move(*opened);
   }
   const bool only_absent = access == Access::kRead && opened.error().kind == ErrorKind::kNotFound;
   return fail(opened.error(), only_absent ? Origin::kLocal : Origin::kMetastore);
+}
+
+Outcome<metastore::Upgrade> upgrade_store(const Settings& settings) {
+  const MetastoreLocation& location = settings.general.metastore;
+  if (const auto given = check_is_given(location, Access::kWrite); !given)
+    return fail(given.error());
+  if (location.is_directory()) {
+    const auto found = check_is_there(location.directory(), Access::kWrite);
+    if (!found) return fail(found.error());
+  }
+  auto upgraded = metastore::upgrade_metastore(location.text, store_options(settings));
+  if (!upgraded) return fail(upgraded.error(), Origin::kMetastore);
+  return *upgraded;
 }
 
 std::string registering_command(const Arguments& arguments) {

@@ -56,6 +56,10 @@ enum class Access {
 /// kNotFound, with a suggestion, where there is no metastore and ACCESS makes none.
 Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settings, Access access);
 
+/// Brings the metastore's tables to this ferry's version; those in a database are made if there are
+/// none.
+Outcome<metastore::Upgrade> upgrade_store(const Settings& settings);
+
 /// For messages: how to register what lies in the landing areas of ARGUMENTS.
 std::string registering_command(const Arguments& arguments);
 

@@ -29,6 +29,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
+/// How long to wait for a metastore that does not answer, before it is asked again.
+constexpr std::chrono::seconds kAskAgain{5};
+
 /// Until MOST, or one of FDS is readable.
 void wait_for(std::optional<milliseconds> most, std::initializer_list<int> fds) {
   std::vector<pollfd> waiting;
@@ -197,12 +200,19 @@ class FollowingTransfer {
       if (invocation_.stop.stop_requested()) return End::kStopped;
       if (hangup.take()) return End::kReload;
       changes.clear();
-      const auto pending = store_->is_pending();
-      if (!pending) return pending.error();
-      idle.look(*pending, Clock::now());
+      const auto pending = has_something_to_do();
+      // The agents wait for a metastore that is away, too.
+      if (!pending && !is_retryable(pending.error().kind)) return pending.error();
+      idle.look(pending.value_or(true), Clock::now());
       if (idle.is_over(Clock::now())) return End::kIdle;
-      wait_until(idle.ends(), changes, hangup);
+      wait_until(pending ? idle.ends() : std::optional(Clock::now() + kAskAgain), changes, hangup);
     }
+  }
+
+  /// As far as anybody wants to know.
+  Result<bool> has_something_to_do() const {
+    if (exit_when_idle_.count() == 0) return true;
+    return store_->is_pending();
   }
 
   void wait_until(std::optional<Clock::time_point> end, const metastore::ChangeNotice& changes,
