@@ -155,7 +155,7 @@ test-servers: build-all tools
 # A fleet on PostgreSQL: the contract of the stores, and "AGENTS FILES KILLS" with a real SSH server.
 FLEET ?= 32 100000 8
 test-postgres: build-all tools
-	scripts/install_postgresql.sh
+	@scripts/install_postgresql.sh
 	FERRY_REQUIRE_POSTGRESQL=1 build/ferry_metastore_tests
 	FERRY_REQUIRE_POSTGRESQL=1 FERRY_FLEET="$(FLEET)" FERRY=build/ferry $(PYTEST) tests/test_fleet.py
 

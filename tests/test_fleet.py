@@ -45,10 +45,14 @@ class Fleet:
         return int(self.sql(text)[0])
 
     def options(self, host="a", location=None):
-        return ["--metastore", location or self.location, "--state-dir", self.folder / f"state-{host}"]
+        return ["--metastore", location or self.location]
+
+    def state(self, host="a"):
+        return {"STATE_DIRECTORY": str(self.folder / f"state-{host}")}
 
     def run(self, command, *arguments, host="a", location=None, env=None):
-        return run_ferry(command, *arguments, *self.options(host, location), env=env)
+        return run_ferry(command, *arguments, *self.options(host, location),
+                         env={**self.state(host), **(env or {})})
 
     def register(self):
         ended = self.run("watch", "--once", "--json", "--landing", self.landing)
@@ -57,7 +61,8 @@ class Fleet:
 
     def transfer_arguments(self, host="a", location=None):
         return ["transfer", "--json", "--landing", self.landing, "--retry-delay", "50ms",
-                *self.server.options(), *self.options(host, location)]
+                *self.server.options(), *self.options(host, location), "--state-dir",
+                self.folder / f"state-{host}"]
 
     def transfer(self, *options, host="a", location=None):
         return run_ferry(*self.transfer_arguments(host, location), *options)
