@@ -97,7 +97,7 @@ class Postgres:
                                str(self.port), "-U", "postgres", "-d", database, "-c", sql],
                               capture_output=True, text=True, check=False)
 
-    def sql(self, sql, database="ferry"):
+    def sql(self, sql, database="postgres"):
         """The lines of the answer."""
         ended = self._psql(database, sql)
         assert ended.returncode == 0, ended.stderr
