@@ -189,7 +189,8 @@ Result<bool> Agent::has_dead_batches() {
     if (!presence && presence.error().kind == ErrorKind::kBusy) continue;  // it runs, after all
     if (!presence) return presence.error();
     batch->set_presence(*presence);
-    if (auto left = let_go_of_what_is_lost(core_.metastore, *batch); !left) return left.error();
+    const auto left = let_go_of_what_is_lost(core_.metastore, *batch, core_.batch_context);
+    if (!left) return left.error();
     core_.closing.add(std::move(batch), BatchClosing::Origin::kDeadAgents);
   }
   return !core_.closing.is_empty();
