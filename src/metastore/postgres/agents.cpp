@@ -185,18 +185,22 @@ Result<std::unique_ptr<AgentPresence>> present(Database& database, std::string n
                                    joined);
 }
 
-/// Removes its row, if nobody holds its lock.
-Result<void> bury(Database& database, const std::string& name) {
-  return database.write([&](Connection& connection) -> Result<void> {
+/// Removes its row. False if somebody holds its lock.
+Result<bool> bury(Database& database, const std::string& name) {
+  bool is_running = false;
+  auto done = database.write([&](Connection& connection) -> Result<void> {
     Parameters agent;
     agent.add(name);
     const auto holders =
         connection.run("SELECT FROM living_agents WHERE name = $1 AND has_lock", agent);
     if (!holders) return holders.error();
-    if (holders->count() > 0) return make_error(ErrorKind::kBusy, "agent {} is running", name);
+    is_running = holders->count() > 0;
+    if (is_running) return {};
     const auto buried = connection.run("DELETE FROM agents WHERE name = $1", agent);
     return buried ? Result<void>() : buried.error();
   });
+  if (!done) return done.error();
+  return !is_running;
 }
 
 }  // namespace
@@ -212,9 +216,16 @@ Result<std::unique_ptr<AgentPresence>> make_presence_of(Database& database,
   const auto deadline = std::chrono::steady_clock::now() + database.patience();
   for (;;) {
     const auto buried = bury(database, name);
-    if (buried) return present(database, name);
-    const bool may_pass = buried.error().kind == ErrorKind::kBusy;
-    if (!may_pass || std::chrono::steady_clock::now() >= deadline) return buried.error();
+    if (!buried) {
+      Error error = buried.error();
+      // A database that was busy does not say that the agent runs.
+      if (error.kind == ErrorKind::kBusy) error.kind = ErrorKind::kIo;
+      return error;
+    }
+    if (*buried) return present(database, name);
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return make_error(ErrorKind::kBusy, "agent {} is running", name);
+    }
     std::this_thread::sleep_for(kPause);
   }
 }
