@@ -156,7 +156,7 @@ test-servers: build-all tools
 FLEET ?= 32 100000 8
 test-postgres: build-all tools
 	@scripts/install_postgresql.sh
-	FERRY_REQUIRE_POSTGRESQL=1 build/ferry_metastore_tests
+	cd build && FERRY_REQUIRE_POSTGRESQL=1 ./ferry_metastore_tests
 	FERRY_REQUIRE_POSTGRESQL=1 FERRY_FLEET="$(FLEET)" FERRY=build/ferry $(PYTEST) tests/test_fleet.py
 
 test-all: test fuzz test-crash test-hostile test-page test-systemd test-airflow

@@ -176,8 +176,6 @@ class FollowingTransfer {
  private:
   /// Each destination has an agent, and a thread, of its own.
   Result<End> follow(Report& report, ReloadRequest& hangup) {
-    const auto changes = store_->watch_changes();
-    if (!changes) return changes.error();
     StopToken finish;
     const auto observers =
         make_observers(plan_.settings.log.format, state_directory(plan_.settings).agents());
@@ -188,39 +186,45 @@ class FollowingTransfer {
                            invocation_.stop);
       });
     }
-    const auto end = wait_for_end(**changes, hangup);
+    const auto end = wait_for_end(hangup);
     finish.request_stop();
     agents.clear();
     return end;
   }
 
-  Result<End> wait_for_end(metastore::ChangeNotice& changes, ReloadRequest& hangup) const {
+  Result<End> wait_for_end(ReloadRequest& hangup) const {
     IdleTime idle(exit_when_idle_);
+    std::unique_ptr<metastore::ChangeNotice> changes;
     for (;;) {
       if (invocation_.stop.stop_requested()) return End::kStopped;
       if (hangup.take()) return End::kReload;
-      changes.clear();
-      const auto pending = has_something_to_do();
+      const auto pending = has_something_to_do(changes);
       // The agents wait for a metastore that is away, too.
       if (!pending && !is_retryable(pending.error().kind)) return pending.error();
       idle.look(pending.value_or(true), Clock::now());
       if (idle.is_over(Clock::now())) return End::kIdle;
-      wait_until(pending ? idle.ends() : std::optional(Clock::now() + kAskAgain), changes, hangup);
+      wait_until(pending ? idle.ends() : std::optional(Clock::now() + kAskAgain), changes.get(),
+                 hangup);
     }
   }
 
-  /// As far as anybody wants to know.
-  Result<bool> has_something_to_do() const {
+  /// As far as anybody wants to know. What changes from here on, CHANGES tells.
+  Result<bool> has_something_to_do(std::unique_ptr<metastore::ChangeNotice>& changes) const {
     if (exit_when_idle_.count() == 0) return true;
+    if (!changes) {
+      auto watching = store_->watch_changes();
+      if (!watching) return watching.error();
+      changes = std::move(*watching);
+    }
+    changes->clear();
     return store_->is_pending();
   }
 
-  void wait_until(std::optional<Clock::time_point> end, const metastore::ChangeNotice& changes,
+  void wait_until(std::optional<Clock::time_point> end, const metastore::ChangeNotice* changes,
                   const ReloadRequest& hangup) const {
     std::optional<milliseconds> most;
     if (end) most = std::max(std::chrono::ceil<milliseconds>(*end - Clock::now()), milliseconds(0));
-    const int rows = exit_when_idle_.count() > 0 ? changes.fd() : -1;  // nobody else asks
-    wait_for(most, {invocation_.stop.fd(), hangup.fd(), rows});
+    wait_for(most, {invocation_.stop.fd(), hangup.fd(), changes != nullptr ? changes->fd() : -1});
   }
 
   /// If the new configuration is of no use, the previous one stays in effect.

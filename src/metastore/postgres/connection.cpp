@@ -59,7 +59,7 @@ Remedy remedy_for(std::string_view sqlstate) {
 ErrorKind kind_for(std::string_view sqlstate) {
   // Locks, cancelled (statement_timeout), connections, and what is repeated too often.
   if (is_in(sqlstate, {"55P03", "57014", "53300", "40", "23505"})) return ErrorKind::kBusy;
-  if (is_in(sqlstate, {"28", "42501", "25006"})) return ErrorKind::kDenied;
+  if (is_in(sqlstate, {"28", "42501"})) return ErrorKind::kDenied;
   if (is_in(sqlstate, {"42P01", "42703", "3F000"})) return ErrorKind::kCorrupt;  // no such table
   return ErrorKind::kIo;
 }
