@@ -2,6 +2,7 @@
 
 import collections
 import os
+import pathlib
 import random
 import signal
 
@@ -134,7 +135,7 @@ def test_every_command_works_on_a_database(fleet):
     assert fleet.transfer().summary["successful"] == 1
     assert fleet.run("retry", "--failed").code == 0
     assert fleet.run("quarantine", "list", "--landing", fleet.landing).code == 0
-    verified = run_ferry("verify", "--landing", fleet.landing, *fleet.server.options(), *fleet.options())
+    verified = run_ferry("verify", "--delivered-since", "1h", "--landing", fleet.landing, *fleet.server.options(), *fleet.options())
     assert verified.code == 0, verified.stderr
     assert fleet.run("compact", "--keep", "0s").code == 0
     doctor = fleet.run("doctor", "--index")
@@ -213,15 +214,16 @@ def test_an_agent_that_was_taken_for_dead_renames_nothing(fleet):
         fleet.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_addr IS NOT NULL "
                   "AND application_name LIKE 'ferry %'")
         take_for_dead(fleet)
+        # Until the first one has uploaded all that it has, and would like to give it its name.
+        eventually(lambda: part_size(fleet) == 2 << 20 and not has_open(cut_off, "report.bin"),
+                   deadline=60, what="the upload")
         put(fleet.landing / "report.bin", b"2" * (2 << 20))
         fleet.register()
         other = fleet.transfer(host="b")
         assert other.code == 0, other.stderr
         assert target.read_bytes() == b"2" * (2 << 20)
-        # Until the first one has uploaded all that it has, and would like to give it its name.
-        eventually(lambda: part_size(fleet) == 2 << 20, deadline=60, what="the upload")
+        assert part_size(fleet) == 2 << 20
         assert cut_off.popen.poll() is None
-        assert target.read_bytes() == b"2" * (2 << 20)
         line.thaw()
         ended = cut_off.wait()
     assert "agent was away for too long" in ended.stderr, ended.stderr
@@ -229,6 +231,10 @@ def test_an_agent_that_was_taken_for_dead_renames_nothing(fleet):
     assert fleet.successes() == {"report.bin": 1}
     assert fleet.listed() == {"report.bin": 1}
     assert not fleet.server.leftovers()
+
+
+def has_open(agent, name):
+    return any(one.resolve().name == name for one in pathlib.Path(f"/proc/{agent.popen.pid}/fd").iterdir())
 
 
 def part_size(fleet):
