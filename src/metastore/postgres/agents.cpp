@@ -175,14 +175,30 @@ class Session : public AgentPresence {
   std::thread heart_;
 };
 
-Result<std::unique_ptr<AgentPresence>> present(Database& database, std::string name) {
+Result<std::unique_ptr<AgentPresence>> try_to_present(Database& database, const std::string& name,
+                                                      Remedy& remedy) {
   const std::int64_t joined = boot_ms();
-  Remedy remedy = Remedy::kNone;
   auto connection = Connection::open(database.location(), database.patience(), remedy);
   if (!connection) return connection.error();
-  if (auto entered = enter(**connection, kEnter, name); !entered) return entered.error();
-  return std::make_unique<Session>(database.location(), std::move(*connection), std::move(name),
-                                   joined);
+  if (auto entered = enter(**connection, kEnter, name); !entered) {
+    remedy = (*connection)->remedy();
+    return entered.error();
+  }
+  return std::make_unique<Session>(database.location(), std::move(*connection), name, joined);
+}
+
+Result<std::unique_ptr<AgentPresence>> present(Database& database, const std::string& name) {
+  const auto deadline = std::chrono::steady_clock::now() + database.patience();
+  for (bool is_told = false;; is_told = true) {
+    Remedy remedy = Remedy::kNone;
+    auto presence = try_to_present(database, name, remedy);
+    const bool may_pass = !presence && remedy == Remedy::kWait;
+    if (!may_pass || std::chrono::steady_clock::now() + kPause >= deadline) return presence;
+    if (!is_told) {
+      log::warning("database not available, trying again", {{"error", presence.error().message}});
+    }
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 /// Removes its row. False if somebody holds its lock.

@@ -85,7 +85,7 @@ Database::Attempt Database::attempt(Kind kind, const Step& step, Clock::time_poi
   std::unique_ptr<Connection> connection = std::move(*taken);
   const std::string begin =
       fmt::format("BEGIN ISOLATION LEVEL {}; SET LOCAL lock_timeout = {}; SELECT {}",
-                  kind == Kind::kRead ? "REPEATABLE READ READ ONLY" : "READ COMMITTED READ WRITE",
+                  kind == Kind::kRead ? "REPEATABLE READ READ ONLY" : "READ COMMITTED",
                   std::max<std::int64_t>(patience_.count(), 1),
                   kind == Kind::kRead ? "''" : "pg_current_xact_id()::text");
   connection->forget_failure();
