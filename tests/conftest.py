@@ -4,8 +4,10 @@ import shutil
 import pytest
 
 import ferry_harness as harness
+import fleet_harness
 import http_service
 import landing_site
+import postgres_harness
 
 # They need a system, an Airflow or servers of their own: make test-systemd, test-airflow, test-servers, test-page.
 collect_ignore = ["systemd", "airflow", "servers", "page"]
@@ -135,3 +137,17 @@ def token(ferry, metastore):
         return ended.stdout.strip()
 
     return make
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    running = postgres_harness.Postgres()
+    yield running
+    running.remove()
+
+
+@pytest.fixture
+def fleet(postgres, folder, landing, server):
+    hosts = fleet_harness.Fleet(postgres, folder, landing, server)
+    yield hosts
+    hosts.end()

@@ -1,5 +1,6 @@
 """A PostgreSQL server of the tests' own: in a throw-away directory, on a socket and on 127.0.0.1."""
 
+import contextlib
 import os
 import pathlib
 import pwd
@@ -113,11 +114,40 @@ class Postgres:
                    what="the standby")
         return standby
 
-    def make_database(self, name="ferry"):
-        self.sql(f"CREATE DATABASE {name}", database="postgres")
+    def make_database(self, name="ferry", more=""):
+        self.sql(f"CREATE DATABASE {name} {more}", database="postgres")
         return self.location(name)
 
-    def end_sessions_of_agents(self):
-        """As an administrator, or a line that is cut, does: of those that hold an agent's lock."""
-        return self.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
-                        "AND objsubid = 2 AND classid = 'agents'::regclass::oid")
+    @contextlib.contextmanager
+    def holding(self, sql, database):
+        """A transaction that has done SQL, and is rolled back at the end."""
+        session = subprocess.Popen(
+            [self._programs / "psql", "-X", "-q", "-h", self.folder, "-p", str(self.port), "-U", "postgres",
+             "-d", database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            session.stdin.write(f"BEGIN; {sql};\n\\echo done\n")
+            session.stdin.flush()
+            assert session.stdout.readline() == "done\n"
+            yield
+        finally:
+            session.stdin.close()
+            session.wait(timeout=60)
+            session.stdout.close()
+
+    @contextlib.contextmanager
+    def small_disk(self, size):
+        """A tablespace "small" on a file system of SIZE bytes. Its databases have to go first."""
+        disk = self.folder / "small"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=True)
+        try:
+            os.chown(disk, self._account.pw_uid, self._account.pw_gid)
+            space = disk / "space"
+            space.mkdir()
+            os.chown(space, self._account.pw_uid, self._account.pw_gid)
+            self.sql(f"CREATE TABLESPACE small LOCATION '{space}'")
+            yield disk
+            self.sql("DROP TABLESPACE small")
+        finally:
+            subprocess.run(["umount", "--lazy", disk], check=True)
+            disk.rmdir()

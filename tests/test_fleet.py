@@ -1,6 +1,5 @@
 """Agents on many hosts, one metastore in PostgreSQL: each file once, whatever becomes of the database."""
 
-import collections
 import os
 import pathlib
 import random
@@ -8,102 +7,9 @@ import signal
 
 import pytest
 
-from ferry_harness import Process, eventually, make_files, put, run_ferry
+from ferry_harness import eventually, make_files, put, run_ferry
+from fleet_harness import take_for_dead, upload_slowly
 from line_proxy import Line
-from postgres_harness import Postgres
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    running = Postgres()
-    yield running
-    running.remove()
-
-
-@pytest.fixture
-def fleet(postgres, folder, landing, server):
-    fleet = Fleet(postgres, folder, landing, server)
-    yield fleet
-    fleet.end()
-
-
-class Fleet:
-    """Hosts that know the same landing area and the same destination; each has a state directory."""
-
-    _count = 0
-
-    def __init__(self, postgres, folder, landing, server):
-        Fleet._count += 1
-        self.postgres, self.folder, self.landing, self.server = postgres, folder, landing, server
-        self.database = f"fleet_{os.getpid()}_{Fleet._count}"
-        self.location = postgres.make_database(self.database)
-        self.agents = []
-
-    def sql(self, text):
-        return self.postgres.sql(text, self.database)
-
-    def count(self, text):
-        return int(self.sql(text)[0])
-
-    def options(self, host="a", location=None):
-        return ["--metastore", location or self.location]
-
-    def state(self, host="a"):
-        return {"STATE_DIRECTORY": str(self.folder / f"state-{host}")}
-
-    def run(self, command, *arguments, host="a", location=None, env=None):
-        return run_ferry(command, *arguments, *self.options(host, location),
-                         env={**self.state(host), **(env or {})})
-
-    def register(self):
-        ended = self.run("watch", "--once", "--json", "--landing", self.landing)
-        assert ended.code == 0, ended.stderr
-        return ended.json["registered"]
-
-    def transfer_arguments(self, host="a", location=None):
-        return ["transfer", "--json", "--landing", self.landing, "--retry-delay", "50ms",
-                *self.server.options(), *self.options(host, location), "--state-dir",
-                self.folder / f"state-{host}"]
-
-    def transfer(self, *options, host="a", location=None):
-        return run_ferry(*self.transfer_arguments(host, location), *options)
-
-    def start(self, *options, host="a", location=None):
-        agent = Process(self.folder, *self.transfer_arguments(host, location), *options)
-        self.agents.append(agent)
-        return agent
-
-    def end(self):
-        for agent in self.agents:
-            if agent.popen.poll() is None:
-                agent.popen.send_signal(signal.SIGCONT)
-                agent.kill()
-
-    def standings(self):
-        ended = self.run("list", "--json")
-        assert ended.code == 0, ended.stderr
-        return {line["path"]: line["status"] for line in ended.json_lines}
-
-    def successes(self):
-        """How often each path was successful."""
-        return collections.Counter(self.sql(
-            "SELECT f.path FROM transfer_logs l JOIN files f USING (id) "
-            "WHERE l.transfer_status = 'successful'"))
-
-    def listed(self):
-        """How often each path is in a control file."""
-        return collections.Counter(entry["path"] for control in self.server.control_files()
-                                   for entry in control["files"])
-
-    def check_each_once(self, paths):
-        assert self.successes() == collections.Counter(paths)
-        assert self.listed() == collections.Counter(paths)
-        for path in paths:
-            assert (self.server.root / path).read_bytes() == (self.landing / path).read_bytes(), path
-        assert not self.server.leftovers()
-
-    def paths(self):
-        return [str(path.relative_to(self.landing)) for path in self.landing.rglob("*") if path.is_file()]
 
 
 # Every command, on a database.
@@ -165,14 +71,6 @@ def test_a_service_and_a_password_file_are_used(fleet):
 # Agents that lose the database.
 
 
-def upload_slowly(fleet, seconds, *options, **where):
-    """An agent that takes so long for the file that lies there, once it has claimed it."""
-    size = sum(path.stat().st_size for path in fleet.landing.rglob("*") if path.is_file())
-    agent = fleet.start("--bandwidth-limit", f"{size // seconds}", *options, **where)
-    eventually(lambda: fleet.count("SELECT count(*) FROM deliveries"), deadline=60, what="a claim")
-    return agent
-
-
 def test_an_agent_whose_session_ends_goes_on(fleet):
     put(fleet.landing / "slow.bin", os.urandom(2 << 20))
     fleet.register()
@@ -195,11 +93,6 @@ def test_a_database_that_restarts_costs_nothing(fleet, how):
     ended = agent.wait()
     assert ended.code == 0, ended.stderr
     fleet.check_each_once(fleet.paths())
-
-
-def take_for_dead(fleet):
-    """As others would who miss an agent for long enough."""
-    fleet.sql("UPDATE agents SET missed_since = now() - interval '1 minute'")
 
 
 def test_an_agent_that_was_taken_for_dead_renames_nothing(fleet):
@@ -293,95 +186,6 @@ def test_a_host_that_comes_back_does_not_undo_what_others_did(fleet):
     assert set(fleet.server.files()) >= set(fleet.paths())
     assert all(count == 1 for count in fleet.successes().values())
     assert len(fleet.successes()) == 40
-
-
-# Databases in trouble.
-
-
-def test_a_database_that_cannot_be_written_is_said(fleet):
-    make_files(fleet.landing, 1, 100)
-    fleet.register()
-    fleet.postgres.sql(f"ALTER DATABASE {fleet.database} SET default_transaction_read_only = on")
-    ended = fleet.transfer("--lock-timeout", "1s")
-    assert ended.code == 4, ended.stderr
-    assert "read-only" in ended.stderr
-    fleet.postgres.sql(f"ALTER DATABASE {fleet.database} RESET default_transaction_read_only")
-    assert fleet.transfer().code == 0
-    fleet.check_each_once(fleet.paths())
-
-
-def test_a_database_that_is_not_there_is_said(fleet):
-    fleet.register()
-    fleet.postgres.stop()
-    try:
-        ended = fleet.transfer("--lock-timeout", "1s")
-        assert ended.code == 4, ended.stderr
-        assert str(fleet.postgres.folder) in ended.stderr
-    finally:
-        fleet.postgres.start()
-    assert fleet.transfer().code == 0
-
-
-def test_an_agent_that_follows_outlives_the_database(fleet):
-    agent = fleet.start("--follow", "--lock-timeout", "1s", "--retry-after", "1s")
-    eventually(lambda: " ready" in agent.log(), deadline=60, what="the agent")
-    fleet.postgres.stop()
-    eventually(lambda: "database" in agent.log() or "metastore" in agent.log(), deadline=60,
-               what="that it notices")
-    fleet.postgres.start()
-    make_files(fleet.landing, 3, 100)
-    fleet.register()
-    eventually(lambda: sum(fleet.successes().values()) == 3, deadline=90, what="the deliveries")
-    assert agent.popen.poll() is None
-    assert agent.stop().code == 0
-    fleet.check_each_once(fleet.paths())
-
-
-def test_a_standby_takes_over(folder, landing, server):
-    primary = Postgres()
-    standby = None
-    fleet = Fleet(primary, folder, landing, server)
-    try:
-        put(landing / "slow.bin", os.urandom(2 << 20))
-        make_files(landing, 20, 100)
-        standby = primary.make_standby()
-        fleet.location = (f"postgresql:///{fleet.database}?user=postgres&host={primary.folder},"
-                          f"{standby.folder}&port={primary.port},{standby.port}"
-                          "&target_session_attrs=read-write")
-        fleet.register()
-        agent = upload_slowly(fleet, 6)
-        primary.stop(signal.SIGQUIT)
-        standby.sql("ALTER SYSTEM SET synchronous_standby_names = ''", database="postgres")
-        standby.sql("SELECT pg_promote()", database="postgres")
-        fleet.postgres = standby
-        ended = agent.wait()
-        assert ended.code == 0, ended.stderr
-        fleet.check_each_once(fleet.paths())
-    finally:
-        fleet.end()
-        for one in (primary, standby):
-            if one:
-                one.remove()
-
-
-def test_too_many_connections_are_waited_for(fleet):
-    make_files(fleet.landing, 3, 100)
-    fleet.register()
-    fleet.postgres.sql("CREATE ROLE crowded LOGIN SUPERUSER CONNECTION LIMIT 0")
-    fleet.postgres.sql("ALTER ROLE crowded NOSUPERUSER")
-    location = fleet.location.replace("user=postgres", "user=crowded")
-    ended = fleet.transfer("--lock-timeout", "1s", location=location)
-    assert ended.code == 4, ended.stderr
-    assert "too many connections" in ended.stderr
-    fleet.postgres.sql("DROP ROLE crowded")
-
-
-def test_a_newer_schema_is_refused(fleet):
-    fleet.register()
-    fleet.sql("UPDATE metastore SET format_version = 99")
-    for ended in (fleet.transfer(), fleet.run("status"), fleet.run("metastore", "upgrade")):
-        assert ended.code == 4
-        assert "use a newer ferry" in ended.stderr
 
 
 # From one kind of metastore to the other.
