@@ -300,7 +300,7 @@ Result<void> BatchClosing::record(Closing& closing, bool failures) {
     if (group.empty()) return {};
     const auto appended = metastore_.append_unless_held(group);
     if (!appended) return appended.error();
-    if (*appended < group.size()) {
+    if (closing.origin == Origin::kOurs && *appended < group.size()) {
       log::warning("not recorded: other agents have taken over the files",
                    {{"batch_id", batch.info().id}, {"files", group.size() - *appended}});
     }

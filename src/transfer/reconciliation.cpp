@@ -32,6 +32,8 @@ class Reconciliation {
       : metastore_(metastore), batch_(batch), context_(context) {}
 
   Result<void> run() {
+    // What its control file lists stays so; only what nobody else has is recorded.
+    if (batch_.journal().is_pushed()) return {};
     auto marks = batch_.journal().marks();
     if (!marks) return marks.error();
     marks_ = std::move(*marks);
