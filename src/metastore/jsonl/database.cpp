@@ -159,12 +159,12 @@ Result<Database> Database::open(int directory_fd, const std::string& name, Acces
   const std::string path = fmt::format("file:/proc/self/fd/{}/{}", directory_fd, name);
   switch (access) {
     case Access::kRead:
-      return open_path(path, SQLITE_OPEN_READONLY, "PRAGMA cache_size=-8000");
+      return open_path(path, SQLITE_OPEN_READONLY, "PRAGMA cache_size=-5000");
     case Access::kFrozen:
-      return open_path(path + "?immutable=1", SQLITE_OPEN_READONLY, "PRAGMA cache_size=-8000");
+      return open_path(path + "?immutable=1", SQLITE_OPEN_READONLY, "PRAGMA cache_size=-5000");
     case Access::kWrite: {
       auto database = open_path(path, SQLITE_OPEN_READWRITE,
-                                "PRAGMA cache_size=-8000; PRAGMA synchronous=NORMAL");
+                                "PRAGMA cache_size=-5000; PRAGMA synchronous=NORMAL");
       if (database && database->is_read_only()) {
         return make_error(ErrorKind::kDenied, "{} may not be written", name);
       }
