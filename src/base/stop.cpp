@@ -1,8 +1,8 @@
 #include "ferry/base/stop.h"
+#include "ferry/base/event_fd.h"
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -32,10 +32,6 @@ void handle(int number, void (*handler)(int)) {
   ::sigaction(number, &action, nullptr);
 }
 
-UniqueFd make_event() {
-  return UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-}
-
 void raise_event(int fd) {
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = ::write(fd, &one, sizeof one);
@@ -43,14 +39,14 @@ void raise_event(int fd) {
 
 }  // namespace
 
-StopToken::StopToken() : fd_(make_event()) {}
+StopToken::StopToken() : fd_(make_event_fd()) {}
 
 void StopToken::request_stop() {
   requested_.store(true, std::memory_order_relaxed);
   raise_event(fd_.get());
 }
 
-ReloadRequest::ReloadRequest() : fd_(make_event()) {}
+ReloadRequest::ReloadRequest() : fd_(make_event_fd()) {}
 
 void ReloadRequest::request() {
   raise_event(fd_.get());

@@ -1,6 +1,5 @@
 #include "landing/mailbox.h"
-
-#include <sys/eventfd.h>
+#include "ferry/base/event_fd.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -8,7 +7,7 @@
 
 namespace ferry::landing {
 
-Mailbox::Mailbox() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+Mailbox::Mailbox() : wake_(make_event_fd()) {}
 
 void Mailbox::wake() {
   const std::uint64_t one = 1;

@@ -1,6 +1,6 @@
 #include "ferry/sftp/event_loop.h"
+#include "ferry/base/event_fd.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,8 +15,7 @@ constexpr std::chrono::milliseconds kSleep{1};
 
 }  // namespace
 
-EventLoop::EventLoop(StopToken& stop)
-    : stop_(stop), wakeup_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+EventLoop::EventLoop(StopToken& stop) : stop_(stop), wakeup_(make_event_fd()) {}
 
 void EventLoop::remove(Source& source) {
   std::ranges::replace(sources_, &source, nullptr);  // a turn may be under way

@@ -1,7 +1,7 @@
 #include "transfer/agent_wait.h"
+#include "ferry/base/event_fd.h"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace ferry::transfer {
 
-AgentWait::AgentWait() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+AgentWait::AgentWait() : event_(make_event_fd()) {}
 
 void AgentWait::wake() const {
   const std::uint64_t one = 1;

@@ -1,7 +1,6 @@
 #include "metastore/postgres/agents.h"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <atomic>
 #include <thread>
 
+#include "ferry/base/event_fd.h"
 #include "ferry/base/fd.h"
 #include "ferry/base/log.h"
 #include "ferry/base/uuid.h"
@@ -73,8 +73,8 @@ class Session : public AgentPresence {
         connection_(std::move(connection)),
         name_(std::move(name)),
         confirmed_(joined_ms),
-        lost_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-        stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        lost_(make_event_fd()),
+        stop_(make_event_fd()),
         heart_([this] { live(); }) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

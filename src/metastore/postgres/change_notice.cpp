@@ -1,12 +1,12 @@
 #include "metastore/postgres/change_notice.h"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <array>
 #include <thread>
 
+#include "ferry/base/event_fd.h"
 #include "ferry/base/fd.h"
 #include "ferry/base/log.h"
 #include "metastore/postgres/connection.h"
@@ -28,8 +28,8 @@ class Listener : public ChangeNotice {
       : location_(std::move(location)),
         channel_(std::move(channel)),
         connection_(std::move(connection)),
-        told_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-        stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        told_(make_event_fd()),
+        stop_(make_event_fd()),
         ear_([this] { listen(); }) {}
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
