@@ -274,7 +274,10 @@ class OpenSshServer {
            << "AuthorizedKeysFile " << authorized_keys().native() << '\n'
            << "PidFile none\nStrictModes no\nUsePAM no\nUseDNS no\nPrintMotd no\n"
            << "PermitRootLogin yes\nKbdInteractiveAuthentication no\n"
-           << "LogLevel VERBOSE\n";
+           << "LogLevel VERBOSE\n"
+           // A program is started by the login shell, whose start-up files are none of a test's
+           // business: bash reads them only if it is not below another one.
+           << "SetEnv SHLVL=1\n";
     // Of this one keyword the last line wins.
     const bool has_max_startups =
         std::any_of(options_.config.begin(), options_.config.end(),
