@@ -84,12 +84,9 @@ std::optional<AgentProgress> read_progress(const fs::path& path) {
 
 /// Nobody else's file is taken for a note, or away.
 bool is_note(const fs::path& path) {
-  constexpr std::string_view kDigits = "0123456789abcdef-";
-  const std::string name = path.stem().string();
   struct stat status{};
-  return path.extension() == ".json" && name.size() == 36 &&
-         name.find_first_not_of(kDigits) == name.npos && ::lstat(path.c_str(), &status) == 0 &&
-         S_ISREG(status.st_mode);
+  return path.extension() == ".json" && is_uuid(path.stem().string()) &&
+         ::lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
 Result<std::vector<fs::path>> notes_in(const fs::path& directory) {

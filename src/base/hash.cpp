@@ -50,12 +50,15 @@ std::size_t digest_size(HashAlgorithm algorithm) {
 }
 
 std::string Checksum::to_string() const {
+  return std::string(info(algorithm).name).append(":").append(to_hex());
+}
+
+std::string Checksum::to_hex() const {
   static constexpr std::string_view kHexDigits = "0123456789abcdef";
-  const AlgorithmInfo& kind = info(algorithm);
+  const std::size_t size = info(algorithm).size;
   std::string text;
-  text.reserve(kind.name.size() + 1 + 2 * kind.size);
-  text.append(kind.name).push_back(':');
-  for (std::size_t i = 0; i < kind.size; ++i) {
+  text.reserve(2 * size);
+  for (std::size_t i = 0; i < size; ++i) {
     const auto value = std::to_integer<unsigned>(digest[i]);
     text.push_back(kHexDigits[value >> 4]);
     text.push_back(kHexDigits[value & 0xF]);
@@ -119,6 +122,12 @@ Checksum Hasher::finish() {
                      nullptr);
   EVP_DigestInit_ex(context_->md, info(algorithm_).implementation(), nullptr);
   return checksum;
+}
+
+Checksum sha256_of(std::string_view text) {
+  Hasher hasher(HashAlgorithm::kSha256);
+  hasher.update(std::as_bytes(std::span(text.data(), text.size())));
+  return hasher.finish();
 }
 
 }  // namespace ferry

@@ -54,6 +54,17 @@ std::string uuid_v7() {
                      generator.high, low >> 48, low & 0xFFFFFFFFFFFF);
 }
 
+bool is_uuid(std::string_view text) {
+  constexpr std::size_t kLength = 36;
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  if (text.size() != kLength) return false;
+  for (std::size_t i = 0; i < kLength; ++i) {
+    const bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (is_dash ? text[i] != '-' : !kDigits.contains(text[i])) return false;
+  }
+  return true;
+}
+
 std::optional<Timestamp> time_of_uuid(std::string_view uuid) {
   constexpr std::size_t kLength = 36;
   if (uuid.size() != kLength || uuid[8] != '-' || uuid[13] != '-' || uuid[14] != '7') {

@@ -47,9 +47,8 @@ Answer<std::string> state_now(const Context& context, const Grant& grant) {
 }
 
 std::string id_of(std::string_view text) {
-  Hasher hasher(HashAlgorithm::kSha256);
-  hasher.update(as_bytes(text));
-  return hasher.finish().to_string().substr(7, 16);
+  constexpr std::size_t kDigits = 16;
+  return sha256_of(text).to_hex().substr(0, kDigits);
 }
 
 void wait_for_change(const metastore::ChangeNotice& changes, const StopToken& stop,

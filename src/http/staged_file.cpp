@@ -17,12 +17,6 @@ namespace {
 constexpr std::size_t kBlockBytes = 256 * 1024;
 constexpr mode_t kMode = 0600;
 
-/// Nothing that would lead out of the directory.
-bool is_id(const std::string& text) {
-  constexpr std::string_view kDigits = "0123456789abcdef-";
-  return text.size() == 36 && text.find_first_not_of(kDigits) == text.npos;
-}
-
 std::string to_text(const UploadTerms& terms) {
   Json digests = Json::array();
   for (const Checksum& digest : terms.digests) digests.push_back(digest.to_string());
@@ -90,8 +84,8 @@ Result<StagedUpload> StagedUpload::find(const fs::path& directory, const std::st
   StagedUpload upload;
   upload.directory_ = directory;
   upload.id_ = id;
-  const auto text = is_id(id) ? read_file(upload.file(".json"))
-                              : make_error(ErrorKind::kNotFound, "{}: not an upload", id);
+  const auto text = is_uuid(id) ? read_file(upload.file(".json"))
+                                : make_error(ErrorKind::kNotFound, "{}: not an upload", id);
   if (!text) return text.error();
   auto terms = parse_terms(*text);
   if (!terms) {
@@ -108,7 +102,7 @@ Result<std::vector<std::string>> StagedUpload::list(const fs::path& directory) {
   boost::system::error_code error;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     const std::string id = it->path().stem().string();
-    if (it->path().extension() == ".json" && is_id(id)) ids.push_back(id);
+    if (it->path().extension() == ".json" && is_uuid(id)) ids.push_back(id);
   }
   if (error && error.value() != ENOENT) return errno_error(error.value(), directory.string());
   return ids;

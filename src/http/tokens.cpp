@@ -18,20 +18,9 @@ constexpr std::size_t kSecretBytes = 32;
 constexpr std::chrono::seconds kLockTime{10};
 constexpr mode_t kMode = 0600;
 
-Checksum digest_of(std::string_view text) {
-  Hasher hasher(HashAlgorithm::kSha256);
-  hasher.update(as_bytes(text));
-  return hasher.finish();
-}
-
-std::string hex_of(const Checksum& checksum) {
-  const std::string text = checksum.to_string();
-  return text.substr(text.find(':') + 1);
-}
-
 std::string to_line(const Token& token) {
   return to_text({{"name", token.grant.name},
-                  {"sha256", hex_of(token.sha256)},
+                  {"sha256", token.sha256.to_hex()},
                   {"upload", token.grant.upload},
                   {"read", token.grant.read},
                   {"manage", token.grant.manage},
@@ -152,7 +141,7 @@ Result<std::string> new_token(const fs::path& file, Grant grant, std::optional<T
   }
   auto secret = random_secret();
   if (!secret) return secret;
-  tokens->push_back({std::move(grant), digest_of(*secret), now(), expires});
+  tokens->push_back({std::move(grant), sha256_of(*secret), now(), expires});
   if (auto written = write_tokens(file, *tokens); !written) return written.error();
   return secret;
 }
@@ -178,7 +167,7 @@ Result<bool> TokenBook::is_required() {
 }
 
 Result<std::optional<Grant>> TokenBook::find(std::string_view text) {
-  const Checksum digest = digest_of(text);
+  const Checksum digest = sha256_of(text);
   const std::lock_guard lock(mutex_);
   if (auto fresh = refresh(); !fresh) return fresh.error();
   const Token* found = nullptr;

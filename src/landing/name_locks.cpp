@@ -26,11 +26,7 @@ struct Range {
 };
 
 off_t slot_of(const std::string& landing, const std::string& path) {
-  Hasher hasher(HashAlgorithm::kSha256);
-  hasher.update(as_bytes(landing));
-  hasher.update(as_bytes(std::string_view("\0", 1)));
-  hasher.update(as_bytes(path));
-  const Checksum sum = hasher.finish();
+  const Checksum sum = sha256_of(landing + '\0' + path);
   const auto byte = [&](std::size_t i) { return std::to_integer<std::size_t>(sum.digest.at(i)); };
   return static_cast<off_t>((byte(0) << 8U | byte(1)) % kSlots);
 }

@@ -196,9 +196,7 @@ std::string_view key_type_of(std::string_view key) {
 }
 
 std::string fingerprint(std::string_view key) {
-  Hasher hasher(HashAlgorithm::kSha256);
-  hasher.update(as_bytes(key));
-  const Checksum checksum = hasher.finish();
+  const Checksum checksum = sha256_of(key);
   std::string text = base64_encode(std::string_view(
       reinterpret_cast<const char*>(checksum.digest.data()), digest_size(HashAlgorithm::kSha256)));
   text.erase(std::min(text.find('='), text.size()));

@@ -14,7 +14,6 @@
 namespace ferry::transfer {
 namespace {
 
-constexpr std::string_view kSuffix = ".journal";
 constexpr std::string_view kUnnamedSuffix = ".new";
 /// No path or message is longer.
 
@@ -30,7 +29,7 @@ bool BatchJournal::Marks::has(const std::vector<Place>& places, Place place) {
 Result<std::unique_ptr<BatchJournal>> BatchJournal::begin(const fs::path& directory,
                                                           const BatchInfo& info) {
   if (auto made = make_directories(directory); !made) return made.error();
-  const fs::path path = directory / (info.id + std::string(kSuffix));
+  const fs::path path = directory / (info.id + std::string(kBatchJournalSuffix));
   const fs::path unnamed = path.string() + std::string(kUnnamedSuffix);
   auto fd = open_file(unnamed, O_RDWR | O_APPEND | O_CREAT | O_EXCL, 0600);
   if (!fd) return fd.error();
@@ -55,7 +54,7 @@ Result<std::vector<fs::path>> BatchJournal::find(const fs::path& directory) {
   fs::directory_iterator entries(directory, code);
   if (code == boost::system::errc::no_such_file_or_directory) return found;
   for (; !code && entries != fs::directory_iterator(); entries.increment(code)) {
-    if (entries->path().extension() == fs::path(std::string(kSuffix))) {
+    if (entries->path().extension() == fs::path(std::string(kBatchJournalSuffix))) {
       found.push_back(entries->path());
     }
   }
@@ -67,7 +66,7 @@ Result<std::vector<fs::path>> BatchJournal::find(const fs::path& directory) {
 bool BatchJournal::exists(const fs::path& directory, std::string_view batch_id) {
   if (batch_id.empty() || batch_id.contains('/')) return false;
   boost::system::error_code code;
-  return fs::exists(directory / (std::string(batch_id) + std::string(kSuffix)), code);
+  return fs::exists(directory / (std::string(batch_id) + std::string(kBatchJournalSuffix)), code);
 }
 
 Result<std::unique_ptr<BatchJournal>> BatchJournal::take_over(const fs::path& file) {

@@ -36,18 +36,13 @@ constexpr std::array<std::string_view, kColumns> kNames = {"event",
                                                            "retryable",
                                                            "refused_here"};
 
-template <typename T>
-using Words = std::array<std::string_view, 3>;
-constexpr Words<ControlFormat> kFormats{"json", "sha256sums", "none"};
-constexpr Words<Sidecar> kSidecars{"none", "sha256", "done"};
-
 /// The value that is called so; without a word the first one.
 template <typename T>
-Result<T> value_of(Row& row, Column column, const Words<T>& words) {
+Result<T> value_of(Row& row, Column column, const std::array<std::string_view, 3>& names) {
   if (!row.has(column)) return T{};
-  const auto found = std::ranges::find(words, row.text(column));
-  if (found == words.end()) return unreadable("it asks for something that is not known here");
-  return static_cast<T>(found - words.begin());
+  const auto found = std::ranges::find(names, row.text(column));
+  if (found == names.end()) return unreadable("it asks for something that is not known here");
+  return static_cast<T>(found - names.begin());
 }
 
 void write_info(RowWriter& row, const BatchInfo& info) {
@@ -61,10 +56,10 @@ void write_info(RowWriter& row, const BatchInfo& info) {
   row.text("created", format_timestamp(info.created));
   if (info.all_or_nothing) row.integer("all_or_nothing", 1);
   if (info.control != ControlFormat::kJson) {
-    row.text("format", kFormats[static_cast<std::size_t>(info.control)]);
+    row.text("format", kControlFormatNames[static_cast<std::size_t>(info.control)]);
   }
   if (info.sidecar != Sidecar::kNone) {
-    row.text("sidecar", kSidecars[static_cast<std::size_t>(info.sidecar)]);
+    row.text("sidecar", kSidecarNames[static_cast<std::size_t>(info.sidecar)]);
   }
 }
 
@@ -116,8 +111,8 @@ Result<BatchInfo> info_from(Row& row) {
                  .control_path = std::string(row.text(kControl)),
                  .created = row.time(kCreated),
                  .all_or_nothing = row.flag(kAllOrNothing)};
-  const auto format = value_of<ControlFormat>(row, kFormat, kFormats);
-  const auto sidecar = value_of<Sidecar>(row, kSidecar, kSidecars);
+  const auto format = value_of<ControlFormat>(row, kFormat, kControlFormatNames);
+  const auto sidecar = value_of<Sidecar>(row, kSidecar, kSidecarNames);
   if (!format) return format.error();
   if (!sidecar) return sidecar.error();
   info.control = *format;

@@ -13,12 +13,8 @@ constexpr int kJournalVersion = 2;
 fs::path journal_path(const fs::path& directory, const std::string& id,
                       const std::string& destination) {
   constexpr std::size_t kDigits = 32;
-  Hasher hasher(HashAlgorithm::kSha256);
-  hasher.update(as_bytes(id));
-  hasher.update(as_bytes(std::string_view("\0", 1)));
-  hasher.update(as_bytes(destination));
-  const std::string checksum = hasher.finish().to_string();
-  return directory / (checksum.substr(checksum.find(':') + 1, kDigits) + ".jsonl");
+  const Checksum checksum = sha256_of(id + '\0' + destination);
+  return directory / (checksum.to_hex().substr(0, kDigits) + ".jsonl");
 }
 
 Json header_of(const JournalKey& key) {

@@ -174,10 +174,7 @@ Task<Result<bool>> try_many_handles(Client& client, std::string path) {
 
 fs::path KnownServers::file_of(const std::string& destination) const {
   constexpr std::size_t kDigits = 32;
-  Hasher hasher(HashAlgorithm::kSha256);
-  hasher.update(as_bytes(destination));
-  const std::string checksum = hasher.finish().to_string();
-  return directory_ / (checksum.substr(checksum.find(':') + 1, kDigits) + ".json");
+  return directory_ / (sha256_of(destination).to_hex().substr(0, kDigits) + ".json");
 }
 
 fs::path KnownServers::note_of(const std::string& destination) const {

@@ -31,10 +31,7 @@ std::string_view below(std::string_view directory, std::string_view path) {
 
 std::string part_token(std::string_view batch_id, std::string_view id, unsigned n) {
   constexpr std::size_t kDigits = 16;
-  Hasher hasher(HashAlgorithm::kSha256);
-  hasher.update(as_bytes(fmt::format("{}\n{}\n{}", batch_id, id, n)));
-  const std::string checksum = hasher.finish().to_string();
-  return checksum.substr(checksum.find(':') + 1, kDigits);
+  return sha256_of(fmt::format("{}\n{}\n{}", batch_id, id, n)).to_hex().substr(0, kDigits);
 }
 
 std::string part_path(std::string_view final_path, std::string_view token) {

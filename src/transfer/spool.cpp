@@ -19,11 +19,6 @@ namespace {
 constexpr std::size_t kKeyLength = 32;
 constexpr std::string_view kUnfinished = ".unfinished";
 
-std::string hex_of(const Checksum& checksum) {
-  const std::string text = checksum.to_string();
-  return text.substr(text.find(':') + 1);
-}
-
 struct Listed {
   std::string name;
   std::uint64_t size = 0;
@@ -55,10 +50,10 @@ std::uint64_t bytes_in(const fs::path& directory) {
 }  // namespace
 
 std::string spool_key(const metastore::FileRecord& file, const Route& route) {
-  Hasher hasher(HashAlgorithm::kSha256);
-  hasher.update(as_bytes(fmt::format("{}\n{}\n{}\n{}", file.id, file.checksum.to_string(),
-                                     file.path, fingerprint(route.transforms))));
-  return hex_of(hasher.finish()).substr(0, kKeyLength);
+  return sha256_of(fmt::format("{}\n{}\n{}\n{}", file.id, file.checksum.to_string(), file.path,
+                               fingerprint(route.transforms)))
+      .to_hex()
+      .substr(0, kKeyLength);
 }
 
 Result<std::unique_ptr<Spool>> Spool::open(const fs::path& directory, std::uint64_t limit_bytes) {
@@ -185,7 +180,7 @@ Result<void> SpoolWriter::write(std::span<const std::byte> data) {
 Result<SpoolEntry> SpoolWriter::commit() {
   SpoolEntry entry;
   entry.content.sha256 = hasher_.finish();
-  entry.name = fmt::format("{}.{}", key_, hex_of(entry.content.sha256));
+  entry.name = fmt::format("{}.{}", key_, entry.content.sha256.to_hex());
   const int directory = spool_->root().directory.get();
   // Never over an entry of the same content: others may be sending it.
   auto named = rename_new(directory, path_.filename().string(), directory, entry.name);

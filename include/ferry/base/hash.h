@@ -26,6 +26,8 @@ struct Checksum {
 
   /// "sha256:<hex>"; also "md5:", "sha1:" and "sha512:".
   std::string to_string() const;
+  /// "<hex>" alone.
+  std::string to_hex() const;
 
   /// Reads what to_string writes, and bare hex, whose length tells the algorithm (32 digits MD5,
   /// 40 SHA-1, 64 SHA-256, 128 SHA-512). Upper case is accepted.
@@ -49,5 +51,8 @@ class Hasher {
   HashAlgorithm algorithm_;
   std::unique_ptr<Context> context_;
 };
+
+/// The SHA-256 of TEXT.
+Checksum sha256_of(std::string_view text);
 
 }  // namespace ferry

@@ -13,6 +13,10 @@ namespace ferry {
 /// one before.
 std::string uuid_v7();
 
+/// True for what could be one, of any version, in lower case: nothing that leads out of a
+/// directory.
+bool is_uuid(std::string_view text);
+
 /// When a UUID of version 7 was made; nothing for any other text.
 std::optional<Timestamp> time_of_uuid(std::string_view uuid);
 

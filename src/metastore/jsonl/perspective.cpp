@@ -345,9 +345,7 @@ std::string fingerprint_of(const Demand& demand) {
   add("");
   const bool asks = demand.wanted_by || demand.is_taken_away;
   if (asks) add(demand.routing.empty() ? uuid_v7() : demand.routing);
-  Hasher hasher(HashAlgorithm::kSha256);
-  hasher.update(as_bytes(text));
-  return hasher.finish().to_string();
+  return sha256_of(text).to_string();
 }
 
 }  // namespace ferry::metastore

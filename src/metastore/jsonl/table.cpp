@@ -105,9 +105,7 @@ Result<std::string> Table::digest_before(std::uint64_t offset) const {
   const auto count = pread_full(fd_.get(), std::as_writable_bytes(std::span(bytes)),
                                 offset - bytes.size(), directory_->shown(file_name_));
   if (!count) return count.error();
-  Hasher hasher(HashAlgorithm::kSha256);
-  hasher.update(as_bytes(std::string_view(bytes).substr(0, *count)));
-  return hasher.finish().to_string();
+  return sha256_of(std::string_view(bytes).substr(0, *count)).to_string();
 }
 
 /// That the lines up to POSITION's offset are those of a file like NOW.

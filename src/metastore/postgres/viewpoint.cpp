@@ -21,9 +21,7 @@ std::string fingerprint_of(const Demand& demand) {
   }
   add("");
   if (demand.wanted_by || demand.is_taken_away) add(demand.routing);
-  Hasher hasher(HashAlgorithm::kSha256);
-  hasher.update(as_bytes(text));
-  return hasher.finish().to_string();
+  return sha256_of(text).to_string();
 }
 
 }  // namespace
