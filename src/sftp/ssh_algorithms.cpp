@@ -7,9 +7,8 @@
 #include <algorithm>
 #include <array>
 
-#include "ferry/base/child_process.h"
 #include "sftp/algorithms.h"
-#include "sftp/ssh_command.h"
+#include "sftp/ssh_configuration.h"
 
 namespace ferry::sftp {
 namespace {
@@ -23,13 +22,6 @@ bool has_aes_instructions() {
 #else
   return false;
 #endif
-}
-
-/// What COMMAND writes; empty where it fails or takes too long.
-std::string output_of(const std::vector<std::string>& command, std::chrono::milliseconds limit,
-                      const StopToken& stop) {
-  const auto ended = run_command(command, ssh_environment(), -1, limit, stop);
-  return ended && ended->status == 0 ? ended->output : std::string();
 }
 
 /// A list of algorithms in ssh_config(5).
@@ -47,16 +39,10 @@ const std::array<Keyword, 5>& keywords() {
   return all;
 }
 
-/// What a line of ssh -G says of KEYWORD.
+/// What ssh -G says of KEYWORD.
 std::vector<std::string> names_in(std::string_view configuration, std::string_view keyword) {
-  std::string start = "\n" + std::string(keyword) + " ";
-  std::ranges::transform(start, start.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  const auto begin = configuration.find(start);
-  if (begin == configuration.npos) return {};
-  const auto line = configuration.substr(begin + start.size());
-  return split_names(line.substr(0, line.find('\n')));
+  const std::string_view value = value_in(configuration, keyword);
+  return value.empty() ? std::vector<std::string>() : split_names(value);
 }
 
 bool has(const std::vector<std::string>& names, const std::string& name) {
@@ -112,12 +98,8 @@ std::vector<std::string> ssh_algorithm_options(std::string_view effective,
 
 std::vector<std::string> ssh_algorithm_options(const ConnectOptions& options,
                                                const StopToken& stop) {
-  static const std::string defaults =
-      output_of({"ssh", "-F", "none", "-G", "--", "localhost"}, options.timeout, stop);
-  std::vector<std::string> query = ssh_options(options);
-  query.insert(query.begin(), "ssh");
-  query.insert(query.end(), {"-G", "--", options.host});
-  const std::string effective = output_of(query, options.timeout, stop);
+  static const std::string defaults = ssh_defaults(options.timeout, stop);
+  const std::string effective = ssh_configuration(options, stop);
   return ssh_algorithm_options(effective.empty() ? defaults : effective, defaults,
                                options.legacy_algorithms, has_aes_instructions());
 }

@@ -2,27 +2,25 @@
 
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
-#include <map>
 
 #include "ferry/base/child_process.h"
 #include "ferry/sftp/person.h"
 #include "sftp/local_user.h"
 #include "sftp/login.h"
 #include "sftp/private_key.h"
+#include "sftp/ssh_configuration.h"
 
 namespace ferry::sftp {
 namespace {
-
-/// `Match exec` of an ssh_config may take its time.
-constexpr std::chrono::seconds kTimeLimit{5};
 
 bool is_there(const fs::path& file) {
   boost::system::error_code ignored;
   return fs::exists(file, ignored);
 }
 
-/// What libssh2 cannot log in with; empty: nothing. Of the usual keys nobody knows whether the server
-/// takes them: a person at a terminal may have a password for it, which ssh would not ask for.
+/// What libssh2 cannot log in with; empty: nothing. Of the usual keys nobody knows whether the
+/// server takes them: a person at a terminal may have a password for it, which ssh would not ask
+/// for.
 std::string reason_of_keys(const ConnectOptions& options) {
   if (options.identities.empty() && person() != nullptr) return {};
   std::vector<fs::path> keys;
@@ -49,33 +47,17 @@ std::string reason_of_keys(const ConnectOptions& options) {
   return reason;
 }
 
-std::map<std::string, std::string> read_configuration(const std::string& text) {
-  std::map<std::string, std::string> values;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string line = text.substr(begin, end - begin);
-    const auto gap = line.find(' ');
-    if (gap != line.npos) values.emplace(line.substr(0, gap), line.substr(gap + 1));
-    begin = end + 1;
-  }
-  return values;
-}
-
 std::string reason_of_configuration(const ConnectOptions& options, const StopToken& stop) {
-  const auto ended = run_command({"ssh", "-G", "-p", std::to_string(options.port), "--", options.host},
-                                 {}, -1, kTimeLimit, stop);
-  if (!ended || ended->status != 0) return {};
-  auto values = read_configuration(ended->output);
+  const std::string configuration = ssh_configuration(options, stop);
   for (const char* key : {"proxyjump", "proxycommand", "certificatefile", "pkcs11provider"}) {
-    const auto found = values.find(key);
-    if (found == values.end() || found->second == "none") continue;
-    return fmt::format("ssh_config has {} for it", key);
+    const std::string_view value = value_in(configuration, key);
+    if (!value.empty() && value != "none") return fmt::format("ssh_config has {} for it", key);
   }
-  if (values.contains("hostname") && values["hostname"] != options.host) {
-    return fmt::format("ssh_config calls it {}", values["hostname"]);
-  }
-  if (options.user.empty() && values.contains("user") && values["user"] != local_user_name()) {
-    return fmt::format("ssh_config names the user {}", values["user"]);
+  const std::string_view host = value_in(configuration, "hostname");
+  if (!host.empty() && host != options.host) return fmt::format("ssh_config calls it {}", host);
+  const std::string_view user = value_in(configuration, "user");
+  if (options.user.empty() && !user.empty() && user != local_user_name()) {
+    return fmt::format("ssh_config names the user {}", user);
   }
   return {};
 }
