@@ -6,6 +6,7 @@
 #include "transfer/naming.h"
 #include "transfer/publish.h"
 #include "transfer/remote_path.h"
+#include "transfer/sidecars.h"
 
 namespace ferry::transfer {
 namespace {
@@ -47,6 +48,7 @@ class Remains {
   Task<Result<void>> look_at_delivered(BegunFile begun) {
     const std::string none;
     co_await remove_parts(begun, none);
+    co_await remove_sidecar_parts(begun.file);
     Target target{.part_path = begun.file.remote_path,
                   .final_path = begun.file.remote_path,
                   .size = begun.file.size,
@@ -96,6 +98,15 @@ class Remains {
     for (std::string& part : parts) {
       if (part == but) continue;
       [[maybe_unused]] const auto removed = co_await client().remove(std::move(part));
+    }
+  }
+
+  Task<void> remove_sidecar_parts(BatchFile file) {
+    if (batch_.info().sidecar == Sidecar::kNone) co_return;
+    for (unsigned n = 0; n < kMostPushes; ++n) {
+      [[maybe_unused]] const auto removed =
+          co_await client().remove(sidecar_part(batch_.info(), file, n));
+      if (client().error()) co_return;
     }
   }
 

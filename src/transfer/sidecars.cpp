@@ -21,6 +21,10 @@ std::string content_of(Sidecar sidecar, const BatchFile& file) {
   return sum_line(file.sha256, std::string_view(path).substr(path.rfind('/') + 1));
 }
 
+std::string sidecar_path(const BatchInfo& info, const BatchFile& file) {
+  return file.remote_path + std::string(suffix_of(info.sidecar));
+}
+
 class Sidecars {
  public:
   Sidecars(Session& session, Batch& batch, unsigned try_number, const TransferOptions& options)
@@ -65,11 +69,10 @@ class Sidecars {
   Task<void> push(BatchFile file) {
     const BatchInfo& info = batch_.info();
     const std::string content = content_of(info.sidecar, file);
-    const std::string path = file.remote_path + std::string(suffix_of(info.sidecar));
-    const Target target{.part_path = part_path(path, part_token(info.id, file.id, try_number_)),
-                        .final_path = path,
+    const Target target{.part_path = sidecar_part(info, file, try_number_),
+                        .final_path = sidecar_path(info, file),
                         .size = content.size(),
-                        .sha256 = hash_of(content)};
+                        .sha256 = sha256_of(content)};
     const Content source{
         .source = {.read = [&content](std::uint64_t offset,
                                       std::span<std::byte> buffer) -> Result<void> {
@@ -85,12 +88,6 @@ class Sidecars {
     if (outcome_) outcome_ = pushed;
   }
 
-  static Checksum hash_of(std::string_view text) {
-    Hasher hasher(HashAlgorithm::kSha256);
-    hasher.update(as_bytes(text));
-    return hasher.finish();
-  }
-
   Session& session_;
   Batch& batch_;
   const unsigned try_number_;
@@ -99,6 +96,10 @@ class Sidecars {
 };
 
 }  // namespace
+
+std::string sidecar_part(const BatchInfo& info, const BatchFile& file, unsigned try_number) {
+  return part_path(sidecar_path(info, file), part_token(info.id, file.id, try_number));
+}
 
 Task<Result<void>> push_sidecars(Session& session, Batch& batch, unsigned try_number,
                                  const TransferOptions& options) {

@@ -158,6 +158,26 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(observer.failed.empty());
 }
 
+TEST_CASE_FIXTURE(Fixture, "what another agent has delivered meanwhile is not recorded again") {
+  auto batch = open();
+  end(*batch, "a", Fate::kDelivered);
+  end(*batch, "b", Fate::kDelivered);
+  closing.add(std::move(batch), BatchClosing::Origin::kOurs);
+  closing.advance();
+  metastore::TransferRecord theirs;
+  theirs.id = ids.at("a");
+  theirs.status = TransferStatus::kSuccessful;
+  theirs.date = now();
+  theirs.destination = "b";
+  theirs.agent = "another";
+  theirs.batch_id = "batch-2";
+  REQUIRE(store->append_transfers(std::span(&theirs, 1)));
+  REQUIRE(answer({}));
+  CHECK(rows_of("a").back().agent == "another");
+  CHECK(rows_of("b").back().agent == presence->name());
+  CHECK(closing.is_empty());
+}
+
 TEST_CASE_FIXTURE(Fixture, "a batch of failures needs no control file and no connection") {
   auto batch = open();
   end(*batch, "a", Fate::kFailed);

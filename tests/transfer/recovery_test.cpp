@@ -27,6 +27,7 @@ struct Fixture : AgentFixture {
   std::string register_file(const std::string& path, const std::string& content) {
     return ids[path] = land_and_register(path, content);
   }
+  Sidecar sidecar = Sidecar::kNone;  // of the dead agent's batch
   std::string control_path() const { return remote(batch_id + ".control.json").string(); }
 
   void claim(const std::vector<std::string>& paths, bool all_or_nothing = false) {
@@ -43,7 +44,9 @@ struct Fixture : AgentFixture {
                                                              .directory = destination.directory,
                                                              .control_path = control_path(),
                                                              .created = now(),
-                                                             .all_or_nothing = all_or_nothing});
+                                                             .all_or_nothing = all_or_nothing,
+                                                             .control = ControlFormat::kJson,
+                                                             .sidecar = sidecar});
     REQUIRE(begun);
     journal = std::move(*begun);
   }
@@ -255,6 +258,22 @@ TEST_CASE_FIXTURE(
   CHECK(rows_of("a").back().status == TransferStatus::kSuccessful);
   CHECK(names_at_destination().empty());
   CHECK_FALSE(fs::exists(journal_path()));
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "sidecars are pushed as the batch asks for, and no part of them is left") {
+  sidecar = Sidecar::kSha256;
+  register_file("a", "hello");
+  claim({"a"});
+  end(begin("a", "hello"));
+  REQUIRE(replace_file(remote("a"), "hello"));
+  const std::string later_part =
+      part_path(remote("a.sha256").string(), part_token(batch_id, ids.at("a"), 2));
+  REQUIRE(replace_file(later_part, "half"));
+  die();
+  CHECK(only_batch(run()).successful == 1);
+  CHECK(read_file(remote("a.sha256")).value() == sha256("hello").to_hex() + "  a\n");
+  check_no_part_is_left();
 }
 
 TEST_CASE_FIXTURE(Fixture, "a control file that may be there already is pushed again") {
