@@ -5,21 +5,10 @@
 #include "app/local_time.h"
 #include "app/output.h"
 #include "app/setup.h"
-#include "ferry/base/json.h"
 #include "ferry/base/text.h"
 
 namespace ferry::app {
 namespace {
-
-Json to_json(const ExpectedDay& day) {
-  return {{"name", day.expectation->name},
-          {"deadline", format_timestamp(day.deadline)},
-          {"count", day.expectation->count.value},
-          {"landed", day.landed},
-          {"arrived", day.arrived},
-          {"complete", day.complete ? Json(format_timestamp(*day.complete)) : Json()},
-          {"state", to_string(day.arrival)}};
-}
 
 void print_as_text(const std::vector<ExpectedDay>& days) {
   print(fmt::format("{:<20} {:<23} {:>6} {:>7} {:<9}  {}\n", "NAME", "BY", "LANDED", "ARRIVED",

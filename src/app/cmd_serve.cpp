@@ -67,7 +67,11 @@ Result<http::ServiceOptions> service_options(const Settings& settings) {
   options.max_upload = settings.serve.max_upload.value;
   options.max_requests = static_cast<std::uint64_t>(settings.serve.max_requests.value);
   options.max_connections = static_cast<std::size_t>(settings.serve.max_connections.value);
-  options.metrics = &to_prometheus;
+  options.metrics = [settings](metastore::Metastore& store) -> Result<std::string> {
+    const auto overview = look_at_all(store, settings);
+    if (!overview) return overview.error();
+    return to_prometheus(*overview, settings, now());
+  };
   options.on_ready = [](std::span<const std::string> urls) {
     for (const std::string& url : urls) log::info("ready", {{"url", url}});
     service_manager::tell_ready();

@@ -86,13 +86,7 @@ Json to_json(const Report& report) {
   json["damaged_rows"] = report.damaged_rows;
   json["held_unregistered"] = report.held_unregistered ? Json(*report.held_unregistered) : Json();
   json["late"] = Json::array();
-  for (const ExpectedDay& day : report.late) {
-    json["late"].push_back({{"name", day.expectation->name},
-                            {"deadline", format_timestamp(day.deadline)},
-                            {"count", day.expectation->count.value},
-                            {"landed", day.landed},
-                            {"arrived", day.arrived}});
-  }
+  for (const ExpectedDay& day : report.late) json["late"].push_back(to_json(day));
   json["destinations"] = Json::array();
   for (const auto& [destination, counts] : report.by_destination) {
     Json entry{{"destination", destination}};
@@ -158,35 +152,7 @@ std::optional<std::size_t> count_held_unregistered(metastore::Metastore& store,
   return held ? std::optional(held->size()) : std::nullopt;
 }
 
-/// What is known, or only of one destination.
-struct Known {
-  std::vector<metastore::Totals> totals;
-  std::uint64_t damaged_rows = 0;
-  std::vector<ExpectedDay> late;
-};
-
-Result<Known> ask(metastore::Metastore& store, const Settings& settings,
-                  const std::optional<std::string>& destination) {
-  Known known;
-  if (destination) {
-    auto totals = store.totals(*destination);
-    if (!totals) return totals.error();
-    known.totals.push_back(std::move(*totals));
-  } else {
-    auto totals = store.totals();
-    if (!totals) return totals.error();
-    known.totals = std::move(*totals);
-  }
-  const auto damaged = store.upkeep().damaged_rows();
-  if (!damaged) return damaged.error();
-  known.damaged_rows = *damaged;
-  auto late = late_now(store, settings, now());
-  if (!late) return late.error();
-  known.late = std::move(*late);
-  return known;
-}
-
-Report to_report(const Known& known, std::optional<std::size_t> held_unregistered) {
+Report to_report(const Overview& known, std::optional<std::size_t> held_unregistered) {
   Report report;
   for (const metastore::Totals& totals : known.totals) report.add(totals);
   report.damaged_rows = known.damaged_rows;
@@ -232,7 +198,7 @@ ExitStatus check(const Report& report) {
 Outcome<ExitStatus> show_live(metastore::Metastore& store, const Settings& settings,
                               const std::optional<std::string>& destination, StopToken& stop) {
   do {
-    const auto known = ask(store, settings, destination);
+    const auto known = look_at_all(store, settings, destination);
     if (!known) return fail(known.error(), Origin::kMetastore);
     const auto agents = read_agent_progress(state_directory(settings).agents());
     if (!agents) return fail(agents.error());
@@ -280,11 +246,10 @@ Outcome<ExitStatus> run_status(const Invocation& invocation) {
     return fail(checked.error());
   }
   if (arguments.has("live")) return show_live(**store, *settings, destination, invocation.stop);
-  const auto known = ask(**store, *settings, destination);
+  const auto known = look_at_all(**store, *settings, destination);
   if (!known) return fail(known.error(), Origin::kMetastore);
   if (arguments.has("prometheus")) {
-    print(to_prometheus(known->totals, known->damaged_rows, now()) +
-          late_to_prometheus(*settings, known->late));
+    print(to_prometheus(*known, *settings, now()));
     return ExitStatus::kDone;
   }
   const Report report = to_report(*known, count_held_unregistered(**store, *settings));

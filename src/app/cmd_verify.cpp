@@ -7,6 +7,7 @@
 #include "ferry/base/json.h"
 
 #include "app/command.h"
+#include "app/connections.h"
 #include "app/delivered_batches.h"
 #include "app/local_time.h"
 #include "app/output.h"

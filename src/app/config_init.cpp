@@ -7,6 +7,7 @@
 #include <set>
 
 #include "app/config_file.h"
+#include "app/connections.h"
 #include "app/output.h"
 #include "app/setup.h"
 #include "app/terminal_person.h"

@@ -8,6 +8,7 @@
 #include <boost/filesystem/operations.hpp>
 
 #include "app/config_file.h"
+#include "app/connections.h"
 #include "app/setup.h"
 #include "app/standings.h"
 #include "app/state_directory.h"

@@ -186,6 +186,16 @@ std::string_view to_string(Arrival arrival) {
   }
 }
 
+Json to_json(const ExpectedDay& day) {
+  return {{"name", day.expectation->name},
+          {"deadline", format_timestamp(day.deadline)},
+          {"count", day.expectation->count.value},
+          {"landed", day.landed},
+          {"arrived", day.arrived},
+          {"complete", day.complete ? Json(format_timestamp(*day.complete)) : Json()},
+          {"state", to_string(day.arrival)}};
+}
+
 Result<std::vector<ExpectedDay>> expected_on(metastore::Metastore& metastore,
                                              const Settings& settings, Timestamp midnight,
                                              Timestamp now) {

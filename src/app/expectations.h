@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/settings.h"
+#include "ferry/base/json.h"
 #include "ferry/base/time.h"
 #include "ferry/metastore/metastore.h"
 
@@ -31,6 +32,8 @@ struct ExpectedDay {
   std::optional<Timestamp> complete{};  // since when enough of them are there
   Arrival arrival = Arrival::kAwaited;
 };
+
+Json to_json(const ExpectedDay& day);
 
 /// Those of the day that begins at MIDNIGHT, as of NOW.
 Result<std::vector<ExpectedDay>> expected_on(metastore::Metastore& metastore,

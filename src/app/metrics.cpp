@@ -21,8 +21,29 @@ double unix_time(const std::optional<Timestamp>& time) {
 
 }  // namespace
 
-std::string to_prometheus(std::span<const Totals> destinations, std::uint64_t damaged_rows,
-                          Timestamp time) {
+Result<Overview> look_at_all(metastore::Metastore& metastore, const Settings& settings,
+                             const std::optional<std::string>& destination) {
+  Overview overview;
+  if (destination) {
+    auto totals = metastore.totals(*destination);
+    if (!totals) return totals.error();
+    overview.totals.push_back(std::move(*totals));
+  } else {
+    auto totals = metastore.totals();
+    if (!totals) return totals.error();
+    overview.totals = std::move(*totals);
+  }
+  const auto damaged = metastore.upkeep().damaged_rows();
+  if (!damaged) return damaged.error();
+  overview.damaged_rows = *damaged;
+  auto late = late_now(metastore, settings, now());
+  if (!late) return late.error();
+  overview.late = std::move(*late);
+  return overview;
+}
+
+std::string to_prometheus(const Overview& overview, const Settings& settings, Timestamp time) {
+  const std::vector<Totals>& destinations = overview.totals;
   prometheus::Exposition page;
   const auto family = [&](std::string_view name, std::string_view help, const auto& value) {
     page.family(name, Type::kGauge, help);
@@ -75,18 +96,14 @@ std::string to_prometheus(std::span<const Totals> destinations, std::uint64_t da
             "How long after it was registered a file was delivered.", &Totals::latencies);
 
   page.family("ferry_damaged_rows", Type::kGauge, "Rows of the metastore that cannot be read.");
-  page.sample({}, static_cast<double>(damaged_rows));
-  return page.text();
-}
+  page.sample({}, static_cast<double>(overview.damaged_rows));
 
-std::string late_to_prometheus(const Settings& settings, std::span<const ExpectedDay> late) {
-  prometheus::Exposition page;
   if (settings.expected.empty()) return page.text();
   page.family("ferry_late", Type::kGauge,
               "1 while files that a configured expectation waits for are late; else 0.");
   for (const ExpectSettings& one : settings.expected) {
     const bool is_late = std::ranges::any_of(
-        late, [&](const ExpectedDay& day) { return day.expectation->name == one.name; });
+        overview.late, [&](const ExpectedDay& day) { return day.expectation->name == one.name; });
     page.sample({{"expectation", one.name}}, is_late ? 1 : 0);
   }
   return page.text();

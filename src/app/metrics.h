@@ -1,20 +1,27 @@
-// What the metastore tells a monitoring system.
+// What is told to a person or a monitoring system of all files together.
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "app/expectations.h"
 #include "ferry/metastore/metastore.h"
 
 namespace ferry::app {
 
-/// Metrics in the text format of Prometheus, as of TIME.
-std::string to_prometheus(std::span<const metastore::Totals> destinations,
-                          std::uint64_t damaged_rows, Timestamp time);
+struct Overview {
+  std::vector<metastore::Totals> totals;  // of each destination, or of the one that was asked for
+  std::uint64_t damaged_rows = 0;
+  std::vector<ExpectedDay> late;  // its pointers are those of the settings
+};
 
-/// Whether each of the configuration's expectations is late, given those that are.
-std::string late_to_prometheus(const Settings& settings, std::span<const ExpectedDay> late);
+/// Of all destinations, or of DESTINATION.
+Result<Overview> look_at_all(metastore::Metastore& metastore, const Settings& settings,
+                             const std::optional<std::string>& destination = std::nullopt);
+
+/// In the text format of Prometheus, as of TIME.
+std::string to_prometheus(const Overview& overview, const Settings& settings, Timestamp time);
 
 }  // namespace ferry::app

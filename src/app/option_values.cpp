@@ -313,27 +313,6 @@ Value Codec<Weekdays>::write(const Weekdays& value) {
   return text;
 }
 
-Result<std::vector<EventKind>> Codec<std::vector<EventKind>>::read(const Value& value,
-                                                                   const fs::path& base) {
-  const auto words = Codec<std::vector<std::string>>::read(value, base);
-  if (!words) return words.error();
-  std::vector<EventKind> kinds;
-  for (const std::string& word : *words) {
-    const auto kind = Codec<EventKind>::read(word, base);
-    if (!kind) return kind.error();
-    kinds.push_back(*kind);
-  }
-  return kinds;
-}
-
-Value Codec<std::vector<EventKind>>::write(const std::vector<EventKind>& value) {
-  std::vector<std::string> words;
-  for (const EventKind kind : value) {
-    words.push_back(std::get<std::string>(Codec<EventKind>::write(kind)));
-  }
-  return words;
-}
-
 std::vector<std::string_view> Codec<const transfer::TransformType*>::choices() {
   std::vector<std::string_view> names;
   for (const auto* type : transfer::transform_types()) names.push_back(type->name);

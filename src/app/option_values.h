@@ -62,13 +62,14 @@ inline constexpr std::array kWords<transfer::Order>{
     Word{"size", transfer::Order::kSize}, Word{"name", transfer::Order::kName}};
 template <>
 inline constexpr std::array kWords<transfer::ControlFormat>{
-    Word{"json", transfer::ControlFormat::kJson},
-    Word{"sha256sums", transfer::ControlFormat::kSha256Sums},
-    Word{"none", transfer::ControlFormat::kNone}};
+    Word{transfer::kControlFormatNames[0], transfer::ControlFormat::kJson},
+    Word{transfer::kControlFormatNames[1], transfer::ControlFormat::kSha256Sums},
+    Word{transfer::kControlFormatNames[2], transfer::ControlFormat::kNone}};
 template <>
-inline constexpr std::array kWords<transfer::Sidecar>{Word{"none", transfer::Sidecar::kNone},
-                                                      Word{"sha256", transfer::Sidecar::kSha256},
-                                                      Word{"done", transfer::Sidecar::kDone}};
+inline constexpr std::array kWords<transfer::Sidecar>{
+    Word{transfer::kSidecarNames[0], transfer::Sidecar::kNone},
+    Word{transfer::kSidecarNames[1], transfer::Sidecar::kSha256},
+    Word{transfer::kSidecarNames[2], transfer::Sidecar::kDone}};
 template <>
 inline constexpr std::array kWords<EventKind>{
     Word{"failed", EventKind::kFailed},           Word{"given_up", EventKind::kGivenUp},
@@ -201,17 +202,33 @@ struct Codec<Weekdays> : AnyValue {
 };
 
 template <>
-struct Codec<std::vector<EventKind>> : AnyValue {
-  static constexpr std::string_view kType = "list of strings";
-  static Result<std::vector<EventKind>> read(const Value& value, const fs::path& base);
-  static Value write(const std::vector<EventKind>& value);
-};
-
-template <>
 struct Codec<std::vector<std::string>> : AnyValue {
   static constexpr std::string_view kType = "list of strings";
   static Result<std::vector<std::string>> read(const Value& value, const fs::path& base);
   static Value write(const std::vector<std::string>& value) { return value; }
+};
+
+/// Of enumerations.
+template <typename T>
+  requires std::is_enum_v<T>
+struct Codec<std::vector<T>> : AnyValue {
+  static constexpr std::string_view kType = "list of strings";
+  static Result<std::vector<T>> read(const Value& value, const fs::path& base) {
+    const auto words = Codec<std::vector<std::string>>::read(value, base);
+    if (!words) return words.error();
+    std::vector<T> values;
+    for (const std::string& word : *words) {
+      const auto read = Codec<T>::read(word, base);
+      if (!read) return read.error();
+      values.push_back(*read);
+    }
+    return values;
+  }
+  static Value write(const std::vector<T>& values) {
+    std::vector<std::string> words;
+    for (const T value : values) words.push_back(std::get<std::string>(Codec<T>::write(value)));
+    return words;
+  }
 };
 
 template <>

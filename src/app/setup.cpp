@@ -1,4 +1,5 @@
 #include "app/setup.h"
+#include "app/connections.h"
 
 #include <pwd.h>
 #include <sys/stat.h>
@@ -160,18 +161,6 @@ Result<void> apply_selections(Settings& settings, const Arguments& arguments) {
   return {};
 }
 
-std::string own_user() {
-  const passwd* entry = ::getpwuid(::geteuid());
-  return entry != nullptr ? entry->pw_name : environment("USER").value_or("");
-}
-
-/// A secret's file holds it on its first line.
-Result<std::string> read_secret(const fs::path& file) {
-  auto text = read_file(file);
-  if (!text) return text.error();
-  return text->substr(0, text->find_first_of("\r\n"));
-}
-
 }  // namespace
 
 Result<Settings> effective_settings(const Arguments& arguments) {
@@ -303,70 +292,6 @@ Result<std::map<std::string, sftp::Location>> landing_locations(const Settings& 
     if (settings.landings.size() == 1) locations.emplace("", *location);
   }
   return locations;
-}
-
-namespace {
-
-sftp::Transport transport_of(TransportSetting setting, const sftp::ConnectOptions& connect) {
-  if (setting == TransportSetting::kLibssh2) return sftp::Transport::kLibssh2;
-  if (setting == TransportSetting::kOpenSsh) return sftp::Transport::kOpenSsh;
-  const auto choice = sftp::choose_transport(connect, StopToken());
-  if (!choice.reason.empty()) {
-    log::debug("transport",
-               {{"host", connect.host}, {"transport", "openssh"}, {"reason", choice.reason}});
-  }
-  return choice.transport;
-}
-
-}  // namespace
-
-Result<sftp::ConnectOptions> resolve_connection(const ConnectionSettings& connection,
-                                                const TransferSettings& transfer) {
-  sftp::ConnectOptions connect;
-  connect.host = connection.url.host;
-  connect.port = connection.url.port;
-  connect.user = connection.url.user;
-  connect.identities = connection.identity;
-  connect.use_agent = connection.use_agent;
-  connect.known_hosts = connection.known_hosts;
-  connect.accept_new_host_key = connection.accept_new_host_key;
-  connect.legacy_algorithms = connection.legacy_algorithms;
-  connect.timeout = transfer.connect_timeout;
-  connect.password = connection.password;
-  connect.passphrase = connection.passphrase;
-  if (!connection.password_file.empty()) {
-    auto secret = read_secret(connection.password_file);
-    if (!secret) return secret.error().with_context("password_file");
-    connect.password = std::move(*secret);
-  }
-  if (!connection.passphrase_file.empty()) {
-    auto secret = read_secret(connection.passphrase_file);
-    if (!secret) return secret.error().with_context("passphrase_file");
-    connect.passphrase = std::move(*secret);
-  }
-  connect.transport = transport_of(connection.transport, connect);
-  // ssh has its own idea: ssh_config(5), User.
-  if (connect.user.empty() && connect.transport != sftp::Transport::kOpenSsh) {
-    connect.user = own_user();
-  }
-  return connect;
-}
-
-Result<transfer::Destination> resolve_destination(const DestinationSettings& destination,
-                                                  const TransferSettings& transfer) {
-  auto connect = resolve_connection(destination, transfer);
-  if (!connect) return connect.error();
-  return transfer::Destination{
-      .name = destination.name,
-      .connect = std::move(*connect),
-      .directory = destination.url.directory,
-      .control_directory = destination.control_dir,
-      .control_name = destination.control_name.pattern,
-      .control = destination.control,
-      .control_sign = destination.control_sign,
-      .sidecar = destination.sidecar,
-      .connections = static_cast<unsigned>(destination.connections.value),
-      .bandwidth = destination.bandwidth_limit.value_or(transfer.bandwidth_limit)};
 }
 
 std::set<std::string> landing_labels(const Settings& settings) {

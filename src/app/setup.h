@@ -42,12 +42,6 @@ std::set<std::string> landing_labels(const Settings& settings);
 /// The labels that files of an area have where it was watched by its path before it got a name.
 std::map<std::string, std::string> landing_aliases(const Settings& settings);
 
-/// Reads the secrets' files.
-Result<sftp::ConnectOptions> resolve_connection(const ConnectionSettings& connection,
-                                                const TransferSettings& transfer);
-Result<transfer::Destination> resolve_destination(const DestinationSettings& destination,
-                                                  const TransferSettings& transfer);
-
 enum class Access {
   kRead,
   kWrite,   // one that is there; or in an empty directory, which somebody made for it

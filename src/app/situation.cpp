@@ -1,14 +1,10 @@
 #include "app/situation.h"
 
-#include <fcntl.h>
-
-#include <boost/filesystem/directory.hpp>
-
 #include "app/expectations.h"
 #include "app/local_time.h"
 #include "app/setup.h"
 #include "app/state_directory.h"
-#include "ferry/transfer/control_file.h"
+#include "ferry/base/kept_batches.h"
 
 namespace ferry::app {
 namespace {
@@ -74,36 +70,17 @@ Result<void> look_at_expectations(metastore::Metastore& metastore, const Setting
   return {};
 }
 
-/// Of a kept control file, without its list.
-std::optional<Situation::Batch> header_of(const fs::path& path) {
-  constexpr std::size_t kHeaderBytes = 4096;
-  const auto fd = open_file(path, O_RDONLY);
-  std::string text(kHeaderBytes, '\0');
-  const auto count =
-      fd ? pread_full(fd->get(), std::as_writable_bytes(std::span(text)), 0, path) : fd.error();
-  if (!count) return std::nullopt;
-  text.resize(*count);
-  const auto list = text.find(",\"files\":[");
-  if (list == text.npos) return std::nullopt;
-  const Json json = Json::parse(text.substr(0, list) + "}", nullptr, false);
-  if (!json.is_object()) return std::nullopt;
-  return Situation::Batch{.destination = json.value("destination", ""),
-                          .files = json.value("count", std::uint64_t{0}),
-                          .bytes = json.value("total_bytes", std::uint64_t{0})};
-}
-
-/// Those whose journals have gone: they were pushed and recorded.
-Result<void> look_at_batches(const fs::path& directory, Situation& situation) {
-  boost::system::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    if (!name.ends_with(transfer::kControlFileSuffix)) continue;
-    const std::string id = name.substr(0, name.size() - transfer::kControlFileSuffix.size());
-    boost::system::error_code ignored;
-    if (fs::exists(directory / (id + ".journal"), ignored)) continue;
-    if (auto batch = header_of(it->path())) situation.batches.emplace(id, std::move(*batch));
+Result<void> look_at_batches(const KeptBatches& batches, Situation& situation) {
+  const auto ids = batches.ids();
+  if (!ids) return ids.error();
+  for (const std::string& id : *ids) {
+    const auto head = batches.is_complete(id) ? batches.head(id) : Json::object();
+    if (!head || !head->contains("count")) continue;
+    situation.batches.emplace(
+        id, Situation::Batch{.destination = head->value("destination", ""),
+                             .files = head->value("count", std::uint64_t{0}),
+                             .bytes = head->value("total_bytes", std::uint64_t{0})});
   }
-  if (error && error.value() != ENOENT) return errno_error(error.value(), directory.string());
   return {};
 }
 
@@ -132,7 +109,8 @@ Result<Situation> look_at_situation(metastore::Metastore& metastore, const Setti
   if (auto done = look_at_expectations(metastore, settings, time, situation); !done) {
     return done.error();
   }
-  if (auto done = look_at_batches(state_directory(settings).batches(), situation); !done) {
+  if (auto done = look_at_batches(KeptBatches(state_directory(settings).batches()), situation);
+      !done) {
     return done.error();
   }
   return situation;

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 
+#include "app/connections.h"
 #include "app/routing.h"
 #include "app/selection.h"
 #include "app/setup.h"

@@ -95,6 +95,9 @@ Json row_to_json(const auto& row) {
   return Json::parse(to_line(row), nullptr, false);
 }
 
+/// The parameter `limit`: from 1 to LARGEST, or USUAL if it is not there.
+Answer<std::size_t> parse_limit(const Target& target, std::size_t usual, std::size_t largest);
+
 /// kInvalid as a problem unless DESTINATION is empty, configured, or in the logs.
 Answer<void> check_destination(const Context& context, const std::string& destination);
 

@@ -59,17 +59,6 @@ Json to_json(const FileRecord& file, std::span<const Delivery> deliveries,
   return json;
 }
 
-Answer<std::size_t> parse_limit(const std::optional<std::string>& text) {
-  if (!text) return kUsualLimit;
-  std::size_t limit = 0;
-  const char* end = text->data() + text->size();
-  const auto [rest, error] = std::from_chars(text->data(), end, limit);
-  if (error != std::errc{} || rest != end || limit == 0 || limit > kLargestLimit) {
-    return refuse(400, "invalid", fmt::format("limit is a number from 1 to {}", kLargestLimit));
-  }
-  return limit;
-}
-
 Answer<FileQuery> parse_query(const Context& context, const Target& target) {
   FileQuery query{.newest_first = true};
   if (const auto status = target.parameter("status"); status && !status->empty()) {
@@ -88,7 +77,7 @@ Answer<FileQuery> parse_query(const Context& context, const Target& target) {
     query.updated.since = *time;
   }
   query.after = target.parameter("cursor").value_or("");
-  const auto limit = parse_limit(target.parameter("limit"));
+  const auto limit = parse_limit(target, kUsualLimit, kLargestLimit);
   if (!limit) return std::unexpected(limit.error());
   query.limit = *limit;
   return query;
@@ -125,6 +114,16 @@ Answer<Response> released(const FileRecord& file, const std::vector<metastore::R
 }
 
 }  // namespace
+
+Answer<std::size_t> parse_limit(const Target& target, std::size_t usual, std::size_t largest) {
+  const auto text = target.parameter("limit");
+  if (!text) return usual;
+  std::size_t limit = 0;
+  const char* end = text->data() + text->size();
+  const auto [rest, error] = std::from_chars(text->data(), end, limit);
+  if (error == std::errc{} && rest == end && limit > 0 && limit <= largest) return limit;
+  return refuse(400, "invalid", fmt::format("limit is a number from 1 to {}", largest));
+}
 
 Answer<void> check_destination(const Context& context, const std::string& destination) {
   const auto& configured = context.options.demand.destinations;

@@ -62,13 +62,10 @@ Answer<Response> get_status(const Context& context, Call& call) {
 }
 
 Answer<Response> get_metrics(const Context& context, Call&) {
-  const auto totals = context.store.totals();
-  if (!totals) return refuse(totals.error());
-  const auto damaged = context.store.upkeep().damaged_rows();
-  if (!damaged) return refuse(damaged.error());
-  return Response{200,
-                  {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
-                  context.options.metrics(*totals, *damaged, now())};
+  auto page = context.options.metrics(context.store);
+  if (!page) return refuse(page.error());
+  return Response{
+      200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, std::move(*page)};
 }
 
 Answer<Response> get_health(const Context&, Call&) {

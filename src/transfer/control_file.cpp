@@ -37,8 +37,7 @@ std::string_view suffix_of(Sidecar sidecar) {
 }
 
 std::string sum_line(const Checksum& checksum, std::string_view name) {
-  const std::string text = checksum.to_string();
-  const std::string digest = text.substr(text.find(':') + 1);
+  const std::string digest = checksum.to_hex();
   if (name.find('\\') == name.npos) return fmt::format("{}  {}\n", digest, name);
   std::string escaped;
   for (const char letter : name) escaped.append(letter == '\\' ? "\\\\" : std::string(1, letter));

@@ -1,4 +1,5 @@
 #include "app/setup.h"
+#include "app/connections.h"
 
 #include <doctest/doctest.h>
 

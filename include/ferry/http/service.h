@@ -74,9 +74,7 @@ struct ServiceOptions {
   std::size_t max_connections = 256;
   std::uint64_t max_requests = 1000;  // a second, of one token
   /// The page for Prometheus.
-  std::function<std::string(std::span<const metastore::Totals>, std::uint64_t damaged_rows,
-                            Timestamp)>
-      metrics{};
+  std::function<Result<std::string>(metastore::Metastore& store)> metrics{};
   /// It listens: the URLs by which it is reached.
   std::function<void(std::span<const std::string> urls)> on_ready{};
 };

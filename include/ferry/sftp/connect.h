@@ -38,7 +38,7 @@ struct ConnectOptions {
   Transport transport = Transport::kLibssh2;
   std::string host;
   std::uint16_t port = 22;
-  std::string user;
+  std::string user;  // empty: that of this process, or the one that ssh_config(5) names
 
   /// Private keys, tried in this order, after the agent's where use_agent is set and SSH_AUTH_SOCK
   /// is there. Empty: ~/.ssh/id_ed25519, id_ecdsa and id_rsa, those that exist.

@@ -8,6 +8,7 @@
 //   ]}
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "ferry/base/hash.h"
+#include "ferry/base/kept_batches.h"
 #include "ferry/base/result.h"
 #include "ferry/base/time.h"
 
@@ -55,7 +57,10 @@ enum class Sidecar : std::uint8_t {
   kDone,    // NAME.done, which is empty
 };
 
-inline constexpr std::string_view kControlFileSuffix = ".control.json";
+/// What they are called, in their order.
+inline constexpr std::array<std::string_view, 3> kControlFormatNames{"json", "sha256sums", "none"};
+inline constexpr std::array<std::string_view, 3> kSidecarNames{"none", "sha256", "done"};
+
 inline constexpr std::string_view kSumsSuffix = ".SHA256SUMS";
 inline constexpr std::string_view kSignatureSuffix = ".sig";
 
