@@ -48,7 +48,7 @@ def test_a_huge_file(server, landing, folder, metastore, transfer_arguments):
         """What has arrived makes room for what comes: it is nothing but zeros."""
         nonlocal seen
         assert process.popen.poll() is None, process.wait().stderr
-        for part in server.leftovers():
+        for part in server.root.rglob(".huge.*.part"):
             seen += part.stat().st_blocks * 512
             subprocess.run(["fallocate", "--punch-hole", "--length", str(64 * GIB), part],
                            check=True)

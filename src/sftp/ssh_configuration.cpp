@@ -18,9 +18,9 @@ std::string output_of(const std::vector<std::string>& command, std::chrono::mill
 }  // namespace
 
 std::string ssh_configuration(const ConnectOptions& options, const StopToken& stop) {
-  std::vector<std::string> query = ssh_options(options);
-  query.insert(query.begin(), "ssh");
-  query.insert(query.end(), {"-G", "--", options.host});
+  std::vector<std::string> query{"ssh", "-G"};
+  std::ranges::move(ssh_options(options), std::back_inserter(query));
+  query.insert(query.end(), {"--", options.host});
   return output_of(query, options.timeout, stop);
 }
 
