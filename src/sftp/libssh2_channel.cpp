@@ -474,7 +474,7 @@ Result<void> shake_hands(Session& session) {
                       session.peer());
   }
   if (session.dropped()) {
-    return make_error(ErrorKind::kUnreachable,
+    return make_error(ErrorKind::kConnectionLost,
                       "{}: key exchange: {} (too many connections at once, MaxStartups? not an SSH "
                       "server?)",
                       session.peer(), session.why_dropped());

@@ -138,8 +138,9 @@ Error before_running(const std::vector<std::string_view>& lines, const SshEnd& e
   if (symptom == kSymptoms.end()) {
     const bool logged_in = end.phase == SshEnd::Phase::kLoggedIn;
     const bool was_dropped = have(lines, kDroppedAtOnce);
-    return make_error(logged_in ? ErrorKind::kConnectionLost : ErrorKind::kUnreachable, "{}: {}{}",
-                      peer, last_words(lines, end.status),
+    const bool may_pass_soon = logged_in || was_dropped;
+    return make_error(may_pass_soon ? ErrorKind::kConnectionLost : ErrorKind::kUnreachable,
+                      "{}: {}{}", peer, last_words(lines, end.status),
                       was_dropped ? kMaybeTooBusy : std::string_view());
   }
   const ErrorKind kind = symptom->kind;

@@ -29,7 +29,7 @@ bool says_logged_in(std::string_view stderr_text);
 Agreement agreement_in(std::string_view stderr_text);
 
 /// kConnectionLost after the login, unless ssh says that there is no sftp subsystem; kFailed where
-/// it was a command that ended. Before: what connect() promises; kInvalid where ssh does not
+/// it was a command that ended. Before: what connect_openssh promises; kInvalid if ssh does not
 /// understand its options or configuration.
 Error diagnose(const SshEnd& end, const ConnectOptions& options);
 

@@ -149,7 +149,9 @@ TEST_CASE_TEMPLATE("a server that hangs up at once was perhaps too busy: unreach
                    OpenSsh) {
   Listener listener;
   const auto greeted = listener.greet("");
-  CHECK(says(refused<T>(listener.options(), ErrorKind::kUnreachable), "MaxStartups"));
+  ConnectOptions options = listener.options();
+  options.timeout = 200ms;
+  CHECK(says(refused<T>(options, ErrorKind::kUnreachable), "MaxStartups"));
 }
 
 TEST_CASE_TEMPLATE("a server that sends for ever and never its banner is given up", T, Libssh2,
@@ -167,19 +169,35 @@ TEST_CASE_TEMPLATE("a server that sends for ever and never its banner is given u
   CHECK(says(refused<T>(options, ErrorKind::kUnreachable), "127.0.0.1"));
 }
 
-TEST_CASE_TEMPLATE("MaxStartups drops us: unreachable, so that somebody tries again", T, Libssh2,
-                   OpenSsh) {
-  OpenSshServer server({.config = {"MaxStartups 1"}});
-  ConnectOptions options = server.connect_options();
-  // Somebody who has connected and not logged in.
-  const UniqueFd loiterer(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+/// Somebody who has connected and does not log in.
+UniqueFd loiter(const OpenSshServer& server) {
+  UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(server.port());
-  REQUIRE(::connect(loiterer.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
   REQUIRE(eventually([&] { return server.connection_count() == 1; }));
-  CHECK(says(refused<T>(options, ErrorKind::kUnreachable), "MaxStartups"));
+  return socket;
+}
+
+TEST_CASE_TEMPLATE("MaxStartups drops us: tried again until there is room, and not for ever", T,
+                   Libssh2, OpenSsh) {
+  OpenSshServer server({.config = {"MaxStartups 1"}});
+  UniqueFd loiterer = loiter(server);
+  ConnectOptions options = server.connect_options();
+  SUBCASE("there is") {
+    StopToken stop;
+    auto connected =
+        std::async(std::launch::async, [&] { return connect_by<T>(options, stop).has_value(); });
+    REQUIRE(eventually([&] { return server.log().find("drop connection") != std::string::npos; }));
+    loiterer.reset();
+    CHECK(connected.get());
+  }
+  SUBCASE("there is not") {
+    options.timeout = 1s;
+    CHECK(says(refused<T>(options, ErrorKind::kUnreachable), "MaxStartups"));
+  }
 }
 
 TEST_CASE_TEMPLATE("an account without sftp is refused", T, Libssh2, OpenSsh) {

@@ -38,7 +38,7 @@ TEST_CASE("ssh's words tell what to do next") {
        kRefused},
       {"ssh: connect to host host port 22: Connection refused\n", kUnreachable},
       {"ssh: Could not resolve hostname host: Name or service not known\n", kUnreachable},
-      {"kex_exchange_identification: read: Connection reset by peer\n", kUnreachable},
+      {"kex_exchange_identification: read: Connection reset by peer\n", kConnectionLost},
       {"Connection timed out during banner exchange\n", kUnreachable},
       {"client_loop: send disconnect: Broken pipe\n", kUnreachable},
       {"/root/.ssh/config: line 3: Bad configuration option: blah\n", kInvalid},

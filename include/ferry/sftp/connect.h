@@ -78,19 +78,20 @@ struct Location {
 };
 
 /// Connects, checks the host key, logs in, starts the sftp subsystem or the command, by
-/// options.transport.
+/// options.transport. A server that drops the connection before the login, as one does that has too
+/// many of them (sshd_config(5), MaxStartups), is tried again for a few seconds.
 /// Errors: kUnreachable (name, connection, time-out, dropped before the login: try again later),
 /// kRefused (host key unknown or changed, no way to log in, no sftp subsystem), kCancelled. The
 /// message says which, with the fingerprint where a host key is the matter, and what to do.
 Result<std::unique_ptr<Channel>> connect(const ConnectOptions& options, StopToken& stop);
 
-/// In this process, by libssh2.
+/// In this process, by libssh2. Tries once: kConnectionLost if it is dropped in the key exchange.
 Result<std::unique_ptr<Channel>> connect_libssh2(const ConnectOptions& options, StopToken& stop);
 
 /// libssh2 before 1.11, with which OpenSSH 8.8 and later let no RSA key in.
 bool libssh2_signs_rsa_with_sha1_only();
 
-/// By the ssh(1) of $PATH.
+/// By the ssh(1) of $PATH. Tries once, as connect_libssh2 does.
 Result<std::unique_ptr<Channel>> connect_openssh(const ConnectOptions& options, StopToken& stop);
 
 }  // namespace ferry::sftp
