@@ -76,7 +76,7 @@ test-page: build tools
 
 # Requests that nobody would think of, for FUZZ_SECONDS.
 FUZZ_SECONDS ?= 60
-FUZZED := $(addprefix src/http/,connection.cpp message.cpp stream.cpp target.cpp digest_field.cpp base64.cpp)
+FUZZED := $(addprefix src/http/protocol/,connection.cpp message.cpp stream.cpp target.cpp digest_field.cpp base64.cpp)
 build/fuzz_http: tests/fuzz/http_requests.cpp $(FUZZED) | build
 	@scripts/install_packages.sh $(FUZZ_PACKAGES)
 	clang++-19 -std=c++23 -O1 -g -fsanitize=fuzzer,address,undefined -DFMT_SHARED -DSPDLOG_COMPILED_LIB \

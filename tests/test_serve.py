@@ -120,7 +120,7 @@ def test_other_methods_and_urls_are_told_so(service):
 
 
 def test_the_description_tells_of_every_route():
-    source = (REPOSITORY / "src/http/service.cpp").read_text()
+    source = (REPOSITORY / "src/http/api/service.cpp").read_text()
     for method, pattern in re.findall(r'{"(\w+)",\s*{("[^}]*)}', source):
         target = "/" + "/".join(re.findall(r'"([^"]*)"', pattern)).replace("*", "x")
         assert method.lower() in described(target), (method, target)

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <boost/program_options.hpp>
 
-#include "app/text.h"
+#include "app/config/text.h"
 
 namespace ferry::app {
 namespace {

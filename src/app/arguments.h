@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "app/command.h"
+#include "app/commands/command.h"
 #include "ferry/base/result.h"
 
 namespace ferry::app {

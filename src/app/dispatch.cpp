@@ -2,12 +2,12 @@
 #include <cstdio>
 
 #include "app/arguments.h"
-#include "app/command.h"
-#include "app/help.h"
+#include "app/commands/command.h"
+#include "app/config/secrets.h"
+#include "app/config/text.h"
 #include "app/journald.h"
+#include "app/manual/help.h"
 #include "app/output.h"
-#include "app/secrets.h"
-#include "app/text.h"
 #include "ferry/base/log.h"
 #include "ferry/base/text.h"
 

@@ -1,7 +1,7 @@
 // Which store a location means.
 #include "ferry/metastore/metastore.h"
-#include "metastore/jsonl/format.h"
 #include "metastore/jsonl/jsonl_metastore.h"
+#include "metastore/jsonl/tables/format.h"
 #ifdef FERRY_POSTGRESQL
 #include "metastore/postgres/location.h"
 #include "metastore/postgres/open.h"

@@ -3,8 +3,8 @@
 #include <set>
 
 #include "app/arguments.h"
-#include "app/command.h"
-#include "app/help.h"
+#include "app/commands/command.h"
+#include "app/manual/help.h"
 
 namespace ferry::app {
 namespace {

@@ -1,8 +1,8 @@
-#include "app/config_file.h"
+#include "app/config/config_file.h"
 
 #include <doctest/doctest.h>
 
-#include "app/setup.h"
+#include "app/config/setup.h"
 
 namespace ferry::app {
 namespace {

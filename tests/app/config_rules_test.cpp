@@ -1,9 +1,9 @@
-#include "app/config_rules.h"
+#include "app/config/config_rules.h"
 
 #include <doctest/doctest.h>
 
-#include "app/config_file.h"
-#include "app/routing.h"
+#include "app/config/config_file.h"
+#include "app/config/routing.h"
 
 namespace ferry::app {
 namespace {

@@ -1,4 +1,4 @@
-#include "app/follow.h"
+#include "app/delivery/follow.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "app/local_time.h"
+#include "app/config/local_time.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "app/progress.h"
+#include "app/report/progress.h"
 
 #include <doctest/doctest.h>
 

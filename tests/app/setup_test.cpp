@@ -1,5 +1,5 @@
-#include "app/setup.h"
-#include "app/connections.h"
+#include "app/config/setup.h"
+#include "app/config/connections.h"
 
 #include <doctest/doctest.h>
 
@@ -7,10 +7,10 @@
 #include <cstdlib>
 
 #include "app/arguments.h"
-#include "app/import.h"
-#include "app/placement.h"
-#include "app/progress.h"
-#include "app/secrets.h"
+#include "app/commands/import_rows.h"
+#include "app/config/placement.h"
+#include "app/config/secrets.h"
+#include "app/report/progress.h"
 
 namespace ferry::app {
 namespace {

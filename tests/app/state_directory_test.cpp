@@ -1,4 +1,4 @@
-#include "app/state_directory.h"
+#include "app/config/state_directory.h"
 
 #include <doctest/doctest.h>
 #include <unistd.h>

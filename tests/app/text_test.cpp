@@ -1,4 +1,4 @@
-#include "app/text.h"
+#include "app/config/text.h"
 #include <doctest/doctest.h>
 
 namespace ferry::app {

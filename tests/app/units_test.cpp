@@ -1,4 +1,4 @@
-#include "app/units.h"
+#include "app/config/units.h"
 
 #include <doctest/doctest.h>
 

@@ -6,9 +6,9 @@
 #include <array>
 #include <cstdlib>
 
-#include "http/connection.h"
-#include "http/digest_field.h"
-#include "http/target.h"
+#include "http/protocol/connection.h"
+#include "http/protocol/digest_field.h"
+#include "http/protocol/target.h"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "http/base64.h"
+#include "http/protocol/base64.h"
 
 #include <doctest/doctest.h>
 

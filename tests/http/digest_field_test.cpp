@@ -1,4 +1,4 @@
-#include "http/digest_field.h"
+#include "http/protocol/digest_field.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "http/request_rate.h"
+#include "http/protocol/request_rate.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "http/target.h"
+#include "http/protocol/target.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // The event loop's view of an area, one turn at a time, without threads.
-#include "landing/area.h"
+#include "landing/watch/area.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "landing/ignore.h"
+#include "landing/watch/ignore.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "landing/inspect.h"
+#include "landing/register/inspect.h"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-#include "landing/missing.h"
+#include "landing/watch/missing.h"
 
 #include <doctest/doctest.h>
 

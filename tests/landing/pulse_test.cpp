@@ -1,4 +1,4 @@
-#include "landing/pulse.h"
+#include "landing/watch/pulse.h"
 
 #include <doctest/doctest.h>
 

@@ -7,8 +7,8 @@
 
 #include "landing/fake_metastore.h"
 #include "landing/files.h"
-#include "landing/quarantine_folder.h"
-#include "landing/quarantine_note.h"
+#include "landing/quarantine/quarantine_folder.h"
+#include "landing/quarantine/quarantine_note.h"
 
 using namespace ferry;
 using namespace ferry::landing;

@@ -1,4 +1,4 @@
-#include "landing/registrar.h"
+#include "landing/register/registrar.h"
 
 #include <doctest/doctest.h>
 

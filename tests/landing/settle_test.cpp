@@ -1,4 +1,4 @@
-#include "landing/settle.h"
+#include "landing/watch/settle.h"
 
 #include <doctest/doctest.h>
 

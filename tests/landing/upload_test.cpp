@@ -10,8 +10,8 @@
 #include <array>
 
 #include "landing/files.h"
-#include "landing/root.h"
-#include "landing/upload_journal.h"
+#include "landing/upload/upload_journal.h"
+#include "landing/watch/root.h"
 
 using namespace ferry;
 using namespace ferry::landing;

@@ -1,4 +1,4 @@
-#include "landing/watch_tree.h"
+#include "landing/watch/watch_tree.h"
 
 #include <doctest/doctest.h>
 

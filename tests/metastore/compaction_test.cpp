@@ -6,9 +6,9 @@
 #include <thread>
 
 #include "ferry/base/lock.h"
-#include "metastore/jsonl/compaction.h"
-#include "metastore/jsonl/transaction.h"
-#include "metastore/jsonl/working_index.h"
+#include "metastore/jsonl/index/working_index.h"
+#include "metastore/jsonl/tables/compaction.h"
+#include "metastore/jsonl/tables/transaction.h"
 #include "metastore/store_fixture.h"
 
 namespace ferry::metastore::testing {

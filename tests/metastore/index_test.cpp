@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <random>
 
-#include "metastore/jsonl/database.h"
-#include "metastore/jsonl/directory.h"
+#include "metastore/jsonl/index/database.h"
+#include "metastore/jsonl/tables/directory.h"
 #include "store_fixture.h"
 
 namespace ferry::metastore {

@@ -1,4 +1,4 @@
-#include "metastore/jsonl/table.h"
+#include "metastore/jsonl/tables/table.h"
 
 #include <sys/resource.h>
 

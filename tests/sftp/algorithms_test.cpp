@@ -1,7 +1,7 @@
-#include "sftp/algorithms.h"
+#include "sftp/ssh/algorithms.h"
 
 #include "sftp/channel_fixture.h"
-#include "sftp/ssh_algorithms.h"
+#include "sftp/ssh/ssh_algorithms.h"
 
 using namespace ferry;
 using namespace ferry::sftp;

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "ferry/sftp/channel.h"
-#include "sftp/wire.h"
+#include "sftp/client/wire.h"
 
 namespace ferry::sftp::testing {
 

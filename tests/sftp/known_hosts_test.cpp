@@ -1,10 +1,10 @@
-#include "sftp/known_hosts.h"
+#include "sftp/ssh/known_hosts.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
-#include "sftp/base64.h"
 #include "sftp/openssh_server.h"
+#include "sftp/ssh/base64.h"
 
 using namespace ferry;
 using namespace ferry::sftp;

@@ -6,7 +6,7 @@
 #include "ferry/sftp/channel.h"
 #include "ferry/sftp/connect.h"
 #include "sftp/channel_fixture.h"
-#include "sftp/known_hosts.h"
+#include "sftp/ssh/known_hosts.h"
 
 using namespace ferry;
 using namespace ferry::sftp;

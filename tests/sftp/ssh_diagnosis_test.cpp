@@ -1,10 +1,10 @@
-#include "sftp/ssh_diagnosis.h"
+#include "sftp/ssh/ssh_diagnosis.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 
-#include "sftp/ssh_command.h"
+#include "sftp/ssh/ssh_command.h"
 
 using namespace ferry;
 using namespace ferry::sftp;

@@ -1,4 +1,4 @@
-#include "sftp/window.h"
+#include "sftp/client/window.h"
 
 #include <doctest/doctest.h>
 

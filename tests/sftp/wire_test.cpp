@@ -1,4 +1,4 @@
-#include "sftp/wire.h"
+#include "sftp/client/wire.h"
 
 #include <doctest/doctest.h>
 

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "transfer/agent_fixture.h"
-#include "transfer/journal.h"
-#include "transfer/remote_path.h"
+#include "transfer/deliver/journal.h"
+#include "transfer/naming/remote_path.h"
 
 using namespace ferry;
 using namespace ferry::transfer;

@@ -1,4 +1,4 @@
-#include "transfer/backoff.h"
+#include "transfer/deliver/backoff.h"
 
 #include <doctest/doctest.h>
 

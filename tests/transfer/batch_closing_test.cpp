@@ -1,6 +1,6 @@
 // The steps by which a batch comes to its end, with a real metastore and without a server: the test
 // says how what needs a connection went.
-#include "transfer/batch_closing.h"
+#include "transfer/batch/batch_closing.h"
 
 #include <doctest/doctest.h>
 

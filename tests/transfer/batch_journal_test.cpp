@@ -1,4 +1,4 @@
-#include "transfer/batch_journal.h"
+#include "transfer/batch/batch_journal.h"
 
 #include <doctest/doctest.h>
 

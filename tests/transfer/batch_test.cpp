@@ -1,4 +1,4 @@
-#include "transfer/batch.h"
+#include "transfer/batch/batch.h"
 
 #include <doctest/doctest.h>
 

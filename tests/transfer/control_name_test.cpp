@@ -1,8 +1,8 @@
-#include "transfer/control_name.h"
+#include "transfer/batch/control_name.h"
 
 #include <doctest/doctest.h>
 
-#include "transfer/date_format.h"
+#include "transfer/naming/date_format.h"
 
 using namespace ferry;
 using namespace ferry::transfer;

@@ -1,4 +1,4 @@
-#include "transfer/crew.h"
+#include "transfer/deliver/crew.h"
 
 #include <doctest/doctest.h>
 

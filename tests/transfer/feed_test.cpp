@@ -1,4 +1,4 @@
-#include "transfer/feed.h"
+#include "transfer/run/feed.h"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "temporary_directory.h"
-#include "transfer/batch_journal.h"
+#include "transfer/batch/batch_journal.h"
 
 using namespace ferry;
 using namespace ferry::transfer;

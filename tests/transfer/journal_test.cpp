@@ -1,4 +1,4 @@
-#include "transfer/journal.h"
+#include "transfer/deliver/journal.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "transfer/kept_control_file.h"
+#include "transfer/batch/kept_control_file.h"
 
 #include <doctest/doctest.h>
 

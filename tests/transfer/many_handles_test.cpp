@@ -1,4 +1,4 @@
-#include "transfer/many_handles.h"
+#include "transfer/deliver/many_handles.h"
 
 #include <doctest/doctest.h>
 

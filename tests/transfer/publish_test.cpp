@@ -1,4 +1,4 @@
-#include "transfer/publish.h"
+#include "transfer/deliver/publish.h"
 
 #include <doctest/doctest.h>
 

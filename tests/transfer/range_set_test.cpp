@@ -1,4 +1,4 @@
-#include "transfer/range_set.h"
+#include "transfer/deliver/range_set.h"
 
 #include <doctest/doctest.h>
 

@@ -1,14 +1,14 @@
 // What is made of batches whose agent has died, against a real OpenSSH server and a real metastore.
-#include "transfer/recovery.h"
+#include "transfer/batch/recovery.h"
 
 #include <algorithm>
 #include <thread>
 
 #include "ferry/base/uuid.h"
 #include "transfer/agent_fixture.h"
-#include "transfer/batch_journal.h"
-#include "transfer/journal.h"
-#include "transfer/remote_path.h"
+#include "transfer/batch/batch_journal.h"
+#include "transfer/deliver/journal.h"
+#include "transfer/naming/remote_path.h"
 
 using namespace ferry;
 using namespace ferry::transfer;

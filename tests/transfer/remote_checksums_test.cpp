@@ -1,4 +1,4 @@
-#include "transfer/remote_checksums.h"
+#include "transfer/verify/remote_checksums.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "transfer/remote_path.h"
+#include "transfer/naming/remote_path.h"
 
 #include <doctest/doctest.h>
 

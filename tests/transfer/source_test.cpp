@@ -1,4 +1,4 @@
-#include "transfer/source_opener.h"
+#include "transfer/source/source_opener.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "transfer/spool.h"
+#include "transfer/source/spool.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "transfer/take_away.h"
+#include "transfer/after_delivery/take_away.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -8,8 +8,8 @@
 
 #include "ferry/base/directory.h"
 #include "temporary_directory.h"
-#include "transfer/archive.h"
-#include "transfer/take_away_lines.h"
+#include "transfer/after_delivery/archive.h"
+#include "transfer/after_delivery/take_away_lines.h"
 
 using namespace ferry;
 using namespace ferry::transfer;

@@ -1,4 +1,4 @@
-#include "transfer/tenure.h"
+#include "transfer/run/tenure.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "transfer/work_queue.h"
+#include "transfer/deliver/work_queue.h"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "temporary_directory.h"
-#include "transfer/batch.h"
+#include "transfer/batch/batch.h"
 
 using namespace ferry;
 using namespace ferry::transfer;

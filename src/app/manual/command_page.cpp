@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "app/arguments.h"
-#include "app/command.h"
+#include "app/commands/command.h"
 #include "app/manual/mdoc.h"
 #include "app/manual/pages.h"
 #include "app/manual/reference.h"

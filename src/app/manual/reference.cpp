@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 
-#include "app/options.h"
+#include "app/config/options.h"
 
 namespace ferry::app::manual {
 namespace {

@@ -1,7 +1,7 @@
 // How a JsonlMetastore is copied, row by row.
-#include "metastore/jsonl/archive.h"
 #include "metastore/jsonl/jsonl_metastore.h"
-#include "metastore/jsonl/layout.h"
+#include "metastore/jsonl/tables/archive.h"
+#include "metastore/jsonl/tables/layout.h"
 
 namespace ferry::metastore {
 namespace {

@@ -7,9 +7,9 @@
 #include <set>
 #include <utility>
 
-#include "metastore/jsonl/change_watch.h"
-#include "metastore/jsonl/format.h"
-#include "metastore/jsonl/staged_files.h"
+#include "metastore/jsonl/tables/change_watch.h"
+#include "metastore/jsonl/tables/format.h"
+#include "metastore/jsonl/tables/staged_files.h"
 #include "metastore/path_rules.h"
 
 namespace ferry::metastore {

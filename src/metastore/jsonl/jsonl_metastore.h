@@ -16,11 +16,11 @@
 
 #include "ferry/base/lock.h"
 #include "ferry/metastore/metastore.h"
-#include "metastore/jsonl/file_search.h"
-#include "metastore/jsonl/layout.h"
-#include "metastore/jsonl/snapshot.h"
-#include "metastore/jsonl/transaction.h"
-#include "metastore/jsonl/working_index.h"
+#include "metastore/jsonl/index/file_search.h"
+#include "metastore/jsonl/index/snapshot.h"
+#include "metastore/jsonl/index/working_index.h"
+#include "metastore/jsonl/tables/layout.h"
+#include "metastore/jsonl/tables/transaction.h"
 
 namespace ferry::metastore {
 

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <set>
 
-#include "metastore/jsonl/archive.h"
-#include "metastore/jsonl/change_watch.h"
+#include "metastore/jsonl/index/transfer_search.h"
 #include "metastore/jsonl/jsonl_metastore.h"
-#include "metastore/jsonl/transfer_search.h"
+#include "metastore/jsonl/tables/archive.h"
+#include "metastore/jsonl/tables/change_watch.h"
 
 namespace ferry::metastore {
 namespace {

@@ -1,8 +1,8 @@
 // How JsonlMetastore is looked after.
 #include "ferry/base/log.h"
-#include "metastore/jsonl/compaction.h"
-#include "metastore/jsonl/index_comparison.h"
+#include "metastore/jsonl/index/index_comparison.h"
 #include "metastore/jsonl/jsonl_metastore.h"
+#include "metastore/jsonl/tables/compaction.h"
 
 namespace ferry::metastore {
 namespace {

@@ -1,0 +1,207 @@
+#include <algorithm>
+#include "ferry/base/json.h"
+
+#include "app/commands/command.h"
+#include "app/config/setup.h"
+#include "app/config/text.h"
+#include "app/config/units.h"
+#include "app/output.h"
+#include "ferry/base/log.h"
+#include "ferry/base/text.h"
+#include "ferry/landing/quarantine.h"
+
+namespace ferry::app {
+namespace {
+
+using landing::HeldFile;
+
+/// What the subcommands work with.
+struct Desk {
+  std::vector<landing::LandingArea> areas;
+  std::unique_ptr<metastore::Metastore> store;
+  std::vector<HeldFile> held;
+};
+
+Outcome<Desk> open_desk(const Arguments& arguments, Access access) {
+  const auto settings = effective_settings(arguments);
+  if (!settings) return fail(settings.error());
+  if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
+  auto areas = landing_areas(*settings);
+  if (!areas) return fail(areas.error());
+  auto store = open_store(*settings, access);
+  if (!store) return std::unexpected(store.error());
+  Desk desk{std::move(*areas), std::move(*store), {}};
+  auto held = landing::held_files(*desk.store, desk.areas);
+  if (!held) return fail(held.error());
+  desk.held = std::move(*held);
+  if (arguments.has("landing")) {
+    std::erase_if(desk.held, [&](const HeldFile& file) {
+      return std::ranges::find(desk.areas, file.landing, &landing::LandingArea::name) ==
+             desk.areas.end();
+    });
+  }
+  return desk;
+}
+
+Json json_of(const HeldFile& file) {
+  Json json = landing::to_json(file);
+  json["location"] = escape_controls(file.location.string());
+  return json;
+}
+
+std::string to_text(const HeldFile& file) {
+  std::string line =
+      fmt::format("{}  {}  {:>10}  {}  in {}  ({})", file.id, format_timestamp(file.since),
+                  human_size(static_cast<double>(file.size)), file.path, file.landing, file.reason);
+  if (file.location.empty()) line += "  its file is gone";
+  return escape_controls(line) + "\n";
+}
+
+Outcome<ExitStatus> list(const Invocation& invocation) {
+  const auto desk = open_desk(invocation.arguments, Access::kRead);
+  if (!desk) return std::unexpected(desk.error());
+  for (const HeldFile& file : desk->held) {
+    if (invocation.arguments.has("json")) {
+      print_json(json_of(file));
+    } else {
+      print(to_text(file));
+    }
+  }
+  return ExitStatus::kDone;
+}
+
+/// The one file that WORD, an id or a path, means: dropping a namesake cannot be undone.
+Result<HeldFile> find_held(const std::vector<HeldFile>& held, const std::string& word) {
+  std::vector<HeldFile> found;
+  std::ranges::copy_if(held, std::back_inserter(found), [&](const HeldFile& file) {
+    return file.id == word || file.path == word || escape_controls(file.path) == word;
+  });
+  if (found.empty()) {
+    return make_error(ErrorKind::kInvalid,
+                      "{}: nothing in quarantine has this id or path ('ferry quarantine list' "
+                      "shows what is there)",
+                      word);
+  }
+  if (found.size() == 1) return std::move(found.front());
+  std::string candidates;
+  for (const HeldFile& file : found) {
+    candidates +=
+        fmt::format("\n  {}  in {}, since {}", file.id, file.landing, format_timestamp(file.since));
+  }
+  return make_error(ErrorKind::kInvalid,
+                    "{}: {} files in quarantine have this path; name one by its id:{}", word,
+                    found.size(), candidates);
+}
+
+/// The files that the words of the command line mean, each once; all of them with --all.
+Result<std::vector<HeldFile>> chosen(const Desk& desk, const Arguments& arguments) {
+  const auto& words = arguments.positional;
+  if (arguments.has("all")) {
+    if (words.size() > 1) return make_error(ErrorKind::kInvalid, "give either --all or names");
+    return desk.held;
+  }
+  if (words.size() == 1) return make_error(ErrorKind::kInvalid, "ID|PATH or --all is missing");
+  std::vector<HeldFile> files;
+  for (auto word = std::next(words.begin()); word != words.end(); ++word) {
+    auto file = find_held(desk.held, *word);
+    if (!file) return file.error();
+    const bool is_named_twice = std::ranges::find(files, file->id, &HeldFile::id) != files.end();
+    if (!is_named_twice) files.push_back(std::move(*file));
+  }
+  return files;
+}
+
+/// Does ACT with each file; one that fails does not keep the others.
+template <typename Act>
+Outcome<ExitStatus> for_each_chosen(const Invocation& invocation, Desk& desk, std::string_view verb,
+                                    Act act) {
+  const auto files = chosen(desk, invocation.arguments);
+  if (!files) return fail(files.error());
+  ExitStatus status = ExitStatus::kDone;
+  for (const HeldFile& file : *files) {
+    const auto area = std::ranges::find(desk.areas, file.landing, &landing::LandingArea::name);
+    const Result<Json> done =
+        area != desk.areas.end()
+            ? act(*area, file)
+            : make_error(ErrorKind::kInvalid, "landing area {} is not configured", file.landing);
+    if (!done) {
+      log::error(
+          fmt::format("not {}", verb),
+          {{"path", escape_controls(file.path)}, {"id", file.id}, {"error", done.error().message}});
+      status = ExitStatus::kSomeFailed;
+    } else if (invocation.arguments.has("json")) {
+      print_json(*done);
+    } else {
+      print(fmt::format("{} {}\n", verb, escape_controls(file.path)));
+    }
+  }
+  return status;
+}
+
+Outcome<ExitStatus> release(const Invocation& invocation) {
+  auto desk = open_desk(invocation.arguments, Access::kWrite);
+  if (!desk) return std::unexpected(desk.error());
+  const auto as = invocation.arguments.last("as");
+  if (as && (invocation.arguments.has("all") || invocation.arguments.positional.size() != 2)) {
+    return fail(make_error(ErrorKind::kInvalid, "--as goes with one file"));
+  }
+  return for_each_chosen(
+      invocation, *desk, "released",
+      [&](const landing::LandingArea& area, const HeldFile& file) -> Result<Json> {
+        const auto record =
+            landing::release(*desk->store, area, file, as.value_or(file.path), invocation.stop);
+        if (!record) return record.error();
+        return Json::parse(metastore::to_line(*record), nullptr, false);
+      });
+}
+
+Outcome<ExitStatus> drop(const Invocation& invocation) {
+  auto desk = open_desk(invocation.arguments, Access::kWrite);
+  if (!desk) return std::unexpected(desk.error());
+  return for_each_chosen(
+      invocation, *desk, "dropped",
+      [&](const landing::LandingArea& area, const HeldFile& file) -> Result<Json> {
+        if (auto dropped = landing::drop(*desk->store, area, file, invocation.stop); !dropped) {
+          return dropped.error();
+        }
+        return json_of(file);
+      });
+}
+
+Outcome<ExitStatus> run_quarantine(const Invocation& invocation) {
+  const std::string& what = invocation.arguments.positional.front();
+  if (what == "list") return list(invocation);
+  if (what == "release") return release(invocation);
+  if (what == "drop") return drop(invocation);
+  constexpr std::string_view kKnown[] = {"list", "release", "drop"};
+  return fail(make_error(ErrorKind::kInvalid, "unknown action '{}': choose list, release or drop{}",
+                         what, suggestion(what, kKnown)));
+}
+
+}  // namespace
+
+Command quarantine_command() {
+  return {
+      .name = "quarantine",
+      .bit = kQuarantineBit,
+      .summary = "list, release or drop abnormal files",
+      .positional = "list|release|drop [ID|PATH...]",
+      .min_positional = 1,
+      .max_positional = static_cast<std::size_t>(-1),
+      .description =
+          "Abnormal files are moved aside and wait for a person: 'list' tells where they are,\n"
+          "and why. 'release' registers a file anew and puts it back: it is delivered, and not\n"
+          "held again for the same reason. It never takes the place of another file. 'drop'\n"
+          "deletes a file for good.",
+      .flags = {{"all", "", "release or drop all that is held"},
+                {"as", "PATH", "release a file under this name"},
+                {"json", "", "print one JSON object a line"}},
+      .exits = {{ExitStatus::kDone},
+                {ExitStatus::kSomeFailed,
+                 "some files could not be released or dropped; the others are"},
+                {ExitStatus::kUsage},
+                {ExitStatus::kMetastore}},
+      .run = &run_quarantine};
+}
+
+}  // namespace ferry::app

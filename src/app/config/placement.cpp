@@ -1,0 +1,123 @@
+#include "app/config/placement.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/filesystem/operations.hpp>
+
+#include "app/config/state_directory.h"
+
+namespace ferry::app {
+namespace {
+
+bool lies_in(const LandingSettings& inner, const LandingSettings& outer) {
+  if (inner.is_remote() != outer.is_remote()) return false;
+  if (!inner.is_remote()) return is_visible_inside(inner.path, outer.path);
+  const sftp::Url& one = inner.connection.url;
+  const sftp::Url& other = outer.connection.url;
+  if (one.host != other.host || one.port != other.port) return false;
+  return one.directory == other.directory || one.directory.starts_with(other.directory + "/");
+}
+
+class Placement {
+ public:
+  explicit Placement(const Settings& settings) : settings_(settings) {}
+
+  std::vector<Misplaced> find() {
+    for (const LandingSettings& landing : settings_.landings) {
+      if (landing.is_remote()) {
+        check_remote(landing);
+      } else {
+        check_inside(landing);
+      }
+    }
+    check_apart();
+    return std::move(found_);
+  }
+
+ private:
+  void check_remote(const LandingSettings& landing) {
+    if (!landing.validate.empty()) {
+      complain(landing, "validate",
+               "validate: no command can look at files of a landing area on a server");
+    }
+    if (!landing.quarantine.empty()) {
+      complain(landing, "quarantine",
+               "quarantine: nothing is moved in a landing area on a server: what is quarantined "
+               "there is not delivered, and stays where it is");
+    }
+  }
+
+  void check_inside(const LandingSettings& landing) {
+    for (const LandingSettings& other : settings_.landings) {
+      check_inside(landing, "quarantine", other.quarantine,
+                   "its files would be taken for files that landed; put it elsewhere on the same "
+                   "file system, or below a dot directory");
+    }
+    check_inside(
+        landing, "metastore", settings_.general.metastore.directory(),
+        "its tables would be taken for files that landed; put it elsewhere, or below a dot "
+        "directory");
+    check_inside(landing, "spool", settings_.transfer.spool,
+                 "transformed files would be taken for files that landed; put it elsewhere, or "
+                 "below a dot directory");
+    if (settings_.general.metastore.is_directory()) return;
+    check_inside(landing, "state_dir", state_directory(settings_).path(),
+                 "what ferry keeps there would be taken for files that landed; put it elsewhere, "
+                 "or below a dot directory");
+  }
+
+  void check_inside(const LandingSettings& landing, std::string_view what, const fs::path& inner,
+                    std::string_view why) {
+    if (inner.empty() || !inner.is_absolute() || !is_visible_inside(inner, landing.path)) return;
+    complain(landing, "path",
+             fmt::format("{} {} lies in the landing area {}: {}", what, inner.string(),
+                         landing.path.string(), why));
+  }
+
+  void check_apart() {
+    const auto& landings = settings_.landings;
+    for (auto one = landings.begin(); one != landings.end(); ++one) {
+      for (auto other = std::next(one); other != landings.end(); ++other) {
+        if (!lies_in(*one, *other) && !lies_in(*other, *one)) continue;
+        complain(
+            *other, other->is_remote() ? "url" : "path",
+            fmt::format("landing areas {} and {} overlap: their files would be delivered twice",
+                        place_of(*one), place_of(*other)));
+      }
+    }
+  }
+
+  void complain(const LandingSettings& landing, std::string_view key, std::string message) {
+    found_.push_back({landing.name, key, std::move(message)});
+  }
+
+  const Settings& settings_;
+  std::vector<Misplaced> found_;
+};
+
+}  // namespace
+
+std::string place_of(const LandingSettings& landing) {
+  return landing.is_remote() ? landing.connection.url.to_string() : landing.path.string();
+}
+
+fs::path resolved(const fs::path& path) {
+  boost::system::error_code error;
+  fs::path real = fs::weakly_canonical(path, error);
+  return error ? path.lexically_normal() : real;
+}
+
+bool is_visible_inside(const fs::path& inner, const fs::path& outer) {
+  const fs::path relative = resolved(inner).lexically_relative(resolved(outer));
+  if (relative.empty() || *relative.begin() == "..") return false;
+  if (relative == ".") return true;
+  return std::none_of(relative.begin(), relative.end(),
+                      [](const fs::path& part) { return part.string().starts_with("."); });
+}
+
+std::vector<Misplaced> find_misplaced(const Settings& settings) {
+  return Placement(settings).find();
+}
+
+}  // namespace ferry::app

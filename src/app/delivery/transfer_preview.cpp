@@ -1,0 +1,64 @@
+#include "app/delivery/transfer_preview.h"
+
+#include <fmt/format.h>
+
+#include "ferry/base/json.h"
+#include "ferry/base/text.h"
+
+#include "app/config/setup.h"
+#include "app/delivery/transfer_run.h"
+#include "app/output.h"
+
+namespace ferry::app {
+namespace {
+
+/// The name that the file is to get at the destination; its own path where none can be made.
+std::string name_at(const std::string& destination, const metastore::FileRecord& file,
+                    const transfer::Routes* routes) {
+  if (routes == nullptr) return file.path;
+  return transfer::remote_name(routes->find(file.landing, file.path, destination), file)
+      .value_or(file.path);
+}
+
+}  // namespace
+
+Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, metastore::Metastore& store,
+                                     bool as_json, ExitStatus idle) {
+  bool any = false;
+  LeftOut left_out;
+  for (const transfer::Destination& destination : plan.destinations) {
+    const auto options = plan.options_for(destination.name);
+    const auto files = transfer::select(store, destination.name, options);
+    if (!files) return fail(files.error());
+    const auto left = find_left_out(destination.name, store, plan);
+    if (!left) return fail(left.error(), Origin::kMetastore);
+    left_out.given_up += left->given_up;
+    left_out.in_no_area += left->in_no_area;
+    for (const metastore::FileRecord& file : *files) {
+      any = true;
+      const std::string name = name_at(destination.name, file, options.routes);
+      const Json size = file.identity ? Json(file.identity->size) : Json();
+      if (as_json) {
+        print_json({{"destination", destination.name},
+                    {"id", file.id},
+                    {"path", file.path},
+                    {"landing", file.landing},
+                    {"size", size},
+                    {"remote_name", name}});
+      } else {
+        print(fmt::format("would deliver {} to {}{}\n", escape_controls(file.path),
+                          destination.name,
+                          name == file.path ? "" : " as " + escape_controls(name)));
+      }
+    }
+  }
+  const std::string omissions = to_text(left_out);
+  if (!as_json && !any) print(fmt::format("nothing to do{}\n", omissions));
+  if (!as_json && any && !omissions.empty()) {
+    print(fmt::format("left out: {}\n", omissions.substr(2)));
+  }
+  if (left_out != LeftOut{}) return ExitStatus::kSomeFailed;
+  return any ? ExitStatus::kDone : idle;
+}
+
+}  // namespace ferry::app

@@ -1,0 +1,178 @@
+#include "app/delivery/transfer_run.h"
+
+#include <algorithm>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "app/config/setup.h"
+#include "app/config/state_directory.h"
+#include "app/config/units.h"
+#include "app/delivery/abnormal_sources.h"
+#include "app/delivery/run_deadline.h"
+#include "app/output.h"
+#include "app/report/progress.h"
+#include "app/report/standings.h"
+#include "ferry/base/log.h"
+#include "ferry/base/writers.h"
+#include "ferry/transfer/after_delivery.h"
+
+namespace ferry::app {
+namespace {
+
+TransferEnding deliver_to(const transfer::Destination& destination, metastore::Metastore& store,
+                          const TransferPlan& plan, CountingObserver& observer, StopToken& stop) {
+  const auto options = agent_options(destination, store, plan);
+  if (!options) return {destination.name, {}, options.error()};
+  auto summary = transfer::deliver(store, destination, *options, observer, stop);
+  if (!summary) return {destination.name, {}, summary.error()};
+  TransferEnding ending{.destination = destination.name,
+                        .summary = std::move(*summary),
+                        .error = {},
+                        .sent = observer.sent()};
+  const auto left_out = find_left_out(destination.name, store, plan);
+  if (!left_out) {
+    ending.error = left_out.error();
+  } else {
+    ending.left_out = *left_out;
+  }
+  return ending;
+}
+
+/// Each destination has an agent, and a thread, of its own: none waits for another.
+std::vector<TransferEnding> run_all(metastore::Metastore& store, const TransferPlan& plan,
+                                    StopToken& stop) {
+  const bool is_alone = plan.destinations.size() == 1;
+  const auto observers =
+      make_observers(plan.settings.log.format, state_directory(plan.settings).agents());
+  std::vector<TransferEnding> endings(plan.destinations.size());
+  std::vector<std::jthread> agents;
+  for (std::size_t i = 0; i < endings.size(); ++i) {
+    agents.emplace_back([&, i] {
+      const transfer::Destination& destination = plan.destinations[i];
+      const auto observer = observers(destination.name);
+      endings[i] = deliver_to(destination, store, plan, *observer, stop);
+      const auto& error = endings[i].error;
+      if (error && error->kind != ErrorKind::kCancelled && !is_alone) {
+        log::error("transfer failed", {{"destination", destination.name},
+                                       {"kind", to_string(error->kind)},
+                                       {"error", error->message}});
+      }
+    });
+  }
+  agents.clear();
+  return endings;
+}
+
+bool was_stopped(const TransferEnding& ending) {
+  return ending.error && ending.error->kind == ErrorKind::kCancelled;
+}
+
+bool had_nothing_to_do(const std::vector<TransferEnding>& endings) {
+  return std::ranges::all_of(endings, [](const TransferEnding& ending) {
+    return !ending.error && ending.summary.selected == 0;
+  });
+}
+
+bool is_empty(metastore::Metastore& store) {
+  bool any = false;
+  const auto visited = store.visit({.limit = 1}, [&](const auto&, auto) { any = true; });
+  return visited && !any;
+}
+
+}  // namespace
+
+Result<LeftOut> find_left_out(const std::string& destination, metastore::Metastore& store,
+                              const TransferPlan& plan) {
+  const transfer::TransferOptions options = plan.options_for(destination);
+  LeftOut left_out;
+  if (!options.selection.names.empty()) return left_out;
+  StandingQuery query = standing_query(plan.settings, destination);
+  if (options.routes == nullptr) query.routes = nullptr;
+  query.files.standings = {metastore::Standing::kFailed};
+  query.files.updated = options.selection.updated;
+  const auto visited = visit_standings(store, query, [&](const StandingRow& row) {
+    const bool is_ours = options.landings.contains(row.file.landing) ||
+                         options.remote_landings.contains(row.file.landing);
+    if (row.given_up && is_ours) ++left_out.given_up;
+  });
+  if (!visited) return visited.error();
+  const auto in_no_area = count_in_no_area(store, plan.settings, options.selection.updated);
+  if (!in_no_area) return in_no_area.error();
+  left_out.in_no_area = *in_no_area;
+  return left_out;
+}
+
+Result<transfer::TransferOptions> agent_options(const transfer::Destination& destination,
+                                                metastore::Metastore& store,
+                                                const TransferPlan& plan) {
+  auto areas = landing_areas(plan.settings);
+  if (!areas) return areas.error();
+  transfer::TransferOptions options = plan.options_for(destination.name);
+  options.on_abnormal = quarantine_abnormal_sources(store, std::move(*areas));
+  return options;
+}
+
+void tell_of_left_out(const TransferEnding& ending) {
+  const auto tell = [&](std::string_view event, std::uint64_t files, std::string_view next) {
+    if (files == 0) return;
+    log::warning(event, {{"destination", ending.destination}, {"files", files}, {"next", next}});
+  };
+  tell("files given up", ending.left_out.given_up, kAboutGivenUp);
+  tell("files in no landing area", ending.left_out.in_no_area,
+       "'ferry list --status unrouted' says why");
+}
+
+void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopToken& stop) {
+  if (!plan.routes) return;
+  const transfer::SettleOptions options{.landings = plan.options.landings,
+                                        .remote_landings = plan.options.remote_landings,
+                                        .intents = state_directory(plan.settings).taking()};
+  const auto settled = transfer::settle_sources(store, *plan.routes, options, stop);
+  if (!settled) {
+    log::warning("delivered files not archived or deleted", {{"error", settled.error().message}});
+  }
+}
+
+DeliveredRun deliver_all(const TransferPlan& plan, metastore::Metastore& store, StopToken& stop) {
+  const LeaseSignalGuard lease_signals;  // of sources that are looked at
+  const RunDeadline deadline(plan.settings.transfer.deadline, stop);
+  DeliveredRun run{.endings = run_all(store, plan, stop)};
+  run.has_passed_deadline = deadline.has_passed();
+  settle_sources(store, plan, stop);
+  std::ranges::for_each(run.endings, &tell_of_left_out);
+  run.was_interrupted = stop.stop_requested() && !deadline.has_passed();
+  return run;
+}
+
+Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan, ExitStatus idle) {
+  const auto& endings = run.endings;
+  // Also if it came before anything was taken: nobody knows what was left.
+  if (run.has_passed_deadline) {
+    log::error("the deadline has passed, what is not delivered stays pending",
+               {{"deadline", human_duration(plan.settings.transfer.deadline)}});
+    return ExitStatus::kSomeFailed;
+  }
+  if (const auto stopped = std::ranges::find_if(endings, &was_stopped); stopped != endings.end()) {
+    return fail(*stopped->error);
+  }
+  if (endings.size() == 1 && endings.front().error) {
+    return fail(*endings.front().error, Origin::kDestination);
+  }
+  if (run.was_interrupted) return ExitStatus::kInterrupted;
+  return status_of(endings, idle);
+}
+
+Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore& store,
+                                 const Invocation& invocation, ExitStatus idle) {
+  const DeliveredRun run = deliver_all(plan, store, invocation.stop);
+  const bool as_json = invocation.arguments.has("json");
+  print_endings(run.endings, as_json);
+  if (!as_json && had_nothing_to_do(run.endings) && is_empty(store)) {
+    print(fmt::format("nothing is registered yet: '{}' registers what lies in the landing area\n",
+                      registering_command(invocation.arguments)));
+  }
+  return status_of(run, plan, idle);
+}
+
+}  // namespace ferry::app

@@ -1,0 +1,224 @@
+#include "app/report/expectations.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "app/config/local_time.h"
+#include "app/config/routing.h"
+#include "ferry/base/glob.h"
+#include "ferry/base/uuid.h"
+
+namespace ferry::app {
+namespace {
+
+constexpr std::size_t kPage = 1'000;
+constexpr int kDaysOfWeek = 7;
+constexpr std::chrono::minutes kMidnight{0};
+
+bool is_on(const ExpectSettings& expectation, Timestamp midnight) {
+  return expectation.days.days.test(local_weekday(midnight));
+}
+
+/// The next day after that of MIDNIGHT, or with a STEP of -1 the last before, on which files come.
+Timestamp next_day(const ExpectSettings& expectation, Timestamp midnight, int step) {
+  for (int days = step; std::abs(days) <= kDaysOfWeek; days += step) {
+    const Timestamp day = local_time_on(midnight, days, kMidnight);
+    if (is_on(expectation, day)) return day;
+  }
+  return local_time_on(midnight, step * kDaysOfWeek, kMidnight);
+}
+
+ExpectedDay day_of(const ExpectSettings& expectation, Timestamp midnight) {
+  ExpectedDay day;
+  day.expectation = &expectation;
+  day.registered = {.since = midnight, .until = next_day(expectation, midnight, 1)};
+  day.deadline = local_time_on(midnight, 0, expectation.by.since_midnight);
+  return day;
+}
+
+Timestamp registration_of(const metastore::FileRecord& file) {
+  return time_of_uuid(file.id).value_or(file.updated_date);
+}
+
+/// Holds files against the days that they may be expected on.
+class Count {
+ public:
+  Count(const Settings& settings, std::vector<ExpectedDay> days)
+      : settings_(settings), routes_(make_routes(settings)) {
+    for (ExpectedDay& day : days) {
+      Pattern pattern{.day = std::move(day), .match = {}, .paths = {}};
+      for (const std::string& glob : pattern.day.expectation->match)
+        pattern.match.emplace_back(glob);
+      patterns_.push_back(std::move(pattern));
+    }
+  }
+
+  /// The newest first, until none can be expected any more.
+  Result<void> look_in(metastore::Metastore& metastore) {
+    metastore::FileQuery query{.newest_first = true, .limit = kPage};
+    bool goes_on = !patterns_.empty();
+    const Timestamp since = first_registration();
+    while (goes_on) {
+      std::size_t seen = 0;
+      std::string last;
+      auto visited = metastore.visit(query, [&](const metastore::FileRecord& file,
+                                                std::span<const metastore::Delivery> deliveries) {
+        ++seen;
+        last = file.id;
+        goes_on = goes_on && registration_of(file) >= since;
+        if (goes_on && file.state != metastore::FileState::kQuarantined) add(file, deliveries);
+      });
+      if (!visited) return visited;
+      query.after = last;
+      goes_on = goes_on && seen == kPage;
+    }
+    return {};
+  }
+
+  std::vector<ExpectedDay> judge(Timestamp now) {
+    std::vector<ExpectedDay> days;
+    for (Pattern& pattern : patterns_) days.push_back(judge(pattern, now));
+    return days;
+  }
+
+ private:
+  using Path = std::pair<std::string, std::string>;  // landing area, and path there
+  struct Pattern {
+    ExpectedDay day;
+    std::vector<Glob> match;
+    std::map<Path, std::optional<Timestamp>> paths;  // when they arrived
+  };
+
+  Timestamp first_registration() const {
+    Timestamp first = Timestamp::max();
+    for (const Pattern& one : patterns_) {
+      first = std::min(first, one.day.registered.since.value_or(first));
+    }
+    return first;
+  }
+
+  static bool takes(const Pattern& pattern, const metastore::FileRecord& file) {
+    const ExpectSettings& wanted = *pattern.day.expectation;
+    const auto fits = [&](const Glob& glob) { return glob.matches(file.path); };
+    const bool is_there = wanted.landing.empty() ||
+                          std::ranges::find(wanted.landing, file.landing) != wanted.landing.end();
+    return is_there && pattern.day.registered.contains(registration_of(file)) &&
+           (!file.identity || file.identity->size >= wanted.min_size.value) &&
+           (pattern.match.empty() || std::ranges::any_of(pattern.match, fits));
+  }
+
+  /// When every destination that wants FILE had it.
+  std::optional<Timestamp> arrival_of(const metastore::FileRecord& file,
+                                      std::span<const metastore::Delivery> deliveries) const {
+    std::vector<std::string_view> wanted;
+    if (routes_) {
+      wanted = routes_->wanted_by(file.landing, file.path);
+      if (wanted.empty()) return std::nullopt;
+    } else {
+      wanted.assign(settings_.configured_destinations.begin(),
+                    settings_.configured_destinations.end());
+    }
+    Timestamp arrival = registration_of(file);
+    for (const std::string_view destination : wanted) {
+      const auto* delivery = metastore::find_delivery(deliveries, destination);
+      if (delivery == nullptr || delivery->status != metastore::TransferStatus::kSuccessful) {
+        return std::nullopt;
+      }
+      arrival = std::max(arrival, delivery->date);
+    }
+    return arrival;
+  }
+
+  void add(const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
+    for (Pattern& pattern : patterns_) {
+      if (!takes(pattern, file)) continue;
+      auto& known = pattern.paths[{file.landing, file.path}];
+      const auto arrival = arrival_of(file, deliveries);
+      if (arrival) known = std::min(known.value_or(*arrival), *arrival);
+    }
+  }
+
+  static ExpectedDay judge(Pattern& pattern, Timestamp now) {
+    ExpectedDay day = pattern.day;
+    std::vector<Timestamp> arrivals;
+    for (const auto& [path, arrival] : pattern.paths) {
+      if (arrival) arrivals.push_back(*arrival);
+    }
+    std::ranges::sort(arrivals);
+    day.landed = static_cast<std::int64_t>(pattern.paths.size());
+    day.arrived = static_cast<std::int64_t>(arrivals.size());
+    const auto needed = static_cast<std::size_t>(day.expectation->count.value);
+    if (arrivals.size() >= needed) day.complete = arrivals[needed - 1];
+    if (day.complete) {
+      day.arrival = *day.complete <= day.deadline ? Arrival::kArrived : Arrival::kCameLate;
+    } else {
+      day.arrival = now < day.deadline ? Arrival::kAwaited : Arrival::kLate;
+    }
+    return day;
+  }
+
+  const Settings& settings_;
+  const std::shared_ptr<const transfer::Routes> routes_;
+  std::vector<Pattern> patterns_;
+};
+
+Result<std::vector<ExpectedDay>> judged(metastore::Metastore& metastore, const Settings& settings,
+                                        std::vector<ExpectedDay> days, Timestamp now) {
+  Count count(settings, std::move(days));
+  if (auto looked = count.look_in(metastore); !looked) return looked.error();
+  return count.judge(now);
+}
+
+}  // namespace
+
+std::string_view to_string(Arrival arrival) {
+  switch (arrival) {
+    case Arrival::kAwaited:
+      return "awaited";
+    case Arrival::kArrived:
+      return "arrived";
+    case Arrival::kLate:
+      return "late";
+    default:
+      return "came late";
+  }
+}
+
+Json to_json(const ExpectedDay& day) {
+  return {{"name", day.expectation->name},
+          {"deadline", format_timestamp(day.deadline)},
+          {"count", day.expectation->count.value},
+          {"landed", day.landed},
+          {"arrived", day.arrived},
+          {"complete", day.complete ? Json(format_timestamp(*day.complete)) : Json()},
+          {"state", to_string(day.arrival)}};
+}
+
+Result<std::vector<ExpectedDay>> expected_on(metastore::Metastore& metastore,
+                                             const Settings& settings, Timestamp midnight,
+                                             Timestamp now) {
+  std::vector<ExpectedDay> days;
+  for (const ExpectSettings& one : settings.expected) {
+    if (is_on(one, midnight)) days.push_back(day_of(one, midnight));
+  }
+  return judged(metastore, settings, std::move(days), now);
+}
+
+Result<std::vector<ExpectedDay>> late_now(metastore::Metastore& metastore, const Settings& settings,
+                                          Timestamp now) {
+  const Timestamp today = local_time_on(now, 0, kMidnight);
+  std::vector<ExpectedDay> days;
+  for (const ExpectSettings& one : settings.expected) {
+    ExpectedDay day = day_of(one, is_on(one, today) ? today : next_day(one, today, -1));
+    if (day.deadline > now) day = day_of(one, next_day(one, today, -1));
+    days.push_back(std::move(day));
+  }
+  auto all = judged(metastore, settings, std::move(days), now);
+  if (!all) return all.error();
+  std::erase_if(*all, [](const ExpectedDay& day) { return day.arrival != Arrival::kLate; });
+  return all;
+}
+
+}  // namespace ferry::app

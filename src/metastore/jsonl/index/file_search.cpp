@@ -1,0 +1,233 @@
+#include "metastore/jsonl/index/file_search.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace ferry::metastore {
+namespace {
+
+constexpr std::size_t kPage = 256;
+constexpr FileNumber kBehindAll = std::numeric_limits<FileNumber>::max();
+
+template <typename T>
+bool has(const std::vector<T>& values, const T& value) {
+  return std::ranges::find(values, value) != values.end();
+}
+
+template <typename T>
+bool is_empty_or_has(const std::vector<T>& values, const T& value) {
+  return values.empty() || has(values, value);
+}
+
+/// "" is the area itself. A file may have the name that a directory had.
+bool lies_in(std::string_view path, std::string_view directory) {
+  if (directory.empty() || path == directory) return true;
+  return path.starts_with(directory) && path[directory.size()] == '/';
+}
+
+}  // namespace
+
+FileSearch::FileSearch(const FileQuery& query)
+    : query_(query), way_(way_for(query)), left_(query.limit), last_id_(query.after) {
+  if (query_.newest_first) last_ = kBehindAll;
+  if (query_.below.empty() || has(query_.below, std::string())) {
+    ranges_ = {{.from = "", .until = "\xFF"}};
+    return;
+  }
+  for (const std::string& directory : query_.below) {
+    const auto covers = [&](const std::string& other) {
+      return other != directory && lies_in(directory, other);
+    };
+    if (std::ranges::any_of(query_.below, covers)) continue;
+    ranges_.push_back({.from = directory, .until = directory + "\x01"});  // the name itself
+    ranges_.push_back({.from = directory + "/", .until = directory + "0"});
+  }
+}
+
+FileSearch::Way FileSearch::way_for(const FileQuery& query) {
+  if (!query.names.empty()) return Way::kNames;
+  if (query.deliverable || query.leaves_stale_part || query.due_to_go) return Way::kClasses;
+  if (!query.standings.empty() && !has(query.standings, Standing::kSuccessful)) {
+    return Way::kClasses;
+  }
+  if (query.states == std::vector{FileState::kQuarantined}) return Way::kQuarantined;
+  if (query.latest_versions && !query.landings.empty()) return Way::kLatest;
+  return Way::kAll;
+}
+
+bool FileSearch::needs_perspective() const {
+  return way_ == Way::kClasses;
+}
+
+Result<Page> FileSearch::next(Snapshot& snapshot) {
+  const auto files = next_files(snapshot);
+  if (!files) return files.error();
+  Page page;
+  for (const KnownFile& file : *files) {
+    if (auto shown = snapshot.show(file, page); !shown) return shown.error();
+  }
+  return page;
+}
+
+Result<std::vector<KnownFile>> FileSearch::next_files(Snapshot& snapshot) {
+  std::vector<KnownFile> page;
+  if (auto taken_up = take_up(snapshot); !taken_up) return taken_up.error();
+  while (page.empty() && left_ > 0 && !is_over_) {
+    snapshot.index().forget_names();
+    const auto numbers = candidates(snapshot);
+    if (snapshot.index().database().failure()) break;
+    is_over_ = numbers.empty();
+    for (const FileNumber number : numbers) {
+      auto file = snapshot.index().file(number);
+      if (!file) continue;
+      last_ = number;
+      last_id_ = file->record.id;
+      last_path_ = file->record.path;
+      if (!matches(*file, snapshot)) continue;
+      page.push_back(std::move(*file));
+      if (--left_ == 0) break;
+    }
+  }
+  return page;
+}
+
+/// The numbers are those of one index: one that was built anew since may have others.
+Result<void> FileSearch::take_up(Snapshot& snapshot) {
+  if (last_id_.empty()) return {};
+  const auto number = snapshot.index().find(last_id_);
+  if (!number && last_id_ == query_.after) {
+    return make_error(ErrorKind::kNotFound, "no file has the id {}", last_id_);
+  }
+  if (number) last_ = *number;
+  return {};
+}
+
+// Candidates: in order, behind the last one, some more than one page needs or all that there are.
+
+std::vector<FileNumber> FileSearch::candidates(Snapshot& snapshot) {
+  switch (way_) {
+    case Way::kNames:
+      return named(snapshot);
+    case Way::kClasses:
+      return in_classes(snapshot);
+    case Way::kQuarantined:
+      return snapshot.index().quarantined_files(last_, query_.newest_first, kPage);
+    case Way::kLatest:
+      return latest_versions(snapshot);
+    case Way::kAll:
+      break;
+  }
+  return snapshot.index().files(last_, query_.newest_first, kPage);
+}
+
+/// The lists are sorted; each has the first of its kind, kPage at the most.
+std::vector<FileNumber> FileSearch::merged(std::vector<std::vector<FileNumber>> lists) const {
+  const auto comes_first = [this](FileNumber a, FileNumber b) {
+    return query_.newest_first ? a > b : a < b;
+  };
+  std::vector<FileNumber> all;
+  for (const auto& list : lists) all.insert(all.end(), list.begin(), list.end());
+  std::ranges::sort(all, comes_first);
+  const auto repeated = std::ranges::unique(all);
+  all.erase(repeated.begin(), repeated.end());
+  if (all.size() > kPage) all.resize(kPage);
+  return all;
+}
+
+std::vector<FileNumber> FileSearch::named(Snapshot& snapshot) {
+  std::vector<FileNumber> numbers;
+  for (const std::string& name : query_.names) {
+    if (const auto number = snapshot.index().find(name)) numbers.push_back(*number);
+    const auto versions = snapshot.index().versions_anywhere(name);
+    numbers.insert(numbers.end(), versions.begin(), versions.end());
+  }
+  std::erase_if(numbers, [this](FileNumber number) {
+    return query_.newest_first ? number >= last_ : number <= last_;
+  });
+  return merged({std::move(numbers)});
+}
+
+bool FileSearch::is_asked_for(const Class& one, Liveness& liveness) const {
+  const Judgement& judgement = one.judgement;
+  if (judgement.is_due_to_go != query_.due_to_go) return false;
+  if (!query_.destination.empty() && judgement.destination != query_.destination) return false;
+  const bool is_alive =
+      judgement.status == TransferStatus::kInProgress && liveness.is_alive(judgement.agent);
+  if (query_.deliverable && (!judgement.is_open || is_alive)) return false;
+  if (query_.leaves_stale_part) {
+    const bool is_begun = judgement.status && judgement.standing != Standing::kPending &&
+                          judgement.standing != Standing::kFailed;
+    if (!is_begun || is_alive || judgement.error_kind == kAbandoned) return false;
+  }
+  return is_empty_or_has(query_.standings, standing_now(judgement, is_alive));
+}
+
+std::vector<FileNumber> FileSearch::in_classes(Snapshot& snapshot) {
+  std::vector<std::vector<FileNumber>> lists;
+  for (const Class& one : snapshot.perspective().classes()) {
+    if (!is_asked_for(one, snapshot.liveness())) continue;
+    lists.push_back(query_.newest_first ? snapshot.perspective().files_before(one.id, last_, kPage)
+                                        : snapshot.perspective().files_in(one.id, last_, kPage));
+  }
+  return merged(std::move(lists));
+}
+
+/// By landing area, label, and path.
+std::vector<FileNumber> FileSearch::latest_versions(Snapshot& snapshot) {
+  std::vector<std::string> labels;
+  for (const std::string& landing : query_.landings) {
+    for (std::string& label : snapshot.labels_of(landing)) labels.push_back(std::move(label));
+  }
+  for (; label_ < labels.size(); ++label_, range_ = 0) {
+    for (; range_ < ranges_.size(); ++range_, last_path_.clear()) {
+      const PathRange& range = ranges_[range_];
+      auto found = snapshot.index().latest_of_paths(labels[label_], range.from, range.until,
+                                                    last_path_, kPage);
+      if (!found.empty()) return found;
+    }
+  }
+  return {};
+}
+
+// Conditions.
+
+bool FileSearch::matches(const KnownFile& file, Snapshot& snapshot) const {
+  const FileRecord outline = snapshot.outline(file);
+  const auto is_below = [&](const std::string& directory) {
+    return lies_in(outline.path, directory);
+  };
+  if (!is_empty_or_has(query_.landings, outline.landing)) return false;
+  if (!query_.below.empty() && std::ranges::none_of(query_.below, is_below)) return false;
+  if (outline.path.find(query_.text) == std::string::npos) return false;
+  if (!is_empty_or_has(query_.states, outline.state)) return false;
+  if (!query_.updated.contains(outline.updated_date)) return false;
+  if (query_.latest_versions && snapshot.latest(outline.landing, outline.path) != file.number) {
+    return false;
+  }
+  const bool depends_on_standing = !query_.standings.empty() || query_.deliverable ||
+                                   query_.leaves_stale_part || query_.due_to_go;
+  return !depends_on_standing || stands_as_asked(outline, file.number, snapshot);
+}
+
+bool FileSearch::stands_as_asked(const FileRecord& outline, FileNumber number,
+                                 Snapshot& snapshot) const {
+  const Demand& demand = snapshot.demand();
+  const auto deliveries = snapshot.deliveries(number);
+  std::vector<Judgement> judgements;
+  judge(outline, deliveries, demand, judgements);
+  const auto is_as_asked = [&](const Judgement& judgement) {
+    if (judgement.is_due_to_go != query_.due_to_go) return false;
+    if (!query_.destination.empty() && judgement.destination != query_.destination) return false;
+    const Delivery* delivery = find_delivery(deliveries, judgement.destination);
+    const bool is_alive = delivery != nullptr && delivery->claim_alive;
+    if (!is_empty_or_has(query_.standings, standing_now(judgement, is_alive))) return false;
+    if (query_.deliverable && !is_deliverable(outline, delivery, demand.max_attempts)) {
+      return false;
+    }
+    return !query_.leaves_stale_part ||
+           (delivery != nullptr && metastore::leaves_stale_part(outline, *delivery));
+  };
+  return std::ranges::any_of(judgements, is_as_asked);
+}
+
+}  // namespace ferry::metastore

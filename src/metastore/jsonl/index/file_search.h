@@ -1,0 +1,58 @@
+// Finds the files that a query asks for, a page at a time, each in a snapshot of its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ferry/metastore/metastore.h"
+#include "metastore/jsonl/index/snapshot.h"
+
+namespace ferry::metastore {
+
+class FileSearch {
+ public:
+  explicit FileSearch(const FileQuery& query);
+
+  /// Whether it has to know where files stand.
+  bool needs_perspective() const;
+
+  /// The next files, with all that there is to show of them. No files: there are no more.
+  Result<Page> next(Snapshot& snapshot);
+  /// The same without what a page shows.
+  Result<std::vector<KnownFile>> next_files(Snapshot& snapshot);
+
+ private:
+  /// How candidates are found: by the condition that leaves the fewest.
+  enum class Way : std::uint8_t { kNames, kClasses, kQuarantined, kLatest, kAll };
+
+  static Way way_for(const FileQuery& query);
+  Result<void> take_up(Snapshot& snapshot);
+  std::vector<FileNumber> candidates(Snapshot& snapshot);
+  std::vector<FileNumber> named(Snapshot& snapshot);
+  std::vector<FileNumber> in_classes(Snapshot& snapshot);
+  std::vector<FileNumber> latest_versions(Snapshot& snapshot);
+  std::vector<FileNumber> merged(std::vector<std::vector<FileNumber>> lists) const;
+  bool is_asked_for(const Class& one, Liveness& liveness) const;
+  bool matches(const KnownFile& file, Snapshot& snapshot) const;
+  bool stands_as_asked(const FileRecord& outline, FileNumber number, Snapshot& snapshot) const;
+
+  FileQuery query_;
+  Way way_;
+  std::size_t left_;
+  bool is_over_ = false;
+  // The last one that was looked at.
+  std::string last_id_;
+  FileNumber last_ = 0;
+  // kLatest: goes from one range of paths to the next, for one label of the areas after the other.
+  struct PathRange {
+    std::string from;
+    std::string until;  // excluded
+  };
+  std::vector<PathRange> ranges_;
+  std::size_t range_ = 0;
+  std::size_t label_ = 0;
+  std::string last_path_;
+};
+
+}  // namespace ferry::metastore

@@ -1,0 +1,299 @@
+// Index: deliveries, and what they sum up to.
+#include <algorithm>
+#include <cstring>
+
+#include "metastore/jsonl/index/index.h"
+#include "metastore/jsonl/index/index_values.h"
+#include "metastore/jsonl/index/stored_id.h"
+
+namespace ferry::metastore {
+namespace {
+
+/// Deliveries that are kept back before they are written: most get two rows soon after each other.
+constexpr std::size_t kKeptBack = 8'192;
+
+Blob bytes_of(const Histogram& histogram) {
+  return {{reinterpret_cast<const char*>(&histogram), sizeof histogram}};
+}
+
+Histogram histogram_from(std::string_view bytes) {
+  Histogram histogram;
+  if (bytes.size() == sizeof histogram) std::memcpy(&histogram, bytes.data(), sizeof histogram);
+  return histogram;
+}
+
+}  // namespace
+
+void Successes::add(const Successes& other) {
+  files += other.files;
+  bytes += other.bytes;
+  durations.add(other.durations);
+  latencies.add(other.latencies);
+}
+
+std::optional<FileNumber> Index::enter(const TransferRecord& row, std::uint64_t offset) {
+  LoggedFile* const file = logged_file(row.id);
+  if (file == nullptr) {
+    const StoredId id(row.id);
+    database_.run("INSERT INTO orphan VALUES(?, ?)", id.value(), to_signed(offset));
+    has_orphans_ = true;
+    return std::nullopt;
+  }
+  bool is_new = false;
+  StoredDelivery& delivery = stored_delivery(*file, enter_name(row.destination), is_new);
+  if (!is_new) {
+    append_older(delivery.older, file->number, delivery.destination, delivery.offset);
+    if (delivery.status == TransferStatus::kSuccessful) count(delivery, -1);
+  }
+  const bool ends_attempt = !is_new && delivery.status == TransferStatus::kInProgress &&
+                            row.status != TransferStatus::kInProgress &&
+                            delivery.attempt == row.attempt;
+  if (!ends_attempt) {
+    delivery.claimed = to_ms(row.date);
+    delivery.file_updated_date = std::nullopt;
+  }
+  if (row.file_updated_date) delivery.file_updated_date = to_ms(*row.file_updated_date);
+  delivery.status = row.status;
+  delivery.attempt = row.attempt;
+  delivery.date = to_ms(row.date);
+  delivery.agent = enter_name(row.agent);
+  delivery.batch = enter_name(row.batch_id);
+  const bool failed = row.status == TransferStatus::kFailed && row.error;
+  delivery.error_kind = failed ? enter_name(row.error->kind) : 0;
+  delivery.bytes = row.bytes;
+  delivery.duration_ms = row.duration_ms;
+  delivery.offset = to_signed(offset);
+  if (row.status == TransferStatus::kSuccessful) count(delivery, 1);
+  const FileNumber number = file->number;
+  if (kept_back_.size() >= kKeptBack) flush();
+  return number;
+}
+
+Index::LoggedFile* Index::logged_file(const std::string& id) {
+  if (const auto known = kept_back_.find(id); known != kept_back_.end()) return &known->second;
+  const StoredId key(id);
+  auto row = database_.query("SELECT number, registered FROM file WHERE id = ?", key.value());
+  if (!row.next()) return nullptr;
+  return &kept_back_.emplace(id, LoggedFile{row.integer(0), row.integer(1), {}}).first->second;
+}
+
+bool Index::is_beyond_deliveries(FileNumber number) {
+  if (!last_delivered_) {
+    auto row = database_.query("SELECT max(file) FROM delivery");
+    last_delivered_ = row.next() ? row.integer(0) : 0;
+  }
+  return number > *last_delivered_;
+}
+
+Index::StoredDelivery& Index::stored_delivery(LoggedFile& file, std::int64_t destination,
+                                              bool& is_new) {
+  for (StoredDelivery& kept : file.deliveries) {
+    if (kept.destination == destination) return kept;
+  }
+  StoredDelivery& delivery = file.deliveries.emplace_back();
+  delivery.destination = destination;
+  delivery.registered = file.registered;
+  is_new = is_beyond_deliveries(file.number);
+  if (is_new) {
+    ++new_deliveries_;
+    return delivery;
+  }
+  auto row = database_.query(
+      "SELECT status, attempt, date, claimed, file_updated, agent, batch, error_kind, bytes, "
+      "duration, offset, older FROM delivery WHERE file = ? AND destination = ?",
+      file.number, destination);
+  is_new = !row.next();
+  if (is_new) {
+    ++new_deliveries_;
+    return delivery;
+  }
+  delivery.status = static_cast<TransferStatus>(row.integer(0));
+  delivery.attempt = row.integer(1);
+  delivery.date = row.integer(2);
+  delivery.claimed = row.integer(3);
+  if (!row.is_null(4)) delivery.file_updated_date = row.integer(4);
+  delivery.agent = row.integer(5);
+  delivery.batch = row.integer(6);
+  delivery.error_kind = row.integer(7);
+  delivery.bytes = row.integer(8);
+  delivery.duration_ms = row.integer(9);
+  delivery.offset = row.integer(10);
+  delivery.older = row.text(11);
+  return delivery;
+}
+
+void Index::write(FileNumber number, const StoredDelivery& delivery) {
+  if (is_beyond_deliveries(number)) last_delivered_ = number;
+  database_.run(
+      "INSERT INTO delivery VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+      "SET status = excluded.status, attempt = excluded.attempt, date = excluded.date, "
+      "claimed = excluded.claimed, file_updated = excluded.file_updated, agent = excluded.agent, "
+      "batch = excluded.batch, error_kind = excluded.error_kind, bytes = excluded.bytes, "
+      "duration = excluded.duration, offset = excluded.offset, older = excluded.older",
+      number, delivery.destination, static_cast<std::int64_t>(delivery.status), delivery.attempt,
+      delivery.date, delivery.claimed, delivery.file_updated_date, delivery.agent, delivery.batch,
+      delivery.error_kind, delivery.bytes, delivery.duration_ms, delivery.offset,
+      delivery.older.empty() ? std::nullopt : std::optional(Blob{delivery.older}));
+}
+
+void Index::write_kept_back() {
+  std::vector<const LoggedFile*> order;
+  order.reserve(kept_back_.size());
+  for (const auto& [id, file] : kept_back_) order.push_back(&file);
+  std::ranges::sort(order, {}, &LoggedFile::number);
+  for (const LoggedFile* file : order) {
+    for (const StoredDelivery& delivery : file->deliveries) write(file->number, delivery);
+  }
+  kept_back_.clear();
+}
+
+void Index::flush() {
+  write_kept_back();
+  write_successes();
+  write_keys();
+}
+
+KnownDelivery Index::delivery_from(const Rows& row) {
+  KnownDelivery known;
+  Delivery& delivery = known.delivery;
+  delivery.destination = name(row.integer(0));
+  delivery.status = static_cast<TransferStatus>(row.integer(1));
+  delivery.attempt = row.integer(2);
+  delivery.date = time_from(row.integer(3));
+  delivery.claimed = time_from(row.integer(4));
+  if (!row.is_null(5)) delivery.file_updated_date = time_from(row.integer(5));
+  delivery.agent = name(row.integer(6));
+  delivery.batch_id = name(row.integer(7));
+  delivery.error_kind = name(row.integer(8));
+  delivery.bytes = row.integer(9);
+  delivery.duration_ms = row.integer(10);
+  known.offset = to_unsigned(row.integer(11));
+  return known;
+}
+
+void Index::deliveries(FileNumber number, std::vector<KnownDelivery>& found) {
+  write_kept_back();
+  found.clear();
+  auto row =
+      database_.query("SELECT " FERRY_DELIVERY_COLUMNS " FROM delivery WHERE file = ?", number);
+  while (row.next()) found.push_back(delivery_from(row));
+}
+
+std::vector<FileNumber> Index::files_with_deliveries(FileNumber after, std::size_t limit) {
+  return numbers(
+      database_.query("SELECT DISTINCT file FROM delivery WHERE file > ? ORDER BY file LIMIT ?",
+                      after, static_cast<std::int64_t>(limit)));
+}
+
+std::vector<FileNumber> Index::files_of_batch(std::string_view batch, FileNumber after,
+                                              std::size_t limit) {
+  const auto id = find_name(batch);
+  if (!id) return {};
+  return numbers(database_.query(
+      "SELECT DISTINCT file FROM delivery WHERE batch = ? AND file > ? ORDER BY file LIMIT ?", *id,
+      after, static_cast<std::int64_t>(limit)));
+}
+
+std::vector<FileNumber> Index::files_undone(FileNumber after, std::size_t limit) {
+  return numbers(
+      database_.query("SELECT DISTINCT file FROM delivery INDEXED BY delivery_undone "
+                      "WHERE status <> 1 AND file > ? ORDER BY file LIMIT ?",
+                      after, static_cast<std::int64_t>(limit)));
+}
+
+std::vector<Index::Success> Index::successes_after(std::string_view destination,
+                                                   const Success& after, std::size_t limit) {
+  std::vector<Success> found;
+  const auto id = find_name(destination);
+  if (!id) return found;
+  auto row = database_.query(
+      "SELECT date, file FROM delivery WHERE destination = ? AND status = 1 AND (date, file) > (?, "
+      "?) ORDER BY date, file LIMIT ?",
+      *id, to_ms(after.date), after.file, static_cast<std::int64_t>(limit));
+  while (row.next()) found.push_back({time_from(row.integer(0)), row.integer(1)});
+  return found;
+}
+
+std::vector<std::uint64_t> Index::take_orphans(std::string_view id) {
+  std::vector<std::uint64_t> offsets;
+  if (!has_orphans_) {
+    auto any = database_.query("SELECT 1 FROM orphan LIMIT 1");
+    has_orphans_ = any.next();
+  }
+  if (!*has_orphans_) return offsets;
+  const StoredId key(id);
+  auto row = database_.query("SELECT offset FROM orphan WHERE id = ? ORDER BY offset", key.value());
+  while (row.next()) offsets.push_back(to_unsigned(row.integer(0)));
+  if (!offsets.empty()) database_.run("DELETE FROM orphan WHERE id = ?", key.value());
+  return offsets;
+}
+
+std::uint64_t Index::orphans() {
+  auto row = database_.query("SELECT count(*) FROM orphan");
+  return row.next() ? to_unsigned(row.integer(0)) : 0;
+}
+
+// Sums over what was delivered.
+
+void Index::count(const StoredDelivery& delivery, std::int64_t times) {
+  Successes& sums = uncounted_[delivery.destination];
+  sums.files += times;
+  sums.bytes += delivery.bytes * times;
+  sums.durations.add(std::chrono::milliseconds(delivery.duration_ms), times);
+  const std::int64_t latency = std::max<std::int64_t>(delivery.date - delivery.registered, 0);
+  sums.latencies.add(std::chrono::milliseconds(latency), times);
+}
+
+void Index::write_successes() {
+  for (auto& [destination, sums] : uncounted_) {
+    {
+      auto row = database_.query(
+          "SELECT files, bytes, durations, latencies FROM success WHERE destination = ?",
+          destination);
+      if (row.next()) {
+        sums.add({.files = row.integer(0),
+                  .bytes = row.integer(1),
+                  .durations = histogram_from(row.text(2)),
+                  .latencies = histogram_from(row.text(3))});
+      }
+    }
+    database_.run("INSERT OR REPLACE INTO success VALUES(?, ?, ?, ?, ?)", destination, sums.files,
+                  sums.bytes, bytes_of(sums.durations), bytes_of(sums.latencies));
+  }
+  uncounted_.clear();
+}
+
+std::vector<std::string> Index::destinations() {
+  flush();
+  std::vector<std::string> names;
+  auto row = database_.query(
+      "SELECT destination FROM success WHERE files > 0 UNION "
+      "SELECT destination FROM delivery INDEXED BY delivery_undone WHERE status <> 1");
+  while (row.next()) names.emplace_back(name(row.integer(0)));
+  std::ranges::sort(names);
+  return names;
+}
+
+std::map<std::string, Successes> Index::successes() {
+  std::map<std::string, Successes> found;
+  auto row = database_.query("SELECT destination, files, bytes, durations, latencies FROM success");
+  while (row.next()) {
+    found.emplace(name(row.integer(0)), Successes{.files = row.integer(1),
+                                                  .bytes = row.integer(2),
+                                                  .durations = histogram_from(row.text(3)),
+                                                  .latencies = histogram_from(row.text(4))});
+  }
+  return found;
+}
+
+std::optional<Timestamp> Index::last_success(std::string_view destination) {
+  const auto id = find_name(destination);
+  if (!id) return std::nullopt;
+  auto row = database_.query(
+      "SELECT date FROM delivery WHERE destination = ? AND status = 1 ORDER BY date DESC LIMIT 1",
+      *id);
+  if (!row.next()) return std::nullopt;
+  return time_from(row.integer(0));
+}
+
+}  // namespace ferry::metastore

@@ -1,0 +1,114 @@
+#include "metastore/jsonl/index/snapshot.h"
+
+#include <algorithm>
+
+namespace ferry::metastore {
+
+std::shared_ptr<const Viewpoint> viewpoint_for(std::shared_ptr<const Viewpoint> viewpoint,
+                                               const std::string& destination) {
+  const Demand& demand = viewpoint->demand;
+  const bool is_known =
+      destination.empty() ||
+      std::ranges::find(demand.destinations, destination) != demand.destinations.end();
+  if (is_known) return viewpoint;
+  Demand alone{.destinations = {destination},
+               .wanted_by = {},
+               .is_taken_away = {},
+               .routing = {},
+               .landing_aliases = demand.landing_aliases,
+               .has_several_landings = demand.has_several_landings,
+               .max_attempts = demand.max_attempts};
+  return std::make_shared<const Viewpoint>(std::move(alone));
+}
+
+std::string_view Page::keep(std::string_view text) {
+  if (text.empty()) return {};
+  const auto known = texts.find(text);
+  return known != texts.end() ? *known : *texts.emplace(text).first;
+}
+
+Snapshot::Snapshot(const Directory& directory, IndexedTables& tables, const Viewpoint& viewpoint)
+    : demand_(viewpoint.demand),
+      tables_(tables),
+      perspective_(tables.index(), viewpoint.demand, viewpoint.fingerprint),
+      liveness_(directory) {}
+
+std::vector<std::string> Snapshot::labels_of(std::string_view landing) const {
+  std::vector<std::string> labels{std::string(landing)};
+  for (const auto& [label, name] : demand_.landing_aliases) {
+    if (name == landing && label != landing) labels.push_back(label);
+  }
+  return labels;
+}
+
+const std::string& Snapshot::canonical(const std::string& landing) const {
+  const auto alias = demand_.landing_aliases.find(landing);
+  return alias == demand_.landing_aliases.end() ? landing : alias->second;
+}
+
+std::vector<FileNumber> Snapshot::versions(std::string_view landing, std::string_view path) {
+  auto found = index().versions(labels_of(landing), path);
+  if (!found.empty() || landing.empty()) return found;
+  const std::string any_area;
+  return index().versions(std::span(&any_area, 1), path);
+}
+
+std::optional<FileNumber> Snapshot::latest(std::string_view landing, std::string_view path) {
+  const auto found = versions(landing, path);
+  if (found.empty()) return std::nullopt;
+  return found.back();
+}
+
+Result<FileRecord> Snapshot::record(const KnownFile& file) {
+  auto record = tables_.file_row(file.offset, file.record.id);
+  if (record) record->landing = canonical(record->landing);
+  return record;
+}
+
+Result<std::optional<FileRecord>> Snapshot::record(FileNumber number) {
+  const auto file = index().file(number);
+  if (!file) return std::optional<FileRecord>();
+  auto found = record(*file);
+  if (!found) return found.error();
+  return std::optional(std::move(*found));
+}
+
+FileRecord Snapshot::outline(const KnownFile& file) const {
+  FileRecord outline = file.record;
+  outline.landing = canonical(file.record.landing);
+  return outline;
+}
+
+std::vector<Delivery> Snapshot::deliveries(FileNumber number) {
+  index().deliveries(number, known_deliveries_);
+  std::vector<Delivery> found;
+  found.reserve(known_deliveries_.size());
+  for (const KnownDelivery& known : known_deliveries_) {
+    Delivery& delivery = found.emplace_back(known.delivery);
+    delivery.claim_alive =
+        delivery.status == TransferStatus::kInProgress && liveness_.is_alive(delivery.agent);
+  }
+  return found;
+}
+
+Result<void> Snapshot::show(const KnownFile& file, Page& page) {
+  auto whole = record(file);
+  if (!whole) return whole.error();
+  FoundFile& found = page.files.emplace_back();
+  found.file = std::move(*whole);
+  found.deliveries = deliveries(file.number);
+  for (std::size_t i = 0; i < found.deliveries.size(); ++i) {
+    Delivery& delivery = found.deliveries[i];
+    delivery.destination = page.keep(delivery.destination);
+    delivery.agent = page.keep(delivery.agent);
+    delivery.batch_id = page.keep(delivery.batch_id);
+    delivery.error_kind = page.keep(delivery.error_kind);
+    if (delivery.status != TransferStatus::kFailed) continue;
+    const auto row = tables_.transfer_row(known_deliveries_[i].offset, file.record.id);
+    if (!row) return row.error();
+    if (row->error) delivery.error_message = page.keep(row->error->message);
+  }
+  return {};
+}
+
+}  // namespace ferry::metastore

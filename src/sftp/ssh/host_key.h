@@ -1,0 +1,34 @@
+// Is the server the one that it says it is?
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ferry/sftp/connect.h"
+#include "sftp/ssh/known_hosts.h"
+
+namespace ferry::sftp {
+
+class HostKeyCheck {
+ public:
+  /// Reads the known_hosts files; a missing one is an empty one.
+  static Result<HostKeyCheck> load(const ConnectOptions& options);
+
+  /// Host key algorithms to ask the server for, best first: those of the keys that are known, so
+  /// that a server with several keys shows one that can be checked.
+  std::vector<std::string> algorithms() const;
+
+  /// Adds the key to the first known_hosts file where the host is unknown and the options say so.
+  Result<void> check(std::string_view key) const;
+
+ private:
+  explicit HostKeyCheck(const ConnectOptions& options) : options_(&options) {}
+  Error unknown(std::string_view key) const;
+
+  const ConnectOptions* options_;
+  std::vector<fs::path> files_;
+  std::vector<KnownHost> known_;
+};
+
+}  // namespace ferry::sftp

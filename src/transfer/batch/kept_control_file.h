@@ -1,0 +1,46 @@
+// The agent's own copy of a batch's control file, and what is pushed of it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ferry/base/fd.h"
+#include "ferry/base/file.h"
+#include "ferry/base/hash.h"
+#include "ferry/base/stop.h"
+#include "ferry/transfer/control_file.h"
+#include "transfer/batch/batch_journal.h"
+#include "transfer/deliver/session.h"
+
+namespace ferry::transfer {
+
+struct KeptFile {
+  fs::path path;
+  UniqueFd fd;
+  std::uint64_t size = 0;
+  Checksum sha256;
+};
+
+struct KeptControlFile {
+  std::optional<KeptFile> list;       // in the form that B gets; nothing: B gets none
+  std::optional<KeptFile> signature;  // of that
+};
+
+/// Lists in DIRECTORY the COUNT files, of TOTAL_BYTES, that JOURNAL says were delivered, always as
+/// JSON, and in the form that the batch asks for; an older copy of the batch is replaced. With a
+/// SIGNING_KEY what B gets is signed.
+Result<KeptControlFile> keep_control_file(const fs::path& directory, const BatchJournal& journal,
+                                          std::uint64_t count, std::uint64_t total_bytes,
+                                          const fs::path& signing_key, const StopToken& stop);
+
+/// Publishes FILE as REMOTE_PATH, as any other file; TOKEN tells its part file from others.
+/// PRESENCE holds what it tells of.
+sftp::Task<Result<void>> push_kept_file(Session& session, const KeptFile& file,
+                                        std::string remote_path, std::string token,
+                                        const TransferOptions& options,
+                                        const metastore::AgentPresence* presence);
+
+/// Removes copies, in DIRECTORY, of batches that were completed before TIME. Returns how many.
+Result<std::uint64_t> remove_old_control_files(const fs::path& directory, Timestamp time);
+
+}  // namespace ferry::transfer

@@ -1,0 +1,156 @@
+#include "transfer/batch/recovery.h"
+
+#include "ferry/base/log.h"
+#include "transfer/batch/sidecars.h"
+#include "transfer/deliver/journal.h"
+#include "transfer/deliver/journal_lanes.h"
+#include "transfer/deliver/publish.h"
+#include "transfer/naming/naming.h"
+#include "transfer/naming/remote_path.h"
+
+namespace ferry::transfer {
+namespace {
+
+using sftp::Client;
+using sftp::Task;
+using Place = BatchJournal::Place;
+
+/// Tries to push a control file that any agent makes.
+constexpr unsigned kMostPushes = 8;
+
+class Remains {
+ public:
+  Remains(Session& session, Batch& batch, const BatchContext& context)
+      : session_(session), batch_(batch), context_(context) {}
+
+  Task<Result<void>> look() {
+    auto marks = batch_.journal().marks();
+    if (!marks) co_return marks.error();
+    marks_ = std::move(*marks);
+    const std::function<bool(Place)> wanted = [this](Place place) {
+      return !BatchJournal::Marks::has(marks_.moved, place);
+    };
+    const std::function<Task<Result<void>>(BegunFile)> look_at = [this](BegunFile begun) {
+      if (marks_.is_delivered(begun.place)) return look_at_delivered(std::move(begun));
+      return marks_.is_open(begun.place) ? look_at_open(std::move(begun))
+                                         : look_at_failed(std::move(begun));
+    };
+    const auto looked = co_await for_each_begun(session_, batch_.journal(), wanted, look_at);
+    if (looked) co_await remove_control_parts();
+    if (client().error()) co_return *client().error();
+    co_return looked;
+  }
+
+ private:
+  Client& client() { return *session_.client; }
+
+  /// B acknowledged its name. It is asked for once more, as deliveries are.
+  Task<Result<void>> look_at_delivered(BegunFile begun) {
+    const std::string none;
+    co_await remove_parts(begun, none);
+    co_await remove_sidecar_parts(begun.file);
+    Target target{.part_path = begun.file.remote_path,
+                  .final_path = begun.file.remote_path,
+                  .size = begun.file.size,
+                  .sha256 = begun.file.sha256};
+    const auto verified = co_await verify_part(session_, target, context_.options.verify);
+    if (client().error()) co_return *client().error();
+    if (verified) co_return Result<void>();
+    log::warning("delivered file not found as it was",
+                 {{"remote_path", begun.file.remote_path}, {"reason", verified.error().message}});
+    co_return batch_.journal().note_void(begun.place);
+  }
+
+  Task<Result<void>> look_at_failed(BegunFile begun) {
+    const std::string resumable =
+        Journal::part_path_in(context_.options.journals, begun.file.id, context_.destination.name);
+    co_await remove_parts(begun, resumable);
+    co_return Result<void>();
+  }
+
+  /// Nobody knows whether it got its name.
+  Task<Result<void>> look_at_open(BegunFile begun) {
+    const std::string resumable =
+        Journal::part_path_in(context_.options.journals, begun.file.id, context_.destination.name);
+    Target target{.part_path = begun.file.part_path,
+                  .final_path = begun.file.remote_path,
+                  .size = begun.file.size,
+                  .sha256 = begun.file.sha256};
+    const auto [first, last] = marks_.more_parts.equal_range(begun.place);
+    if (first != last) target.part_path = std::prev(last)->second;
+    const auto fate = co_await fate_of_rename(client(), target);
+    if (!fate) {
+      if (client().error()) co_return *client().error();
+      co_return Result<void>();  // it cannot be known, and is sent again
+    }
+    const bool is_there = *fate == RenameFate::kDone;
+    const std::string kept = is_there ? std::string() : resumable;
+    co_await remove_parts(begun, kept);
+    if (is_there) co_return batch_.journal().note_end(begun.place, {.date = now()});
+    co_return Result<void>();
+  }
+
+  Task<void> remove_parts(const BegunFile& begun, std::string but) {
+    std::vector<std::string> parts{begun.file.part_path};
+    const auto [first, last] = marks_.more_parts.equal_range(begun.place);
+    for (auto part = first; part != last; ++part) parts.push_back(part->second);
+    if (marks_.is_delivered(begun.place)) parts.pop_back();  // that has its final name
+    for (std::string& part : parts) {
+      if (part == but) continue;
+      [[maybe_unused]] const auto removed = co_await client().remove(std::move(part));
+    }
+  }
+
+  Task<void> remove_sidecar_parts(BatchFile file) {
+    if (batch_.info().sidecar == Sidecar::kNone) co_return;
+    for (unsigned n = 0; n < kMostPushes; ++n) {
+      [[maybe_unused]] const auto removed =
+          co_await client().remove(sidecar_part(batch_.info(), file, n));
+      if (client().error()) co_return;
+    }
+  }
+
+  Task<void> remove_control_parts() {
+    const BatchInfo& info = batch_.info();
+    for (const std::string& name :
+         {info.control_path, info.control_path + std::string(kSignatureSuffix)}) {
+      for (unsigned n = 0; n < kMostPushes; ++n) {
+        const std::string path = part_path(name, part_token(info.id, info.id, n));
+        [[maybe_unused]] const auto removed = co_await client().remove(path);
+        if (client().error()) co_return;
+      }
+    }
+  }
+
+  Session& session_;
+  Batch& batch_;
+  const BatchContext& context_;
+  BatchJournal::Marks marks_;
+};
+
+}  // namespace
+
+Task<Result<void>> look_at_remains(Session& session, Batch& batch, const BatchContext& context) {
+  if (batch.journal().is_pushed()) co_return Result<void>();
+  if (batch.info().all_or_nothing && batch.journal().is_naming()) {
+    const auto before = batch.journal().marks();
+    if (!before) co_return before.error();
+    // Without what others have taken it will never be whole.
+    if (!before->moved.empty()) co_return co_await roll_back(session, batch);
+    const auto named = co_await give_names(session, batch);
+    if (session.client->error()) co_return *session.client->error();
+    if (named) {
+      Remains remains(session, batch, context);
+      const auto looked = co_await remains.look();
+      if (!looked) co_return looked;
+      const auto marks = batch.journal().marks();
+      if (!marks) co_return marks.error();
+      if (marks->voided.empty()) co_return Result<void>();
+    }
+    co_return co_await roll_back(session, batch);
+  }
+  Remains remains(session, batch, context);
+  co_return co_await remains.look();
+}
+
+}  // namespace ferry::transfer

@@ -1,0 +1,79 @@
+#include "transfer/deliver/resume.h"
+
+#include "transfer/batch/batch.h"
+#include "transfer/naming/remote_path.h"
+
+namespace ferry::transfer {
+namespace {
+
+using sftp::Task;
+
+/// Whether the part file can have all that the journal says. One that is gone may have its final
+/// name.
+Task<bool> is_part_there(sftp::Client& client, const Journal::Past& past) {
+  const auto part = co_await client.stat(past.part_path);
+  if (part) co_return part->size.value_or(0) >= past.acknowledged.end();
+  // An error says nothing: finishing the file will show.
+  co_return part.error().kind != ErrorKind::kNotFound || past.rename_asked;
+}
+
+void plan_rest(Job& job) {
+  const std::uint64_t size = job.source.identity.size;
+  const auto chunks =
+      cut_into_chunks(job.spread->acknowledged.missing({0, size}), chunk_bytes_for(size));
+  job.spread->waiting.assign(chunks.begin(), chunks.end());
+}
+
+void go_on(Job& job, Journal::Past past) {
+  job.part = {.path = std::move(past.part_path),
+              .rename_asked = past.rename_asked,
+              .is_doubtful = past.is_doubtful};
+  job.spread = std::make_unique<Spread>();
+  job.spread->acknowledged = std::move(past.acknowledged);
+  plan_rest(job);
+}
+
+}  // namespace
+
+void begin_part(Job& job) {
+  const std::string token = part_token(job.batch_id, job.id, job.parts_begun++);
+  job.part = {.path = part_path(job.remote_path, token)};
+}
+
+bool is_cut_into_chunks(const Job& job, const RunContext& context) {
+  return context.takes_many_handles && job.source.identity.size > kMinChunkBytes;
+}
+
+void plan_all(Job& job) {
+  job.spread = std::make_unique<Spread>();
+  plan_rest(job);
+}
+
+Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Client& client) {
+  if (job.source.identity.size <= kMinChunkBytes) co_return Result<void>();
+  auto past =
+      Journal::load(context.options.journals, journal_key_of(job, context.destination.name));
+  if (past && is_cut_into_chunks(job, context)) {
+    const bool is_there = co_await is_part_there(client, *past);
+    if (is_there) {
+      go_on(job, std::move(*past));
+      co_return context.events.on_part(job);
+    }
+  }
+  // Void, but somebody may still write to that part: the next one gets another name.
+  co_await remove_outdated_part(job, context, client);
+  if (!is_cut_into_chunks(job, context)) co_return Result<void>();
+  begin_part(job);
+  plan_all(job);
+  co_return context.events.on_part(job);
+}
+
+Task<void> remove_outdated_part(const Job& job, const RunContext& context, sftp::Client& client) {
+  const fs::path& journals = context.options.journals;
+  const std::string part = Journal::part_path_in(journals, job.id, context.destination.name);
+  if (part.empty()) co_return;
+  [[maybe_unused]] const auto removed = co_await client.remove(part);
+  if (!client.error()) Journal::remove(journals, job.id, context.destination.name);
+}
+
+}  // namespace ferry::transfer

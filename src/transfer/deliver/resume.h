@@ -1,0 +1,30 @@
+// Where a run goes on with what an earlier one had sent.
+#pragma once
+
+#include "ferry/sftp/task.h"
+#include "transfer/deliver/job.h"
+#include "transfer/deliver/session.h"
+#include "transfer/run/run_context.h"
+
+namespace ferry::transfer {
+
+/// Gives JOB, which has none, a part file of its own.
+void begin_part(Job& job);
+
+/// Whether a file goes out in chunks, or from beginning to end in one go.
+bool is_cut_into_chunks(const Job& job, const RunContext& context);
+
+/// All of the job's file is to be sent in chunks, into the part that it has.
+void plan_all(Job& job);
+
+/// For a job whose content is known. One that goes out in chunks gets a part and its Spread: the
+/// chunks that B has not acknowledged yet, as far as the journal's part is still there. What an
+/// earlier run left of others is removed. An error is that of the batch's journal.
+sftp::Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Client& client);
+
+/// Removes what an earlier run left of a job whose content is not known yet: it may come out
+/// different.
+sftp::Task<void> remove_outdated_part(const Job& job, const RunContext& context,
+                                      sftp::Client& client);
+
+}  // namespace ferry::transfer

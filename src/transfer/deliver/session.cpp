@@ -1,0 +1,95 @@
+#include "transfer/deliver/session.h"
+
+#include <span>
+#include <vector>
+
+namespace ferry::transfer {
+namespace {
+
+using sftp::Task;
+
+/// A directory of the destination's, and what became of looking for it.
+struct Lookup {
+  std::string name;
+  Result<void> made;
+  Result<std::string> path;  // as the server spells it
+};
+
+Task<void> make(Session& session, Lookup& lookup) {
+  lookup.made = co_await session.directories->ensure(lookup.name);
+}
+
+Task<void> resolve(Session& session, Lookup& lookup) {
+  lookup.path = co_await session.client->realpath(lookup.name);
+}
+
+/// All questions at once, in the hope that the directories are there. Servers that resolve only the
+/// names of what is there are asked again where it had to be made.
+Result<void> look_up(Session& session, std::span<Lookup> lookups) {
+  for (Lookup& lookup : lookups) {
+    session.loop->spawn(make(session, lookup));
+    session.loop->spawn(resolve(session, lookup));
+  }
+  session.loop->run();
+  for (const Lookup& lookup : lookups) {
+    if (!lookup.made) return lookup.made;
+  }
+  for (Lookup& lookup : lookups) {
+    if (!lookup.path) session.loop->spawn(resolve(session, lookup));
+  }
+  session.loop->run();
+  for (const Lookup& lookup : lookups) {
+    if (!lookup.path) return lookup.path.error();
+  }
+  return {};
+}
+
+/// Without its directories a destination is as good as closed to us.
+Error as_refusal(Error error) {
+  if (error.kind == ErrorKind::kDenied || error.kind == ErrorKind::kFailed ||
+      error.kind == ErrorKind::kNotFound) {
+    error.kind = ErrorKind::kRefused;
+  }
+  return error;
+}
+
+}  // namespace
+
+Result<Session> open_session(const Destination& destination, const TransferOptions& options,
+                             RateLimiter& limiter, StopToken& stop, KnownDirectories known) {
+  sftp::ClientOptions client_options;
+  client_options.window_bytes = options.limits.window_bytes;
+  client_options.stall_timeout = options.limits.stall_timeout;
+  if (!destination.bandwidth.is_off()) {
+    client_options.pace = [&limiter](std::size_t bytes) { return limiter.reserve(bytes); };
+  }
+  auto loop = std::make_unique<sftp::EventLoop>(stop);
+  auto client = loop->wait_for(sftp::Client::connect(destination.connect, client_options, *loop));
+  if (!client) return client.error();
+  Session session{.loop = std::move(loop),
+                  .client = std::move(*client),
+                  .directories = nullptr,
+                  .checksums = nullptr,
+                  .directory = std::move(known.directory),
+                  .control_directory = std::move(known.control_directory)};
+  session.directories = std::make_unique<sftp::RemoteDirectories>(*session.client);
+  session.checksums = std::make_unique<RemoteChecksums>(
+      *session.client, destination.connect, options.verify_command, options.limits.stall_timeout);
+  return session;
+}
+
+Result<Session> open_session(const Destination& destination, const TransferOptions& options,
+                             RateLimiter& limiter, StopToken& stop) {
+  auto session = open_session(destination, options, limiter, stop, {});
+  if (!session) return session;
+  std::vector<Lookup> lookups{{.name = destination.directory, .made = {}, .path = {}}};
+  if (!destination.control_directory.empty()) {
+    lookups.push_back({.name = destination.control_directory, .made = {}, .path = {}});
+  }
+  if (auto found = look_up(*session, lookups); !found) return as_refusal(found.error());
+  session->directory = *lookups.front().path;
+  session->control_directory = *lookups.back().path;
+  return session;
+}
+
+}  // namespace ferry::transfer

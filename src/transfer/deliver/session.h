@@ -1,0 +1,42 @@
+// A connection to a destination, with its directories found or made.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "ferry/base/result.h"
+#include "ferry/base/stop.h"
+#include "ferry/sftp/client.h"
+#include "ferry/sftp/event_loop.h"
+#include "ferry/sftp/remote_directories.h"
+#include "ferry/transfer/agent.h"
+#include "ferry/transfer/bandwidth.h"
+#include "transfer/verify/remote_checksums.h"
+
+namespace ferry::transfer {
+
+struct Session {
+  std::unique_ptr<sftp::EventLoop> loop;
+  std::unique_ptr<sftp::Client> client;
+  std::unique_ptr<sftp::RemoteDirectories> directories;
+  std::unique_ptr<RemoteChecksums> checksums;
+  std::string directory;          // absolute, as the server spells it
+  std::string control_directory;  // likewise
+};
+
+/// Belongs to one thread at a time. Errors: those of connect_libssh2; kRefused where a directory
+/// cannot be had. LIMITER paces what is written, and must outlive the session.
+Result<Session> open_session(const Destination& destination, const TransferOptions& options,
+                             RateLimiter& limiter, StopToken& stop);
+
+/// The directories that a first session found, for further ones.
+struct KnownDirectories {
+  std::string directory;
+  std::string control_directory;
+};
+
+/// The same without looking for the directories again.
+Result<Session> open_session(const Destination& destination, const TransferOptions& options,
+                             RateLimiter& limiter, StopToken& stop, KnownDirectories known);
+
+}  // namespace ferry::transfer

@@ -1,0 +1,115 @@
+#include "transfer/naming/naming.h"
+
+#include "transfer/deliver/journal_lanes.h"
+#include "transfer/deliver/publish.h"
+#include "transfer/run/tenure.h"
+
+namespace ferry::transfer {
+namespace {
+
+using sftp::Client;
+using sftp::Task;
+using Place = BatchJournal::Place;
+
+const BatchFailure kRolledBack{
+    .kind = std::string(to_string(ErrorKind::kFailed)),
+    .message = "rolled back: the batch is all-or-nothing, and another file of it failed",
+    .retryable = false};
+
+Target target_of(const BatchFile& file) {
+  return {.part_path = file.part_path,
+          .final_path = file.remote_path,
+          .size = file.size,
+          .sha256 = file.sha256};
+}
+
+Task<Result<void>> look_at_target(Client& client, BatchJournal& journal, BegunFile begun) {
+  const auto target = co_await client.stat(begun.file.remote_path);
+  if (!target && client.error()) co_return *client.error();
+  // When in doubt it is not ours.
+  const bool existed = target || target.error().kind != ErrorKind::kNotFound;
+  co_return existed ? journal.note_existing(begun.place) : Result<void>();
+}
+
+Task<Result<void>> give_name(Session& session, Batch& batch, BegunFile begun) {
+  Client& client = *session.client;
+  const Target target = target_of(begun.file);
+  const auto confirmed = co_await confirm_tenure(batch.presence(), *session.loop);
+  if (!confirmed) co_return confirmed;
+  auto renamed = co_await rename_part(client, target);
+  if (!renamed && !client.error()) {
+    // It may have been done by a request whose answer was lost.
+    const auto fate = co_await fate_of_rename(client, target);
+    if (fate && *fate == RenameFate::kDone) renamed = Result<void>();
+  }
+  if (!renamed) co_return renamed;
+  co_return batch.journal().note_end(begun.place, {.date = now()});
+}
+
+Task<Result<void>> take_back(Session& session, Batch& batch, bool was_named, bool existed,
+                             BegunFile begun) {
+  Client& client = *session.client;
+  BatchJournal& journal = batch.journal();
+  const auto confirmed = co_await confirm_tenure(batch.presence(), *session.loop);
+  if (!confirmed) co_return confirmed;
+  Result<void> removed;
+  if (!was_named) {
+    removed = co_await client.remove(begun.file.part_path);
+  } else if (!existed) {
+    removed = co_await client.remove(begun.file.remote_path);
+  }
+  if (client.error()) co_return *client.error();
+  if (was_named) {
+    if (auto noted = journal.note_void(begun.place); !noted) co_return noted;
+  }
+  co_return journal.note_end(begun.place, {.date = now(), .failure = kRolledBack});
+}
+
+}  // namespace
+
+bool is_rolled_back(const BatchFailure& failure) {
+  return failure == kRolledBack;
+}
+
+Task<Result<void>> look_at_targets(Session& session, Batch& batch) {
+  const auto marks = batch.journal().marks();
+  if (!marks) co_return marks.error();
+  const std::function<bool(Place)> wanted = [&](Place place) {
+    return marks->is_open(place) && !BatchJournal::Marks::has(marks->existing, place);
+  };
+  const std::function<Task<Result<void>>(BegunFile)> look = [&](BegunFile begun) {
+    return look_at_target(*session.client, batch.journal(), std::move(begun));
+  };
+  co_return co_await for_each_begun(session, batch.journal(), wanted, look);
+}
+
+Task<Result<void>> give_names(Session& session, Batch& batch) {
+  const auto marks = batch.journal().marks();
+  if (!marks) co_return marks.error();
+  const std::function<bool(Place)> wanted = [&](Place place) { return marks->is_open(place); };
+  const std::function<Task<Result<void>>(BegunFile)> name = [&](BegunFile begun) {
+    // What is uploaded is in the part that was begun last.
+    const auto [first, last] = marks->more_parts.equal_range(begun.place);
+    if (first != last) begun.file.part_path = std::prev(last)->second;
+    return give_name(session, batch, std::move(begun));
+  };
+  co_return co_await for_each_begun(session, batch.journal(), wanted, name);
+}
+
+Task<Result<void>> roll_back(Session& session, Batch& batch) {
+  const auto marks = batch.journal().marks();
+  if (!marks) co_return marks.error();
+  const std::function<bool(Place)> wanted = [&](Place place) {
+    return marks->is_open(place) || marks->is_delivered(place);
+  };
+  const std::function<Task<Result<void>>(BegunFile)> undo = [&](BegunFile begun) {
+    const auto [first, last] = marks->more_parts.equal_range(begun.place);
+    if (first != last) begun.file.part_path = std::prev(last)->second;
+    const bool was_named = marks->is_delivered(begun.place);
+    const bool existed = BatchJournal::Marks::has(marks->existing, begun.place);
+    return take_back(session, batch, was_named, existed, std::move(begun));
+  };
+  co_return co_await for_each_begun(session, batch.journal(), wanted, undo);
+}
+
+}  // namespace ferry::transfer

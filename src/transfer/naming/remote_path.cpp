@@ -1,0 +1,62 @@
+#include "transfer/naming/remote_path.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ferry/base/file.h"
+#include "ferry/base/hash.h"
+
+namespace ferry::transfer {
+namespace {
+
+constexpr std::size_t kMaxNameBytes = 255;   // NAME_MAX of the usual file systems
+constexpr std::size_t kMaxPathBytes = 4095;  // PATH_MAX, without the NUL
+/// Every file system in use takes names of so many bytes.
+constexpr std::size_t kShortNameBytes = 100;
+/// Servers that write to a name of their own first put some bytes before and behind it: SFTPGo 36.
+constexpr std::size_t kLongestPartNameBytes = kMaxNameBytes - 55;
+
+bool continues_utf8_character(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
+}
+
+}  // namespace
+
+std::string_view below(std::string_view directory, std::string_view path) {
+  if (!directory.empty() && path.starts_with(directory)) path.remove_prefix(directory.size());
+  if (!directory.empty() && path.starts_with('/')) path.remove_prefix(1);
+  return path;
+}
+
+std::string part_token(std::string_view batch_id, std::string_view id, unsigned n) {
+  constexpr std::size_t kDigits = 16;
+  return sha256_of(fmt::format("{}\n{}\n{}", batch_id, id, n)).to_hex().substr(0, kDigits);
+}
+
+std::string part_path(std::string_view final_path, std::string_view token) {
+  const auto slash = final_path.rfind('/');
+  const std::size_t name_at = slash == std::string_view::npos ? 0 : slash + 1;
+  const std::string_view directory = final_path.substr(0, name_at);
+  std::string_view name = final_path.substr(name_at);
+  const std::string suffix = fmt::format(".{}.part", token);
+  const std::size_t most = std::clamp(name.size(), kShortNameBytes, kLongestPartNameBytes);
+  if (1 + name.size() + suffix.size() > most) {
+    std::size_t size = most - std::min(most, 1 + suffix.size());
+    while (size > 0 && size < name.size() && continues_utf8_character(name[size])) --size;
+    name = name.substr(0, size);
+  }
+  return fmt::format("{}.{}{}", directory, name, suffix);
+}
+
+bool is_too_long(std::string_view path) {
+  if (path.size() > kMaxPathBytes) return true;
+  for (std::size_t start = 0; start < path.size();) {
+    const std::size_t end = std::min(path.find('/', start), path.size());
+    if (end - start > kMaxNameBytes) return true;
+    start = end + 1;
+  }
+  return false;
+}
+
+}  // namespace ferry::transfer

@@ -1,0 +1,433 @@
+#include "ferry/transfer/agent.h"
+
+#include <algorithm>
+
+#include "ferry/base/file.h"
+#include "ferry/base/hash.h"
+#include "ferry/base/lock.h"
+#include "ferry/base/log.h"
+#include "transfer/batch/kept_control_file.h"
+#include "transfer/batch/reconciliation.h"
+#include "transfer/deliver/backoff.h"
+#include "transfer/deliver/many_handles.h"
+#include "transfer/deliver/stale_parts.h"
+#include "transfer/run/agent_core.h"
+#include "transfer/run/round.h"
+
+namespace ferry::transfer {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using metastore::Metastore;
+
+/// For how long a connection without work is kept.
+constexpr std::chrono::seconds kKeepSession{30};
+/// How often an agent that follows looks whether what failed may be tried again.
+constexpr std::chrono::seconds kLookAgain{30};
+/// Between two looks whether another agent has brought the batches of dead ones to their end.
+constexpr std::chrono::milliseconds kCompletionPoll{100};
+/// Rounds that a single run makes because agents die beside it.
+constexpr int kMostRounds = 5;
+/// Agents of a single run that follow one another because their claims are lost.
+constexpr unsigned kMostAgents = 5;
+
+Result<void> not_mounted(const std::string& landing, std::uint64_t files) {
+  return make_error(
+      ErrorKind::kNotFound,
+      "landing area {}: {} files are not found, and were on a file system that is not "
+      "there",
+      landing, files);
+}
+
+class Agent {
+ public:
+  Agent(Metastore& metastore, const Destination& destination, const TransferOptions& options,
+        Observer& observer, const Following* following, StopToken& stop)
+      : core_(metastore, destination, options, observer, following, stop) {
+    summary_.destination = destination.name;
+  }
+
+  Result<TransferSummary> run();
+  /// What it had in hand may be somebody else's: another agent has to begin anew.
+  bool has_lost_claims() const { return core_.has_lost_claims(); }
+
+ private:
+  Result<void> go_round();
+  Result<void> wait_for_completion();
+  Result<bool> has_dead_batches();
+  Result<std::shared_ptr<metastore::AgentPresence>> stand_in_for(const std::string& agent);
+  Result<bool> find_files();
+  std::vector<std::string> landings() const;
+  Result<void> reach(const std::string& landing);
+  Result<void> deliver_round(bool has_files);
+  Result<void> connect();
+  Result<void> get_to_know_server();
+  Result<void> bring_to_end();
+  void tidy_destination();
+  Result<void> open_spool();
+  Result<void> tidy_spool();
+  void wait_for_files();
+  bool is_ending() const;
+
+  AgentCore core_;
+  TransferSummary summary_;
+  std::optional<FileLock> completing_;  // batches of agents that have died
+  Clock::time_point idle_since_;
+  const std::function<void(const BatchSummary&)> on_completed_ = [this](const BatchSummary& batch) {
+    if (core_.following == nullptr) return summary_.add(batch);
+    core_.following->on_batch(batch);
+  };
+};
+
+Result<TransferSummary> Agent::run() {
+  const auto started = Clock::now();
+  if (auto opened = open_spool(); !opened) return opened.error();
+  [[maybe_unused]] const auto pruned =
+      remove_old_control_files(core_.options.control_files, now() - metastore::kKeepSettled);
+  if (core_.following != nullptr) {
+    auto notice = core_.metastore.watch_changes();
+    if (!notice) return notice.error();
+    core_.notice = std::move(*notice);
+  }
+  auto ended = go_round();
+  if (has_lost_claims()) return summary_;
+  if (!ended) return ended.error();
+  core_.feed.tell_of_left_out();
+  if (auto tidied = tidy_spool(); !tidied) return tidied.error();
+  if (core_.closing.record_error()) return *core_.closing.record_error();
+  if (core_.error) return *core_.error;
+  summary_.unlisted = core_.closing.unlisted();
+  summary_.failed += core_.closing.failed();
+  summary_.selected += core_.closing.failed() + core_.closing.unlisted();
+  summary_.lost = core_.lost ? core_.lost : core_.closing.lost();
+  summary_.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started);
+  if (!core_.was_cut_short || core_.following != nullptr) return summary_;
+  return make_error(ErrorKind::kCancelled,
+                    "stopped: {} files were delivered, the others stay pending",
+                    summary_.successful);
+}
+
+/// Once, or until somebody ends it.
+Result<void> Agent::go_round() {
+  for (int round = 1;; ++round) {
+    if (core_.notice) core_.notice->clear();  // what is registered from here on wakes us
+    const auto dead = has_dead_batches();
+    if (!dead) return dead.error();
+    if (!*dead) {
+      core_.predecessors.clear();
+      completing_.reset();
+    }
+    const auto files = find_files();
+    if (!files) return files.error();
+    if (*dead || *files) {
+      if (auto delivered = deliver_round(*files); !delivered) return delivered;
+      idle_since_ = Clock::now();
+    }
+    tidy_destination();
+    if (is_ending() || core_.error || has_lost_claims()) return {};
+    if (core_.following == nullptr) {
+      // What dead agents held could not be seen before their batches were brought to their end.
+      const bool saw_all = !*dead && !core_.feed.saw_dead_batches();
+      if (saw_all || round == kMostRounds) return {};
+    } else if (!*dead && !*files) {
+      wait_for_files();
+    }
+  }
+}
+
+bool Agent::is_ending() const {
+  return core_.stop.stop_requested() ||
+         (core_.following != nullptr && core_.following->finish.stop_requested());
+}
+
+void Agent::wait_for_files() {
+  core_.following->on_idle();
+  auto until = Clock::now() + kLookAgain;
+  if (const auto due = core_.feed.next_due())
+    until = std::min(until, Clock::now() + (*due - now()));
+  core_.wait.until(
+      until, core_.and_losses({core_.stop.fd(), core_.following->finish.fd(), core_.notice->fd()}));
+  if (core_.session && Clock::now() > idle_since_ + kKeepSession) core_.session.reset();
+}
+
+// What there is to do.
+
+/// One agent at a time brings the batches of dead ones to their end. Until it has, nobody can tell
+/// which of their files are to be sent.
+Result<void> Agent::wait_for_completion() {
+  Hasher hasher(HashAlgorithm::kMd5);  // for a short name, not for secrecy
+  hasher.update(as_bytes(core_.destination.name));
+  if (auto made = make_directories(core_.options.control_files); !made) return made;
+  const fs::path path =
+      core_.options.control_files / ("." + hasher.finish().to_string().substr(4) + ".completing");
+  while (!core_.stop.stop_requested()) {
+    auto lock = FileLock::try_acquire(path);
+    if (!lock) return lock.error();
+    completing_ = std::move(*lock);
+    if (completing_) return {};
+    sleep_unless_stopped(kCompletionPoll, core_.stop);
+  }
+  return make_error(ErrorKind::kCancelled, "stopped");
+}
+
+/// Those of this destination's agents. While we have their journals nobody else completes them.
+Result<bool> Agent::has_dead_batches() {
+  if (auto waited = wait_for_completion(); !waited) return waited.error();
+  const auto journals = BatchJournal::find(core_.options.control_files);
+  if (!journals) return journals.error();
+  for (const fs::path& file : *journals) {
+    auto journal = BatchJournal::take_over(file);
+    if (!journal) {
+      log::error("batch journal left alone", {{"file", file.string()},
+                                              {"error", journal.error().message},
+                                              {"next", "move it away once you have looked at it"}});
+      continue;
+    }
+    if (!*journal || (*journal)->info().destination != core_.destination.name) continue;
+    auto batch = std::make_unique<Batch>(std::move(*journal));
+    const auto presence = stand_in_for(batch->info().agent);
+    if (!presence && presence.error().kind == ErrorKind::kBusy) continue;  // it runs, after all
+    if (!presence) return presence.error();
+    batch->set_presence(*presence);
+    const auto left = let_go_of_what_is_lost(core_.metastore, *batch, core_.batch_context);
+    if (!left) return left.error();
+    core_.closing.add(std::move(batch), BatchClosing::Origin::kDeadAgents);
+  }
+  return !core_.closing.is_empty();
+}
+
+/// So that nobody takes what it had in hand while we look what became of it.
+Result<std::shared_ptr<metastore::AgentPresence>> Agent::stand_in_for(const std::string& agent) {
+  if (core_.presence && core_.presence->name() == agent) return core_.presence;
+  for (const auto& known : core_.predecessors) {
+    if (known->name() == agent) return known;
+  }
+  auto presence = core_.metastore.join_as(agent);
+  if (!presence) return presence.error();
+  return core_.predecessors.emplace_back(std::move(*presence));
+}
+
+/// What lies in landing areas that are there and answer. Of the others nothing is claimed: it costs
+/// no attempt. An error if nothing is left for that reason.
+Result<bool> Agent::find_files() {
+  core_.roots = LandingRoots::open(core_.options.landings, core_.options.remote_landings);
+  core_.feed.begin(core_.roots);
+  core_.readable.clear();
+  std::optional<Error> failure;
+  for (const std::string& landing : landings()) {
+    const auto found = core_.feed.look_in(landing);
+    if (!found) return found.error();
+    if (!found->any && found->unmounted == 0) continue;
+    const auto reached = found->any ? reach(landing) : not_mounted(landing, found->unmounted);
+    core_.options.on_landing(landing, reached ? nullptr : &reached.error());
+    if (reached) {
+      core_.readable.insert(landing);
+    } else {
+      failure = reached.error();
+    }
+  }
+  if (core_.readable.empty() && failure) return *failure;
+  if (!core_.readable.empty()) {
+    core_.feed.rewind(core_.readable);
+    return true;
+  }
+  if (core_.following != nullptr) return false;
+  // For what is to be said of files that lie elsewhere.
+  auto visited = core_.feed.visit({}, [](const metastore::FileRecord&) {});
+  if (!visited) return visited.error();
+  return false;
+}
+
+std::vector<std::string> Agent::landings() const {
+  std::vector<std::string> names;
+  for (const auto& [landing, directory] : core_.options.landings) names.push_back(landing);
+  for (const auto& [landing, location] : core_.options.remote_landings) names.push_back(landing);
+  return names;
+}
+
+Result<void> Agent::reach(const std::string& landing) {
+  if (const Error* absence = core_.roots.absence(landing)) return *absence;
+  const LandingRoot* root = core_.roots.find(landing);
+  if (root != nullptr && root->is_empty) {
+    return make_error(
+        ErrorKind::kNotFound,
+        "landing area {} is empty, and files are registered there: is its file system "
+        "mounted? If they were removed, 'ferry watch' notes that",
+        landing);
+  }
+  if (root == nullptr || !root->is_remote()) return {};
+  return core_.loop.wait_for(core_.sources.reach(*root));
+}
+
+// Doing it.
+
+Result<void> Agent::deliver_round(bool has_files) {
+  // Before anything is claimed: a destination that does not answer changes nothing.
+  if (auto connected = connect(); !connected) return connected;
+  if (auto completed = bring_to_end(); !completed) return completed;
+  if (has_lost_claims()) return {};
+  core_.predecessors.clear();
+  completing_.reset();
+  if (!has_files || is_ending()) return {};
+  if (!core_.presence) {
+    auto presence = core_.metastore.join();
+    if (!presence) return presence.error();
+    core_.presence = std::move(*presence);
+  }
+  if (auto removed = remove_stale_parts(core_.metastore, core_.batch_context, *core_.session,
+                                        core_.presence->name());
+      !removed) {
+    return removed;
+  }
+  Round(core_, on_completed_).deliver();
+  if (has_lost_claims()) return {};
+  // What is left of the batches is written down even after a stop.
+  StopToken end;
+  [[maybe_unused]] const auto ended =
+      Round::bring_to_end(core_, core_.stop.stop_requested() ? end : core_.cut, on_completed_);
+  return {};
+}
+
+Result<void> Agent::connect() {
+  if (core_.session && !core_.session->client->error()) return {};
+  auto session = open_session(core_.destination, core_.options, core_.limiter, core_.cut);
+  if (!session) return session.error();
+  core_.session = std::move(*session);
+  core_.directories = {core_.session->directory, core_.session->control_directory};
+  return get_to_know_server();
+}
+
+/// A connection that is lost meanwhile is no reason to give up.
+Result<void> Agent::get_to_know_server() {
+  const KnownServers servers(core_.options.servers);
+  for (unsigned retry = 0;; ++retry) {
+    const auto found = core_.session->loop->wait_for(servers.takes_many_handles(
+        *core_.session->client, core_.destination.name, core_.session->directory));
+    if (found) core_.takes_many_handles = *found;
+    if (found) return {};
+    const Retries& retries = core_.options.retries;
+    if (retry == retries.limit) return found.error();
+    if (!sleep_unless_stopped(backoff(retries, retry), core_.stop)) return found.error();
+    auto session =
+        open_session(core_.destination, core_.options, core_.limiter, core_.cut, core_.directories);
+    if (!session) return session.error();
+    core_.session = std::move(*session);
+  }
+}
+
+/// Of what a lost connection may have done since.
+void Agent::tidy_destination() {
+  const KnownServers servers(core_.options.servers);
+  if (!servers.has_remains(core_.destination.name) || core_.stop.stop_requested()) return;
+  if (!connect()) return;  // another run will
+  [[maybe_unused]] const auto tidied = core_.session->loop->wait_for(
+      servers.remove_remains(*core_.session->client, core_.destination.name));
+}
+
+Result<void> Agent::bring_to_end() {
+  return Round::bring_to_end(core_, core_.cut, on_completed_);
+}
+
+// The spool.
+
+Result<void> Agent::open_spool() {
+  if (core_.spool) return {};
+  auto spool = transfer::open_spool(core_.options);
+  if (!spool) return spool.error();
+  core_.spool = std::move(*spool);
+  return {};
+}
+
+/// What some destination may still have to get stays.
+Result<void> Agent::tidy_spool() {
+  if (!core_.spool || core_.spool->is_empty()) return {};
+  std::set<std::string, std::less<>> keys;
+  metastore::FileQuery query;
+  query.standings = {metastore::Standing::kPending, metastore::Standing::kInProgress,
+                     metastore::Standing::kFailed};
+  const Routes& routes = *core_.options.routes;
+  auto visited = core_.metastore.visit(query, [&](const metastore::FileRecord& file, auto) {
+    for (const auto name : routes.wanted_by(file.landing, file.path)) {
+      const Route* route = routes.find(file.landing, file.path, name);
+      if (route != nullptr && !route->transforms.empty()) keys.insert(spool_key(file, *route));
+    }
+  });
+  if (!visited) return visited;
+  core_.spool->keep_only(keys);
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Spool>> open_spool(const TransferOptions& options) {
+  if (options.routes == nullptr) return nullptr;
+  const auto& routes = options.routes->all();
+  if (std::ranges::all_of(routes, &std::vector<TransformSettings>::empty, &Route::transforms)) {
+    return nullptr;
+  }
+  auto spool = Spool::open(options.spool, options.spool_limit);
+  if (!spool) return spool.error();
+  return std::shared_ptr<Spool>(std::move(*spool));
+}
+
+void TransferSummary::add(const BatchSummary& batch) {
+  batches.push_back(batch);
+  selected += batch.selected;
+  successful += batch.successful;
+  failed += batch.failed;
+  bytes += batch.bytes;
+}
+
+Result<std::string> control_file_name(const Destination& destination, std::string_view batch_id,
+                                      Timestamp created) {
+  if (!destination.control_name) return control_file_name(batch_id, destination.control);
+  return destination.control_name->render(
+      NameTemplate::Batch{.id = batch_id, .destination = destination.name, .date = created});
+}
+
+namespace {
+
+/// An agent whose claims are lost is followed by another, which brings to its end what the first
+/// had begun and still can be brought to its end.
+Result<TransferSummary> run_agents(Metastore& metastore, const Destination& destination,
+                                   const TransferOptions& options, Observer& observer,
+                                   const Following* following, StopToken& stop) {
+  std::vector<BatchSummary> completed;
+  for (unsigned agents = 1;; ++agents) {
+    Agent agent(metastore, destination, options, observer, following, stop);
+    auto summary = agent.run();
+    if (!agent.has_lost_claims()) {
+      if (!summary || completed.empty()) return summary;
+      for (const BatchSummary& batch : completed) summary->add(batch);
+      return summary;
+    }
+    std::ranges::copy(summary->batches, std::back_inserter(completed));
+    if (following == nullptr && agents == kMostAgents) {
+      return make_error(ErrorKind::kBusy,
+                        "the agent's claims were lost {} times: the database took it for dead",
+                        agents);
+    }
+    log::warning("agent begins anew",
+                 {{"destination", destination.name}, {"reason", "its claims were lost"}});
+    if (!sleep_unless_stopped(backoff(options.retries, std::min(agents, 8U)), stop)) {
+      return make_error(ErrorKind::kCancelled, "stopped");
+    }
+  }
+}
+
+}  // namespace
+
+Result<TransferSummary> deliver(Metastore& metastore, const Destination& destination,
+                                const TransferOptions& options, Observer& observer,
+                                StopToken& stop) {
+  return run_agents(metastore, destination, options, observer, nullptr, stop);
+}
+
+Result<void> deliver_on(Metastore& metastore, const Destination& destination,
+                        const TransferOptions& options, Observer& observer,
+                        const Following& following, StopToken& stop) {
+  const auto summary = run_agents(metastore, destination, options, observer, &following, stop);
+  return summary ? Result<void>() : summary.error();
+}
+
+}  // namespace ferry::transfer

@@ -1,0 +1,56 @@
+// What all parts of one agent share. All of it outlives them.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "ferry/base/result.h"
+#include "ferry/base/stop.h"
+#include "ferry/metastore/metastore.h"
+#include "ferry/transfer/agent.h"
+#include "transfer/batch/batch_journal.h"
+
+namespace ferry::transfer {
+
+struct Job;
+
+/// What workers tell of. Called on any thread.
+class DeliveryEvents {
+ public:
+  virtual ~DeliveryEvents() = default;
+
+  /// JOB is about to write to its part, which nobody has heard of yet.
+  virtual Result<void> on_part(Job& job) = 0;
+  /// Where that was noted. It has to be synced up to END before B hears of the part.
+  struct Noted {
+    std::shared_ptr<BatchJournal> journal;
+    BatchJournal::Place end = 0;
+  };
+  virtual Noted noted(const Job& job) = 0;
+  /// A connection has ended that may still write to JOB's part.
+  virtual void on_abandoned(const Job& job) = 0;
+  virtual void on_bytes(std::size_t acknowledged) = 0;
+  /// JOB's part is whole and waits for its name; the job is gone when this returns.
+  virtual void on_uploaded(Job& job) = 0;
+  /// JOB was delivered, or has failed; it is gone when this returns.
+  virtual void on_ended(Job& job) = 0;
+};
+
+struct BatchContext {
+  const Destination& destination;
+  const TransferOptions& options;
+  StopToken& stop;  // nothing more is begun
+};
+
+struct RunContext : BatchContext {
+  DeliveryEvents& events;
+  RateLimiter& limiter;
+  StopToken& closing;  // connections end, whatever is on the way
+  /// What is written to a file through any number of handles, opened at any time, is in it in the
+  /// end. Otherwise a file is written through one handle, in order, from its beginning.
+  bool takes_many_handles = false;
+  /// Whose claims the files are; null in tests that have no metastore.
+  const metastore::AgentPresence* presence = nullptr;
+};
+
+}  // namespace ferry::transfer
