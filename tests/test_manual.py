@@ -85,7 +85,7 @@ def test_a_command_s_own_meanings_are_told():
 
 
 def test_the_page_has_every_variable_that_the_program_reads(folder):
-    sources = "".join(path.read_text() for path in (REPOSITORY / "src/app").glob("*.cpp"))
+    sources = "".join(path.read_text() for path in (REPOSITORY / "src/app").rglob("*.cpp"))
     read = set(re.findall(r'"(FERRY_[A-Z]+)"', sources))
     assert read
     text = plain(shown(folder, "ferry.1"))

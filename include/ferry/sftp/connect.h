@@ -58,6 +58,10 @@ struct ConnectOptions {
 
   std::chrono::milliseconds timeout = std::chrono::seconds(15);  // for each step of the way
 
+  /// If the server drops the connection before the login. Whoever has other connections there is
+  /// told at once that it wants no more.
+  bool tries_again = true;
+
   /// Channel::agreement() is asked for: ssh(1) tells of it only when it tells a lot more.
   bool tells_agreement = false;
 

@@ -38,7 +38,8 @@ Result<std::unique_ptr<Channel>> connect(const ConnectOptions& options, StopToke
     auto channel = connect_once(options, stop);
     if (channel || channel.error().kind != ErrorKind::kConnectionLost) return channel;
     const milliseconds wait = wait_before(retry);
-    if (retry + 1 == kTries || Clock::now() + wait > deadline) {
+    const bool is_last = !options.tries_again || retry + 1 == kTries;
+    if (is_last || Clock::now() + wait > deadline) {
       channel.error().kind = ErrorKind::kUnreachable;
       return channel;
     }

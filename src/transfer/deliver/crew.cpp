@@ -197,8 +197,9 @@ Result<Session> Crew::reconnect(unsigned& failures, Error reason) {
 }
 
 Result<Session> Crew::dial() const {
-  return open_session(context_.destination, context_.options, context_.limiter, context_.closing,
-                      known_);
+  Destination destination = context_.destination;
+  destination.connect.tries_again = false;
+  return open_session(destination, context_.options, context_.limiter, context_.closing, known_);
 }
 
 }  // namespace ferry::transfer

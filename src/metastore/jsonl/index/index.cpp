@@ -96,6 +96,7 @@ void Index::write_keys() {
 }
 
 void Index::begin_reading() {
+  is_writing_ = false;
   forget_names();
   database_.begin_reading();
 }
@@ -104,17 +105,22 @@ void Index::begin_writing() {
   forget_names();
   has_orphans_.reset();
   last_delivered_.reset();
+  forget_files();
+  is_writing_ = true;
   database_.begin_writing();
 }
 
 Result<void> Index::commit() {
   flush();
+  forget_files();
+  is_writing_ = false;
   return database_.commit();
 }
 
 void Index::rollback() {
   database_.rollback();
-  kept_back_.clear();
+  is_writing_ = false;
+  forget_files();
   last_delivered_.reset();
   uncounted_.clear();
   new_files_ = new_deliveries_ = 0;
@@ -189,10 +195,12 @@ FileNumber Index::enter(const FileRecord& row, std::uint64_t offset, bool& is_ne
       "older = ? WHERE number = ?",
       landing, std::string_view(row.path), state, updated, size, to_signed(offset), Blob{older},
       number);
+  if (const auto known = at_hand_.find(number); known != at_hand_.end()) known->second.file.reset();
   return number;
 }
 
 std::optional<FileNumber> Index::find(std::string_view id) {
+  if (is_writing_) return find_at_hand(std::string(id));
   const StoredId key(id);
   auto row = database_.query("SELECT number FROM file WHERE id = ?", key.value());
   if (!row.next()) return std::nullopt;
@@ -209,13 +217,24 @@ KnownFile Index::file_from(const Rows& row) {
   file.record.updated_date = time_from(row.integer(5));
   file.size = to_unsigned(row.integer(6));
   file.offset = to_unsigned(row.integer(7));
+  file.registered = row.integer(8);
   return file;
 }
 
 std::optional<KnownFile> Index::file(FileNumber number) {
+  const auto known = at_hand_.find(number);
+  if (known != at_hand_.end() && known->second.file) return *known->second.file;
+  if (is_writing_ && known == at_hand_.end()) make_room_at_hand();
   auto row = database_.query("SELECT " FERRY_FILE_COLUMNS " FROM file WHERE number = ?", number);
   if (!row.next()) return std::nullopt;
-  return file_from(row);
+  KnownFile file = file_from(row);
+  if (is_writing_) {
+    FileAtHand& at_hand = at_hand_[number];
+    at_hand.registered = file.registered;
+    at_hand.file = std::make_unique<KnownFile>(file);
+    numbers_at_hand_.emplace(file.record.id, number);
+  }
+  return file;
 }
 
 std::vector<FileNumber> Index::versions(std::span<const std::string> landings,

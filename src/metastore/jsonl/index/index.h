@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,7 +30,8 @@ struct KnownFile {
   FileNumber number = 0;
   FileRecord record;
   std::uint64_t size = 0;
-  std::uint64_t offset = 0;  // of its current row in the registry
+  std::uint64_t offset = 0;     // of its current row in the registry
+  std::int64_t registered = 0;  // by its id, or by its first row
 };
 
 /// The views in it live until the next call of forget_names().
@@ -170,14 +172,15 @@ class Index {
     std::int64_t duration_ms = 0;
     std::int64_t offset = 0;
     std::string older;
-    std::int64_t registered = 0;  // when the file was
+    bool is_written = true;
   };
 
-  /// A file that rows of the logs were entered for.
-  struct LoggedFile {
-    FileNumber number = 0;
+  /// What a transaction that writes has read of a file, and has not written yet: most files are
+  /// asked for several times in one, and most deliveries get two rows soon after each other.
+  struct FileAtHand {
     std::int64_t registered = 0;
-    std::vector<StoredDelivery> deliveries;  // that are not written yet
+    std::unique_ptr<KnownFile> file;                        // null: not read
+    std::optional<std::vector<StoredDelivery>> deliveries;  // all of them; nothing: not read
   };
 
   /// In place of a destination: of rows of the registry.
@@ -189,14 +192,20 @@ class Index {
   /// Adds all rows to ROWS, oldest first.
   void add_rows(std::vector<std::uint64_t>& rows, FileNumber number, std::int64_t destination,
                 std::string_view older, std::int64_t current);
-  StoredDelivery& stored_delivery(LoggedFile& file, std::int64_t destination, bool& is_new);
-  void write(FileNumber number, const StoredDelivery& delivery);
-  void write_kept_back();
-  void count(const StoredDelivery& delivery, std::int64_t times);
+  static StoredDelivery stored_from(const Rows& row);
+  KnownDelivery known_from(const StoredDelivery& delivery);
+  std::vector<StoredDelivery>& deliveries_at_hand(FileNumber number);
+  StoredDelivery& stored_delivery(FileNumber number, std::int64_t destination, bool& is_new);
+  void write(FileNumber number, StoredDelivery& delivery);
+  void write_deliveries();
+  void count(const StoredDelivery& delivery, std::int64_t registered, std::int64_t times);
   void write_successes();
   void write_keys();
-  /// Null: there is no such file.
-  LoggedFile* logged_file(const std::string& id);
+  /// Makes it one that is at hand.
+  std::optional<FileNumber> find_at_hand(const std::string& id);
+  /// Keeps memory bounded.
+  void make_room_at_hand();
+  void forget_files();
   /// Whether no file from this one on has a delivery that is written.
   bool is_beyond_deliveries(FileNumber number);
 
@@ -209,7 +218,9 @@ class Index {
   };
   std::unordered_map<std::string, std::int64_t, NameHash, std::equal_to<>> ids_of_names_;
   std::unordered_map<std::int64_t, std::string> names_;
-  std::unordered_map<std::string, LoggedFile> kept_back_;  // by id
+  bool is_writing_ = false;
+  std::unordered_map<FileNumber, FileAtHand> at_hand_;
+  std::unordered_map<std::string, FileNumber> numbers_at_hand_;  // by id
   std::optional<FileNumber> last_delivered_;  // the last file that has a delivery that is written
   std::map<std::int64_t, Successes> uncounted_;  // by destination
   std::int64_t new_files_ = 0;
@@ -218,7 +229,7 @@ class Index {
 };
 
 /// For file_from and delivery_from: `SELECT` these `FROM file`, `FROM delivery`.
-#define FERRY_FILE_COLUMNS "number, id, landing, path, state, updated, size, offset"
+#define FERRY_FILE_COLUMNS "number, id, landing, path, state, updated, size, offset, registered"
 #define FERRY_DELIVERY_COLUMNS                                                                   \
   "destination, status, attempt, date, claimed, file_updated, agent, batch, error_kind, bytes, " \
   "duration, offset"

@@ -9,8 +9,7 @@
 namespace ferry::metastore {
 namespace {
 
-/// Deliveries that are kept back before they are written: most get two rows soon after each other.
-constexpr std::size_t kKeptBack = 8'192;
+constexpr std::size_t kFilesAtHand = 4'096;
 
 Blob bytes_of(const Histogram& histogram) {
   return {{reinterpret_cast<const char*>(&histogram), sizeof histogram}};
@@ -32,18 +31,19 @@ void Successes::add(const Successes& other) {
 }
 
 std::optional<FileNumber> Index::enter(const TransferRecord& row, std::uint64_t offset) {
-  LoggedFile* const file = logged_file(row.id);
-  if (file == nullptr) {
+  const auto number = find_at_hand(row.id);
+  if (!number) {
     const StoredId id(row.id);
     database_.run("INSERT INTO orphan VALUES(?, ?)", id.value(), to_signed(offset));
     has_orphans_ = true;
     return std::nullopt;
   }
+  const std::int64_t registered = at_hand_[*number].registered;
   bool is_new = false;
-  StoredDelivery& delivery = stored_delivery(*file, enter_name(row.destination), is_new);
+  StoredDelivery& delivery = stored_delivery(*number, enter_name(row.destination), is_new);
   if (!is_new) {
-    append_older(delivery.older, file->number, delivery.destination, delivery.offset);
-    if (delivery.status == TransferStatus::kSuccessful) count(delivery, -1);
+    append_older(delivery.older, *number, delivery.destination, delivery.offset);
+    if (delivery.status == TransferStatus::kSuccessful) count(delivery, registered, -1);
   }
   const bool ends_attempt = !is_new && delivery.status == TransferStatus::kInProgress &&
                             row.status != TransferStatus::kInProgress &&
@@ -63,18 +63,35 @@ std::optional<FileNumber> Index::enter(const TransferRecord& row, std::uint64_t 
   delivery.bytes = row.bytes;
   delivery.duration_ms = row.duration_ms;
   delivery.offset = to_signed(offset);
-  if (row.status == TransferStatus::kSuccessful) count(delivery, 1);
-  const FileNumber number = file->number;
-  if (kept_back_.size() >= kKeptBack) flush();
+  delivery.is_written = false;
+  if (row.status == TransferStatus::kSuccessful) count(delivery, registered, 1);
   return number;
 }
 
-Index::LoggedFile* Index::logged_file(const std::string& id) {
-  if (const auto known = kept_back_.find(id); known != kept_back_.end()) return &known->second;
+// What is at hand.
+
+std::optional<FileNumber> Index::find_at_hand(const std::string& id) {
+  const auto known = numbers_at_hand_.find(id);
+  if (known != numbers_at_hand_.end()) return known->second;
+  make_room_at_hand();
   const StoredId key(id);
   auto row = database_.query("SELECT number, registered FROM file WHERE id = ?", key.value());
-  if (!row.next()) return nullptr;
-  return &kept_back_.emplace(id, LoggedFile{row.integer(0), row.integer(1), {}}).first->second;
+  if (!row.next()) return std::nullopt;
+  const FileNumber number = row.integer(0);
+  at_hand_[number].registered = row.integer(1);
+  numbers_at_hand_.emplace(id, number);
+  return number;
+}
+
+void Index::make_room_at_hand() {
+  if (at_hand_.size() < kFilesAtHand) return;
+  flush();
+  forget_files();
+}
+
+void Index::forget_files() {
+  at_hand_.clear();
+  numbers_at_hand_.clear();
 }
 
 bool Index::is_beyond_deliveries(FileNumber number) {
@@ -85,44 +102,34 @@ bool Index::is_beyond_deliveries(FileNumber number) {
   return number > *last_delivered_;
 }
 
-Index::StoredDelivery& Index::stored_delivery(LoggedFile& file, std::int64_t destination,
-                                              bool& is_new) {
-  for (StoredDelivery& kept : file.deliveries) {
-    if (kept.destination == destination) return kept;
-  }
-  StoredDelivery& delivery = file.deliveries.emplace_back();
-  delivery.destination = destination;
-  delivery.registered = file.registered;
-  is_new = is_beyond_deliveries(file.number);
-  if (is_new) {
-    ++new_deliveries_;
-    return delivery;
-  }
+std::vector<Index::StoredDelivery>& Index::deliveries_at_hand(FileNumber number) {
+  auto& deliveries = at_hand_[number].deliveries;
+  if (deliveries) return *deliveries;
+  deliveries.emplace();
+  if (is_beyond_deliveries(number)) return *deliveries;
   auto row = database_.query(
-      "SELECT status, attempt, date, claimed, file_updated, agent, batch, error_kind, bytes, "
-      "duration, offset, older FROM delivery WHERE file = ? AND destination = ?",
-      file.number, destination);
-  is_new = !row.next();
-  if (is_new) {
-    ++new_deliveries_;
-    return delivery;
+      "SELECT " FERRY_DELIVERY_COLUMNS ", older FROM delivery WHERE file = ?", number);
+  while (row.next()) {
+    StoredDelivery& delivery = deliveries->emplace_back(stored_from(row));
+    delivery.older = row.text(12);
   }
-  delivery.status = static_cast<TransferStatus>(row.integer(0));
-  delivery.attempt = row.integer(1);
-  delivery.date = row.integer(2);
-  delivery.claimed = row.integer(3);
-  if (!row.is_null(4)) delivery.file_updated_date = row.integer(4);
-  delivery.agent = row.integer(5);
-  delivery.batch = row.integer(6);
-  delivery.error_kind = row.integer(7);
-  delivery.bytes = row.integer(8);
-  delivery.duration_ms = row.integer(9);
-  delivery.offset = row.integer(10);
-  delivery.older = row.text(11);
-  return delivery;
+  return *deliveries;
 }
 
-void Index::write(FileNumber number, const StoredDelivery& delivery) {
+Index::StoredDelivery& Index::stored_delivery(FileNumber number, std::int64_t destination,
+                                              bool& is_new) {
+  auto& deliveries = deliveries_at_hand(number);
+  const auto place =
+      std::ranges::lower_bound(deliveries, destination, {}, &StoredDelivery::destination);
+  is_new = place == deliveries.end() || place->destination != destination;
+  if (!is_new) return *place;
+  ++new_deliveries_;
+  StoredDelivery& added = *deliveries.emplace(place);
+  added.destination = destination;
+  return added;
+}
+
+void Index::write(FileNumber number, StoredDelivery& delivery) {
   if (is_beyond_deliveries(number)) last_delivered_ = number;
   database_.run(
       "INSERT INTO delivery VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
@@ -134,52 +141,83 @@ void Index::write(FileNumber number, const StoredDelivery& delivery) {
       delivery.date, delivery.claimed, delivery.file_updated_date, delivery.agent, delivery.batch,
       delivery.error_kind, delivery.bytes, delivery.duration_ms, delivery.offset,
       delivery.older.empty() ? std::nullopt : std::optional(Blob{delivery.older}));
+  delivery.is_written = true;
 }
 
-void Index::write_kept_back() {
-  std::vector<const LoggedFile*> order;
-  order.reserve(kept_back_.size());
-  for (const auto& [id, file] : kept_back_) order.push_back(&file);
-  std::ranges::sort(order, {}, &LoggedFile::number);
-  for (const LoggedFile* file : order) {
-    for (const StoredDelivery& delivery : file->deliveries) write(file->number, delivery);
+void Index::write_deliveries() {
+  std::vector<std::pair<FileNumber, StoredDelivery*>> unwritten;
+  for (auto& [number, file] : at_hand_) {
+    if (!file.deliveries) continue;
+    for (StoredDelivery& delivery : *file.deliveries) {
+      if (!delivery.is_written) unwritten.emplace_back(number, &delivery);
+    }
   }
-  kept_back_.clear();
+  std::ranges::sort(unwritten, {},
+                    [](const auto& one) { return std::pair(one.first, one.second->destination); });
+  for (const auto& [number, delivery] : unwritten) write(number, *delivery);
 }
 
 void Index::flush() {
-  write_kept_back();
+  write_deliveries();
   write_successes();
   write_keys();
 }
 
-KnownDelivery Index::delivery_from(const Rows& row) {
-  KnownDelivery known;
-  Delivery& delivery = known.delivery;
-  delivery.destination = name(row.integer(0));
+Index::StoredDelivery Index::stored_from(const Rows& row) {
+  StoredDelivery delivery;
+  delivery.destination = row.integer(0);
   delivery.status = static_cast<TransferStatus>(row.integer(1));
   delivery.attempt = row.integer(2);
-  delivery.date = time_from(row.integer(3));
-  delivery.claimed = time_from(row.integer(4));
-  if (!row.is_null(5)) delivery.file_updated_date = time_from(row.integer(5));
-  delivery.agent = name(row.integer(6));
-  delivery.batch_id = name(row.integer(7));
-  delivery.error_kind = name(row.integer(8));
+  delivery.date = row.integer(3);
+  delivery.claimed = row.integer(4);
+  if (!row.is_null(5)) delivery.file_updated_date = row.integer(5);
+  delivery.agent = row.integer(6);
+  delivery.batch = row.integer(7);
+  delivery.error_kind = row.integer(8);
   delivery.bytes = row.integer(9);
   delivery.duration_ms = row.integer(10);
-  known.offset = to_unsigned(row.integer(11));
-  return known;
+  delivery.offset = row.integer(11);
+  return delivery;
+}
+
+KnownDelivery Index::delivery_from(const Rows& row) {
+  return known_from(stored_from(row));
 }
 
 void Index::deliveries(FileNumber number, std::vector<KnownDelivery>& found) {
-  write_kept_back();
   found.clear();
+  if (is_writing_) {
+    if (!at_hand_.contains(number)) make_room_at_hand();
+    for (const StoredDelivery& delivery : deliveries_at_hand(number)) {
+      found.push_back(known_from(delivery));
+    }
+    return;
+  }
   auto row =
       database_.query("SELECT " FERRY_DELIVERY_COLUMNS " FROM delivery WHERE file = ?", number);
   while (row.next()) found.push_back(delivery_from(row));
 }
 
+KnownDelivery Index::known_from(const StoredDelivery& stored) {
+  KnownDelivery known;
+  Delivery& delivery = known.delivery;
+  delivery.destination = name(stored.destination);
+  delivery.status = stored.status;
+  delivery.attempt = stored.attempt;
+  delivery.date = time_from(stored.date);
+  delivery.claimed = time_from(stored.claimed);
+  if (stored.file_updated_date) delivery.file_updated_date = time_from(*stored.file_updated_date);
+  delivery.agent = name(stored.agent);
+  delivery.batch_id = name(stored.batch);
+  delivery.error_kind = name(stored.error_kind);
+  delivery.bytes = stored.bytes;
+  delivery.duration_ms = stored.duration_ms;
+  known.offset = to_unsigned(stored.offset);
+  return known;
+}
+
 std::vector<FileNumber> Index::files_with_deliveries(FileNumber after, std::size_t limit) {
+  write_deliveries();
   return numbers(
       database_.query("SELECT DISTINCT file FROM delivery WHERE file > ? ORDER BY file LIMIT ?",
                       after, static_cast<std::int64_t>(limit)));
@@ -189,12 +227,14 @@ std::vector<FileNumber> Index::files_of_batch(std::string_view batch, FileNumber
                                               std::size_t limit) {
   const auto id = find_name(batch);
   if (!id) return {};
+  write_deliveries();
   return numbers(database_.query(
       "SELECT DISTINCT file FROM delivery WHERE batch = ? AND file > ? ORDER BY file LIMIT ?", *id,
       after, static_cast<std::int64_t>(limit)));
 }
 
 std::vector<FileNumber> Index::files_undone(FileNumber after, std::size_t limit) {
+  write_deliveries();
   return numbers(
       database_.query("SELECT DISTINCT file FROM delivery INDEXED BY delivery_undone "
                       "WHERE status <> 1 AND file > ? ORDER BY file LIMIT ?",
@@ -206,6 +246,7 @@ std::vector<Index::Success> Index::successes_after(std::string_view destination,
   std::vector<Success> found;
   const auto id = find_name(destination);
   if (!id) return found;
+  write_deliveries();
   auto row = database_.query(
       "SELECT date, file FROM delivery WHERE destination = ? AND status = 1 AND (date, file) > (?, "
       "?) ORDER BY date, file LIMIT ?",
@@ -235,12 +276,12 @@ std::uint64_t Index::orphans() {
 
 // Sums over what was delivered.
 
-void Index::count(const StoredDelivery& delivery, std::int64_t times) {
+void Index::count(const StoredDelivery& delivery, std::int64_t registered, std::int64_t times) {
   Successes& sums = uncounted_[delivery.destination];
   sums.files += times;
   sums.bytes += delivery.bytes * times;
   sums.durations.add(std::chrono::milliseconds(delivery.duration_ms), times);
-  const std::int64_t latency = std::max<std::int64_t>(delivery.date - delivery.registered, 0);
+  const std::int64_t latency = std::max<std::int64_t>(delivery.date - registered, 0);
   sums.latencies.add(std::chrono::milliseconds(latency), times);
 }
 

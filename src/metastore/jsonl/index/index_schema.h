@@ -5,7 +5,7 @@
 namespace ferry::metastore {
 
 /// A greater one with every change of what is in the tables, or of what they mean.
-inline constexpr int kIndexVersion = 1;
+inline constexpr int kIndexVersion = 2;
 
 /// Times are milliseconds since 1970, sizes and offsets bytes; states, statuses and standings are
 /// the numbers of their enumerations.
@@ -72,7 +72,8 @@ CREATE TABLE standing(      -- every file and destination, but for what a row of
   PRIMARY KEY(class, file)) WITHOUT ROWID;
 
 CREATE TABLE changed(       -- files that some perspective has to judge anew
-  number INTEGER PRIMARY KEY, file INTEGER);
+  number INTEGER PRIMARY KEY,  -- of the last of them: all changes are counted
+  files BLOB);              -- their numbers, 8 bytes each
 )";
 
 inline constexpr const char* kIndexLookups = R"(

@@ -1,6 +1,7 @@
 #include "metastore/jsonl/index/perspective.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "ferry/base/hash.h"
 #include "ferry/base/uuid.h"
@@ -21,6 +22,16 @@ void forget(Database& database, std::int64_t perspective) {
                perspective);
   database.run("DELETE FROM class WHERE perspective = ?", perspective);
   database.run("DELETE FROM perspective WHERE id = ?", perspective);
+}
+
+Blob blob_of(std::span<const FileNumber> numbers) {
+  return {{reinterpret_cast<const char*>(numbers.data()), numbers.size_bytes()}};
+}
+
+void add_numbers(std::string_view blob, std::vector<FileNumber>& numbers) {
+  const std::size_t before = numbers.size();
+  numbers.resize(before + blob.size() / sizeof(FileNumber));
+  std::memcpy(numbers.data() + before, blob.data(), (numbers.size() - before) * sizeof(FileNumber));
 }
 
 const std::string& canonical(const Demand& demand, const std::string& landing) {
@@ -55,10 +66,12 @@ void Perspective::bring_up_to_date() {
   if (!find()) return populate();
   std::vector<FileNumber> changed;
   {
-    auto row = database_.query("SELECT DISTINCT file FROM changed WHERE number > ? ORDER BY file",
-                               judged_);
-    while (row.next()) changed.push_back(row.integer(0));
+    auto row = database_.query("SELECT files FROM changed WHERE number > ?", judged_);
+    while (row.next()) add_numbers(row.text(0), changed);
   }
+  std::ranges::sort(changed);
+  const auto repeated = std::ranges::unique(changed);
+  changed.erase(repeated.begin(), repeated.end());
   Perspective* const self = this;
   metastore::judge(index_, changed, std::span(&self, 1));
   database_.run("UPDATE perspective SET used = ? WHERE id = ? AND used < ?", now_ms(), id_,
@@ -310,10 +323,9 @@ void note_changes(Index& index, std::span<const FileNumber> changed,
     auto row = database.query("SELECT count(*) FROM perspective");
     if (row.next()) perspectives = row.integer(0);
   }
-  if (perspectives > static_cast<std::int64_t>(judged.size())) {
-    for (const FileNumber number : changed) {
-      database.run("INSERT INTO changed(file) VALUES(?)", number);
-    }
+  if (!changed.empty() && perspectives > static_cast<std::int64_t>(judged.size())) {
+    database.run("INSERT INTO changed SELECT ifnull(max(number), 0) + ?, ? FROM changed",
+                 static_cast<std::int64_t>(changed.size()), blob_of(changed));
   }
   for (Perspective* one : judged) one->finish();
   std::vector<std::int64_t> lagging;
