@@ -73,6 +73,11 @@ CONTRACT("a query's conditions hold together") {
   CHECK(paths(*store, {.landings = {kLandingArea}, .text = ".csv"}) ==
         Paths{"a/1.csv", "a-b/3.csv", "a/b/4.csv"});
   CHECK(paths(*store, {.text = "%"}).empty());
+  CHECK(paths(*store, {.text = "b/4"}) == Paths{"a/b/4.csv"});
+  CHECK(paths(*store, {.text = "B/4"}).empty());
+  for (const char* other : {"_/b", "\\", "a%v", "%csv%"}) {
+    CHECK(paths(*store, {.text = other}).empty());
+  }
   CHECK(paths(*store, {.updated = {.since = now() + std::chrono::hours(1)}}).empty());
   CHECK(paths(*store, {.names = {"a/1.csv", "unknown"}}) == Paths{"a/1.csv", "a/1.csv"});
   const auto id = latest(*store, "a/2.txt")->id;

@@ -74,6 +74,13 @@ class IndexFixture : public StoreFixture {
     database.execute(sql);
     REQUIRE_FALSE(database.failure());
   }
+  std::int64_t number_in(const char* sql) const {
+    const auto opened = must(Directory::open(directory()));
+    auto database = must(Database::open(opened.fd(), "index.sqlite", Database::Access::kRead));
+    auto row = database.query(sql);
+    REQUIRE(row.next());
+    return row.integer(0);
+  }
   void remove_index() const {
     for (const char* suffix : {"", "-wal", "-shm"}) {
       fs::remove(file(std::string("index.sqlite") + suffix));
@@ -421,6 +428,74 @@ TEST_CASE_FIXTURE(IndexFixture, "all rows of what has many are found, in their o
   check_index();
   CHECK(must(store->upkeep().compact(now())).rows_after == 2);
   check(*store);
+  check_index();
+}
+
+TEST_CASE_FIXTURE(IndexFixture, "a text in many paths is found whatever of them is indexed") {
+  // Words of every kind of length and order, so that the parts of one are found in others.
+  constexpr std::string_view kSyllables[] = {"ab",      "bc",  "ca", "\u00e4b",
+                                             "\u20acb", "\"b", "% ", "'*"};
+  std::mt19937 random(3);
+  const auto text_of = [&](int syllables) {
+    std::string text;
+    for (int i = 0; i < syllables; ++i) text += kSyllables[random() % std::size(kSyllables)];
+    return text;
+  };
+  auto store = open();
+  std::vector<FileRecord> files;
+  for (int i = 0; i < 5'000; ++i) {
+    files.push_back(found(fmt::format("{}/{}", text_of(4), i), std::to_string(i)));
+  }
+  must(store->register_files(files));
+  const auto check = [&](Metastore& asked) {
+    for (int i = 0; i < 50; ++i) {
+      const std::string text = text_of(1 + i % 4).substr(0, 1 + random() % 8);
+      CAPTURE(text);
+      std::vector<std::string> meant;
+      for (const FileRecord& file : files) {
+        if (file.path.find(text) != std::string::npos) meant.push_back(file.path);
+      }
+      const auto paths = [&](const FileQuery& query) {
+        std::vector<std::string> seen;
+        must(asked.visit(query, [&](const FileRecord& file, auto) { seen.push_back(file.path); }));
+        return seen;
+      };
+      CHECK(paths({.text = text}) == meant);
+      CHECK(paths({.text = text, .standings = {Standing::kPending}, .destination = kTo}) == meant);
+      std::ranges::reverse(meant);
+      CHECK(paths({.text = text, .newest_first = true}) == meant);
+    }
+  };
+  check(*store);  // it indexes them
+  CHECK(number_in("SELECT last FROM path_parts_until") == 5'000);
+  files.push_back(found("\u00e4bab, not indexed yet", "x"));
+  must(store->register_files({files.back()}));
+  CHECK(number_in("SELECT last FROM path_parts_until") == 5'000);
+  check(*store);
+  check(*look());
+  check_index();
+  remove_index();
+  check(*look());
+  check_index();
+}
+
+TEST_CASE_FIXTURE(IndexFixture, "a file whose path was edited is found by its new one") {
+  auto store = open();
+  std::vector<FileRecord> files;
+  for (int i = 0; i < 3'000; ++i) files.push_back(found(fmt::format("first/{}.csv", i), "x"));
+  must(store->register_files(files));
+  const auto count = [&](std::string_view text) {
+    std::size_t seen = 0;
+    must(store->visit({.text = std::string(text)}, [&](const auto&, auto) { ++seen; }));
+    return seen;
+  };
+  REQUIRE(count("first/7.csv") == 1);
+  FileRecord edited =
+      *must(store->latest(kLandingArea, std::vector<std::string>{"first/7.csv"}))[0];
+  edited.path = "second/7.csv";
+  add("file_registry.jsonl", to_line(edited));
+  CHECK(count("first/7.csv") == 0);
+  CHECK(count("second") == 1);
   check_index();
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "metastore/jsonl/index/text_index.h"
 #include "metastore/jsonl/tables/change_watch.h"
 #include "metastore/jsonl/tables/format.h"
 #include "metastore/jsonl/tables/staged_files.h"
@@ -18,6 +19,8 @@ namespace {
 /// A question does not wait longer for somebody who holds the lock; its answer comes from a private
 /// index then.
 constexpr std::chrono::milliseconds kPatience{1'000};
+/// Of what is missing in the index of texts, a search adds so much: about half a second's work.
+constexpr int kTextIndexSteps = 4;
 
 Result<void> check_path(const FileRecord& record) {
   const std::string_view problem = path_problem(record.path);
@@ -143,6 +146,22 @@ Result<void> JsonlMetastore::bring_up_to_date(const View& view,
                             if (view.has_standings) transaction.judged_snapshot(view.viewpoint);
                             return {};
                           });
+}
+
+void JsonlMetastore::extend_text_index() {
+  for (int steps_left = kTextIndexSteps; steps_left > 0; --steps_left) {
+    const auto is_behind = ask(view_of("", false), [](Snapshot& snapshot) -> Result<bool> {
+      return TextIndex(snapshot.index().database()).is_behind();
+    });
+    if (!is_behind || !*is_behind) return;
+    if (access_ == Access::kRead && !may_write_in(*directory_)) return;
+    const std::scoped_lock guard(write_mutex_);
+    const auto extended = transact_guarded({}, [](Transaction& transaction) -> Result<void> {
+      TextIndex(transaction.snapshot().index().database()).extend();
+      return {};
+    });
+    if (!extended) return;
+  }
 }
 
 // Files.

@@ -108,6 +108,9 @@ class JsonlMetastore : public Metastore, private Upkeep {
   /// FAILURE: of the shared index, if it has failed.
   Result<void> bring_up_to_date(const View& view, const std::optional<Error>& failure);
 
+  /// A part of what is missing, unless others are at work: what is left is read through.
+  void extend_text_index();
+
   /// Gives back the attempts of those deliveries that have STANDING.
   Result<std::vector<Release>> give_back(std::span<const std::string> ids,
                                          std::string_view destination, Standing standing);

@@ -122,6 +122,7 @@ Result<std::pair<Page, Search>> next_page(const Search& search, Snapshot& snapsh
 
 Result<void> JsonlMetastore::visit(const FileQuery& query, const FileVisitor& visitor) {
   FileSearch search(query);
+  if (search.needs_text_index()) extend_text_index();
   const View view = view_of(query.destination, search.needs_perspective());
   for (;;) {
     auto found = ask(view, [&](Snapshot& snapshot) { return next_page(search, snapshot); });

@@ -26,6 +26,16 @@ bool lies_in(std::string_view path, std::string_view directory) {
   return path.starts_with(directory) && path[directory.size()] == '/';
 }
 
+/// A pattern of LIKE for what has TEXT in it.
+std::string anywhere(std::string_view text) {
+  std::string pattern = "%";
+  for (const char byte : text) {
+    if (byte == '%' || byte == '_' || byte == '\\') pattern += '\\';
+    pattern += byte;
+  }
+  return pattern + '%';
+}
+
 std::string placeholder(const Parameters& parameters) {
   return fmt::format("${}", parameters.values().size());
 }
@@ -141,8 +151,9 @@ std::string FileSearch::conditions(const Snapshot& snapshot, Parameters& paramet
     sql += fmt::format(" AND f.landing = ANY({}::text[])", placeholder(parameters));
   }
   if (!query_.text.empty()) {
-    parameters.add(query_.text);
-    sql += fmt::format(" AND strpos(f.path, {}) > 0", placeholder(parameters));
+    // An index of trigrams, if its owner made one, serves LIKE.
+    parameters.add(anywhere(query_.text));
+    sql += fmt::format(" AND f.path LIKE {}", placeholder(parameters));
   }
   if (!query_.states.empty()) {
     std::vector<std::string> states;

@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <limits>
 
+#include "metastore/jsonl/index/text_index.h"
+
 namespace ferry::metastore {
 namespace {
 
 constexpr std::size_t kPage = 256;
+/// Of files that stand as asked: of more than these, those with the text are found first.
+constexpr std::uint64_t kFewFiles = 10'000;
 constexpr FileNumber kBehindAll = std::numeric_limits<FileNumber>::max();
 
 template <typename T>
@@ -52,11 +56,15 @@ FileSearch::Way FileSearch::way_for(const FileQuery& query) {
   }
   if (query.states == std::vector{FileState::kQuarantined}) return Way::kQuarantined;
   if (query.latest_versions && !query.landings.empty()) return Way::kLatest;
-  return Way::kAll;
+  return query.text.empty() ? Way::kAll : Way::kText;
 }
 
 bool FileSearch::needs_perspective() const {
   return way_ == Way::kClasses;
+}
+
+bool FileSearch::needs_text_index() const {
+  return way_ == Way::kText || (way_ == Way::kClasses && !query_.text.empty());
 }
 
 Result<Page> FileSearch::next(Snapshot& snapshot) {
@@ -114,6 +122,8 @@ std::vector<FileNumber> FileSearch::candidates(Snapshot& snapshot) {
       return snapshot.index().quarantined_files(last_, query_.newest_first, kPage);
     case Way::kLatest:
       return latest_versions(snapshot);
+    case Way::kText:
+      return with_text(snapshot);
     case Way::kAll:
       break;
   }
@@ -162,10 +172,19 @@ bool FileSearch::is_asked_for(const Class& one, Liveness& liveness) const {
   return is_empty_or_has(query_.standings, standing_now(judgement, is_alive));
 }
 
+std::vector<FileNumber> FileSearch::with_text(Snapshot& snapshot) const {
+  return TextIndex(snapshot.index().database())
+      .candidates(query_.text, last_, query_.newest_first, kPage);
+}
+
 std::vector<FileNumber> FileSearch::in_classes(Snapshot& snapshot) {
+  std::vector<Class> meant = snapshot.perspective().classes();
+  std::erase_if(meant, [&](const Class& one) { return !is_asked_for(one, snapshot.liveness()); });
+  std::uint64_t files = 0;
+  for (const Class& one : meant) files += one.files;
+  if (!query_.text.empty() && files > kFewFiles) return with_text(snapshot);
   std::vector<std::vector<FileNumber>> lists;
-  for (const Class& one : snapshot.perspective().classes()) {
-    if (!is_asked_for(one, snapshot.liveness())) continue;
+  for (const Class& one : meant) {
     lists.push_back(query_.newest_first ? snapshot.perspective().files_before(one.id, last_, kPage)
                                         : snapshot.perspective().files_in(one.id, last_, kPage));
   }

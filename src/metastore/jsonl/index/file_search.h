@@ -16,6 +16,8 @@ class FileSearch {
 
   /// Whether it has to know where files stand.
   bool needs_perspective() const;
+  /// Whether it may have to find files by text in their paths.
+  bool needs_text_index() const;
 
   /// The next files, with all that there is to show of them. No files: there are no more.
   Result<Page> next(Snapshot& snapshot);
@@ -24,13 +26,14 @@ class FileSearch {
 
  private:
   /// How candidates are found: by the condition that leaves the fewest.
-  enum class Way : std::uint8_t { kNames, kClasses, kQuarantined, kLatest, kAll };
+  enum class Way : std::uint8_t { kNames, kClasses, kQuarantined, kLatest, kText, kAll };
 
   static Way way_for(const FileQuery& query);
   Result<void> take_up(Snapshot& snapshot);
   std::vector<FileNumber> candidates(Snapshot& snapshot);
   std::vector<FileNumber> named(Snapshot& snapshot);
   std::vector<FileNumber> in_classes(Snapshot& snapshot);
+  std::vector<FileNumber> with_text(Snapshot& snapshot) const;
   std::vector<FileNumber> latest_versions(Snapshot& snapshot);
   std::vector<FileNumber> merged(std::vector<std::vector<FileNumber>> lists) const;
   bool is_asked_for(const Class& one, Liveness& liveness) const;

@@ -6,6 +6,7 @@
 #include "metastore/jsonl/index/index_schema.h"
 #include "metastore/jsonl/index/index_values.h"
 #include "metastore/jsonl/index/stored_id.h"
+#include "metastore/jsonl/index/text_index.h"
 #include "metastore/jsonl/tables/layout.h"
 
 namespace ferry::metastore {
@@ -184,10 +185,13 @@ FileNumber Index::enter(const FileRecord& row, std::uint64_t offset, bool& is_ne
   FileNumber number = 0;
   std::string older;
   {
-    auto known = database_.query("SELECT number, older, offset FROM file WHERE id = ?", id.value());
+    auto known =
+        database_.query("SELECT number, older, offset, path FROM file WHERE id = ?", id.value());
     if (!known.next()) return 0;
     number = known.integer(0);
     older = known.text(1);
+    const std::string_view path = known.text(3);
+    if (path != row.path) TextIndex(database_).replace(number, path, row.path);
     append_older(older, number, kOfRegistry, known.integer(2));
   }
   database_.run(

@@ -1,5 +1,7 @@
 #include "metastore/jsonl/index/index_comparison.h"
 
+#include "metastore/jsonl/index/text_index.h"
+
 namespace ferry::metastore {
 namespace {
 
@@ -31,6 +33,7 @@ constexpr Question kQuestions[] = {
      "SELECT d.text, files, bytes, quote(durations), quote(latencies) FROM success LEFT JOIN name "
      "d "
      "ON d.id = destination WHERE files > 0 ORDER BY d.text"},
+    {"part of paths", "SELECT quote(term), doc FROM temp.path_part_count"},
     {"orphan", "SELECT quote(id), offset FROM orphan ORDER BY offset"},
     {"damaged row", "SELECT source, line, offset, reason FROM damage ORDER BY source, line"},
     {"standing",
@@ -58,6 +61,18 @@ std::string text_of(const Rows& row) {
   return text;
 }
 
+/// Of how many files' paths a part is one.
+constexpr const char* kPartCounts =
+    "CREATE VIRTUAL TABLE temp.path_part_count USING fts5vocab(main, path_part, row)";
+
+/// The texts of as many files, for that depends on who has searched.
+void index_texts_alike(Index& one, Index& other) {
+  other.begin_writing();
+  TextIndex(other.database()).extend_to(TextIndex(one.database()).last_indexed());
+  [[maybe_unused]] const auto kept_by_the_database = other.commit();
+  for (Index* index : {&one, &other}) index->database().execute(kPartCounts);
+}
+
 Rows ask(Index& index, const Question& question, const std::string& fingerprint) {
   Database& database = index.database();
   return question.has_fingerprint ? database.query(question.sql, std::string_view(fingerprint))
@@ -68,6 +83,7 @@ Rows ask(Index& index, const Question& question, const std::string& fingerprint)
 
 std::vector<std::string> compare_indexes(Index& one, Index& other, const std::string& fingerprint) {
   std::vector<std::string> differences;
+  index_texts_alike(one, other);
   for (const Question& question : kQuestions) {
     auto row = ask(one, question, fingerprint);
     auto other_row = ask(other, question, fingerprint);

@@ -29,6 +29,13 @@ CREATE TABLE file(          -- a version of a path, numbered by when the registr
 
 CREATE UNIQUE INDEX file_id ON file(id);
 
+-- The parts of three characters of the paths of the files up to LAST, for those who search: each
+-- once a file, and without the paths (text_index.h).
+CREATE VIRTUAL TABLE path_part USING fts5(
+  path, content='', columnsize=0, detail=none, tokenize='trigram case_sensitive 1');
+CREATE TABLE path_parts_until(last INTEGER NOT NULL);
+INSERT INTO path_parts_until VALUES(0);
+
 CREATE TABLE delivery(      -- a file and a destination that the logs name
   file INTEGER, destination INTEGER, status INTEGER, attempt INTEGER, date INTEGER,
   claimed INTEGER,          -- when the attempt began
