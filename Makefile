@@ -12,7 +12,7 @@ AIRFLOW_PACKAGES := python3-venv
 FUZZ_PACKAGES := clang-19 libclang-rt-19-dev
 PAGE_TEST_PACKAGES = $(if $(shell command -v npm),,nodejs npm) chromium
 SERVERS_TEST_PACKAGES := util-linux openssl python3-venv
-BENCH_PACKAGES := rclone lftp curl nginx-light
+BENCH_PACKAGES := rclone lftp curl
 LINT_PACKAGES := clang-format-19 clang-tidy-19
 
 PREFIX ?= /usr/local
@@ -52,6 +52,9 @@ build/tools/sshd: | deps
 	scripts/extract_program.sh openssh-server /usr/sbin/sshd $@
 build/tools/promtool: | deps
 	scripts/extract_program.sh prometheus /usr/bin/promtool $@
+
+build/tools/nginx: | deps
+	scripts/extract_program.sh nginx /usr/sbin/nginx $@
 
 test: build-all tools
 	scripts/check_layers.py
@@ -104,10 +107,11 @@ lint: build-all
 	clang-format-19 --dry-run -Werror $(SOURCES)
 	run-clang-tidy-19 -quiet -p build '$(CURDIR)/(src|bench)/.*'
 
-bench: build-all tools
+# SERVE_BENCH_OPTIONS=--with-sftpgo builds SFTPGo, and measures it as well.
+bench: build-all tools build/tools/nginx
 	@scripts/install_packages.sh $(BENCH_PACKAGES)
 	bench/run $(BENCH_OPTIONS)
-	FERRY=build/ferry bench/serve.py
+	FERRY=build/ferry bench/serve.py $(SERVE_BENCH_OPTIONS)
 
 # docs/configuration.md, from the table of options.
 docs: build

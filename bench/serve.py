@@ -1,21 +1,22 @@
 #!/usr/bin/python3
 """Measures `ferry serve`: durable uploads of 10 KiB, one of 1 GiB, and pages of a long list.
 
-    FERRY=build/ferry bench/serve.py [--clients N] [--files N] [--registered N]
+    FERRY=build/ferry bench/serve.py [--clients N] [--files N] [--registered N] [--with-sftpgo]
 
-Beside it nginx's WebDAV (PUT), if nginx is installed: it neither syncs what it wrote, nor hashes, nor
-registers it. Prints a Markdown table; everything is on 127.0.0.1.
+Beside it nginx's WebDAV (PUT) and, if asked for, SFTPGo's: neither syncs what it wrote, nor
+hashes, nor registers it. Prints a Markdown table; everything is on 127.0.0.1.
 """
 
 import argparse
+import base64
 import concurrent.futures
 import contextlib
 import http.client
+import json
 import os
 import pathlib
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,16 +24,22 @@ import threading
 import time
 
 BENCH = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(BENCH), str(BENCH.parent / "tests")]
+sys.path[:0] = [str(BENCH), str(BENCH.parent / "tests"), str(BENCH.parent / "tests/servers")]
+NGINX = BENCH.parent / "build/tools/nginx"
 
 import metastore_size  # noqa: E402
-from ferry_harness import Process, eventually, temporary_directory  # noqa: E402
+import programs  # noqa: E402
+from ferry_harness import Process, eventually, free_port, temporary_directory  # noqa: E402
 
 KIB, GIB = 1 << 10, 1 << 30
+DIRECTORIES = 16
+USER, PASSWORD = "bench", "bench"
+# For who wants one; the others look over it.
+LOGIN = {"Authorization": "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()}
 
 
-def ferry(folder, landing, metastore):
-    process = Process(folder, "serve", "--listen", "127.0.0.1:0", "--landing", landing, "--metastore", metastore,
+def ferry(folder, landing, metastore=None):
+    process = Process(folder, "serve", "--listen", "127.0.0.1:0", "--landing", landing, "--metastore", metastore or folder / "metastore",
                       "--max-requests", "1000000")
     # The index of a long list is built first.
     port = eventually(lambda: re.search(r"ready .*:(\d+)/", process.log()), deadline=600, what="ferry").group(1)
@@ -40,16 +47,42 @@ def ferry(folder, landing, metastore):
 
 
 def nginx(folder, landing):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (folder / "nginx.conf").write_text(f"""
         daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes auto; user root;
         events {{ }}
         http {{ access_log off; client_body_temp_path {landing}/.body; client_max_body_size 0;
+          {" ".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))}
           server {{ listen 127.0.0.1:{port}; root {landing}; dav_methods PUT; create_full_put_path on; }} }}""")
-    running = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder)])
+    running = subprocess.Popen([NGINX, "-c", folder / "nginx.conf", "-p", folder])
     eventually(lambda: (folder / "pid").exists(), what="nginx")
+    return running, port, "/"
+
+
+def sftpgo(folder, landing):
+    """As it comes, but for what it listens on. Its WebDAV makes no directories on the way."""
+    port = free_port()
+    for number in range(DIRECTORIES):
+        (landing / str(number)).mkdir()
+    (folder / "users.json").write_text(json.dumps({"version": 16, "users": [
+        {"username": USER, "status": 1, "home_dir": str(landing), "password": PASSWORD, "permissions": {"/": ["*"]}}]}))
+    (folder / "sftpgo.json").write_text(json.dumps({
+        "sftpd": {"bindings": [{"port": 0}]}, "httpd": {"bindings": [{"port": 0}]},
+        "webdavd": {"bindings": [{"address": "127.0.0.1", "port": port}]},
+        "data_provider": {"driver": "memory", "name": ""},
+        "smtp": {"templates_path": str(programs.sftpgo().parent / "templates")}}))
+    running = subprocess.Popen([programs.sftpgo(), "serve", "--config-dir", folder, "--config-file",
+                                folder / "sftpgo.json", "--log-file-path", folder / "log", "--loaddata-from",
+                                folder / "users.json"], stdout=subprocess.DEVNULL)
+
+    def answers():
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        with contextlib.suppress(OSError):
+            connection.request("OPTIONS", "/", headers=LOGIN)
+            return connection.getresponse().status == 200
+        return False
+
+    eventually(answers, deadline=60, what="SFTPGo")
     return running, port, "/"
 
 
@@ -60,7 +93,7 @@ def uploads_a_second(port, prefix, clients, count):
     def put(number):
         if not hasattr(local, "connection"):
             local.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-        local.connection.request("PUT", f"{prefix}{number % 16}/{number}", body)
+        local.connection.request("PUT", f"{prefix}{number % DIRECTORIES}/{number}", body, LOGIN)
         answer = local.connection.getresponse()
         answer.read()
         return answer.status in (201, 204)
@@ -73,7 +106,8 @@ def uploads_a_second(port, prefix, clients, count):
 
 def one_large(port, prefix, source):
     began = time.monotonic()
-    subprocess.run(["curl", "-fsS", "-o", "/dev/null", "-T", source, f"http://127.0.0.1:{port}{prefix}large"], check=True)
+    subprocess.run(["curl", "-fsS", "-o", "/dev/null", "-u", f"{USER}:{PASSWORD}", "-T", source,
+                    f"http://127.0.0.1:{port}{prefix}large"], check=True)
     return time.monotonic() - began
 
 
@@ -93,6 +127,10 @@ def page_times(folder, count):
                  "a search": f"/v1/files?limit=50&q={count // 2:08}"}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     times = {}
+    # The index of texts grows with the first searches.
+    for _ in range(count // 100_000):
+        connection.request("GET", questions["a search"])
+        connection.getresponse().read()
     for name, target in questions.items():
         taken = []
         for _ in range(21):
@@ -111,6 +149,7 @@ def main():
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--registered", type=int, default=1_000_000)
+    parser.add_argument("--with-sftpgo", action="store_true", help="builds it first, which takes Go and minutes")
     given = parser.parse_args()
     folder = temporary_directory()
     with contextlib.ExitStack() as at_end:
@@ -120,14 +159,11 @@ def main():
             for _ in range(1024):
                 out.write(os.urandom(1 << 20))
         print(f"| | 10 KiB files a second, {given.clients} clients | 1 GiB, s | peak MiB |\n| --- | ---: | ---: | ---: |")
-        for name in ("ferry", "nginx"):
-            if name == "nginx" and not shutil.which("nginx"):
-                continue
+        for name, start in {"ferry": ferry, "nginx": nginx, **({"SFTPGo": sftpgo} if given.with_sftpgo else {})}.items():
             place = folder / name
             landing = place / "landing"
             landing.mkdir(parents=True)
-            running, port, prefix = (ferry(place, landing, place / "metastore") if name == "ferry"
-                                     else nginx(place, landing))
+            running, port, prefix = start(place, landing)
             try:
                 rate = uploads_a_second(port, prefix, given.clients, given.files)
                 seconds = one_large(port, prefix, source)

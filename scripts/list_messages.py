@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CALLS = ("make_error", "errno_error", "log::warning", "log::error", "complain", "wrong_type")
 NAMES_AN_ACTION = ("errno_error", "log::warning", "log::error")  # where one word is enough
 # What is said to SQLite and PostgreSQL.
-SQL = re.compile(r"\W*(?:\w+ )?(?:SELECT|INSERT|UPDATE|DELETE|PRAGMA|BEGIN|WITH|FROM)\b"
+SQL = re.compile(r"\W*(?:\w+ )?(?:SELECT|CREATE|INSERT|UPDATE|DELETE|PRAGMA|BEGIN|WITH|FROM)\b"
                  r"|.*(?:\$\d|::text|\bAND\b|ORDER BY|UNION ALL|READ ONLY|READ WRITE|READ COMMITTED|SKIP LOCKED)"
                  r"|(?:SET|LOCK TABLE) |[fd]\.\w+ (?:=|>=|<)|ferry …$", re.DOTALL)
 # What others write, by which we know it.
