@@ -132,3 +132,10 @@ def test_the_client_of_tus_uploads_through_broken_lines_and_a_killed_service(ser
     end(sending)
     assert (landing / "big/file.bin").read_bytes() == content
     assert registered(metastore) == {"big/file.bin"}
+
+
+def test_the_description_of_the_api_has_nothing_that_a_linter_minds():
+    description = HERE.parents[1] / "src/http/page/openapi.json"
+    linted = subprocess.run(["node", HERE / "openapi.mjs", description], capture_output=True, text=True, timeout=100,
+                            check=False)
+    assert (linted.returncode, linted.stdout) == (0, ""), linted.stderr
