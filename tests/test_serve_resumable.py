@@ -266,3 +266,59 @@ def test_garbage_in_the_folder_is_left_alone(serve, metastore, landing):
     assert head(service, "/v1/uploads/landing/00000000-0000-0000-0000-000000000000").status == 500
     assert create(service, "a", 3).status == 201
     assert statuses(service.raw(b"GET /healthz HTTP/1.0\r\n\r\n")) == [200]
+
+
+def test_an_upload_whose_bytes_are_gone_cannot_go_on(service, landing, metastore):
+    url = create(service, "a", 3).fields["Location"]
+    append(service, url, 0, b"ab")
+    (part,) = (metastore / "resumable").glob("*.data")
+    part.unlink()
+    assert append(service, url, 2, b"c").status == 404
+    assert drop(service, url).status == 204
+    assert everything_in(landing) == [] and list((metastore / "resumable").iterdir()) == []
+    assert statuses(service.raw(b"GET /healthz HTTP/1.0\r\n\r\n")) == [200]
+
+
+def test_what_a_crash_left_of_an_upload_is_removed(service, metastore):
+    folder = metastore / "resumable"
+    url = create(service, "a", 3).fields["Location"]
+    append(service, url, 0, b"ab")
+    for number, kinds in enumerate((("data",), ("data", "offset"), ("offset",), ("json",), ("json", "data"))):
+        for kind in kinds:
+            for path in folder.glob(f"{url.rpartition('/')[2]}.{kind}"):
+                for age, digit in ((10**9, "a"), (None, "b")):
+                    left = folder / f"0195f5a0-0000-7000-8000-{digit}{number:011}.{kind}"
+                    left.write_bytes(path.read_bytes())
+                    if age:
+                        os.utime(left, (age, age))
+    assert create(service, "b", 3).status == 201
+    names = {path.name for path in folder.iterdir()}
+    assert not {name for name in names if "-8000-a" in name}, "old ones"
+    assert len({name for name in names if "-8000-b" in name}) == 7, "what may be another's that begins"
+    assert offset(service, url) == 2
+
+
+def test_lengths_and_offsets_that_overflow_are_refused(service, landing):
+    for length in (2**63 - 1, 2**63, 2**64 - 1, 2**64, "+3", "-1", " 3 3", "0x3", ""):
+        assert create(service, "a", length).status in (400, 413), length
+    url = create(service, "a", 3).fields["Location"]
+    for at in (2**63, 2**64 - 1, 2**64, -1, 1):
+        assert append(service, url, at, b"abc").status in (400, 409), at
+    assert append(service, url, 0, b"abc").status == 204
+
+
+def test_of_two_clients_one_goes_on(service, landing, metastore):
+    content = os.urandom(4 << 20)
+    url = create(service, "a", len(content)).fields["Location"]
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as first:
+        first.sendall(f"PATCH {url} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n"
+                      "Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+                      "Content-Type: application/offset+octet-stream\r\n\r\n".encode() + content[:1 << 20])
+        eventually(lambda: any(path.stat().st_size for path in (metastore / "resumable").glob("*.data")),
+                   what="the beginning of the upload")
+        assert append(service, url, 0, content).status == 423
+        assert drop(service, url).status == 423
+        first.sendall(content[1 << 20:])
+        assert statuses(first.recv(65536)) == [204]
+    assert append(service, url, 0, content).status == 409
+    assert (landing / "a").read_bytes() == content

@@ -127,30 +127,47 @@ Result<std::size_t> remove_expired(const Context& context) {
   std::size_t left = ids->size();
   for (const std::string& id : *ids) {
     auto upload = StagedUpload::find(context.options.resumable, id);
-    if (!upload || !has_expired(context, *upload) || !upload->lock()) continue;
+    if (!upload && upload.error().kind == ErrorKind::kNotFound) {
+      const auto removed = StagedUpload::remove_rest(context.options.resumable, id,
+                                                     now() - context.options.resume_within);
+      if (removed && *removed) --left;
+      continue;
+    }
+    if (!upload || !has_expired(context, *upload)) continue;
+    const auto locked = upload->lock();
+    if (!locked && locked.error().kind != ErrorKind::kNotFound) continue;
     if (has_expired(context, *upload) && upload->remove()) --left;
   }
   return left;
+}
+
+std::unexpected<Problem> no_such_upload() {
+  return refuse(404, "not_found", "there is no such upload, or it has expired");
 }
 
 Answer<StagedUpload> find_upload(const Context& context, const Call& call) {
   auto upload = StagedUpload::find(context.options.resumable, call.arguments[1]);
   if (!upload && upload.error().kind != ErrorKind::kNotFound) return refuse_upload(upload.error());
   if (!upload || upload->terms().area != call.arguments[0] || has_expired(context, *upload)) {
-    return refuse(404, "not_found", "there is no such upload, or it has expired");
+    return no_such_upload();
   }
   const auto area = find_area(context, call.grant, upload->terms().area, upload->terms().path);
   if (!area) return std::unexpected(area.error());
   return std::move(*upload);
 }
 
+std::unexpected<Problem> refuse_lock(const Error& error) {
+  if (error.kind == ErrorKind::kNotFound) return no_such_upload();
+  if (error.kind == ErrorKind::kBusy) {
+    return refuse(423, "busy", error.message, {{"Retry-After", "1"}});
+  }
+  return refuse_upload(error);
+}
+
 Answer<void> lock(StagedUpload& upload) {
   const auto locked = upload.lock();
-  if (locked) return {};
-  if (locked.error().kind == ErrorKind::kBusy) {
-    return refuse(423, "busy", locked.error().message, {{"Retry-After", "1"}});
-  }
-  return refuse_upload(locked.error());
+  if (!locked) return refuse_lock(locked.error());
+  return {};
 }
 
 /// The file that UPLOAD became before the service could note it: a version with its bytes, come
@@ -382,7 +399,8 @@ Answer<Response> drop(const Context& context, Call& call) {
   if (auto fit = check_version(call.exchange.request()); !fit) return std::unexpected(fit.error());
   auto upload = find_upload(context, call);
   if (!upload) return std::unexpected(upload.error());
-  if (auto locked = lock(*upload); !locked) return std::unexpected(locked.error());
+  const auto locked = upload->lock();
+  if (!locked && locked.error().kind != ErrorKind::kNotFound) return refuse_lock(locked.error());
   if (auto removed = upload->remove(); !removed) return refuse_upload(removed.error());
   return Response{204};
 }

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kBlockBytes = 256 * 1024;
 constexpr mode_t kMode = 0600;
+constexpr const char* kExtensions[] = {".json", ".data", ".offset", ".landed"};
 
 std::string to_text(const UploadTerms& terms) {
   Json digests = Json::array();
@@ -68,7 +69,7 @@ Result<void> remove_file(const fs::path& path) {
 Result<std::string> StagedUpload::create(const fs::path& directory, const UploadTerms& terms) {
   if (auto made = make_directories(directory); !made) return made.error();
   const std::string id = uuid_v7();
-  // What has no terms is nothing, and is removed with what has expired.
+  // What has no terms is nothing: see remove_rest().
   const fs::path data = directory / (id + ".data");
   if (const auto fd = open_file(data, O_WRONLY | O_CREAT | O_EXCL, kMode); !fd) return fd.error();
   if (auto noted = replace_file(directory / (id + ".offset"), "0\n", kMode); !noted) {
@@ -102,10 +103,29 @@ Result<std::vector<std::string>> StagedUpload::list(const fs::path& directory) {
   boost::system::error_code error;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     const std::string id = it->path().stem().string();
-    if (it->path().extension() == ".json" && is_uuid(id)) ids.push_back(id);
+    const bool is_ours =
+        std::ranges::find(kExtensions, it->path().extension()) != std::end(kExtensions);
+    if (is_ours && is_uuid(id)) ids.push_back(id);
   }
   if (error && error.value() != ENOENT) return errno_error(error.value(), directory.string());
+  std::ranges::sort(ids);
+  const auto repeated = std::ranges::unique(ids);
+  ids.erase(repeated.begin(), repeated.end());
   return ids;
+}
+
+Result<bool> StagedUpload::remove_rest(const fs::path& directory, const std::string& id,
+                                       Timestamp before) {
+  StagedUpload rest;
+  rest.directory_ = directory;
+  rest.id_ = id;
+  for (const char* extension : kExtensions) {
+    struct stat status{};
+    if (::lstat(rest.file(extension).c_str(), &status) != 0) continue;
+    if (Timestamp(std::chrono::seconds(status.st_mtim.tv_sec)) >= before) return false;
+  }
+  if (auto removed = rest.remove(); !removed) return removed.error();
+  return true;
 }
 
 Result<void> StagedUpload::look() {
@@ -130,7 +150,10 @@ Result<void> StagedUpload::look() {
 
 Result<void> StagedUpload::lock() {
   auto fd = open_file(file(".data"), O_RDWR);
-  if (!fd && fd.error().kind == ErrorKind::kNotFound) return look();  // landed, or gone
+  if (!fd && fd.error().kind == ErrorKind::kNotFound) {
+    if (auto looked = look(); !looked) return looked;
+    return landed_.empty() ? Result<void>(fd.error()) : Result<void>();
+  }
   if (!fd) return fd.error();
   auto lock = FileLock::try_acquire(std::move(*fd), file(".data"));
   if (!lock) return lock.error();
@@ -190,7 +213,7 @@ Result<void> StagedUpload::note_landed(const std::string& file_id) {
 }
 
 Result<void> StagedUpload::remove() {
-  for (const char* extension : {".json", ".data", ".offset", ".landed"}) {
+  for (const char* extension : kExtensions) {
     if (auto removed = remove_file(file(extension)); !removed) return removed;
   }
   return {};

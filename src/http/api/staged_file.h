@@ -40,8 +40,12 @@ class StagedUpload {
   /// To look at. kNotFound if there is none, also for an ID that cannot be one.
   static Result<StagedUpload> find(const fs::path& directory, const std::string& id);
 
-  /// The ids of all that are there.
+  /// The ids of all that are there, sorted, with those of which a crash left a part.
   static Result<std::vector<std::string>> list(const fs::path& directory);
+  /// Removes what a crash left of one that nobody can find, unless a file of it was written since
+  /// BEFORE: it may be about to begin. False: it is left.
+  static Result<bool> remove_rest(const fs::path& directory, const std::string& id,
+                                  Timestamp before);
 
   const std::string& id() const { return id_; }
   const UploadTerms& terms() const { return terms_; }
@@ -52,7 +56,8 @@ class StagedUpload {
   /// When somebody last appended.
   Timestamp touched() const { return touched_; }
 
-  /// Takes the lock and looks again. kBusy if another has it.
+  /// Takes the lock and looks again. kBusy if another has it; kNotFound if its bytes are gone
+  /// before it has landed.
   Result<void> lock();
 
   // With the lock:
@@ -67,7 +72,7 @@ class StagedUpload {
   /// Reads all, from the beginning to the offset.
   Result<void> read(const std::function<Result<void>(std::span<const std::byte>)>& reader) const;
   Result<void> note_landed(const std::string& file);
-  /// For good.
+  /// For good. Also without the lock if that is kNotFound.
   Result<void> remove();
 
  private:
