@@ -22,7 +22,7 @@ export CCACHE_SLOPPINESS := pch_defines,time_macros
 SOURCES = $(shell find include src tests bench -name '*.h' -o -name '*.cpp')
 
 .PHONY: all deps configure build build-all tools demo test test-asan test-tsan asan tsan lint bench docs install deb \
-  fuzz test-crash test-hostile test-page test-systemd test-airflow test-airflow-quick test-servers test-postgres \
+  fuzz test-crash test-hostile test-page test-systemd test-container test-airflow test-airflow-quick test-servers test-postgres \
   test-all clean
 
 all: build
@@ -132,6 +132,11 @@ test-systemd: deb
 	@scripts/install_packages.sh $(SYSTEMD_TEST_PACKAGES)
 	$(PYTEST) tests/systemd
 
+# Follows the Containerfile in a tree of Debian's, in build/container/, and runs what it starts; needs root.
+test-container: deb
+	@scripts/install_packages.sh $(SYSTEMD_TEST_PACKAGES)
+	$(PYTEST) tests/container
+
 # Once with each; the environments stay in build/ until what they are to hold changes.
 AIRFLOW_VERSIONS ?= 2.10 3
 test-airflow: build tools
@@ -163,7 +168,7 @@ test-postgres: build-all tools
 	cd build && FERRY_REQUIRE_POSTGRESQL=1 ./ferry_metastore_tests
 	FERRY_REQUIRE_POSTGRESQL=1 FERRY_FLEET="$(FLEET)" FERRY=build/ferry $(PYTEST) tests/test_fleet.py
 
-test-all: test fuzz test-crash test-hostile test-page test-systemd test-airflow
+test-all: test fuzz test-crash test-hostile test-page test-systemd test-container test-airflow
 
 clean:
 	rm -rf build build-debug build-asan build-tsan

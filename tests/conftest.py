@@ -9,8 +9,8 @@ import http_service
 import landing_site
 import postgres_harness
 
-# They need a system, an Airflow or servers of their own: make test-systemd, test-airflow, test-servers, test-page.
-collect_ignore = ["systemd", "airflow", "servers", "page"]
+# They need a system, an Airflow or servers of their own: make test-systemd, test-airflow, test-servers, test-page, test-container.
+collect_ignore = ["systemd", "airflow", "servers", "page", "container"]
 
 
 @pytest.fixture

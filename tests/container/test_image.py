@@ -5,11 +5,11 @@ import json
 import os
 import pathlib
 import re
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -17,7 +17,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "tests/systemd")]
 
 import base_system  # noqa: E402  (needs the path)
-from ferry_harness import eventually, temporary_directory  # noqa: E402
+from ferry_harness import eventually  # noqa: E402
 
 WORKPLACE = REPOSITORY / "build" / "container"
 CONFIGURATION = """
@@ -68,46 +68,42 @@ class Image:
         self.tree = folder / "tree"
         self.user = "root"
         for name, value in last_stage():
-            getattr(self, name.lower())(value)
+            getattr(self, f"follow_{name.lower()}")(value)
 
-    def from_(self, image):
+    def follow_from(self, image):
         run("cp", "-a", debian(image), self.tree)
 
-    def copy(self, value):
+    def follow_copy(self, value):
         assert value == "--from=build /out/*.deb /tmp/", value
         shutil.copy(base_system.package(), self.tree / "tmp")
 
-    def run(self, command):
+    def follow_run(self, command):
         inside = ["chroot", self.tree, "/bin/sh", "-c", command]
         run("unshare", "--mount", "--pid", "--fork", "sh", "-c", f"mount -t proc proc {self.tree}/proc && exec \"$@\"", "-",
             *inside, env={"PATH": os.environ["PATH"], "DEBIAN_FRONTEND": "noninteractive"})
 
-    def user_(self, name):
+    def follow_user(self, name):
         self.user = name
 
-    def volume(self, path):
+    def follow_volume(self, path):
         assert (self.tree / path.lstrip("/")).is_dir(), path
 
-    def expose(self, port):
+    def follow_expose(self, port):
         self.port = int(port)
 
-    def healthcheck(self, value):
+    def follow_healthcheck(self, value):
         self.health = json.loads(value[value.index("CMD") + len("CMD"):])
 
-    def entrypoint(self, value):
+    def follow_entrypoint(self, value):
         self.program = json.loads(value)
 
-    def cmd(self, value):
+    def follow_cmd(self, value):
         self.arguments = json.loads(value)
 
     def inside(self, *command):
         """As the user of the image, and with nothing else of ours."""
         return ["chroot", f"--userspec={self.user}", str(self.tree), "/usr/bin/env", "-i",
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *map(str, command)]
-
-
-for keyword in ("from", "user"):
-    setattr(Image, keyword, getattr(Image, f"{keyword}_"))
 
 
 class Container:
@@ -147,7 +143,8 @@ class Container:
 
 @pytest.fixture(scope="module")
 def image():
-    folder = temporary_directory()
+    WORKPLACE.mkdir(parents=True, exist_ok=True)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="image-", dir=WORKPLACE))
     try:
         made = Image(folder)
         (made.tree / "etc/ferry/ferry.toml").write_text(CONFIGURATION)
