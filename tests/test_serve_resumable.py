@@ -1,10 +1,15 @@
 """ferry serve: uploads that may be interrupted (tus 1.0)."""
 
 import base64
+import contextlib
 import hashlib
+import http.client
+import itertools
 import os
+import pathlib
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -39,7 +44,14 @@ def drop(service, url, **options):
 
 
 def offset(service, url):
-    return int(head(service, url).fields["Upload-Offset"])
+    """One that starts may be about to finish the upload: 423, try again."""
+    def answered():
+        answer = head(service, url)
+        return answer if answer.status != 423 else None
+
+    answer = eventually(answered, what="the lock of the upload")
+    assert answer.status == 200
+    return int(answer.fields["Upload-Offset"])
 
 
 def test_a_file_comes_in_parts_and_becomes_visible_with_the_last(service, landing, metastore):
@@ -322,3 +334,64 @@ def test_of_two_clients_one_goes_on(service, landing, metastore):
         assert statuses(first.recv(65536)) == [204]
     assert append(service, url, 0, content).status == 409
     assert (landing / "a").read_bytes() == content
+
+
+def test_an_upload_does_not_expire_while_bytes_come(service, landing, metastore):
+    url = create(service, "a", 4).fields["Location"]
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(f"PATCH {url} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
+                           "Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+                           "Content-Type: application/offset+octet-stream\r\n\r\n12".encode())
+        eventually(lambda: any(path.stat().st_size for path in (metastore / "resumable").glob("*.data")),
+                   what="the beginning of the upload")
+        (noted,) = (metastore / "resumable").glob("*.offset")
+        os.utime(noted, (0, 0))
+        assert create(service, "b", 4).status == 201  # removes what has expired
+        connection.sendall(b"34")
+        assert statuses(connection.recv(65536)) == [204]
+    assert (landing / "a").read_bytes() == b"1234" and offset(service, url) == 4
+
+
+def test_a_wrong_checksum_of_the_last_part_costs_that_part_alone(service, landing, metastore):
+    url = create(service, "a", 6).fields["Location"]
+    append(service, url, 0, b"abc")
+    wrong = {"Upload-Checksum": "sha256 " + base64.b64encode(hashlib.sha256(b"xyz").digest()).decode()}
+    assert append(service, url, 3, b"def", fields=wrong).status == 460
+    assert offset(service, url) == 3 and everything_in(landing) == [] and registered(metastore) == set()
+    assert append(service, url, 3, b"DEF").status == 204
+    assert (landing / "a").read_bytes() == b"abcDEF"
+
+
+def killed_at(service, call, number, url, body):
+    """Whether the service got to that CALL while it took the last part of an upload, and died of it."""
+    pid = service.process.popen.pid
+    tracer = subprocess.Popen(["strace", "-f", "-q", "-p", str(pid), "-e", f"trace={call}", "-e",
+                               f"inject={call}:signal=SIGKILL:when={number}", "-o", "/dev/null"],
+                              stderr=subprocess.DEVNULL)
+    eventually(lambda: f"TracerPid:\t{tracer.pid}" in pathlib.Path(f"/proc/{pid}/status").read_text(), what="strace")
+    is_alive = False
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        is_alive = append(service, url, 3, body).status == 204
+    service.process.kill()
+    tracer.wait(timeout=30)
+    return not is_alive
+
+
+@pytest.mark.parametrize("call", ["renameat2", "rename", "fdatasync", "fsync", "unlink", "unlinkat"])
+def test_an_upload_becomes_one_file_wherever_the_service_dies(serve, landing, metastore, call):
+    for number in itertools.count(1):
+        name = f"{number}/a"
+        service = serve()
+        url = create(service, name, 6).fields["Location"]
+        append(service, url, 0, b"abc")
+        if not killed_at(service, call, number, url, b"def"):
+            break
+        service = serve()
+        begun = offset(service, url)
+        if begun < 6:
+            assert append(service, url, begun, b"abcdef"[begun:]).status == 204
+        assert offset(service, url) == 6 and (landing / name).read_bytes() == b"abcdef"
+        assert len({row["id"] for row in read_table(metastore, "file_registry") if row["path"] == name}) == 1
+        service.process.kill()
+    assert number > 1, "no such call is made"
+    assert {path for path in everything_in(landing) if path.endswith("/a")} == {f"{n}/a" for n in range(1, number + 1)}
