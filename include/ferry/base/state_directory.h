@@ -26,6 +26,8 @@ class StateDirectory {
   fs::path journals() const { return path_ / kJournals; }
   /// What has been told to whom.
   fs::path notified() const { return path_ / kNotified; }
+  /// Destinations that cannot be reached.
+  fs::path outages() const { return path_ / kOutages; }
   /// What destinations' servers can do, as trials showed.
   fs::path servers() const { return path_ / kServers; }
   /// What has come of uploads that may be interrupted.
@@ -42,8 +44,8 @@ class StateDirectory {
 
   /// True if NAME is one of these.
   static constexpr bool has(std::string_view name) {
-    for (const char* ours : {kAgents, kBatches, kJournals, kNotified, kResumable, kServers, kSpool,
-                             kTaking, kTokens, kUploads, "uploads.lock"}) {
+    for (const char* ours : {kAgents, kBatches, kJournals, kNotified, kOutages, kResumable,
+                             kServers, kSpool, kTaking, kTokens, kUploads, "uploads.lock"}) {
       if (name == ours) return true;
     }
     return false;
@@ -54,6 +56,7 @@ class StateDirectory {
   static constexpr const char* kBatches = "batches";
   static constexpr const char* kJournals = "journals";
   static constexpr const char* kNotified = "notified";
+  static constexpr const char* kOutages = "outages";
   static constexpr const char* kResumable = "resumable";
   static constexpr const char* kServers = "servers";
   static constexpr const char* kSpool = "spool";

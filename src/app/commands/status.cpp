@@ -59,6 +59,7 @@ struct Report {
   /// In quarantine, and not in the registry; absent: without landing areas nobody knows.
   std::optional<std::size_t> held_unregistered;
   std::vector<ExpectedDay> late;
+  std::vector<Outage> outages;
   Timestamp time = now();
 
   void add(const metastore::Totals& totals) {
@@ -87,6 +88,8 @@ Json to_json(const Report& report) {
   json["held_unregistered"] = report.held_unregistered ? Json(*report.held_unregistered) : Json();
   json["late"] = Json::array();
   for (const ExpectedDay& day : report.late) json["late"].push_back(to_json(day));
+  json["unreachable"] = Json::array();
+  for (const Outage& outage : report.outages) json["unreachable"].push_back(to_json(outage));
   json["destinations"] = Json::array();
   for (const auto& [destination, counts] : report.by_destination) {
     Json entry{{"destination", destination}};
@@ -116,6 +119,19 @@ std::string to_text(const Counts& counts, Timestamp time) {
   return text;
 }
 
+std::string to_text(const Outage& outage, Timestamp time) {
+  std::string text =
+      fmt::format("unreachable  {}   for {}, since {}: {}", escape_controls(outage.destination),
+                  human_duration(time - outage.since), format_local(outage.since),
+                  escape_controls(outage.message));
+  if (outage.next_try && *outage.next_try > time) {
+    text += fmt::format("; next try in {}", human_duration(*outage.next_try - time));
+  } else {
+    text += fmt::format("; last tried {} ago", human_duration(time - outage.last_try));
+  }
+  return text + "\n";
+}
+
 std::string to_text(const Report& report) {
   std::string text;
   if (report.by_destination.size() > 1) {
@@ -127,6 +143,7 @@ std::string to_text(const Report& report) {
     text += "all\n";
   }
   text += to_text(report.all, report.time);
+  for (const Outage& outage : report.outages) text += to_text(outage, report.time);
   for (const ExpectedDay& day : report.late) {
     text += fmt::format("late         {}   by {}: {} of {} landed, {} at their destinations\n",
                         escape_controls(day.expectation->name), format_local(day.deadline),
@@ -157,6 +174,7 @@ Report to_report(const Overview& known, std::optional<std::size_t> held_unregist
   for (const metastore::Totals& totals : known.totals) report.add(totals);
   report.damaged_rows = known.damaged_rows;
   report.late = known.late;
+  report.outages = known.outages;
   report.held_unregistered = held_unregistered;
   return report;
 }

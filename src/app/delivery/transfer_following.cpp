@@ -15,6 +15,7 @@
 #include "app/config/state_directory.h"
 #include "app/config/units.h"
 #include "app/delivery/follow.h"
+#include "app/delivery/outage_report.h"
 #include "app/delivery/transfer_ending.h"
 #include "app/delivery/transfer_run.h"
 #include "app/output.h"
@@ -49,6 +50,7 @@ class Report {
                      std::uint64_t sent) {
     const std::scoped_lock lock(mutex_);
     unreachable_.erase(destination);
+    clear_outage(destination, plan_.settings);
     settle_sources(store_, plan_, invocation_.stop);
     TransferEnding ending{.destination = destination, .summary = {}, .error = {}, .sent = sent};
     ending.summary.add(batch);
@@ -71,6 +73,7 @@ class Report {
                      std::chrono::seconds wait) {
     const std::scoped_lock lock(mutex_);
     unreachable_.insert(destination);
+    note_outage(destination, error, plan_.settings, wait);
     const std::string again = human_duration(wait);
     log::error("transfer failed", {{"destination", destination},
                                    {"kind", to_string(error.kind)},

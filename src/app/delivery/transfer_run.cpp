@@ -9,6 +9,7 @@
 #include "app/config/state_directory.h"
 #include "app/config/units.h"
 #include "app/delivery/abnormal_sources.h"
+#include "app/delivery/outage_report.h"
 #include "app/delivery/run_deadline.h"
 #include "app/output.h"
 #include "app/report/progress.h"
@@ -52,6 +53,7 @@ std::vector<TransferEnding> run_all(metastore::Metastore& store, const TransferP
       const transfer::Destination& destination = plan.destinations[i];
       const auto observer = observers(destination.name);
       endings[i] = deliver_to(destination, store, plan, *observer, stop);
+      note_outage(endings[i], plan.settings);
       const auto& error = endings[i].error;
       if (error && error->kind != ErrorKind::kCancelled && !is_alone) {
         log::error("transfer failed", {{"destination", destination.name},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/config/state_directory.h"
 #include "app/report/prometheus.h"
 
 namespace ferry::app {
@@ -39,6 +40,12 @@ Result<Overview> look_at_all(metastore::Metastore& metastore, const Settings& se
   auto late = late_now(metastore, settings, now());
   if (!late) return late.error();
   overview.late = std::move(*late);
+  // Who may not look into the state directory is told of the rest.
+  auto outages = Outages(state_directory(settings).outages()).all();
+  if (outages) overview.outages = std::move(*outages);
+  std::erase_if(overview.outages, [&](const Outage& outage) {
+    return destination && outage.destination != *destination;
+  });
   return overview;
 }
 
@@ -95,6 +102,13 @@ std::string to_prometheus(const Overview& overview, const Settings& settings, Ti
   histogram("ferry_delivery_latency_seconds",
             "How long after it was registered a file was delivered.", &Totals::latencies);
 
+  page.family(
+      "ferry_unreachable_since_timestamp_seconds", Type::kGauge,
+      "Since when this host's agents cannot reach a destination, as Unix time; not there: they "
+      "can.");
+  for (const Outage& outage : overview.outages) {
+    page.sample({{"destination", outage.destination}}, unix_time(outage.since));
+  }
   page.family("ferry_damaged_rows", Type::kGauge, "Rows of the metastore that cannot be read.");
   page.sample({}, static_cast<double>(overview.damaged_rows));
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/report/expectations.h"
+#include "ferry/base/outages.h"
 #include "ferry/metastore/metastore.h"
 
 namespace ferry::app {
@@ -15,6 +16,7 @@ struct Overview {
   std::vector<metastore::Totals> totals;  // of each destination, or of the one that was asked for
   std::uint64_t damaged_rows = 0;
   std::vector<ExpectedDay> late;  // its pointers are those of the settings
+  std::vector<Outage> outages;    // as this host's agents see it
 };
 
 /// Of all destinations, or of DESTINATION.

@@ -1,5 +1,7 @@
 #include <fcntl.h>
 
+#include "ferry/base/outages.h"
+#include "ferry/base/state_directory.h"
 #include "http/api/api.h"
 
 namespace ferry::http {
@@ -29,6 +31,12 @@ Json to_json(const Totals& totals) {
   return json;
 }
 
+/// Who may not look there does not know.
+std::vector<Outage> outages_of(const Context& context) {
+  const auto outages = Outages(StateDirectory(context.options.state).outages()).all();
+  return outages ? *outages : std::vector<Outage>();
+}
+
 }  // namespace
 
 std::optional<DirectoryId> directory_id(const fs::path& path) {
@@ -45,11 +53,14 @@ Answer<Json> status_json(const Context& context, const Grant& grant) {
   if (!damaged) return refuse(damaged.error());
   Json destinations = Json::array();
   for (const Totals& one : *totals) destinations.push_back(to_json(one));
+  Json unreachable = Json::array();
+  for (const Outage& outage : outages_of(context)) unreachable.push_back(to_json(outage));
   Json landings = Json::array();
   for (const UploadArea& area : context.options.areas) landings.push_back(area.name);
   return Json{{"time", format_timestamp(now())},
               {"version", FERRY_VERSION},
               {"destinations", std::move(destinations)},
+              {"unreachable", std::move(unreachable)},
               {"landings", std::move(landings)},
               {"damaged_rows", *damaged},
               {"may_manage", grant.manage}};

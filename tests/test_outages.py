@@ -1,0 +1,81 @@
+"""Destinations that cannot be reached: said by status, also when no agent runs."""
+
+import json
+
+import pytest
+
+from ferry_harness import Process, eventually, put
+
+
+def outages(configured, *arguments):
+    ended = configured.run("status", "--json", *arguments)
+    assert ended.code == 0, ended.stderr
+    return ended.json["unreachable"]
+
+
+@pytest.fixture
+def pending(configured, landing):
+    configured.write('[route.all]\nto = ["b", "c"]\n')
+    put(landing / "a.csv", b"a")
+    configured.register()
+    return configured
+
+
+def test_a_run_leaves_why_and_since_when_and_the_next_success_ends_it(pending, server, landing):
+    port = server.port
+    server.stop()
+    assert outages(pending) == []
+    assert pending.transfer().code == 3
+    (first,) = outages(pending)
+    assert (first["destination"], first["next_try"]) == ("b", None)
+    assert first["kind"] == "unreachable" and str(port) in first["message"]
+    assert first["since"] == first["last_try"]
+    assert pending.transfer().code == 3
+    (second,) = outages(pending)
+    assert second["since"] == first["since"] and second["last_try"] > first["last_try"]
+    assert outages(pending, "--destination", "c") == []
+    text = pending.run("status").stdout
+    assert "unreachable  b   for " in text and "last tried" in text
+    metrics = pending.run("status", "--prometheus").stdout
+    assert 'ferry_unreachable_since_timestamp_seconds{destination="b"} 1' in metrics
+    server.start(port)
+    assert pending.transfer().code == 0
+    assert outages(pending) == []
+    assert "unreachable" not in pending.run("status").stdout
+    assert 'unreachable_since_timestamp_seconds{' not in pending.run("status", "--prometheus").stdout
+
+
+def test_an_agent_that_follows_says_when_it_tries_again(pending, folder, server, metastore):
+    port = server.port
+    server.stop()
+    agent = Process(folder, "transfer", "--follow", "--retries", "1", "--retry-delay", "10ms",
+                    env={"FERRY_CONFIG": str(pending.file)})
+    try:
+        (one,) = eventually(lambda: outages(pending), what="the outage")
+        assert one["next_try"] > one["last_try"]
+        agent.kill()
+        assert len(outages(pending)) == 1  # nobody has been there since
+        text = pending.run("status").stdout
+        assert "next try in" in text or "last tried" in text
+        server.start(port)
+        agent = Process(folder, "transfer", "--follow", env={"FERRY_CONFIG": str(pending.file)})
+        eventually(lambda: not outages(pending), what="the end of the outage")
+    finally:
+        agent.stop()
+
+
+def test_a_file_that_is_refused_there_is_no_outage(pending, server, landing):
+    (server.root / "a.csv").mkdir()
+    assert pending.transfer().code == 1
+    assert outages(pending) == []
+
+
+def test_notes_that_are_damaged_are_left_out(pending, server, metastore):
+    server.stop()
+    pending.transfer()
+    (note,) = (metastore / "outages").iterdir()
+    for damage in ("", "[]", "{}", json.dumps({**json.loads(note.read_text()), "since": "never"})):
+        note.write_text(damage)
+        assert outages(pending) == []
+    assert pending.transfer().code == 3
+    assert len(outages(pending)) == 1
