@@ -1,11 +1,13 @@
 """An SFTP subsystem for sshd: the real sftp-server, but for one kind of request.
 
-    lossy_sftp_server.py lose|refuse|late REQUEST FOLDER
+    lossy_sftp_server.py lose|refuse|late|halt|appear REQUEST FOLDER
 
-REQUEST is the name of an extended request, such as fsync@openssh.com. "lose" ends the connection in
+REQUEST is the name of an extended request, such as fsync@openssh.com, or "rename", of files that are not
+control files, or "setstat". "lose" ends the connection in
 place of the first reply to one that was carried out; "refuse" fails each without carrying it out;
 "late", of renames: the connection ends before the first is carried out, which is done when
-another connection has just been told that the file is there.
+another connection has just been told that the file is there. "halt" never replies to the first, which was
+carried out; "appear", of renames: just before the first its target comes into being, from somebody else.
 FOLDER gets a file `lost` for the first and the last, and one line in `written` for each WRITE: how many bytes.
 """
 
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import threading
 
-WRITE, STAT, STATUS, EXTENDED = 6, 17, 101, 200
+WRITE, SETSTAT, STAT, RENAME, STATUS, EXTENDED = 6, 9, 17, 18, 101, 200
 FAILURE = 4
 SFTP_SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server")
 
@@ -29,6 +31,14 @@ def packets(stream):
 def string_at(body, offset):
     (size,) = struct.unpack_from(">I", body, offset)
     return body[offset + 4:offset + 4 + size]
+
+
+def name_of(body):
+    if body[0] == EXTENDED:
+        return string_at(body, 5)
+    if body[0] == RENAME and b"control.json" not in string_at(body, 5):
+        return b"rename"
+    return {SETSTAT: b"setstat"}.get(body[0])
 
 
 def main():
@@ -47,6 +57,9 @@ def main():
             if mode == "lose" and body[1:5] in marked and not (folder / "lost").exists():
                 (folder / "lost").touch()
                 os._exit(1)
+            if mode == "halt" and body[1:5] in marked and not (folder / "lost").exists():
+                (folder / "lost").touch()
+                return
             if mode == "late" and body[1:5] in marked:
                 os.rename(*(folder / "lost").read_text().split("\n"))
                 marked.clear()
@@ -69,7 +82,12 @@ def main():
                     target = string_at(body, 13 + len(wanted) + len(source))
                     (folder / "lost").write_text(f"{source.decode()}\n{target.decode()}")
                     os._exit(1)
-            elif body[0] == EXTENDED and string_at(body, 5) == wanted:
+            elif mode == "appear" and name_of(body) == wanted:
+                if not (folder / "lost").exists():
+                    (folder / "lost").touch()
+                    source = string_at(body, 5)
+                    pathlib.Path(string_at(body, 9 + len(source)).decode()).write_text("somebody's")
+            elif name_of(body) == wanted:
                 marked.add(request_id)
                 if mode == "refuse":
                     refusal = bytes([STATUS]) + request_id + struct.pack(">III", FAILURE, 0, 0)

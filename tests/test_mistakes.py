@@ -184,7 +184,12 @@ MISPLACED = {
     'rename = "{date:%Q}-{name}"\n': "%Q is not a conversion",
     '[destination.b]\nurl = "sftp://b/x"\ncontrol_name = "{batch_id}-{date:%}"\n':
         "is not a conversion",
-    '[landing.in]\npath = "in"\nvalidate = [""]\n': "the name of the program is empty"}
+    '[landing.in]\npath = "in"\nvalidate = [""]\n': "the name of the program is empty",
+    '[landing.in]\npath = "in"\nignore = ["*.bak", "[ab"]\n': "'[' without ']'",
+    '[landing.in]\npath = "in"\nignore = [""]\n': "'' is not a pattern: it is empty",
+    '[destination.b]\nurl = "sftp://b/x"\n[route.r]\nto = ["b"]\nmatch = "/in/*.csv"\n':
+        "it begins with '/'",
+    '[expect.e]\nby = "06:00"\nmatch = ["["]\n': "'[' without ']'"}
 
 
 @pytest.mark.parametrize("text, words", MISPLACED.items())

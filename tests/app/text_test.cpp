@@ -13,5 +13,16 @@ TEST_CASE("a misspelt word is suggested when something near is known") {
   CHECK(suggestion("statsu", kKnown, "--") == "; did you mean '--status'?");
 }
 
+TEST_CASE("a bracket that nothing closes is found as fnmatch(3) reads it") {
+  for (const char* open : {"[", "a[b", "[!", "[]", "[!]", "x[a-", "[a]["}) {
+    CAPTURE(open);
+    CHECK(has_open_bracket(open));
+  }
+  for (const char* closed : {"", "a", "[a]", "[]]", "[!]]", "\\[", "[a\\]]", "*.[ch]", "]"}) {
+    CAPTURE(closed);
+    CHECK_FALSE(has_open_bracket(closed));
+  }
+}
+
 }  // namespace
 }  // namespace ferry::app

@@ -78,7 +78,7 @@ TEST_CASE_FIXTURE(Fixture, "what was noted is there for whoever comes after a de
   begun("c");
   REQUIRE(journal->note_end(b, end(failure())));
   REQUIRE(journal->note_end(a, end()));
-  REQUIRE(journal->note_failed(file("d"), end(failure())));
+  REQUIRE(journal->note_end(file("d"), end(failure())));
   die_and_be_found();
   CHECK(journal->info() == info);
   CHECK(ended() == "b-a+d-");
@@ -282,4 +282,28 @@ TEST_CASE_FIXTURE(Fixture, "nobody can take over a journal that is just being be
     if (!is_there) break;
   }
   is_over = true;
+}
+
+TEST_CASE_FIXTURE(Fixture, "what was skipped has ended, and was neither delivered nor failed") {
+  BatchFile one = file("a");
+  one.if_exists = IfExists::kVersion;
+  const Place place = journal->note_begun(one).value();
+  BatchEnd skipped = end();
+  skipped.is_skipped = true;
+  REQUIRE(journal->note_end(place, skipped));
+  REQUIRE(journal->note_end(file("b"), skipped));
+  die_and_be_found();
+  CHECK(open().empty());
+  std::size_t seen = 0;
+  CHECK(journal->visit_ended([&](const BatchFile&, const BatchEnd& how) {
+    CHECK(how.is_skipped);
+    CHECK_FALSE(how.is_delivery());
+    ++seen;
+    return Result<void>();
+  }));
+  CHECK(seen == 2);
+  CHECK(journal->visit_begun(0, [&](Place, const BatchFile& found) {
+    CHECK(found == one);
+    return true;
+  }));
 }

@@ -141,3 +141,13 @@ TEST_CASE("nobody waits for a clock that was set back to catch up") {
   file.identity = FileIdentity{.mtime_ns = ns(now + 24h)};
   CHECK(remaining_wait(by, file, now) == 0ms);
 }
+
+TEST_CASE("a version's number stands before the extension, and before what the transforms add") {
+  CHECK(version_name("/in/report.csv", 1, "") == "/in/report.1.csv");
+  CHECK(version_name("/in/report.csv.gz", 12, ".gz") == "/in/report.12.csv.gz");
+  CHECK(version_name("/in/report.csv.gz", 12, "") == "/in/report.csv.12.gz");
+  CHECK(version_name("/in.d/report", 3, "") == "/in.d/report.3");
+  CHECK(version_name("/in/.profile", 1, "") == "/in/.profile.1");
+  CHECK(version_name("/in/.gz", 1, ".gz") == "/in/.gz.1");
+  CHECK(version_name("report", 1, ".gz") == "report.1");
+}

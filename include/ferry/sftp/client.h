@@ -111,6 +111,9 @@ class Client {
   Task<Result<void>> fsync(const Handle& handle);  // only where offers_fsync()
   Task<Result<void>> mkdir(std::string path);
   Task<Result<void>> remove(std::string path);
+  /// Sets what ATTRIBUTES have of permissions (of which it is the last twelve bits that count) and
+  /// of the time of the last change, which is taken for that of the last access too.
+  Task<Result<void>> set_attributes(std::string path, Attributes attributes);
   Task<Result<std::string>> realpath(std::string path);
   /// Gives FROM the name TO where nothing has it: kFailed, as a rule, where something does.
   Task<Result<void>> rename(std::string from, std::string to);

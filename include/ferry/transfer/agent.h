@@ -39,10 +39,14 @@ struct Destination {
   ControlFormat control = ControlFormat::kJson;
   fs::path control_sign;  // a private key, as `ssh-keygen -Y sign -f` takes it; empty: none
   Sidecar sidecar = Sidecar::kNone;
+  std::chrono::milliseconds control_keep{0};  // how long old control files stay there; 0: for ever
   /// The most connections at once; no more are made than the work needs and the server takes.
   unsigned connections = 6;
   BandwidthLimit bandwidth;  // over all connections together
 };
+
+/// The error kind that transfer_logs has of a file that was skipped, see IfExists.
+inline constexpr std::string_view kSkippedKind = "skipped";
 
 /// What a batch's control file is called there. kInvalid where the template gives no name.
 Result<std::string> control_file_name(const Destination& destination, std::string_view batch_id,
@@ -148,6 +152,8 @@ struct FileOutcome {
   std::string_view remote_path;
   std::uint64_t bytes = 0;
   std::chrono::milliseconds duration{};
+  /// It was not sent: the destination has another file of its name, which stays.
+  bool is_skipped = false;
 };
 
 /// Is told how a run goes. Called on several threads, one call at a time.
@@ -157,6 +163,7 @@ class Observer {
   /// How much there is in all, as far as it is known: it may be called again, with more.
   virtual void on_start(std::uint64_t files, std::uint64_t bytes) = 0;
   virtual void on_bytes(std::uint64_t acknowledged) = 0;
+  /// Or skipped.
   virtual void on_delivered(const FileOutcome& file) = 0;
   virtual void on_failed(const FileOutcome& file, const Error& error) = 0;
 };
@@ -168,7 +175,8 @@ struct BatchSummary {
   std::uint64_t selected = 0;
   std::uint64_t successful = 0;
   std::uint64_t failed = 0;
-  std::uint64_t bytes = 0;  // delivered
+  std::uint64_t skipped = 0;  // the destination has other files of their names
+  std::uint64_t bytes = 0;    // delivered
   std::chrono::milliseconds duration{};
 };
 
@@ -178,6 +186,7 @@ struct TransferSummary {
   std::uint64_t selected = 0;
   std::uint64_t successful = 0;
   std::uint64_t failed = 0;
+  std::uint64_t skipped = 0;
   std::uint64_t bytes = 0;
   /// Delivered, and in no control file yet: the next run sees to that.
   std::uint64_t unlisted = 0;

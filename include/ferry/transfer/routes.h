@@ -6,6 +6,7 @@
 // is not delivered yet. Pure, immutable, thread-safe.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -25,6 +26,23 @@ namespace ferry::transfer {
 /// What becomes of the source once all destinations that want it have it.
 enum class AfterDelivery : std::uint8_t { kKeep, kArchive, kDelete };
 
+/// What becomes of a file whose name is taken at the destination by another content. What is there
+/// with the very content counts as delivered, unless it is replaced.
+enum class IfExists : std::uint8_t {
+  kReplace,
+  kSkip,     // it is not sent, and counts as done
+  kFail,     // it is not sent, and given up
+  kVersion,  // it gets a name of its own: see version_name
+};
+inline constexpr std::array<std::string_view, 4> kIfExistsNames{"replace", "skip", "fail",
+                                                                "version"};
+
+/// What of the source a delivered file has beside its content.
+enum class Preserve : std::uint8_t {
+  kMtime,  // to the second
+  kMode,   // rwx for owner, group and others, and nothing else
+};
+
 /// Which files of a route go first.
 enum class Order : std::uint8_t { kAge, kNewest, kSize, kName };
 
@@ -37,6 +55,9 @@ struct Route {
   std::optional<NameTemplate> rename;         // without: the file's own path
   AcceptancePolicy acceptance;
   std::chrono::milliseconds delay{0};  // how long a version stands before it goes; see below
+  IfExists existing = IfExists::kReplace;
+  bool preserves_mtime = false;
+  bool preserves_mode = false;
   AfterDelivery after = AfterDelivery::kKeep;
   fs::path archive;  // with kArchive: on the landing area's host
   Order order = Order::kAge;
@@ -94,5 +115,9 @@ std::string suffix_of(const Route& route);
 /// The name that FILE gets below a destination's directory: the route's template, followed by what
 /// the transforms add, unless the template ends with that itself. ROUTE may be null.
 Result<std::string> remote_name(const Route* route, const metastore::FileRecord& file);
+
+/// The name that version NUMBER of PATH gets beside the first, with the number before its
+/// extension, to which SUFFIX belongs: "report.1.csv", or "report.1.csv.gz" with the suffix ".gz".
+std::string version_name(std::string_view path, std::uint64_t number, std::string_view suffix);
 
 }  // namespace ferry::transfer

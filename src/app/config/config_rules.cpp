@@ -65,6 +65,14 @@ class Rules {
   }
 
   void check_control(const DestinationSettings& destination) {
+    const auto& pattern = destination.control_name.pattern;
+    if (destination.control_keep.count() > 0 && pattern &&
+        !pattern->text().contains("{batch_id}")) {
+      complain(
+          Section::kDestination, destination.name, "control_keep",
+          "control_keep goes by the batch's id in a control file's name: put {{batch_id}} into "
+          "control_name");
+    }
     if (destination.control != transfer::ControlFormat::kNone) return;
     const auto is_useless = [&](std::string_view key) {
       complain(Section::kDestination, destination.name, key,
@@ -87,6 +95,7 @@ class Rules {
     check_names(Section::kRoute, route.name, "transforms", "transform", route.transforms,
                 transforms);
     check_places(route);
+    check_skipping(route);
     check_archive(route);
     check_remote_sources(route);
     check_fixed_name(route);
@@ -142,6 +151,14 @@ class Rules {
         }
       }
     }
+  }
+
+  void check_skipping(const RouteSettings& route) {
+    if (route.existing != transfer::IfExists::kSkip) return;
+    if (route.after == transfer::AfterDelivery::kKeep) return;
+    complain(Section::kRoute, route.name, "after",
+             "after: a file that existing = \"skip\" leaves out is not at the destination: its "
+             "source has to stay (after = \"keep\")");
   }
 
   void check_archive(const RouteSettings& route) {

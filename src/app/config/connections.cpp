@@ -68,6 +68,7 @@ Result<transfer::Destination> resolve_destination(const DestinationSettings& des
       .control = destination.control,
       .control_sign = destination.control_sign,
       .sidecar = destination.sidecar,
+      .control_keep = destination.control_keep,
       .connections = static_cast<unsigned>(destination.connections.value),
       .bandwidth = destination.bandwidth_limit.value_or(transfer.bandwidth_limit)};
 }

@@ -5,6 +5,7 @@
 
 #include "app/config/local_time.h"
 #include "app/config/placement.h"
+#include "app/config/text.h"
 #include "app/config/units.h"
 
 namespace ferry::app {
@@ -328,6 +329,31 @@ Result<const transfer::TransformType*> Codec<const transfer::TransformType*>::re
 
 Value Codec<const transfer::TransformType*>::write(const transfer::TransformType* value) {
   return std::string(value->name);
+}
+
+namespace {
+
+/// kInvalid: no path can match it, or it is not what somebody meant.
+Result<void> check_glob(const std::string& pattern) {
+  std::string_view mistake;
+  if (pattern.empty()) mistake = "it is empty";
+  if (pattern.starts_with('/')) {
+    mistake = "it begins with '/': paths are relative to their landing area";
+  }
+  if (has_open_bracket(pattern)) mistake = "'[' without ']': write \\[ for the character itself";
+  if (mistake.empty()) return {};
+  return make_error(ErrorKind::kInvalid, "'{}' is not a pattern: {}", pattern, mistake);
+}
+
+}  // namespace
+
+Result<Globs> Codec<Globs>::read(const Value& value, const fs::path& base) {
+  auto patterns = Codec<std::vector<std::string>>::read(value, base);
+  if (!patterns) return patterns.error();
+  for (const std::string& pattern : *patterns) {
+    if (auto checked = check_glob(pattern); !checked) return checked.error();
+  }
+  return Globs{std::move(*patterns)};
 }
 
 }  // namespace ferry::app

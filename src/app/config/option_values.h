@@ -57,6 +57,15 @@ inline constexpr std::array kWords<transfer::AfterDelivery>{
     Word{"archive", transfer::AfterDelivery::kArchive},
     Word{"delete", transfer::AfterDelivery::kDelete}};
 template <>
+inline constexpr std::array kWords<transfer::IfExists>{
+    Word{transfer::kIfExistsNames[0], transfer::IfExists::kReplace},
+    Word{transfer::kIfExistsNames[1], transfer::IfExists::kSkip},
+    Word{transfer::kIfExistsNames[2], transfer::IfExists::kFail},
+    Word{transfer::kIfExistsNames[3], transfer::IfExists::kVersion}};
+template <>
+inline constexpr std::array kWords<transfer::Preserve>{Word{"mtime", transfer::Preserve::kMtime},
+                                                       Word{"mode", transfer::Preserve::kMode}};
+template <>
 inline constexpr std::array kWords<transfer::Order>{
     Word{"age", transfer::Order::kAge}, Word{"newest", transfer::Order::kNewest},
     Word{"size", transfer::Order::kSize}, Word{"name", transfer::Order::kName}};
@@ -206,6 +215,13 @@ struct Codec<std::vector<std::string>> : AnyValue {
   static constexpr std::string_view kType = "list of strings";
   static Result<std::vector<std::string>> read(const Value& value, const fs::path& base);
   static Value write(const std::vector<std::string>& value) { return value; }
+};
+
+template <>
+struct Codec<Globs> : AnyValue {
+  static constexpr std::string_view kType = "list of strings";
+  static Result<Globs> read(const Value& value, const fs::path& base);
+  static Value write(const Globs& value) { return std::vector<std::string>(value); }
 };
 
 /// Of enumerations.

@@ -219,6 +219,9 @@ std::vector<Option> make_options() {
         "what the list of a batch's files is pushed as: json, sha256sums, or none", kFileOnly),
     option<&Dest::control_sign>(kDestination, "control_sign", "", "FILE",
         "key to sign control files with, as ssh-keygen does: NAME.sig is pushed before them", kFileOnly),
+    option<&Dest::control_keep>(kDestination, "control_keep", "", "TIME",
+        "remove control files, and their signatures, from the destination that are older than this; 0s: never",
+        kFileOnly),
     option<&Dest::sidecar>(kDestination, "sidecar", "", "WHAT",
         "what is pushed beside each file: sha256 (NAME.sha256), done (NAME.done), or none", kFileOnly),
     option<&Dest::bandwidth_limit>(kDestination, "bandwidth_limit", "", "LIMIT",
@@ -263,6 +266,12 @@ std::vector<Option> make_options() {
     option<&Route::rename>(kRoute, "rename", "", "TEMPLATE",
         "the name at the destination, made from {path}, {dir}, {name}, {stem}, {ext}, {landing}, {id}, "
         "{date:FORMAT} and {mtime:FORMAT}", kFileOnly),
+    option<&Route::existing>(kRoute, "existing", "", "WHAT",
+        "what becomes of a file if the destination has another one of its name: replace that, skip it, "
+        "fail, or version (give it a name of its own, such as report.1.csv)", kFileOnly),
+    option<&Route::preserve>(kRoute, "preserve", "", "WHAT",
+        "what else of a source the delivered file gets: mtime (its last change) and mode (its permissions, "
+        "without setuid, setgid and sticky bits)", kFileOnly, kRepeatable),
     option<&Route::after>(kRoute, "after", "", "WHAT",
         "what becomes of a source that all destinations have: keep, archive or delete", kFileOnly),
     option<&Route::archive>(kRoute, "archive", "", "DIR",

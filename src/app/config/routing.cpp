@@ -41,6 +41,12 @@ transfer::Route make_route(const RouteSettings& settings, const Settings& all) {
   route.rename = settings.rename.pattern;
   route.acceptance = acceptance_policy(settings);
   route.delay = settings.delay;
+  route.existing = settings.existing;
+  const auto preserves = [&](transfer::Preserve what) {
+    return std::ranges::find(settings.preserve, what) != settings.preserve.end();
+  };
+  route.preserves_mtime = preserves(transfer::Preserve::kMtime);
+  route.preserves_mode = preserves(transfer::Preserve::kMode);
   route.after = settings.after;
   route.archive = settings.archive;
   route.order = settings.order;

@@ -33,6 +33,9 @@ struct CommandWords {
   bool empty() const { return words.empty(); }
 };
 
+/// Shell patterns, see Glob, that make sense.
+struct Globs : std::vector<std::string> {};
+
 /// A number that is at least 1.
 struct Count {
   std::int64_t value = 1;
@@ -115,7 +118,7 @@ struct LandingSettings : AcceptanceSettings {
   ConnectionSettings connection;  // where it lies on a server, instead of PATH
 
   bool is_remote() const { return !connection.url.host.empty(); }
-  std::vector<std::string> ignore;
+  Globs ignore;
   std::chrono::milliseconds settle = landing::LandingArea{}.settle;
   fs::path quarantine;  // empty: below the area
   std::chrono::milliseconds unsettled_after = landing::LandingArea{}.unsettled_after;
@@ -137,18 +140,21 @@ struct DestinationSettings : ConnectionSettings {
   transfer::ControlFormat control = transfer::ControlFormat::kJson;
   fs::path control_sign;
   transfer::Sidecar sidecar = transfer::Sidecar::kNone;
+  std::chrono::milliseconds control_keep{0};                // 0: for ever
   std::optional<transfer::BandwidthLimit> bandwidth_limit;  // absent: the one for all
   Count connections{transfer::Destination{}.connections};
 };
 
 struct RouteSettings : AcceptanceSettings {
   std::string name;
-  std::vector<std::string> match;
+  Globs match;
   std::vector<std::string> landing;
   std::vector<std::string> to;
   std::vector<std::string> transforms;
   FileNames rename;
   std::chrono::milliseconds delay = transfer::Route{}.delay;
+  transfer::IfExists existing = transfer::IfExists::kReplace;
+  std::vector<transfer::Preserve> preserve;
   transfer::AfterDelivery after = transfer::AfterDelivery::kKeep;
   fs::path archive;
   transfer::Order order = transfer::Order::kAge;
@@ -181,7 +187,7 @@ struct Weekdays {
 struct ExpectSettings {
   std::string name;
   std::vector<std::string> landing;  // names; empty: any
-  std::vector<std::string> match;    // empty: any
+  Globs match;                       // empty: any
   TimeOfDay by;
   Weekdays days;
   Count count{1};

@@ -8,6 +8,23 @@
 #include <vector>
 
 namespace ferry::app {
+
+bool has_open_bracket(std::string_view pattern) {
+  for (std::size_t at = 0; at < pattern.size(); ++at) {
+    if (pattern[at] == '\\') {
+      ++at;
+      continue;
+    }
+    if (pattern[at] != '[') continue;
+    std::size_t first = at + 1;  // a ']' there is meant literally
+    if (first < pattern.size() && (pattern[first] == '!' || pattern[first] == '^')) ++first;
+    const auto end = pattern.find(']', first + 1);
+    if (end == pattern.npos) return true;
+    at = end;
+  }
+  return false;
+}
+
 namespace {
 
 /// Levenshtein's: insertions, deletions and substitutions.

@@ -8,6 +8,9 @@
 
 namespace ferry::app {
 
+/// True for a shell pattern with a '[' that no ']' closes: fnmatch(3) takes it for the character.
+bool has_open_bracket(std::string_view pattern);
+
 /// The known word that WORD most probably was meant to be, if any is near enough.
 std::optional<std::string_view> closest(std::string_view word,
                                         std::span<const std::string_view> known);

@@ -13,13 +13,10 @@ namespace ferry::app {
 namespace {
 
 Json to_json(const transfer::BatchSummary& batch) {
-  return {{"batch_id", batch.id},
-          {"control_file", batch.control_file},
-          {"selected", batch.selected},
-          {"successful", batch.successful},
-          {"failed", batch.failed},
-          {"bytes", batch.bytes},
-          {"duration_ms", batch.duration.count()}};
+  return {{"batch_id", batch.id},       {"control_file", batch.control_file},
+          {"selected", batch.selected}, {"successful", batch.successful},
+          {"failed", batch.failed},     {"skipped", batch.skipped},
+          {"bytes", batch.bytes},       {"duration_ms", batch.duration.count()}};
 }
 
 std::string to_text(const transfer::BatchSummary& batch) {
@@ -49,6 +46,7 @@ Json to_json(const TransferEnding& ending) {
             {"selected", summary.selected},
             {"successful", summary.successful},
             {"failed", summary.failed},
+            {"skipped", summary.skipped},
             {"unlisted", summary.unlisted},
             {"given_up", ending.left_out.given_up},
             {"bytes", summary.bytes},
@@ -77,6 +75,10 @@ std::string to_text(const TransferEnding& ending) {
     text += fmt::format(", {} of it sent by this run", human_size(sent));
   if (seconds > 0) text += fmt::format(" ({}/s)", human_size(sent / seconds));
   if (summary.failed > 0) text += fmt::format("; {} failed", summary.failed);
+  if (summary.skipped > 0) {
+    text += fmt::format("; {} skipped: the destination has other files of these names",
+                        summary.skipped);
+  }
   if (summary.unlisted > 0) {
     text += fmt::format("; {} delivered that no control file lists yet: the next run does that",
                         summary.unlisted);

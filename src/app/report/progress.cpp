@@ -39,6 +39,13 @@ void log_start(LogFunction log, const std::string& destination, std::uint64_t fi
 
 void log_delivery(LogFunction log, const transfer::FileOutcome& file,
                   const std::string& destination) {
+  if (file.is_skipped) {
+    return log("skipped", {{"path", file.path},
+                           {"id", file.id},
+                           {"destination", destination},
+                           {"remote_path", file.remote_path},
+                           {"reason", "the destination has another file of this name"}});
+  }
   log("delivered", {{"path", file.path},
                     {"id", file.id},
                     {"destination", destination},

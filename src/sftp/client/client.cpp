@@ -278,6 +278,13 @@ Task<Result<void>> Client::remove(std::string path) {
   co_return co_await answer;
 }
 
+Task<Result<void>> Client::set_attributes(std::string path, Attributes attributes) {
+  const std::uint32_t id = connection_->next_id();
+  wire::append_set_attributes(connection_->out(), id, path, attributes);
+  Pending<void> answer(*connection_, id, &parse_ok);
+  co_return co_await answer;
+}
+
 Task<Result<std::string>> Client::realpath(std::string path) {
   const std::uint32_t id = connection_->ask(wire::PacketType::kRealpath, path);
   Pending<std::string> answer(*connection_, id,

@@ -160,6 +160,19 @@ void append_open(ByteQueue& out, std::uint32_t id, std::string_view path, std::u
       .u32(permissions);
 }
 
+void append_set_attributes(ByteQueue& out, std::uint32_t id, std::string_view path,
+                           const Attributes& attributes) {
+  constexpr std::uint32_t kHasPermissions = 0x04;
+  constexpr std::uint32_t kHasTimes = 0x08;
+  constexpr std::uint32_t kModeBits = 07777;
+  const auto& [size, permissions, modified] = attributes;
+  const std::size_t bytes = 4 + (permissions ? 4 : 0) + (modified ? 8 : 0);
+  Encoder encoder = begin_request(out, PacketType::kSetstat, id, string_bytes(path) + bytes);
+  encoder.string(path).u32((permissions ? kHasPermissions : 0) | (modified ? kHasTimes : 0));
+  if (permissions) encoder.u32(*permissions & kModeBits);
+  if (modified) encoder.u32(*modified).u32(*modified);
+}
+
 void append_simple(ByteQueue& out, PacketType type, std::uint32_t id, std::string_view argument) {
   begin_request(out, type, id, string_bytes(argument)).string(argument);
 }

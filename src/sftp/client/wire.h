@@ -29,6 +29,7 @@ enum class PacketType : std::uint8_t {
   kWrite = 6,
   kLstat = 7,
   kFstat = 8,
+  kSetstat = 9,
   kOpendir = 11,
   kReaddir = 12,
   kRemove = 13,
@@ -77,6 +78,9 @@ void append_open(ByteQueue& out, std::uint32_t id, std::string_view path, std::u
 /// A request with one string: CLOSE, FSTAT and READDIR (a handle), REMOVE, STAT, LSTAT,
 /// OPENDIR and REALPATH (a path).
 void append_simple(ByteQueue& out, PacketType type, std::uint32_t id, std::string_view argument);
+/// SETSTAT of permissions and times, as far as ATTRIBUTES have them.
+void append_set_attributes(ByteQueue& out, std::uint32_t id, std::string_view path,
+                           const Attributes& attributes);
 void append_mkdir(ByteQueue& out, std::uint32_t id, std::string_view path);
 void append_rename(ByteQueue& out, std::uint32_t id, std::string_view from, std::string_view to);
 /// EXTENDED with one or two string arguments, as all the extensions that we use have.

@@ -3,6 +3,14 @@
 #include <utility>
 
 namespace ferry::transfer {
+namespace {
+
+std::uint64_t& counter_of(Batch::Counts& counts, bool has_failed, bool is_skipped) {
+  if (has_failed) return counts.failed;
+  return is_skipped ? counts.skipped : counts.delivered;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Batch>> Batch::open(const fs::path& directory, BatchInfo info) {
   auto journal = BatchJournal::begin(directory, info);
@@ -38,6 +46,20 @@ Result<void> Batch::note_part(Job& job) {
   return {};
 }
 
+Result<void> Batch::note_name(Job& job, std::string remote_path) {
+  const std::string before = std::exchange(job.remote_path, std::move(remote_path));
+  if (!job.place) return {};
+  const auto place = journal_->note_begun(file_of(job));
+  if (place) {
+    if (auto noted = journal_->note_moved(*job.place); !noted) return noted;
+    job.place = *place;
+    job.noted = journal_->end();
+    return {};
+  }
+  job.remote_path = before;
+  return place.error().with_context("batch journal");
+}
+
 void Batch::note_later(std::function<Result<void>()> note) {
   {
     const std::scoped_lock lock(mutex_);
@@ -59,8 +81,8 @@ Result<void> Batch::write_notes() {
 void Batch::note_end(Job& job) {
   {
     const std::scoped_lock lock(mutex_);
-    ++(job.error ? counts_.failed : counts_.delivered);
-    if (!job.error) counts_.bytes += job.source.identity.size;
+    ++counter_of(counts_, job.error != nullptr, job.is_skipped);
+    if (!job.error && !job.is_skipped) counts_.bytes += job.source.identity.size;
     const bool is_abnormal = job.error && job.error->kind == ErrorKind::kAbnormal;
     if (is_abnormal && !job.refused_here) {
       const auto& identity = (job.transformed ? job.transformed->source : job.source).identity;
@@ -73,7 +95,7 @@ void Batch::note_end(Job& job) {
   if (job.place) {
     note_later([this, place = *job.place, end] { return journal_->note_end(place, end); });
   } else {
-    note_later([this, file = file_of(job), end] { return journal_->note_failed(file, end); });
+    note_later([this, file = file_of(job), end] { return journal_->note_end(file, end); });
   }
 }
 
@@ -116,13 +138,13 @@ Result<void> Batch::recount() {
   if (!marks) return marks.error();
   Counts counts;
   auto visited = journal_->visit_ended([&](const BatchFile& file, const BatchEnd& end) {
-    ++(end.failure ? counts.failed : counts.delivered);
-    if (!end.failure) counts.bytes += file.size;
+    ++counter_of(counts, end.failure.has_value(), end.is_skipped);
+    if (end.is_delivery()) counts.bytes += file.size;
     return Result<void>();
   });
   if (!visited) return visited;
   for (const auto place : marks->uploaded) counts.uploaded += marks->is_open(place) ? 1 : 0;
-  counts.selected = counts.delivered + counts.failed + counts.uploaded;
+  counts.selected = counts.ended() + counts.uploaded;
   const std::scoped_lock lock(mutex_);
   counts.claimed_bytes = counts_.claimed_bytes;
   counts_ = counts;
@@ -166,7 +188,8 @@ BatchFile file_of(const Job& job) {
                  .size = job.source.identity.size,
                  .sha256 = job.source.sha256,
                  .source_sha256 = {},
-                 .part_path = job.part.path};
+                 .part_path = job.part.path,
+                 .if_exists = job.if_exists};
   if (job.transformed && job.transformed->source.sha256 != job.source.sha256) {
     file.source_sha256 = job.transformed->source.sha256;
   }
@@ -174,7 +197,10 @@ BatchFile file_of(const Job& job) {
 }
 
 BatchEnd end_of(const Job& job) {
-  BatchEnd end{.date = job.finished, .duration = job.duration, .failure = {}};
+  BatchEnd end{.date = job.finished,
+               .duration = job.duration,
+               .failure = {},
+               .is_skipped = job.is_skipped && !job.error};
   if (job.error) {
     end.failure = BatchFailure{.kind = std::string(to_string(job.error->kind)),
                                .message = job.error->message,
@@ -189,7 +215,8 @@ FileOutcome outcome_of(const Job& job) {
                      .path = job.path,
                      .remote_path = job.remote_path,
                      .bytes = job.source.identity.size,
-                     .duration = job.duration};
+                     .duration = job.duration,
+                     .is_skipped = job.is_skipped};
 }
 
 Target target_of(const Job& job) {

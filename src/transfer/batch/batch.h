@@ -43,12 +43,15 @@ class Batch {
     std::uint64_t selected = 0;
     std::uint64_t delivered = 0;
     std::uint64_t failed = 0;
+    std::uint64_t skipped = 0;
     std::uint64_t uploaded = 0;  // and waiting for their names
     std::uint64_t bytes = 0;     // of what was delivered
     std::uint64_t claimed_bytes = 0;
 
     /// On their way, or not yet.
-    std::uint64_t open() const { return selected - delivered - failed - uploaded; }
+    std::uint64_t open() const { return selected - delivered - failed - skipped - uploaded; }
+    /// Has ended, in whatever way.
+    std::uint64_t ended() const { return delivered + failed + skipped; }
   };
   Counts counts() const;
 
@@ -65,6 +68,8 @@ class Batch {
 
   /// JOB is about to write to its part: that has to be known before B hears of it.
   Result<void> note_part(Job& job);
+  /// JOB, whose part may be there, is to get REMOTE_PATH for its name.
+  Result<void> note_name(Job& job, std::string remote_path);
   /// Never fails: what cannot be written now is kept for write_notes.
   void note_end(Job& job);
   void note_uploaded(Job& job);

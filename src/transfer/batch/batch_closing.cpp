@@ -36,7 +36,15 @@ TransferRecord record_of(const BatchInfo& batch, const BatchFile& file, const Ba
   record.attempt = file.attempt;
   record.duration_ms = end.duration.count();
   record.remote_path = file.remote_path;
-  if (end.failure) {
+  if (end.is_skipped) {
+    // It is in no control file: nothing that is asked of its batch concerns it.
+    record.batch_id.clear();
+    record.status = TransferStatus::kSuccessful;
+    record.error = metastore::TransferError{
+        .kind = std::string(kSkippedKind),
+        .message = "not sent: the destination has another file of this name",
+        .retryable = false};
+  } else if (end.failure) {
     record.status = TransferStatus::kFailed;
     record.error = metastore::TransferError{.kind = end.failure->kind,
                                             .message = end.failure->message,
@@ -166,7 +174,7 @@ bool BatchClosing::advance(Closing& closing) {
     case Step::kBegin:
       return begin(closing);
     case Step::kFailures:
-      return go_on(closing, Step::kControl, [&] { return record(closing, true); });
+      return go_on(closing, Step::kControl, [&] { return record(closing, false); });
     case Step::kControl:
       if (closing.batch->counts().delivered == 0 || closing.batch->journal().is_pushed()) {
         return push(closing);
@@ -179,7 +187,7 @@ bool BatchClosing::advance(Closing& closing) {
       return go_on(closing, Step::kSuccesses,
                    [&] { return closing.batch->journal().note_pushed(); });
     case Step::kSuccesses:
-      return go_on(closing, Step::kTidying, [&] { return record(closing, false); });
+      return go_on(closing, Step::kTidying, [&] { return record(closing, true); });
     case Step::kTidying:
       return go_on(closing, Step::kDone, [&] { return complete(closing); });
     default:
@@ -289,11 +297,12 @@ bool BatchClosing::go_on(Closing& closing, Step next, const std::function<Result
   return false;
 }
 
-/// In groups, so that a very large batch needs no copy of itself.
-Result<void> BatchClosing::record(Closing& closing, bool failures) {
+/// What was delivered, or all else, which needs no control file. In groups, so that a very large
+/// batch needs no copy of itself.
+Result<void> BatchClosing::record(Closing& closing, bool deliveries) {
   Batch& batch = *closing.batch;
   if (auto written = batch.write_notes(); !written) return written;
-  if (failures && batch.journal().are_failures_recorded()) return {};
+  if (!deliveries && batch.journal().are_failures_recorded()) return {};
   std::vector<TransferRecord> group;
   std::vector<Ended> untold;
   const auto append = [&]() -> Result<void> {
@@ -311,15 +320,15 @@ Result<void> BatchClosing::record(Closing& closing, bool failures) {
   std::uint64_t seen = 0;
   auto visited =
       batch.journal().visit_ended([&](const BatchFile& file, const BatchEnd& end) -> Result<void> {
-        if (end.failure.has_value() != failures) return {};
+        if (end.is_delivery() != deliveries) return {};
         if (seen++ < closing.recorded) return {};
         group.push_back(record_of(batch.info(), file, end));
         if (is_untold(closing, end)) untold.push_back({file, end});
-        if (!failures && file.size > kMinChunkBytes) closing.large.push_back(file.id);
+        if (deliveries && file.size > kMinChunkBytes) closing.large.push_back(file.id);
         return group.size() < kGroupSize ? Result<void>() : append();
       });
   if (visited) visited = append();
-  if (!visited || !failures) return visited;
+  if (!visited || deliveries) return visited;
   if (auto noted = batch.journal().note_failures_recorded(); !noted) return noted;
   if (!context_.options.on_abnormal) return {};
   for (const auto& source : batch.take_abnormal()) {
@@ -348,7 +357,8 @@ Result<void> BatchClosing::tell_of(std::vector<Ended>& files) {
                               .path = record ? record->path : file.remote_path,
                               .remote_path = file.remote_path,
                               .bytes = file.size,
-                              .duration = end.duration};
+                              .duration = end.duration,
+                              .is_skipped = end.is_skipped};
     if (end.failure) {
       observer_.on_failed(outcome, Error{ErrorKind::kFailed, end.failure->message, 0});
     } else {
@@ -398,15 +408,16 @@ Result<void> BatchClosing::complete(Closing& closing) {
   const Batch::Counts counts = batch.counts();
   // What had failed in a dead agent's hands is tried again by ours.
   const std::uint64_t failed = closing.origin == Origin::kOurs ? counts.failed : 0;
-  if (counts.delivered + failed == 0) return {};
+  if (counts.delivered + failed + counts.skipped == 0) return {};
   completed_.push_back(
       {.id = batch.info().id,
        .control_file = counts.delivered > 0 && batch.info().control != ControlFormat::kNone
                            ? batch.info().control_path
                            : std::string(),
-       .selected = counts.delivered + failed,
+       .selected = counts.delivered + failed + counts.skipped,
        .successful = counts.delivered,
        .failed = failed,
+       .skipped = counts.skipped,
        .bytes = counts.bytes,
        .duration =
            std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - batch.opened())});

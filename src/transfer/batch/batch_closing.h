@@ -76,7 +76,7 @@ class BatchClosing {
     kTargets,  // looking at what has the names
     kNaming,
     kRollingBack,
-    kFailures,  // are being recorded
+    kFailures,  // and what was skipped: are being recorded
     kControl,   // is being written
     kPushing,
     kPushed,
@@ -107,7 +107,7 @@ class BatchClosing {
   void submit(Closing& closing);
   /// Does WORK, which needs no connection, and goes on to NEXT; what may pass is tried again.
   bool go_on(Closing& closing, Step next, const std::function<Result<void>()>& work);
-  Result<void> record(Closing& closing, bool failures);
+  Result<void> record(Closing& closing, bool deliveries);
   struct Ended {
     BatchFile file;
     BatchEnd end;

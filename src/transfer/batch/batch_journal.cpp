@@ -15,10 +15,14 @@ namespace ferry::transfer {
 namespace {
 
 constexpr std::string_view kUnnamedSuffix = ".new";
-/// No path or message is longer.
 
 using Place = BatchJournal::Place;
 using namespace journal_lines;
+
+std::string_view event_of(const BatchEnd& end) {
+  if (end.is_skipped) return "skipped";
+  return end.failure ? "failed" : "delivered";
+}
 
 }  // namespace
 
@@ -177,15 +181,15 @@ Result<void> BatchJournal::note_part(Place begun, const std::string& part_path) 
 }
 
 Result<void> BatchJournal::note_end(Place begun, const BatchEnd& end) {
-  const auto place = append(line_of(end.failure ? "failed" : "delivered", [&](RowWriter& row) {
+  const auto place = append(line_of(event_of(end), [&](RowWriter& row) {
     row.integer("of", begun);
     write_end(row, end);
   }));
   return place ? Result<void>() : place.error();
 }
 
-Result<void> BatchJournal::note_failed(const BatchFile& file, const BatchEnd& end) {
-  const auto place = append(line_of("failed", [&](RowWriter& row) {
+Result<void> BatchJournal::note_end(const BatchFile& file, const BatchEnd& end) {
+  const auto place = append(line_of(event_of(end), [&](RowWriter& row) {
     write_file(row, file);
     write_end(row, end);
   }));
@@ -281,7 +285,7 @@ Result<void> BatchJournal::visit_ended(const EndVisitor& visitor) const {
   };
   return visit_lines(lock_.fd(), 0, end(), path_, [&](Place, Row& row) -> Result<bool> {
     const bool is_delivered = row.is("delivered");
-    if (!is_delivered && !row.is("failed")) return true;
+    if (!is_delivered && !row.is("failed") && !row.is("skipped")) return true;
     if (is_delivered && Marks::has(known->voided, row.number(kOf))) return true;
     const auto file = row.has(kOf) ? begun_at(row.number(kOf)) : file_from(row);
     if (!file) return file.error();
@@ -295,9 +299,9 @@ Result<void> BatchJournal::visit_ended(const EndVisitor& visitor) const {
 Result<BatchJournal::Marks> BatchJournal::marks() const {
   Marks marks;
   const std::pair<std::string_view, std::vector<Place>*> lists[] = {
-      {"delivered", &marks.delivered}, {"failed", &marks.failed},
-      {"moved", &marks.moved},         {"void", &marks.voided},
-      {"uploaded", &marks.uploaded},   {"existing", &marks.existing}};
+      {"delivered", &marks.delivered}, {"failed", &marks.failed}, {"moved", &marks.moved},
+      {"skipped", &marks.skipped},     {"void", &marks.voided},   {"uploaded", &marks.uploaded},
+      {"existing", &marks.existing}};
   auto visited = visit_lines(lock_.fd(), 0, end(), path_, [&](Place, Row& row) -> Result<bool> {
     if (!row.has(kOf)) return true;
     for (const auto& [event, places] : lists) {

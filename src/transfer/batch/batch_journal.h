@@ -9,7 +9,9 @@
 //   {"event":"part","part":…,"of":123}            one more part file
 //   {"event":"delivered","of":123,"date":…,"ms":…}  B has acknowledged the rename
 //   {"event":"failed","of":123,…}                 with the file's columns if it was never begun
-//   {"event":"moved","of":123}                    it goes on in another batch
+//   {"event":"skipped","of":123,…}                likewise: B has another file of its name
+//   {"event":"moved","of":123}                    it goes on in another batch, or, with another
+//                                                 name, in a line of this one
 //   {"event":"void","of":123}                     it was delivered, and is not there after all
 //   {"event":"failures_recorded"}                 transfer_logs has what failed
 //   {"event":"pushed"}                            B has the control file
@@ -39,6 +41,7 @@
 #include "ferry/base/result.h"
 #include "ferry/base/time.h"
 #include "ferry/transfer/control_file.h"
+#include "ferry/transfer/routes.h"
 
 namespace ferry::transfer {
 
@@ -66,6 +69,7 @@ struct BatchFile {
   Checksum sha256;                        // as sent
   std::optional<Checksum> source_sha256;  // if a transform changes it
   std::string part_path;
+  IfExists if_exists = IfExists::kReplace;
 
   bool operator==(const BatchFile&) const = default;
 };
@@ -83,7 +87,10 @@ struct BatchFailure {
 struct BatchEnd {
   Timestamp date;
   std::chrono::milliseconds duration{};
-  std::optional<BatchFailure> failure = {};  // absent: it was delivered
+  std::optional<BatchFailure> failure = {};  // absent: it was delivered, unless
+  bool is_skipped = false;                   // B has another file of its name
+
+  bool is_delivery() const { return !failure && !is_skipped; }
 };
 
 /// All members are thread-safe.
@@ -110,9 +117,9 @@ class BatchJournal {
   Result<Place> note_begun(const BatchFile& file);
   Result<void> note_part(Place begun, const std::string& part_path);
   Result<void> note_end(Place begun, const BatchEnd& end);
-  /// Of a file that was never begun.
-  Result<void> note_failed(const BatchFile& file, const BatchEnd& end);
-  /// It goes on in another batch.
+  /// Of a file that was never begun, and is not delivered.
+  Result<void> note_end(const BatchFile& file, const BatchEnd& end);
+  /// It goes on in another batch, or in another line.
   Result<void> note_moved(Place begun);
   /// It is not at B after all, though it was once delivered.
   Result<void> note_void(Place begun);
@@ -148,6 +155,7 @@ class BatchJournal {
     std::vector<Place> delivered;  // in order, as all of these
     std::vector<Place> failed;
     std::vector<Place> moved;
+    std::vector<Place> skipped;
     std::vector<Place> voided;
     std::vector<Place> uploaded;
     std::vector<Place> existing;
@@ -155,7 +163,8 @@ class BatchJournal {
 
     bool is_delivered(Place place) const { return has(delivered, place) && !has(voided, place); }
     bool is_open(Place place) const {
-      return !is_delivered(place) && !has(failed, place) && !has(moved, place);
+      return !is_delivered(place) && !has(failed, place) && !has(moved, place) &&
+             !has(skipped, place);
     }
     static bool has(const std::vector<Place>& places, Place place);
   };

@@ -28,6 +28,7 @@ constexpr std::array<std::string_view, kColumns> kNames = {"event",
                                                            "checksum",
                                                            "source_checksum",
                                                            "part",
+                                                           "if_exists",
                                                            "of",
                                                            "date",
                                                            "ms",
@@ -38,7 +39,7 @@ constexpr std::array<std::string_view, kColumns> kNames = {"event",
 
 /// The value that is called so; without a word the first one.
 template <typename T>
-Result<T> value_of(Row& row, Column column, const std::array<std::string_view, 3>& names) {
+Result<T> value_of(Row& row, Column column, std::span<const std::string_view> names) {
   if (!row.has(column)) return T{};
   const auto found = std::ranges::find(names, row.text(column));
   if (found == names.end()) return unreadable("it asks for something that is not known here");
@@ -79,6 +80,9 @@ void write_file(RowWriter& row, const BatchFile& file) {
   row.text("checksum", file.sha256.to_string());
   if (file.source_sha256) row.text("source_checksum", file.source_sha256->to_string());
   row.text("part", file.part_path);
+  if (file.if_exists != IfExists::kReplace) {
+    row.text("if_exists", kIfExistsNames[static_cast<std::size_t>(file.if_exists)]);
+  }
 }
 
 void write_end(RowWriter& row, const BatchEnd& end) {
@@ -132,12 +136,18 @@ Result<BatchFile> file_from(Row& row) {
                  .source_sha256 = {},
                  .part_path = std::string(row.text(kPart))};
   if (row.has(kSourceChecksum)) file.source_sha256 = row.checksum(kSourceChecksum);
+  const auto if_exists = value_of<IfExists>(row, kIfExists, kIfExistsNames);
+  if (!if_exists) return if_exists.error();
+  file.if_exists = *if_exists;
   if (!row.good()) return unreadable("a file of the batch cannot be read");
   return file;
 }
 
 Result<BatchEnd> end_from(Row& row) {
-  BatchEnd end{.date = row.time(kDate), .duration = std::chrono::milliseconds(row.number(kMs))};
+  BatchEnd end{.date = row.time(kDate),
+               .duration = std::chrono::milliseconds(row.number(kMs)),
+               .failure = {},
+               .is_skipped = row.is("skipped")};
   if (row.is("failed")) {
     end.failure = BatchFailure{.kind = std::string(row.text(kKind)),
                                .message = std::string(row.text(kMessage)),

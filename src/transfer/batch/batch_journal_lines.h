@@ -31,6 +31,7 @@ enum Column : std::size_t {
   kChecksum,
   kSourceChecksum,
   kPart,
+  kIfExists,
   kOf,
   kDate,
   kMs,

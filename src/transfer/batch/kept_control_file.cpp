@@ -55,7 +55,7 @@ Result<void> visit_delivered(
     const BatchJournal& journal,
     const std::function<Result<void>(const BatchFile& file, std::string_view path)>& visitor) {
   return journal.visit_ended([&](const BatchFile& file, const BatchEnd& end) {
-    if (end.failure) return Result<void>();
+    if (!end.is_delivery()) return Result<void>();
     return visitor(file, below(journal.info().directory, file.remote_path));
   });
 }

@@ -55,6 +55,7 @@ struct Job {
   std::string id;
   std::string path;                      // relative to its landing area
   const LandingRoot* landing = nullptr;  // of the run's LandingRoots; null: unknown to it
+  const Route* route = nullptr;          // of the run's routes; null: none
   std::int64_t attempt = 1;
   std::string batch_id;                      // of the batch that it was claimed for
   Batch* batch = nullptr;                    // the one that it belongs to: the agent's alone to use
@@ -65,6 +66,8 @@ struct Job {
   CheckedSource source;
   std::unique_ptr<Transformed> transformed;  // null: the source is sent as it is
   std::string remote_path;                   // absolute
+  IfExists if_exists = IfExists::kReplace;
+  std::string plain_path;  // what version_name made remote_path of; empty: nothing
   std::chrono::steady_clock::time_point started;
   std::chrono::milliseconds duration{};
   Timestamp finished;
@@ -78,6 +81,8 @@ struct Job {
   bool has_source_changed = false;     // since it was transformed, or while it was sent in pieces
   bool refused_here = false;           // abnormal for this destination alone: the source stays
   bool is_named_later = false;         // its batch is all or nothing
+  bool shares_name = false;            // with an older file of its batch
+  bool is_skipped = false;             // B has another file of its name, which stays
 };
 
 inline bool is_content_known(const Job& job) {

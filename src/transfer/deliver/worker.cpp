@@ -107,12 +107,9 @@ Task<void> Worker::perform(Work work) {
   Job& job = *work.job;
   Result<void> outcome;
   if (work.kind == Work::Kind::kPlan) {
-    outcome = co_await plan_delivery(job, context_, *session_.client);
-    if (outcome && !session_.client->error()) {
-      queue_.add_planned(work);
-      co_return changed_->notify_all();
-    }
-    if (outcome) outcome = *session_.client->error();
+    const auto planned = co_await plan(work);
+    if (planned && *planned == Course::kSend) co_return changed_->notify_all();
+    if (!planned) outcome = planned.error();
   } else if (work.kind == Work::Kind::kWhole) {
     outcome = co_await send_whole(job);
   } else if (work.kind == Work::Kind::kChunk) {
@@ -131,6 +128,17 @@ Task<void> Worker::perform(Work work) {
   changed_->notify_all();
 }
 
+/// kSend: the queue has it again.
+Task<Result<Worker::Course>> Worker::plan(const Work& work) {
+  const auto course = co_await heed_existing(*work.job);
+  if (!course || *course == Course::kEnd) co_return course;
+  const auto planned = co_await plan_delivery(*work.job, context_, *session_.client);
+  if (!planned) co_return planned.error();
+  if (const auto& error = session_.client->error()) co_return *error;
+  queue_.add_planned(work);
+  co_return Course::kSend;
+}
+
 // Files from beginning to end.
 
 Task<Result<void>> Worker::send_whole(Job& job) {
@@ -139,11 +147,14 @@ Task<Result<void>> Worker::send_whole(Job& job) {
     if (!fate) co_return fate.error();
     if (*fate == RenameFate::kDone) co_return Result<void>();
     if (*fate == RenameFate::kPending) {
-      const auto renamed = co_await rename(job, target_of(job));
+      const auto renamed = co_await rename(job);
       if (!renamed) co_return renamed.error();
       if (*renamed == RenameFate::kDone) co_return Result<void>();
     }
   }
+  const auto course = co_await heed_existing(job);
+  if (!course) co_return course.error();
+  if (*course == Course::kEnd) co_return Result<void>();
   const auto directory = co_await session_.directories->ensure(remote_parent(job.remote_path));
   if (!directory) co_return directory;
   auto outcome = co_await send_content(job);
@@ -152,7 +163,7 @@ Task<Result<void>> Worker::send_whole(Job& job) {
     outcome = co_await send_content(job);
   }
   if (!outcome || job.is_named_later) co_return outcome;
-  const auto renamed = co_await rename(job, target_of(job));
+  const auto renamed = co_await rename(job);
   if (!renamed) co_return renamed.error();
   co_return Result<void>();
 }
@@ -184,6 +195,7 @@ Task<Result<void>> Worker::send_content(Job& job) {
   }
   outcome = co_await source.verify();
   if (outcome) outcome = co_await check_source_again(job);
+  if (outcome) outcome = co_await preserve_attributes(job);
   if (!outcome) co_await discard_part(job);
   co_return outcome;
 }
@@ -344,7 +356,8 @@ Task<void> Worker::settle(Work work, Result<void> outcome) {
   }
   Error error = outcome.error();
   // It was the entry in the spool that was read, and the next run makes it again.
-  if (job.transformed && error.kind == ErrorKind::kAbnormal && !job.has_source_changed) {
+  const bool is_unreadable = error.kind == ErrorKind::kAbnormal && !job.refused_here;
+  if (job.transformed && is_unreadable && !job.has_source_changed) {
     error = make_error(ErrorKind::kIo, "{}: its transformed content is not in the spool any more",
                        job.path);
   }
@@ -387,12 +400,13 @@ Task<void> Worker::end(Job& job) {
   job.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - job.started);
   job.finished = now();
   const bool failed = job.error != nullptr;
-  if (!failed && job.is_named_later) co_return context_.events.on_uploaded(job);
+  const bool is_void = failed || job.is_skipped;
+  if (!is_void && job.is_named_later) co_return context_.events.on_uploaded(job);
   // What an error that may pass left of a large file is what the next run goes on from. The journal
   // of a delivered one is needed until the delivery is recorded.
   const bool resumable = failed && job.spread &&
                          (is_retryable(job.error->kind) || sftp::ends_connection(job.error->kind));
-  if (failed && !resumable) {
+  if (is_void && !resumable) {
     Journal::remove(context_.options.journals, job.id, context_.destination.name);
     co_await discard_part(job);
   }

@@ -17,6 +17,7 @@
 #include "transfer/deliver/publish.h"
 #include "transfer/deliver/session.h"
 #include "transfer/deliver/work_queue.h"
+#include "transfer/naming/free_name.h"
 #include "transfer/run/run_context.h"
 #include "transfer/source/source_opener.h"
 
@@ -51,12 +52,18 @@ class Worker {
     std::optional<Error> error;  // of an fsync, or of the journal
   };
   enum class Finished : std::uint8_t { kYes, kStartOver };
+  /// Of a file that may have to make way for what is at the destination.
+  enum class Course : std::uint8_t {
+    kSend,
+    kEnd,  // nothing is to be sent (any more): it is delivered, or skipped
+  };
 
   std::size_t most_in_hand() const;
   sftp::Task<void> dispatch();
   bool must_end() const;
   sftp::Task<void> perform(Work work);
 
+  sftp::Task<Result<Course>> plan(const Work& work);
   sftp::Task<Result<void>> send_whole(Job& job);
   sftp::Task<Result<void>> send_content(Job& job);
   sftp::Task<void> discard_part(Job& job);
@@ -68,10 +75,17 @@ class Worker {
   sftp::Task<Result<Finished>> finish(Job& job);
   sftp::Task<Result<RenameFate>> look_after_rename(Job& job);
   sftp::Task<Result<void>> check_source_again(Job& job);
+  sftp::Task<Result<void>> preserve_attributes(const Job& job);
   sftp::Task<Result<void>> read_again(const Job& job, std::unique_ptr<Source> source);
   Verify depth_for(const Job& job) const;
   sftp::Task<Result<void>> make_durable(const Job& job);
-  sftp::Task<Result<RenameFate>> rename(Job& job, const Target& target);
+  sftp::Task<Result<RenameFate>> rename(Job& job);
+  sftp::Task<Result<Publication>> publish(const Job& job);
+  sftp::Task<Result<Course>> heed_existing(Job& job);
+  sftp::Task<Result<Course>> give_way(Job& job);
+  sftp::Task<Result<Course>> take_version(Job& job);
+  Result<void> take_name(Job& job, std::string remote_path);
+  sftp::Task<Result<void>> count_as_delivered(Job& job);
 
   /// When to try again what failed; nothing if that is of no use.
   std::optional<WorkQueue::Time> retry_time(Job& job, const Error& error);

@@ -41,8 +41,10 @@ Task<Result<Worker::Finished>> Worker::finish(Job& job) {
   }
   const auto unchanged = co_await check_source_again(job);
   if (!unchanged) co_return unchanged.error();
+  const auto preserved = co_await preserve_attributes(job);
+  if (!preserved) co_return preserved.error();
   if (job.is_named_later) co_return Finished::kYes;
-  const auto renamed = co_await rename(job, target);
+  const auto renamed = co_await rename(job);
   if (!renamed) co_return renamed.error();
   co_return *renamed == RenameFate::kDone ? Finished::kYes : Finished::kStartOver;
 }
@@ -116,25 +118,31 @@ Task<Result<void>> Worker::make_durable(const Job& job) {
   }
 }
 
+/// Gives the name, or another one if that is taken and the route wants it so; or skips the file.
 /// kVoid: what a lost connection had been asked to rename is gone.
-Task<Result<RenameFate>> Worker::rename(Job& job, const Target& target) {
-  const auto durable = co_await make_durable(job);
-  if (!durable) co_return durable.error();
-  const auto confirmed = co_await confirm_tenure(context_.presence, *session_.loop);
-  if (!confirmed) co_return confirmed.error();
-  const bool was_asked = job.part.rename_asked;
-  const auto noted = queue_.note_rename_asked(job);
-  if (!noted) co_return noted.error();
-  const auto renamed = co_await rename_part(*session_.client, target);
-  if (renamed) co_return RenameFate::kDone;
-  if (session_.client->error()) co_return renamed.error();
-  if (was_asked && renamed.error().kind == ErrorKind::kNotFound) {
-    const auto fate = co_await look_after_rename(job);
-    if (!fate || *fate != RenameFate::kPending) co_return fate;
+Task<Result<RenameFate>> Worker::rename(Job& job) {
+  for (;;) {
+    const auto durable = co_await make_durable(job);
+    if (!durable) co_return durable.error();
+    const auto confirmed = co_await confirm_tenure(context_.presence, *session_.loop);
+    if (!confirmed) co_return confirmed.error();
+    const bool was_asked = job.part.rename_asked;
+    const auto noted = queue_.note_rename_asked(job);
+    if (!noted) co_return noted.error();
+    const auto published = co_await publish(job);
+    if (published && *published == Publication::kDone) co_return RenameFate::kDone;
+    if (session_.client->error()) co_return *session_.client->error();
+    if (!published && was_asked && published.error().kind == ErrorKind::kNotFound) {
+      const auto fate = co_await look_after_rename(job);
+      if (!fate || *fate != RenameFate::kPending) co_return fate;
+    }
+    // The server said no: nothing was renamed.
+    job.part.rename_asked = false;
+    if (!published) co_return published.error();
+    const auto course = co_await give_way(job);
+    if (!course) co_return course.error();
+    if (*course == Course::kEnd) co_return RenameFate::kDone;
   }
-  // The server said no: nothing was renamed.
-  job.part.rename_asked = false;
-  co_return renamed.error();
 }
 
 }  // namespace ferry::transfer

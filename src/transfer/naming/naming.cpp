@@ -2,6 +2,7 @@
 
 #include "transfer/deliver/journal_lanes.h"
 #include "transfer/deliver/publish.h"
+#include "transfer/naming/free_name.h"
 #include "transfer/run/tenure.h"
 
 namespace ferry::transfer {
@@ -24,11 +25,29 @@ Target target_of(const BatchFile& file) {
 }
 
 Task<Result<void>> look_at_target(Client& client, BatchJournal& journal, BegunFile begun) {
-  const auto target = co_await client.stat(begun.file.remote_path);
+  const auto target = co_await client.lstat(begun.file.remote_path);
   if (!target && client.error()) co_return *client.error();
   // When in doubt it is not ours.
   const bool existed = target || target.error().kind != ErrorKind::kNotFound;
   co_return existed ? journal.note_existing(begun.place) : Result<void>();
+}
+
+/// Unless something else has the name.
+Task<Result<void>> give_free_name(Client& client, BatchJournal& journal, BegunFile begun) {
+  const auto published = co_await publish_if_free(client, target_of(begun.file));
+  if (!published) co_return published.error();
+  if (*published == Publication::kDone) {
+    co_return journal.note_end(begun.place, {.date = now()});
+  }
+  if (begun.file.if_exists != IfExists::kSkip) {
+    co_return make_error(ErrorKind::kFailed,
+                         "another file has come to have the name {}, which the route does not "
+                         "replace",
+                         begun.file.remote_path);
+  }
+  [[maybe_unused]] const auto removed = co_await client.remove(begun.file.part_path);
+  if (client.error()) co_return *client.error();
+  co_return journal.note_end(begun.place, {.date = now(), .is_skipped = true});
 }
 
 Task<Result<void>> give_name(Session& session, Batch& batch, BegunFile begun) {
@@ -36,6 +55,9 @@ Task<Result<void>> give_name(Session& session, Batch& batch, BegunFile begun) {
   const Target target = target_of(begun.file);
   const auto confirmed = co_await confirm_tenure(batch.presence(), *session.loop);
   if (!confirmed) co_return confirmed;
+  if (begun.file.if_exists != IfExists::kReplace) {
+    co_return co_await give_free_name(client, batch.journal(), std::move(begun));
+  }
   auto renamed = co_await rename_part(client, target);
   if (!renamed && !client.error()) {
     // It may have been done by a request whose answer was lost.

@@ -115,4 +115,15 @@ Result<std::string> remote_name(const Route* route, const metastore::FileRecord&
   return name;
 }
 
+std::string version_name(std::string_view path, std::uint64_t number, std::string_view suffix) {
+  const auto name_at = path.rfind('/') + 1;  // 0 if there is no slash
+  std::string_view stem = path;
+  if (stem.substr(name_at).size() > suffix.size() && stem.ends_with(suffix)) {
+    stem.remove_suffix(suffix.size());
+  }
+  const auto dot = stem.rfind('.');
+  if (dot != stem.npos && dot > name_at) stem = stem.substr(0, dot);
+  return fmt::format("{}.{}{}", stem, number, path.substr(stem.size()));
+}
+
 }  // namespace ferry::transfer

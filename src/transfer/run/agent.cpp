@@ -7,6 +7,7 @@
 #include "ferry/base/lock.h"
 #include "ferry/base/log.h"
 #include "transfer/batch/kept_control_file.h"
+#include "transfer/batch/old_control_files.h"
 #include "transfer/batch/reconciliation.h"
 #include "transfer/deliver/backoff.h"
 #include "transfer/deliver/many_handles.h"
@@ -24,6 +25,8 @@ using metastore::Metastore;
 constexpr std::chrono::seconds kKeepSession{30};
 /// How often an agent that follows looks whether what failed may be tried again.
 constexpr std::chrono::seconds kLookAgain{30};
+/// How often an agent that follows looks for control files that are too old.
+constexpr std::chrono::hours kRemoveOldAgain{1};
 /// Between two looks whether another agent has brought the batches of dead ones to their end.
 constexpr std::chrono::milliseconds kCompletionPoll{100};
 /// Rounds that a single run makes because agents die beside it.
@@ -64,6 +67,7 @@ class Agent {
   Result<void> get_to_know_server();
   Result<void> bring_to_end();
   void tidy_destination();
+  void remove_what_is_old();
   Result<void> open_spool();
   Result<void> tidy_spool();
   void wait_for_files();
@@ -73,6 +77,7 @@ class Agent {
   TransferSummary summary_;
   std::optional<FileLock> completing_;  // batches of agents that have died
   Clock::time_point idle_since_;
+  std::optional<Clock::time_point> old_removed_;
   const std::function<void(const BatchSummary&)> on_completed_ = [this](const BatchSummary& batch) {
     if (core_.following == nullptr) return summary_.add(batch);
     core_.following->on_batch(batch);
@@ -124,6 +129,7 @@ Result<void> Agent::go_round() {
       idle_since_ = Clock::now();
     }
     tidy_destination();
+    remove_what_is_old();
     if (is_ending() || core_.error || has_lost_claims()) return {};
     if (core_.following == nullptr) {
       // What dead agents held could not be seen before their batches were brought to their end.
@@ -324,6 +330,21 @@ void Agent::tidy_destination() {
       servers.remove_remains(*core_.session->client, core_.destination.name));
 }
 
+/// Of control files, while there is a connection anyway.
+void Agent::remove_what_is_old() {
+  const auto keep = core_.destination.control_keep;
+  const bool is_due = !old_removed_ || Clock::now() >= *old_removed_ + kRemoveOldAgain;
+  const bool may_do_it = core_.session && !core_.session->client->error() &&
+                         !core_.stop.stop_requested() && !has_lost_claims();
+  if (keep.count() == 0 || !is_due || !may_do_it) return;
+  old_removed_ = Clock::now();
+  const auto removed = core_.session->loop->wait_for(
+      prune_control_directory(*core_.session, core_.destination, now() - keep));
+  if (removed) return;
+  log::warning("old control files not removed",
+               {{"destination", core_.destination.name}, {"error", removed.error().message}});
+}
+
 Result<void> Agent::bring_to_end() {
   return Round::bring_to_end(core_, core_.cut, on_completed_);
 }
@@ -375,6 +396,7 @@ void TransferSummary::add(const BatchSummary& batch) {
   selected += batch.selected;
   successful += batch.successful;
   failed += batch.failed;
+  skipped += batch.skipped;
   bytes += batch.bytes;
 }
 

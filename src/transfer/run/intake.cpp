@@ -39,6 +39,8 @@ Intake::Taken Intake::take(metastore::Claim claim, Batch& batch, const StopToken
   job.id = file.id;
   job.path = file.path;
   job.landing = roots_.find(file.landing);
+  job.route = route;
+  if (route != nullptr) job.if_exists = route->existing;
   job.attempt = claim.attempt;
   job.batch = &batch;
   job.batch_id = batch.info().id;
@@ -80,7 +82,8 @@ Result<void> Intake::fill(Job& job, const metastore::FileRecord& file, const Rou
         "a route's 'rename'",
         job.remote_path));
   }
-  if (may_share_names() && !job.batch->take_name(job.remote_path)) {
+  job.shares_name = may_share_names() && !job.batch->take_name(job.remote_path);
+  if (job.shares_name && job.if_exists != IfExists::kVersion) {
     job.refused_here = true;
     return refused_name(fmt::format(
         "its remote name, {}, is also that of an older file in the same batch", job.remote_path));

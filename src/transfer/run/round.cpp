@@ -77,6 +77,8 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
                                  const std::function<void(const BatchSummary&)>& on_completed) {
   class NoFiles final : public DeliveryEvents {
     Result<void> on_part(Job&) override { return {}; }
+    bool reserve_name(const Job&, const std::string&) override { return true; }
+    Result<void> on_name(Job&, std::string) override { return {}; }
     Noted noted(const Job&) override { return {}; }
     void on_abandoned(const Job&) override {}
     void on_bytes(std::size_t) override {}
@@ -319,7 +321,7 @@ void Round::carry_over_what_is_late() {
     if (now < old.due()) continue;
     const Batch::Counts counts = old.counts();
     old.set_due(now + core_.options.bounds.time);
-    if (counts.open() == 0 || counts.delivered + counts.failed == 0) continue;
+    if (counts.open() == 0 || counts.ended() == 0) continue;
     if (!batch_) {
       if (auto opened = open_batch(); !opened) {
         core_.error = opened.error();
@@ -392,6 +394,16 @@ Result<void> Round::on_part(Job& job) {
   return job.batch->note_part(job);
 }
 
+bool Round::reserve_name(const Job& job, const std::string& remote_path) {
+  const std::scoped_lock lock(jobs_mutex_);
+  return job.batch->take_name(remote_path);
+}
+
+Result<void> Round::on_name(Job& job, std::string remote_path) {
+  const std::scoped_lock lock(jobs_mutex_);
+  return job.batch->note_name(job, std::move(remote_path));
+}
+
 Round::Noted Round::noted(const Job& job) {
   const std::scoped_lock lock(jobs_mutex_);
   return {job.batch->shared_journal(), job.noted};
@@ -411,7 +423,7 @@ void Round::on_ended(Job& job) {
   preparation_.release(job);
   if (job.error) {
     core_.observer.on_failed(outcome_of(job), *job.error);
-  } else {
+  } else if (!job.is_named_later) {
     core_.observer.on_delivered(outcome_of(job));
   }
   finish(job, [](Batch& batch, Job& ended) { batch.note_end(ended); });

@@ -41,6 +41,8 @@ class Round final : public DeliveryEvents {
                                    const std::function<void(const BatchSummary&)>& on_completed);
 
   Result<void> on_part(Job& job) override;
+  bool reserve_name(const Job& job, const std::string& remote_path) override;
+  Result<void> on_name(Job& job, std::string remote_path) override;
   Noted noted(const Job& job) override;
   void on_abandoned(const Job& job) override;
   void on_bytes(std::size_t acknowledged) override;

@@ -1,8 +1,10 @@
 // What all parts of one agent share. All of it outlives them.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
+#include <string>
 
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
@@ -21,6 +23,10 @@ class DeliveryEvents {
 
   /// JOB is about to write to its part, which nobody has heard of yet.
   virtual Result<void> on_part(Job& job) = 0;
+  /// False if another file of JOB's batch has this name at the destination, or is to get it.
+  virtual bool reserve_name(const Job& job, const std::string& remote_path) = 0;
+  /// JOB, whose part may be there, is about to get another name than it was to get.
+  virtual Result<void> on_name(Job& job, std::string remote_path) = 0;
   /// Where that was noted. It has to be synced up to END before B hears of the part.
   struct Noted {
     std::shared_ptr<BatchJournal> journal;
@@ -51,6 +57,9 @@ struct RunContext : BatchContext {
   bool takes_many_handles = false;
   /// Whose claims the files are; null in tests that have no metastore.
   const metastore::AgentPresence* presence = nullptr;
+  /// The server has refused to set a file's time or mode, which was said.
+  std::shared_ptr<std::atomic<bool>> has_refused_attributes =
+      std::make_shared<std::atomic<bool>>(false);
 };
 
 }  // namespace ferry::transfer

@@ -115,6 +115,13 @@ class RemoteReader::File final : public Source {
 
   Task<Result<FileIdentity>> identity() override { co_return identity_; }
 
+  Task<Result<std::optional<std::uint32_t>>> permissions() override {
+    const auto attributes = co_await line_->client().fstat(handle_);
+    if (!attributes) co_return attributes.error().with_context(path_);
+    if (!attributes->permissions) co_return std::optional<std::uint32_t>();
+    co_return std::optional<std::uint32_t>(*attributes->permissions & kPermissionBits);
+  }
+
   /// By its name, and not through a link: that what we opened is still what lies there.
   Task<Result<void>> verify_unchanged() override {
     const auto open_file = co_await line_->client().fstat(handle_);

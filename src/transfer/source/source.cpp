@@ -27,6 +27,12 @@ class LocalSource final : public Source {
 
   sftp::Task<Result<FileIdentity>> identity() override { co_return identity_; }
 
+  sftp::Task<Result<std::optional<std::uint32_t>>> permissions() override {
+    const auto status = stat_fd(fd_.get(), path_);
+    if (!status) co_return status.error();
+    co_return std::optional<std::uint32_t>(status->st_mode & kPermissionBits);
+  }
+
   sftp::Task<Result<void>> verify_unchanged() override { co_return verify_unchanged_if_local(); }
 
   Result<void> verify_unchanged_if_local() override {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -18,6 +19,9 @@ struct CheckedSource {
   FileIdentity identity;
   Checksum sha256;
 };
+
+/// What permissions() gives of a file's mode.
+inline constexpr std::uint32_t kPermissionBits = 0777;
 
 /// An open file; belongs to one event loop. Errors: kAbnormal if the file is not, or is no longer,
 /// what was wanted; what may pass is retryable.
@@ -35,6 +39,9 @@ class Source {
 
   /// As of when it was opened.
   virtual sftp::Task<Result<FileIdentity>> identity() = 0;
+
+  /// Its rwx bits for owner, group and others; nothing: a server does not tell.
+  virtual sftp::Task<Result<std::optional<std::uint32_t>>> permissions() = 0;
 
   /// kAbnormal if the file changed since it was opened. What was read before is then void.
   virtual sftp::Task<Result<void>> verify_unchanged() = 0;
