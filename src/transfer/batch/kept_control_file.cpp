@@ -134,6 +134,16 @@ Result<KeptControlFile> keep_control_file(const fs::path& directory, const Batch
   return kept;
 }
 
+void remove_unfinished_control_files(const fs::path& directory, std::string_view batch_id) {
+  const std::string start = fmt::format(".{}.", batch_id);
+  boost::system::error_code code;
+  for (fs::directory_iterator entries(directory, code);
+       !code && entries != fs::directory_iterator(); entries.increment(code)) {
+    const std::string name = entries->path().filename().string();
+    if (name.starts_with(start) && name.ends_with(".tmp")) ::unlink(entries->path().c_str());
+  }
+}
+
 Result<std::uint64_t> remove_old_control_files(const fs::path& directory, Timestamp time) {
   std::uint64_t removed = 0;
   boost::system::error_code code;

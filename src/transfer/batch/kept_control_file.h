@@ -40,6 +40,9 @@ sftp::Task<Result<void>> push_kept_file(Session& session, const KeptFile& file,
                                         const TransferOptions& options,
                                         const metastore::AgentPresence* presence);
 
+/// Those that an agent left which died as it wrote them. Whoever has the batch's journal may do it.
+void remove_unfinished_control_files(const fs::path& directory, std::string_view batch_id);
+
 /// Removes copies, in DIRECTORY, of batches that were completed before TIME. Returns how many.
 Result<std::uint64_t> remove_old_control_files(const fs::path& directory, Timestamp time);
 

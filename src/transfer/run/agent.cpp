@@ -190,6 +190,7 @@ Result<bool> Agent::has_dead_batches() {
       continue;
     }
     if (!*journal || (*journal)->info().destination != core_.destination.name) continue;
+    remove_unfinished_control_files(core_.options.control_files, (*journal)->info().id);
     auto batch = std::make_unique<Batch>(std::move(*journal));
     const auto presence = stand_in_for(batch->info().agent);
     if (!presence && presence.error().kind == ErrorKind::kBusy) continue;  // it runs, after all
