@@ -8,8 +8,6 @@
 #include <cstdio>
 #include <utility>
 
-#include "ferry/base/uuid.h"
-
 namespace ferry {
 namespace {
 
@@ -154,10 +152,13 @@ FileReplacement::~FileReplacement() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
+fs::path temporary_of(const fs::path& path) {
+  return path.parent_path() / fmt::format(".{}.tmp", path.filename().string());
+}
+
 Result<FileReplacement> FileReplacement::begin(const fs::path& path, mode_t mode) {
-  fs::path temporary =
-      path.parent_path() / fmt::format(".{}.{}.tmp", path.filename().string(), uuid_v7());
-  auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
+  fs::path temporary = temporary_of(path);
+  auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
   if (!fd) return fd.error();
   return FileReplacement(path, std::move(temporary), std::move(*fd));
 }

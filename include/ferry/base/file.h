@@ -56,7 +56,8 @@ Result<void> write_full(int fd, std::span<const std::byte> data, const fs::path&
 Result<std::string> read_file(const fs::path& path);
 
 /// Replaces a file in one step: temporary file beside it, fsync, rename, fsync of the directory.
-/// After a crash it has the old content or the new one. Without commit nothing is left behind.
+/// After a crash it has the old content or the new one; the temporary file that it may leave is
+/// taken by the next one. Without commit nothing is left behind. One at a time for each path.
 class FileReplacement {
  public:
   static Result<FileReplacement> begin(const fs::path& path, mode_t mode = 0644);
@@ -74,6 +75,9 @@ class FileReplacement {
   fs::path temporary_;  // empty: nothing to remove
   UniqueFd fd_;
 };
+
+/// Where the new content of PATH is until it is complete.
+fs::path temporary_of(const fs::path& path);
 
 /// The same, all at once.
 Result<void> replace_file(const fs::path& path, std::string_view content, mode_t mode = 0644);

@@ -214,6 +214,7 @@ Result<void> StagedUpload::note_landed(const std::string& file_id) {
 
 Result<void> StagedUpload::remove() {
   for (const char* extension : kExtensions) {
+    if (auto removed = remove_file(temporary_of(file(extension))); !removed) return removed;
     if (auto removed = remove_file(file(extension)); !removed) return removed;
   }
   return {};

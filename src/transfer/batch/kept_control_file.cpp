@@ -135,12 +135,10 @@ Result<KeptControlFile> keep_control_file(const fs::path& directory, const Batch
 }
 
 void remove_unfinished_control_files(const fs::path& directory, std::string_view batch_id) {
-  const std::string start = fmt::format(".{}.", batch_id);
-  boost::system::error_code code;
-  for (fs::directory_iterator entries(directory, code);
-       !code && entries != fs::directory_iterator(); entries.increment(code)) {
-    const std::string name = entries->path().filename().string();
-    if (name.starts_with(start) && name.ends_with(".tmp")) ::unlink(entries->path().c_str());
+  for (const ControlFormat format : {ControlFormat::kJson, ControlFormat::kSha256Sums}) {
+    fs::path list = directory / control_file_name(batch_id, format);
+    ::unlink(temporary_of(list).c_str());
+    ::unlink(temporary_of(list += std::string(kSignatureSuffix)).c_str());
   }
 }
 
