@@ -22,7 +22,7 @@ struct SplitLine {
 };
 Result<SplitLine> split_line(const std::vector<std::string>& words);
 
-/// True where COMMAND takes OPTION on its command line.
+/// True if COMMAND takes OPTION on its command line.
 bool takes(const Command& command, const Option& option);
 
 /// The words after a command's name, or global options alone where COMMAND is null. kInvalid for

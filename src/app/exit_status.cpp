@@ -29,7 +29,7 @@ ExitStatus destination_status(ErrorKind kind) {
   }
 }
 
-/// Precedence where several parts of a command ended differently.
+/// Precedence if several parts of a command ended differently.
 int severity(ExitStatus status) {
   switch (status) {
     case ExitStatus::kDone:

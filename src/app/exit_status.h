@@ -38,7 +38,7 @@ inline std::unexpected<Failure> fail(Error error, Origin origin = Origin::kLocal
 /// The one place where kinds of errors become exit codes.
 ExitStatus exit_status_for(const Failure& failure);
 
-/// The one to report where several parts of a command ended differently.
+/// The one to report if several parts of a command ended differently.
 ExitStatus worse_of(ExitStatus one, ExitStatus other);
 
 }  // namespace ferry::app

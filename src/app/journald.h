@@ -16,7 +16,7 @@ namespace ferry::app {
 std::vector<std::string> journal_fields(const log::Entry& entry);
 
 /// Sends the log to the journal where stderr is connected to it (JOURNAL_STREAM in
-/// systemd.exec(5)), else leaves it. True where it does.
+/// systemd.exec(5)), else leaves it. True if it does.
 bool log_to_journal_if_connected();
 
 }  // namespace ferry::app

@@ -12,7 +12,7 @@ void print(std::string_view text);
 /// One line. Bytes that are no UTF-8 become U+FFFD.
 void print_json(const Json& json);
 
-/// False where something that was printed could not be written.
+/// False if something that was printed could not be written.
 bool flush_output();
 
 }  // namespace ferry::app

@@ -86,7 +86,7 @@ Result<int> Inotify::watch_names(const std::string& path) {
 }
 
 void Inotify::unwatch(int watch) {
-  // Fails only where the kernel has dropped the watch already.
+  // Fails only if the kernel has dropped the watch already.
   ::inotify_rm_watch(fd_.get(), watch);
 }
 

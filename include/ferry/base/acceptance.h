@@ -64,13 +64,13 @@ bool takes_everything(const AcceptancePolicy& policy);
 struct FileFacts {
   std::string_view path;  // relative, '/'-separated
   std::uint64_t size = 0;
-  std::span<const std::byte> head;  // the first magic_length bytes, or all where there are fewer
+  std::span<const std::byte> head;  // the first magic_length bytes, or all if there are fewer
 };
 
 /// How many of a file's first bytes POLICY has to see.
 std::size_t magic_length(const AcceptancePolicy& policy);
 
-/// Why POLICY refuses the file; nothing where it does not. Neither its age nor the validating
+/// Why POLICY refuses the file; nothing if it does not. Neither its age nor the validating
 /// command is considered.
 std::optional<std::string> refusal_reason(const AcceptancePolicy& policy, const FileFacts& file);
 

@@ -3,7 +3,7 @@
 // kept.
 //
 // Their environment is made for them, so that nothing gets there by accident: of ours they have
-// PATH, HOME, USER, LOGNAME, SHELL, LANG, LANGUAGE, LC_*, TZ, TMPDIR and TERM, where these are set.
+// PATH, HOME, USER, LOGNAME, SHELL, LANG, LANGUAGE, LC_*, TZ, TMPDIR and TERM, if these are set.
 //
 // ChildProcess is for those who talk with a program for long; run_command runs one to its end.
 #pragma once
@@ -37,7 +37,7 @@ struct ChildOptions {
 
 class ChildProcess {
  public:
-  /// kNotFound and kDenied where there is no such program, or it may not be run.
+  /// kNotFound and kDenied if there is no such program, or it may not be run.
   static Result<std::unique_ptr<ChildProcess>> start(const ChildOptions& options);
 
   ChildProcess(const ChildProcess&) = delete;
@@ -77,7 +77,7 @@ class ChildProcess {
   std::string stderr_text_;
 };
 
-/// The file that start() would run for NAME, a path or looked up in $PATH. kNotFound; kDenied where
+/// The file that start() would run for NAME, a path or looked up in $PATH. kNotFound; kDenied if
 /// it is there and may not be run.
 Result<std::string> find_program(const std::string& name);
 
@@ -88,7 +88,7 @@ struct CommandResult {
 };
 
 /// Runs a command to its end. Its stdin is STDIN_FD, read from where it stands, or /dev/null for
-/// -1. Errors: as for start; kFailed where it runs longer than TIME_LIMIT, kCancelled where STOP
+/// -1. Errors: as for start; kFailed if it runs longer than TIME_LIMIT, kCancelled if STOP
 /// comes first: then its process group is killed.
 Result<CommandResult> run_command(const std::vector<std::string>& argv,
                                   const std::vector<std::string>& environment, int stdin_fd,

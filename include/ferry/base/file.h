@@ -85,7 +85,7 @@ Result<void> replace_file(const fs::path& path, std::string_view content, mode_t
 /// Makes renames and new names in DIRECTORY durable.
 Result<void> sync_directory(const fs::path& directory);
 
-/// Creates DIRECTORY and its parents where they are missing; for root as open_file does.
+/// Creates DIRECTORY and its parents if they are missing; for root as open_file does.
 Result<void> make_directories(const fs::path& directory);
 
 inline std::span<const std::byte> as_bytes(std::string_view text) {

@@ -8,7 +8,7 @@
 namespace ferry {
 
 /// A pattern as of fnmatch(3): '*', '?', "[a-z]", '\' before what is meant literally. It matches
-/// where it fits the whole path, or its last component; '*' and '?' stand for '/' too.
+/// if it fits the whole path, or its last component; '*' and '?' stand for '/' too.
 class Glob {
  public:
   explicit Glob(std::string pattern);
@@ -33,7 +33,7 @@ class Glob {
   Kind kind_;
 };
 
-/// True where some path matches both.
+/// True if some path matches both.
 bool overlap(const Glob& one, const Glob& other);
 
 }  // namespace ferry

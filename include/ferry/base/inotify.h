@@ -31,7 +31,7 @@ struct InotifyEvent {
   EventKind kind = EventKind::kOther;
   int watch = -1;          // -1 with kOverflow
   bool directory = false;  // NAME is a directory
-  std::string name{};      // within the watched directory; empty where the event is about itself
+  std::string name{};      // within the watched directory; empty if the event is about itself
 };
 
 struct Decoded {

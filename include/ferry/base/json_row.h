@@ -43,7 +43,7 @@ class RowWriter {
 
   // Names must outlive the writer.
   void text(std::string_view name, std::string_view value);
-  void optional_text(std::string_view name, std::string_view value);  // nothing where empty
+  void optional_text(std::string_view name, std::string_view value);  // nothing if empty
   void json(std::string_view name, std::string_view value);
   template <typename Integer>
   void integer(std::string_view name, Integer value) {

@@ -19,7 +19,7 @@ class FileLock {
  public:
   /// Waits up to TIMEOUT; then kBusy.
   static Result<FileLock> acquire(const fs::path& path, std::chrono::milliseconds timeout);
-  /// Nothing where another holds it.
+  /// Nothing if another holds it.
   static Result<std::optional<FileLock>> try_acquire(const fs::path& path);
   /// True while somebody holds the lock; false also if there is no such file.
   static Result<bool> is_held(const fs::path& path);

@@ -51,7 +51,7 @@ struct Entry {
   std::string_view message;  // the line; as text without time and level
 };
 
-/// Takes an event in place of stderr. False where it could not: the line goes to stderr then.
+/// Takes an event in place of stderr. False if it could not: the line goes to stderr then.
 /// Called on any thread.
 using Writer = std::function<bool(const Entry&)>;
 /// To be called before there are other threads.

@@ -36,13 +36,13 @@ enum class ErrorKind : std::uint8_t {
 /// The name used in tables and JSON, such as "connection_lost".
 std::string_view to_string(ErrorKind kind);
 
-/// True where the same operation may succeed later without anybody changing anything.
+/// True if the same operation may succeed later without anybody changing anything.
 bool is_retryable(ErrorKind kind);
 
 struct [[nodiscard]] Error {
   ErrorKind kind = ErrorKind::kFailed;
   std::string message;
-  int os_code = 0;  // errno where the operating system was the cause, else 0
+  int os_code = 0;  // errno if the operating system was the cause, else 0
 
   /// The same error with "context: " before its message.
   Error with_context(std::string_view context) const;

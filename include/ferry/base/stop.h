@@ -26,7 +26,7 @@ class StopToken {
   UniqueFd fd_;  // an eventfd(2)
 };
 
-/// Waits; false where a stop came before the time was over.
+/// Waits; false if a stop came before the time was over.
 bool sleep_unless_stopped(std::chrono::milliseconds time, const StopToken& stop);
 
 /// The process's token: SIGINT and SIGTERM set it from the first call on; SIGPIPE is ignored. A

@@ -12,7 +12,7 @@ enum class Writers : std::uint8_t {
 };
 
 /// FD must be open for reading only. Asks for a read lease (fcntl(2), F_SETLEASE), which the kernel
-/// grants only where there is no writer, and gives it back at once.
+/// grants only if there is no writer, and gives it back at once.
 Writers writers_of(int fd);
 
 /// A process that opens the file for writing in the moment that we hold its lease causes a SIGIO

@@ -51,7 +51,7 @@ Json to_json(const HeldFile& file);
 /// Keeps a registered file that turned out abnormal out of the stream: moves it aside and registers
 /// it as quarantined. False, and nothing done, if FILE's identity is not that of the file in its
 /// place, which is the watcher's matter then; also without an identity, and for areas on servers or
-/// where nothing is moved.
+/// if nothing is moved.
 /// An error of the move leaves the file where it is, registered as quarantined.
 Result<bool> quarantine(metastore::Metastore& metastore, const LandingArea& area,
                         const metastore::FileRecord& file, std::string_view reason);
@@ -62,8 +62,8 @@ Result<std::vector<HeldFile>> held_files(metastore::Metastore& metastore,
 
 /// Puts HELD back, to PATH in AREA, and registers it anew; returns the new record, whose reason
 /// tells why it had been held. The area's policy does not hold the same bytes again, whoever
-/// registers them. Doing it again after a crash completes it. Errors: kAbnormal where it is no
-/// regular file, kInvalid where PATH is taken or no name for a file, kBusy if another file took its
+/// registers them. Doing it again after a crash completes it. Errors: kAbnormal if it is no
+/// regular file, kInvalid if PATH is taken or no name for a file, kBusy if another file took its
 /// place.
 Result<metastore::FileRecord> release(metastore::Metastore& metastore, const LandingArea& area,
                                       const HeldFile& held, const std::string& path,

@@ -37,13 +37,13 @@ namespace ferry::landing {
 struct UploadOptions {
   LandingArea area;
   /// Where uploads note what they do: a directory of their own on a local file system, the same for
-  /// all uploads and watchers of an area; made where missing. By custom METASTORE/uploads.
+  /// all uploads and watchers of an area; made if missing. By custom METASTORE/uploads.
   fs::path journals;
   /// Refuse names that are taken instead of replacing what has them.
   bool no_clobber = false;
 };
 
-/// kInvalid where PATH, relative to AREA, is no name that a watcher would register: not relative,
+/// kInvalid if PATH, relative to AREA, is not a name that a watcher would register: not relative,
 /// leading out of the area, hidden or ignored, not UTF-8, too long, below more than 64 directories.
 Result<void> check_upload_path(const LandingArea& area, const std::string& path);
 
@@ -88,7 +88,7 @@ class Upload {
   /// Gives all files their names and registers them; returns their records in the order in which
   /// they were finished. kInvalid if one is not finished. On another error all names are what they
   /// were before, unless is_unregistered: then the files are in place, and the next watcher or
-  /// upload registers them. kFailed where a name is taken (no_clobber, or by a directory).
+  /// upload registers them. kFailed if a name is taken (no_clobber, or by a directory).
   virtual Result<std::vector<metastore::FileRecord>> commit() = 0;
 
   /// All files have their names, and commit could not register them.

@@ -37,7 +37,7 @@ struct LandingArea {
   /// Globs (fnmatch(3)) never registered, matched against the file's name and its relative path;
   /// besides dot files, *.tmp, *.part and *.filepart.
   std::vector<std::string> ignore;
-  /// How long a file must have been left alone where the kernel cannot tell whether somebody still
+  /// How long a file must have been left alone if the kernel cannot tell whether somebody still
   /// has it open for writing (leases: fcntl(2), F_SETLEASE).
   std::chrono::milliseconds settle = std::chrono::seconds(2);
   /// What files must be like. Others are registered as quarantined and moved aside.

@@ -232,7 +232,7 @@ class Metastore {
   /// Enters files that were found and hashed; landing must be set, and the identity where it is
   /// known; ids are given by the metastore. The state is kReady, or kQuarantined with its reason.
   /// For each, against the latest version of its path: the same identity, or the same bytes in a
-  /// file that is still there, is no new version; else a record is inserted and a pending older
+  /// file that is still there, is not a new version; else a record is inserted and a pending older
   /// version becomes superseded. One transaction.
   virtual Result<std::vector<Registration>> register_files(std::vector<FileRecord> found) = 0;
 
@@ -241,7 +241,7 @@ class Metastore {
   virtual Result<std::vector<std::optional<FileRecord>>> latest(
       std::string_view landing, std::span<const std::string> paths) = 0;
 
-  /// Marks the latest versions of these paths missing where they are ready. Returns how many.
+  /// Marks the latest versions of these paths missing if they are ready. Returns how many.
   virtual Result<std::size_t> mark_missing(std::string_view landing,
                                            std::span<const std::string> paths,
                                            std::string_view reason) = 0;
@@ -307,7 +307,7 @@ class Metastore {
                                        const TransferVisitor& visitor) = 0;
 
   /// For each destination that the demand names; if it names none, for each that the logs name. One
-  /// without a destination, where there are files that none wants, or that none has been tried for.
+  /// without a destination, if there are files that none wants, or that none has been tried for.
   virtual Result<std::vector<Totals>> totals() = 0;
   /// For one alone.
   virtual Result<Totals> totals(const std::string& destination) = 0;
@@ -330,7 +330,7 @@ struct Options {
   /// How long to wait for other writers before kBusy.
   std::chrono::milliseconds lock_timeout = std::chrono::seconds(30);
   Demand demand{};
-  /// Told while the tables are read anew, which takes a while where they are large: BYTES of TOTAL
+  /// Told while the tables are read anew, which takes a while if they are large: BYTES of TOTAL
   /// are done. Called while others may wait.
   std::function<void(std::uint64_t bytes, std::uint64_t total)> on_reading{};
 };

@@ -27,7 +27,7 @@ struct FileRecord {
   std::string path;  // relative to the landing area, '/'-separated
   Timestamp updated_date;
   Checksum checksum;
-  std::string landing;  // the area's name or absolute path; empty where the row does not say
+  std::string landing;  // the area's name or absolute path; empty if the row does not say
   std::optional<FileIdentity> identity;  // of the bytes that were hashed; absent in foreign rows
   FileSource source = FileSource::kImport;
   FileState state = FileState::kReady;

@@ -101,7 +101,7 @@ struct Demand {
   /// Other labels that the registry's `landing` column may have for an area, and the area's own:
   /// an area that was watched by its path before it got a name is the same area.
   std::map<std::string, std::string> landing_aliases{};
-  /// A row that names no landing area stands for any; where there are several it belongs to none,
+  /// A row that names no landing area stands for any; if there are several it belongs to none,
   /// and nobody can deliver it.
   bool has_several_landings = false;
   /// A file whose delivery failed this often is left alone until somebody asks for it by name.
@@ -192,12 +192,12 @@ bool is_in_hand(const Delivery* delivery, std::string_view agent);
 /// had in hand: the other is being delivered, or was, and is newer.
 bool is_in_the_way(const Delivery* delivery_of_other, bool is_newer);
 
-/// For how long settled files stay in the tables where nobody says otherwise.
+/// For how long settled files stay in the tables if nobody says otherwise.
 inline constexpr std::chrono::hours kKeepSettled{30 * 24};
 
-/// True if nobody will ask for the file again: it is no path's current version in a landing area,
-/// nobody will deliver it, nobody has to decide about it, and nothing happened to it at or after
-/// SINCE.
+/// True if nobody will ask for the file again: it is not a path's current version in a landing
+/// area, nobody will deliver it, nobody has to decide about it, and nothing happened to it at or
+/// after SINCE.
 bool is_settled(const FileRecord& file, std::span<const Delivery> deliveries, bool is_latest,
                 const Demand& demand, Timestamp since);
 

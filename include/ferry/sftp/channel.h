@@ -20,7 +20,7 @@ struct Agreement {
   std::string key_exchange;
   std::string host_key;
   std::string cipher;  // from us to the server, as the next
-  std::string mac;     // "implicit" where the cipher has its own
+  std::string mac;     // "implicit" if the cipher has its own
 };
 
 class Channel {
@@ -37,7 +37,7 @@ class Channel {
   /// The server's identification string (RFC 4253 §4.2), made fit to print; empty: not known.
   virtual std::string server_version() const { return {}; }
 
-  /// What poll(2) should wait for before the next read, or write where WANTS_WRITE, can get on.
+  /// What poll(2) should wait for before the next read, or write if WANTS_WRITE, can get on.
   virtual void add_poll_fds(bool wants_write, std::vector<pollfd>& fds) const = 0;
 
   virtual Agreement agreement() const { return {}; }

@@ -108,24 +108,24 @@ class Client {
   Task<Result<Attributes>> stat(std::string path);
   Task<Result<Attributes>> lstat(std::string path);  // of a symbolic link itself
   Task<Result<Attributes>> fstat(const Handle& handle);
-  Task<Result<void>> fsync(const Handle& handle);  // only where offers_fsync()
+  Task<Result<void>> fsync(const Handle& handle);  // only if offers_fsync()
   Task<Result<void>> mkdir(std::string path);
   Task<Result<void>> remove(std::string path);
   /// Sets what ATTRIBUTES have of permissions (of which it is the last twelve bits that count) and
   /// of the time of the last change, which is taken for that of the last access too.
   Task<Result<void>> set_attributes(std::string path, Attributes attributes);
   Task<Result<std::string>> realpath(std::string path);
-  /// Gives FROM the name TO where nothing has it: kFailed, as a rule, where something does.
+  /// Gives FROM the name TO if nothing has it: kFailed, as a rule, if something does.
   Task<Result<void>> rename(std::string from, std::string to);
   /// All names in a directory; kFailed if there are more than kMaxListedNames, or more bytes of
   /// names than kMaxListedBytes.
   Task<Result<std::vector<DirectoryEntry>>> list(std::string directory);
   static constexpr std::size_t kMaxListedNames = 1'000'000;
   static constexpr std::size_t kMaxListedBytes = 64 << 20;
-  Task<Result<FileSystemSpace>> statvfs(std::string path);  // only where offers_statvfs()
+  Task<Result<FileSystemSpace>> statvfs(std::string path);  // only if offers_statvfs()
 
-  /// Gives FROM the name TO in one step where the server can (posix-rename). Elsewhere by a plain
-  /// rename, which fails where TO exists; then TO is removed first, and for that moment neither is
+  /// Gives FROM the name TO in one step if the server can (posix-rename). Elsewhere by a plain
+  /// rename, which fails if TO exists; then TO is removed first, and for that moment neither is
   /// there.
   Task<Result<void>> replace(std::string from, std::string to);
 

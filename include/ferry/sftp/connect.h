@@ -18,7 +18,7 @@ namespace ferry::sftp {
 /// sftp://[user@]host[:port][/directory]
 /// (draft-ietf-secsh-scp-sftp-ssh-uri; percent-encoding is undone). The directory starts at the
 /// server's root: "/dir" for sftp://host/dir, and relative to the login directory, without a
-/// leading slash, for sftp://host/~/dir; "." where there is none. A password in the URL is refused.
+/// leading slash, for sftp://host/~/dir; "." if there is none. A password in the URL is refused.
 struct Url {
   std::string user;  // empty: the caller's own
   std::string host;
@@ -40,12 +40,12 @@ struct ConnectOptions {
   std::uint16_t port = 22;
   std::string user;  // empty: that of this process, or the one that ssh_config(5) names
 
-  /// Private keys, tried in this order, after the agent's where use_agent is set and SSH_AUTH_SOCK
+  /// Private keys, tried in this order, after the agent's if use_agent is set and SSH_AUTH_SOCK
   /// is there. Empty: ~/.ssh/id_ed25519, id_ecdsa and id_rsa, those that exist.
   std::vector<fs::path> identities;
   bool use_agent = true;
   std::string passphrase;  // for encrypted private keys
-  std::string password;    // tried last where not empty
+  std::string password;    // tried last if not empty
 
   /// Files in the format of sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. Empty: ~/.ssh/known_hosts and
   /// /etc/ssh/ssh_known_hosts. New keys are added to the first.

@@ -14,7 +14,7 @@ namespace ferry::sftp {
 
 /// Paths are relative to the directory that the walk began in; called in no order.
 struct TreeVisitor {
-  /// Of a directory: true where the walk is to go into it.
+  /// Of a directory: true if the walk is to go into it.
   std::function<bool(const std::string& path, const DirectoryEntry& entry)> entry;
   /// A directory that cannot be listed: nobody knows what lies below it.
   std::function<void(const std::string& path, const std::string& reason)> unreadable;

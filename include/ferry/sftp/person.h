@@ -1,4 +1,4 @@
-// The person who runs the program, where there is one: asked about host keys, and for what a login
+// The person who runs the program, if there is one: asked about host keys, and for what a login
 // wants and nobody has given.
 #pragma once
 

@@ -45,7 +45,7 @@ inline bool is_regular(const Attributes& attributes) {
   return (attributes.permissions.value_or(0) & kTypeMask) == kTypeRegular;
 }
 
-/// Size and modification time as an identity; nothing where the server does not tell both.
+/// Size and modification time as an identity; nothing if the server does not tell both.
 inline std::optional<FileIdentity> identity_of(const Attributes& attributes) {
   constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
   if (!attributes.size || !attributes.modified) return std::nullopt;

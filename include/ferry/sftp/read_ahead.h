@@ -35,7 +35,7 @@ class ReadAhead {
   /// Asks for as much as the budget allows.
   void ask();
 
-  /// The next bytes, at least one; none where the range or the file has come to its end.
+  /// The next bytes, at least one; none if the range or the file has come to its end.
   Task<Result<std::vector<std::byte>>> next();
 
  private:

@@ -22,8 +22,8 @@ struct CommandEnd {
 };
 
 /// Logs in to ACCOUNT, runs COMMAND and waits until it has ended, whatever its status. Blocks.
-/// Errors: those of connect(); kConnectionLost where the connection ended before the command, or
-/// LIMIT was over; kFailed where it writes without end.
+/// Errors: those of connect(); kConnectionLost if the connection ended before the command, or
+/// LIMIT was over; kFailed if it writes without end.
 Result<CommandEnd> run_remote_command(ConnectOptions account, std::string command,
                                       std::chrono::milliseconds limit, StopToken& stop);
 

@@ -1,4 +1,4 @@
-// Directories on a server, made where they are missing.
+// Directories on a server, made if they are missing.
 #pragma once
 
 #include <map>

@@ -18,7 +18,7 @@ namespace ferry::transfer {
 class BandwidthLimit {
  public:
   static Result<BandwidthLimit> parse(std::string_view text);
-  /// What parse reads; "off" where there is no limit at any time.
+  /// What parse reads; "off" if there is no limit at any time.
   std::string to_string() const;
 
   /// Bytes a second at a time of day; 0: no limit.

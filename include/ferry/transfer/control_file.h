@@ -108,7 +108,7 @@ struct ReceivedControlFile {
 };
 
 /// Reads what write_json writes, from a stranger: an error (kInvalid) says what is wrong, and with
-/// which file, where TEXT is no control file, contradicts itself, lists a path twice or one that
+/// which file, if TEXT is not a control file, contradicts itself, lists a path twice or one that
 /// leads out of the directory, or has a version that we do not know. Members in any order; unknown
 /// ones are skipped. Needs memory for the files that are listed, not for the text.
 Result<ReceivedControlFile> read_control_file(std::istream& text);

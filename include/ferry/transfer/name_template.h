@@ -35,7 +35,7 @@ class NameTemplate {
     Timestamp date;
     std::optional<Timestamp> mtime = {};  // as far as the registry knows it
   };
-  /// A relative path without empty, "." or ".." components; kAbnormal where none comes out.
+  /// A relative path without empty, "." or ".." components; kAbnormal if none comes out.
   Result<std::string> render(const File& file) const;
 
   struct Batch {
@@ -43,7 +43,7 @@ class NameTemplate {
     std::string_view destination;
     Timestamp date;
   };
-  /// A file name; kInvalid where none comes out.
+  /// A file name; kInvalid if none comes out.
   Result<std::string> render(const Batch& batch) const;
 
   /// A pattern (Glob) that fits the names of all batches for DESTINATION.

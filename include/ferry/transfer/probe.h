@@ -23,12 +23,12 @@ struct ProbeStep {
   std::string name;  // "resolve", "connect", "directory", …
   Health health = Health::kWell;
   std::string message;
-  std::string cure;                     // what to do; empty where the message says it
+  std::string cure;                     // what to do; empty if the message says it
   ErrorKind kind = ErrorKind::kFailed;  // with kTrouble
 };
 
 /// Makes ".ferry-doctor.<uuid>" files in the destination's directories and removes them again;
-/// makes no directories. Ends early where a step leaves nothing for the next ones to try.
+/// makes no directories. Ends early if a step leaves nothing for the next ones to try.
 /// NEEDED_BYTES are what waits to be delivered.
 std::vector<ProbeStep> probe_destination(const Destination& destination, const Limits& limits,
                                          std::uint64_t needed_bytes, StopToken& stop);

@@ -89,7 +89,7 @@ class Routes {
   /// Whether all destinations that want the file are to get it by ROUTE.
   bool decides_alone(const Route& route, std::string_view landing, const std::string& path) const;
 
-  /// What is to become of the source; where several routes take the file, the most careful answer:
+  /// What is to become of the source; if several routes take the file, the most careful answer:
   /// keeping outweighs archiving, which outweighs deleting. Null: keep it.
   const Route* route_after_delivery(std::string_view landing, const std::string& path) const;
 

@@ -48,14 +48,14 @@ struct VerifyOptions {
 Result<Verification> verify_directory(const ReceivedControlFile& control, const fs::path& directory,
                                       const VerifyOptions& options, StopToken& stop);
 
-/// Asks the server. Changes nothing there. Errors: those of sftp::connect, kNotFound where the
+/// Asks the server. Changes nothing there. Errors: those of sftp::connect, kNotFound if the
 /// destination's directory is not there, kConnectionLost, kCancelled.
 Result<Verification> verify_destination(const ReceivedControlFile& control,
                                         const Destination& destination,
                                         const VerifyOptions& options, StopToken& stop);
 
 /// Fetches a control file, by its name or its batch's id, from the destination's control directory.
-/// kNotFound where there is none; what is wrong with it is kInvalid.
+/// kNotFound if there is none; what is wrong with it is kInvalid.
 Result<ReceivedControlFile> fetch_control_file(const Destination& destination,
                                                std::string_view name, const Limits& limits,
                                                StopToken& stop);

@@ -14,7 +14,7 @@
 
 namespace ferry::app {
 
-/// An option of one command that is no setting.
+/// An option of one command that is not a setting.
 struct Flag {
   std::string_view name;
   std::string_view metavar;  // empty: a switch

@@ -25,8 +25,8 @@ class UploadInput {
   /// before it has ended.
   static Result<UploadInput> run(const std::vector<std::string>& command);
 
-  /// The next bytes; 0: there are no more. kAbnormal where a regular file changed while it was
-  /// read, kFailed where a command ended with another status than 0, kCancelled after a stop.
+  /// The next bytes; 0: there are no more. kAbnormal if a regular file changed while it was
+  /// read, kFailed if a command ended with another status than 0, kCancelled after a stop.
   Result<std::size_t> read(std::span<std::byte> buffer, const StopToken& stop);
 
  private:

@@ -243,7 +243,7 @@ Outcome<DeliveredBatches> batches_of(const Settings& settings, const Arguments& 
   return DeliveredBatches{.ids = arguments.positional, .undelivered = {}};
 }
 
-/// True where everything is right.
+/// True if everything is right.
 Outcome<bool> verify_batch(const std::string& name, const Settings& settings, const Place& place,
                            const transfer::VerifyOptions& options, bool as_json, StopToken& stop) {
   const auto control = find_control_file(name, settings, place, options, stop);

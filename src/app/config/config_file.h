@@ -31,7 +31,7 @@ Result<std::string> read_configuration(const fs::path& file);
 /// Reads TEXT; relative paths in it start at BASE.
 Configuration parse_configuration(std::string_view text, const fs::path& base);
 
-/// Reads FILE. kInvalid with all problems, one a line, where there are any.
+/// Reads FILE. kInvalid with all problems, one a line, if there are any.
 Result<Settings> load_configuration(const fs::path& file);
 
 /// The settings as a configuration file. Secrets appear as the names of their files only.

@@ -93,10 +93,10 @@ struct Option {
 
 std::span<const Option> options();
 
-/// The value where nobody sets one; an empty text or list: none.
+/// The value if nobody sets one; an empty text or list: none.
 Value default_value(const Option& option);
 
-/// The default as --help prints it; empty where there is none worth showing.
+/// The default as --help prints it; empty if there is none worth showing.
 std::string default_text(const Option& option);
 
 }  // namespace ferry::app

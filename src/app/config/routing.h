@@ -17,7 +17,7 @@ transfer::TransformSettings make_transform(const TransformSettings& settings);
 
 transfer::Route make_route(const RouteSettings& route, const Settings& settings);
 
-/// Null where no route is configured: every file goes to every destination, as it is.
+/// Null if no route is configured: every file goes to every destination, as it is.
 std::shared_ptr<const transfer::Routes> make_routes(const Settings& settings);
 
 /// Who wants which files, for the metastore.

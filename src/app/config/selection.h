@@ -7,12 +7,12 @@
 
 namespace ferry::app {
 
-/// --date DAY, or --since TIME and --until TIME; unbounded where none is given.
+/// --date DAY, or --since TIME and --until TIME; unbounded if none is given.
 Result<TimeRange> registration_dates(const Arguments& arguments);
 
 constexpr std::string_view kIdleExitCode = "idle-exit-code";
 
-/// --idle-exit-code N: what to end with where there was nothing to do.
+/// --idle-exit-code N: what to end with if there was nothing to do.
 Result<ExitStatus> idle_status(const Arguments& arguments);
 
 }  // namespace ferry::app

@@ -45,9 +45,9 @@ std::map<std::string, std::string> landing_aliases(const Settings& settings);
 enum class Access {
   kRead,
   kWrite,   // one that is there; or in an empty directory, which somebody made for it
-  kCreate,  // makes it where there is none
+  kCreate,  // makes it if there is none
 };
-/// kNotFound, with a suggestion, where there is no metastore and ACCESS makes none.
+/// kNotFound, with a suggestion, if there is no metastore and ACCESS makes none.
 Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settings, Access access);
 
 /// Brings the metastore's tables to this ferry's version; those in a database are made if there are

@@ -33,7 +33,7 @@ std::string to_text(const LeftOut& left_out);
 
 ExitStatus status_of(const TransferEnding& ending);
 
-/// IDLE where none of them had anything to do.
+/// IDLE if none of them had anything to do.
 ExitStatus status_of(const std::vector<TransferEnding>& endings, ExitStatus idle);
 
 void print_endings(const std::vector<TransferEnding>& endings, bool as_json);

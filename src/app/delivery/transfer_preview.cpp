@@ -12,7 +12,7 @@
 namespace ferry::app {
 namespace {
 
-/// The name that the file is to get at the destination; its own path where none can be made.
+/// The name that the file is to get at the destination; its own path if none can be made.
 std::string name_at(const std::string& destination, const metastore::FileRecord& file,
                     const transfer::Routes* routes) {
   if (routes == nullptr) return file.path;

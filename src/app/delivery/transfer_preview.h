@@ -7,7 +7,7 @@
 
 namespace ferry::app {
 
-/// Ends with IDLE where nothing would be delivered.
+/// Ends with IDLE if nothing would be delivered.
 Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, metastore::Metastore& store,
                                      bool as_json, ExitStatus idle);
 

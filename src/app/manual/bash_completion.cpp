@@ -121,7 +121,7 @@ std::string value_pattern() {
   return fmt::format("      {})", fmt::join(patterns, " | "));
 }
 
-/// What completes an argument of COMMAND that is no option; empty: nothing.
+/// What completes an argument of COMMAND that is not an option; empty: nothing.
 std::string positional_action(const Command& command) {
   const PositionalWords positional = positional_words(command);
   std::string action = action_for(positional.source, positional.choices);

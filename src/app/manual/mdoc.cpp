@@ -16,7 +16,7 @@ std::string upper_case(std::string_view text) {
   return upper;
 }
 
-/// True where a sentence ends before the space at POSITION.
+/// True if a sentence ends before the space at POSITION.
 bool ends_sentence(std::string_view text, std::size_t position) {
   if (position == 0) return false;
   const char last = text[position - 1];

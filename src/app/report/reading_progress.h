@@ -6,7 +6,7 @@
 
 namespace ferry::app {
 
-/// For metastore::Options::on_reading: says nothing where it takes less than a second; then a bar
+/// For metastore::Options::on_reading: says nothing if it takes less than a second; then a bar
 /// on a terminal, and a log line every few seconds elsewhere.
 std::function<void(std::uint64_t bytes, std::uint64_t total)> show_reading();
 

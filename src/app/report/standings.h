@@ -27,7 +27,7 @@ struct StandingRow {
 using StandingVisitor = std::function<void(const StandingRow&)>;
 
 /// What to show: a row for each file and each of the destinations that wants it or has got it;
-/// where none is named, for each destination that the file's logs name, or one row without a
+/// if none is named, for each destination that the file's logs name, or one row without a
 /// destination where they name none.
 struct StandingQuery {
   std::vector<std::string> destinations;
@@ -45,7 +45,7 @@ struct StandingQuery {
 /// For status and list: the configured destinations, or ONLY.
 StandingQuery standing_query(const Settings& settings, const std::optional<std::string>& only);
 
-/// kInvalid, with a suggestion, where neither the configuration nor the log knows DESTINATION.
+/// kInvalid, with a suggestion, if neither the configuration nor the log knows DESTINATION.
 Result<void> check_destination(metastore::Metastore& metastore, const Settings& settings,
                                const std::optional<std::string>& destination);
 

@@ -38,7 +38,8 @@ class Place {
   }
 };
 
-/// What everybody may see of the state; what only tells the time is left out, for it is no change.
+/// What everybody may see of the state; what only tells the time is left out, for it is not a
+/// change.
 Answer<std::string> state_now(const Context& context, const Grant& grant) {
   auto status = status_json(context, grant);
   if (!status) return std::unexpected(status.error());

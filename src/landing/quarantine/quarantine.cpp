@@ -21,7 +21,7 @@ using metastore::FileRecord;
 using metastore::FileState;
 using metastore::Metastore;
 
-/// What is at PATH in AREA; kNotFound where nothing is.
+/// What is at PATH in AREA; kNotFound if nothing is.
 Result<struct stat> look(const LandingArea& area, const std::string& path) {
   const auto root = open_file(area.path, O_RDONLY | O_DIRECTORY);
   if (!root) return root.error();

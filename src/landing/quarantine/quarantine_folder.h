@@ -17,10 +17,10 @@ namespace ferry::landing {
 
 class QuarantineFolder {
  public:
-  /// AREA's, made where missing. kInvalid where it is on another file system than the area, kDenied
+  /// AREA's, made if missing. kInvalid if it is on another file system than the area, kDenied
   /// where it is not ours.
   static Result<QuarantineFolder> make(const LandingArea& area);
-  /// Nothing where there is none yet.
+  /// Nothing if there is none yet.
   static Result<std::optional<QuarantineFolder>> find(const LandingArea& area);
 
   /// True if there certainly is none yet; ROOT_FD is the area's. Cheaper than to look for it.
@@ -34,10 +34,10 @@ class QuarantineFolder {
   /// What is there, as the notes tell, oldest first. Notes without a file do not count.
   Result<std::vector<HeldFile>> list() const;
 
-  /// The file itself, opened for reading. kAbnormal where it is no regular one.
+  /// The file itself, opened for reading. kAbnormal if it is not a regular one.
   Result<UniqueFd> open_file(const HeldFile& file) const;
 
-  /// Moves FILE to PATH in the area. kInvalid where PATH is taken.
+  /// Moves FILE to PATH in the area. kInvalid if PATH is taken.
   Result<void> put_back(const HeldFile& file, const std::string& path);
 
   /// Removes what is noted of a file that is not here any more.
@@ -69,7 +69,7 @@ class QuarantineFolder {
   Result<std::vector<std::string>> names_with(std::string_view suffix) const;
   /// The beginning of a file of ours; nothing if there is none of this name.
   Result<std::optional<std::string>> read_text(const std::string& name) const;
-  /// Nothing where NAME is no note, or its file is not there.
+  /// Nothing if NAME is not a note, or its file is not there.
   Result<std::optional<HeldFile>> read_note(const std::string& name) const;
 
   std::string landing_;

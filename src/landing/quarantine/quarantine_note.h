@@ -16,7 +16,7 @@ namespace ferry::landing {
 
 std::string to_note(const HeldFile& file);
 
-/// Nothing where TEXT is no note. What a note says is not to be trusted: others may write there.
+/// Nothing if TEXT is not a note. What a note says is not to be trusted: others may write there.
 std::optional<HeldFile> parse_note(std::string_view text);
 
 }  // namespace ferry::landing

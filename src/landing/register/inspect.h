@@ -57,7 +57,7 @@ struct HashProgress {
   std::uint64_t offset = 0;
 };
 
-/// Reads all of FD; PATH is for messages. kCancelled where CANCELLED comes first.
+/// Reads all of FD; PATH is for messages. kCancelled if CANCELLED comes first.
 Result<HashedContent> hash_content(int fd, const std::string& path, std::span<std::byte> buffer,
                                    const StopToken& cancelled);
 
@@ -67,7 +67,7 @@ using Known = Result<std::optional<FileIdentity>>;
 /// How one area's files are looked at.
 struct InspectionRules {
   std::string landing;  // the area's name
-  Duration settle{};    // the quiet period where the kernel cannot tell whether there is a writer
+  Duration settle{};    // the quiet period if the kernel cannot tell whether there is a writer
   AcceptancePolicy acceptance{};
   /// True if the latest version of PATH is ready and has these bytes: whoever let them in, they
   /// need not be judged again.

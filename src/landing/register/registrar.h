@@ -66,7 +66,7 @@ class Registrar {
   void hold(const LandingArea& area, const HeldFile& file, const FileIdentity& identity);
   Result<void> finish_moves(const SweepRequest& request);
   void sweep_now(const SweepRequest& request);
-  /// Repeats WORK while that may help. False where it failed for good.
+  /// Repeats WORK while that may help. False if it failed for good.
   bool persist(std::string_view purpose, const std::function<Result<void>()>& work);
   bool pause(std::chrono::milliseconds time);
 

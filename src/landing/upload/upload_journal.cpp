@@ -15,7 +15,7 @@ Json to_json(const FileIdentity& identity) {
           {"ctime_ns", identity.ctime_ns}};
 }
 
-/// Throws where a member is missing or of another type.
+/// Throws if a member is missing or of another type.
 FileIdentity identity_from(const Json& row) {
   return {.device = row.at("device"),
           .inode = row.at("inode"),
@@ -33,7 +33,7 @@ Json to_json(const StagedFile& file) {
   return row;
 }
 
-/// Throws where a member is missing or of another type.
+/// Throws if a member is missing or of another type.
 StagedFile staged_from(const Json& row) {
   const auto checksum = Checksum::parse(row.at("checksum").get<std::string>());
   if (!checksum) throw std::invalid_argument(checksum.error().message);

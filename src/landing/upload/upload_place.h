@@ -55,7 +55,7 @@ class UploadPlace {
   /// Creates the new file TEMPORARY. Missing directories are made.
   virtual Result<std::unique_ptr<Staging>> stage(const std::string& temporary) = 0;
 
-  /// Why POLICY refuses a staged file of LANDING; nothing where it does not.
+  /// Why POLICY refuses a staged file of LANDING; nothing if it does not.
   virtual Result<std::optional<std::string>> judge(const StagedFile& file,
                                                    const AcceptancePolicy& policy,
                                                    const std::string& landing,

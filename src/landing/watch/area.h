@@ -32,11 +32,11 @@ struct AreaTiming {
 
 class AreaWatcher final : private ScanVisitor {
  public:
-  /// Begins with a rescan. kNotFound or kDenied where there is no such directory.
+  /// Begins with a rescan. kNotFound or kDenied if there is no such directory.
   static Result<std::unique_ptr<AreaWatcher>> open(LandingArea area, AreaTiming timing,
                                                    TimePoint now);
 
-  /// For poll(2); -1 where there are no events.
+  /// For poll(2); -1 if there are no events.
   int events_fd() const { return inotify_ ? inotify_->fd() : -1; }
   void read_events(TimePoint now);
   void handle(const InotifyEvent& event, TimePoint now);

@@ -9,7 +9,7 @@ namespace ferry::landing {
 
 class Complaints {
  public:
-  /// True where REASON has not been given for PATH since it was last in order.
+  /// True if REASON has not been given for PATH since it was last in order.
   bool is_new(const std::string& path, std::string_view reason) {
     if (reasons_.size() >= kMost) reasons_.clear();
     std::string& last = reasons_[path];

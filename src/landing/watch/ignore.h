@@ -27,7 +27,7 @@ class IgnoreRules {
 /// True for the name of a dot file or dot directory.
 bool is_hidden(std::string_view name);
 
-/// Why a name cannot be registered, such as "not valid UTF-8"; nothing where it can.
+/// Why a name cannot be registered, such as "not valid UTF-8"; nothing if it can.
 std::optional<std::string_view> name_problem(std::string_view name);
 
 /// NAME with bytes that a terminal or a log cannot show as \xNN.

@@ -23,7 +23,7 @@ class Subtrees {
   std::vector<std::string> sorted_;
 };
 
-/// The paths below DIRECTORIES whose latest version is ready and whose file is gone. Nothing where
+/// The paths below DIRECTORIES whose latest version is ready and whose file is gone. Nothing if
 /// the root itself is not there. A file that was registered on another file system than the one
 /// that is there now counts as present: that file system is probably just not mounted.
 Result<std::vector<std::string>> find_missing(metastore::Metastore& metastore,

@@ -13,10 +13,10 @@ namespace ferry::landing {
 
 class Root {
  public:
-  /// kNotFound, kDenied, or kInvalid where it is no directory.
+  /// kNotFound, kDenied, or kInvalid if it is not a directory.
   static Result<Root> find(const fs::path& path);
 
-  /// Opens the directory for reading; kNotFound where the path leads to another one by now.
+  /// Opens the directory for reading; kNotFound if the path leads to another one by now.
   Result<UniqueFd> open() const;
 
   const fs::path& path() const { return path_; }

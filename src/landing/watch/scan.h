@@ -48,7 +48,7 @@ class ScanVisitor {
   virtual bool arm(const std::string& directory) = 0;
   /// A directory was found in an armed one; false: leave it out.
   virtual bool enters(const std::string& directory) = 0;
-  /// Anything that is no directory.
+  /// Anything that is not a directory.
   virtual void found(const std::string& path) = 0;
   virtual void unreadable(const std::string& directory, const Error& error) = 0;
 };
@@ -74,7 +74,7 @@ class Scan {
   /// Goes on with READING, or begins the next of QUEUE.
   static bool begin(std::optional<Reading>& reading, Queue& queue, int root_fd,
                     ScanVisitor& visitor);
-  /// The next entry of READING; nothing, and READING over, at the end or where it cannot be read.
+  /// The next entry of READING; nothing, and READING over, at the end or if it cannot be read.
   static std::optional<DirectoryReader::Entry> read_next(std::optional<Reading>& reading,
                                                          ScanVisitor& visitor);
   std::size_t arm_some(int root_fd, ScanVisitor& visitor, std::size_t budget);

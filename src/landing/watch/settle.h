@@ -57,7 +57,7 @@ class SettleQueue {
 
   void finished(const std::string& path, TimePoint now);
 
-  /// PATH was found with IDENTITY and must be looked at again: after WAIT where that is known, else
+  /// PATH was found with IDENTITY and must be looked at again: after WAIT if that is known, else
   /// after a back-off that doubles each time.
   void unsettled(const std::string& path, const FileIdentity& identity,
                  std::optional<Duration> wait, TimePoint now);
@@ -110,7 +110,7 @@ class SettleQueue {
 };
 
 /// How much longer a file must be left alone until it has been for PERIOD; zero: it has.
-/// SINCE_LAST_CHANGE: by the file's own times, where they can be trusted. UNCHANGED_FOR: how long
+/// SINCE_LAST_CHANGE: by the file's own times, if they can be trusted. UNCHANGED_FOR: how long
 /// it has been seen without a change.
 Duration quiet_delay(Duration period, std::optional<Duration> since_last_change,
                      Duration unchanged_for);

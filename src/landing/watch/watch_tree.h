@@ -15,7 +15,7 @@ class WatchTree {
   /// WATCH stands for DIRECTORY from now on, whatever it or DIRECTORY stood for before.
   void set(int watch, const std::string& directory);
 
-  /// Null where WATCH is unknown, as in events that were queued before it was dropped.
+  /// Null if WATCH is unknown, as in events that were queued before it was dropped.
   const std::string* directory_of(int watch) const;
   bool contains(const std::string& directory) const { return watches_.contains(directory); }
   std::size_t size() const { return watches_.size(); }

@@ -71,7 +71,7 @@ class PostgresMetastore : public Metastore, private Upkeep {
   template <typename Work>
   auto change(std::vector<View> viewpoints, Work work)
       -> std::invoke_result_t<Work, Snapshot&, Changes&>;
-  /// Runs QUESTION(snapshot, route), which returns a Result, on what the route has; where it can,
+  /// Runs QUESTION(snapshot, route), which returns a Result, on what the route has; if it can,
   /// it is brought up to date first.
   template <typename Question>
   auto ask(const View& viewpoint, bool needs_standings, Question question)

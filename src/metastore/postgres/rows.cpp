@@ -46,7 +46,7 @@ std::optional<TransferError> error_from(std::string_view text) {
   return error;
 }
 
-/// What is no JSON is no column.
+/// What is not JSON is not a column.
 void add_json(Column& column, const std::string& object) {
   if (object.empty() || !Json::accept(object)) return column.add_null();
   column.add(std::string_view(object));

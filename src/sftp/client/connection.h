@@ -109,10 +109,10 @@ class Client::Connection final : public EventLoop::Source {
     std::size_t bytes;
     RoomSink* sink;
   };
-  /// Takes the one with ID out; nothing where there is none.
+  /// Takes the one with ID out; nothing if there is none.
   std::optional<Expected> take_expected(std::uint32_t id);
 
-  Result<bool> exchange_bytes();  // true where any moved
+  Result<bool> exchange_bytes();  // true if any moved
   Result<bool> flush();
   Result<bool> receive();
   Result<void> dispatch(std::span<const std::byte> packet);

@@ -95,7 +95,7 @@ void append_read(ByteQueue& out, std::uint32_t id, std::string_view handle, std:
 
 // Replies. All parse errors are of kind kProtocol.
 
-/// Size of the first whole packet in BYTES, length field included; 0 where more bytes are needed.
+/// Size of the first whole packet in BYTES, length field included; 0 if more bytes are needed.
 Result<std::size_t> packet_size(std::span<const std::byte> bytes);
 
 struct Packet {

@@ -9,7 +9,7 @@ namespace ferry::sftp {
 
 std::string base64_encode(std::string_view bytes);
 
-/// Nothing where TEXT is not whole groups of the alphabet with proper padding.
+/// Nothing if TEXT is not whole groups of the alphabet with proper padding.
 std::optional<std::string> base64_decode(std::string_view text);
 
 }  // namespace ferry::sftp

@@ -59,7 +59,7 @@ std::string_view key_type_of(std::string_view key);
 std::string fingerprint(std::string_view key);
 
 /// Appends a line for the host, unless the file got one in the meantime. Creates the file (0600)
-/// and its directory (0700) where missing.
+/// and its directory (0700) if missing.
 Result<void> add_known_host(const fs::path& file, std::string_view host, std::uint16_t port,
                             std::string_view key);
 

@@ -7,7 +7,7 @@
 
 namespace ferry::sftp {
 
-std::string local_user_name();  // empty where there is none
+std::string local_user_name();  // empty if there is none
 fs::path home_directory();      // $HOME, or what the account says
 
 }  // namespace ferry::sftp

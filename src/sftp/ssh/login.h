@@ -32,13 +32,13 @@ class Authenticator {
  public:
   virtual ~Authenticator() = default;
 
-  /// Comma-separated, as in the protocol; empty where the server asks for nothing.
+  /// Comma-separated, as in the protocol; empty if the server asks for nothing.
   virtual Result<std::string> methods() = 0;
   virtual Result<LoginReply> offer_key(const std::string& text, const std::string& passphrase) = 0;
   virtual Result<LoginReply> offer_password(const std::string& password) = 0;
   virtual Result<LoginReply> answer_prompts(const std::string& password) = 0;
 
-  /// Fails where there is no agent to talk to.
+  /// Fails if there is no agent to talk to.
   virtual Result<std::vector<AgentKey>> agent_keys() = 0;
   virtual Result<LoginReply> offer_agent_key(std::size_t index) = 0;
 

@@ -1,6 +1,6 @@
 // The sftp subsystem at the other end of ssh(1).
 //
-// ssh says that the login is done, but not that the subsystem has started: where the server has
+// ssh says that the login is done, but not that the subsystem has started: if the server has
 // none, that is the error of the first read.
 #include <sys/socket.h>
 #include <sys/stat.h>

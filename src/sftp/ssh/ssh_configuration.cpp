@@ -8,7 +8,7 @@
 namespace ferry::sftp {
 namespace {
 
-/// What COMMAND writes; empty where it fails or takes too long.
+/// What COMMAND writes; empty if it fails or takes too long.
 std::string output_of(const std::vector<std::string>& command, std::chrono::milliseconds limit,
                       const StopToken& stop) {
   const auto ended = run_command(command, ssh_environment(), -1, limit, stop);

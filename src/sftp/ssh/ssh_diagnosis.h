@@ -19,7 +19,7 @@ struct SshEnd {
   };
   Phase phase = Phase::kConnecting;
   std::string_view stderr_text;
-  std::optional<int> status = {};  // nothing where it has not ended, but closed the stream
+  std::optional<int> status = {};  // nothing if it has not ended, but closed the stream
 };
 
 /// True from the line on by which ssh says (LogLevel=VERBOSE) that the login is done.
@@ -28,7 +28,7 @@ bool says_logged_in(std::string_view stderr_text);
 /// What ssh says (LogLevel=DEBUG1) that was agreed upon.
 Agreement agreement_in(std::string_view stderr_text);
 
-/// kConnectionLost after the login, unless ssh says that there is no sftp subsystem; kFailed where
+/// kConnectionLost after the login, unless ssh says that there is no sftp subsystem; kFailed if
 /// it was a command that ended. Before: what connect_openssh promises; kInvalid if ssh does not
 /// understand its options or configuration.
 Error diagnose(const SshEnd& end, const ConnectOptions& options);

@@ -25,7 +25,7 @@ class ServerTaker {
 
   /// Sets each one's outcome and is_under_way; their archives are directories on the same server. A
   /// file that cannot be archived, on another file system for example, has its name back
-  /// afterwards. An error where the connection did not survive it, which is then the outcome of
+  /// afterwards. An error if the connection did not survive it, which is then the outcome of
   /// what was not done.
   Result<void> take(std::span<TakeAway* const> files);
 

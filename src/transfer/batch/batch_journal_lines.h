@@ -44,7 +44,7 @@ enum Column : std::size_t {
 /// One line. What is missing, or of another type, makes it unreadable.
 class Row {
  public:
-  /// False if LINE is no row. It must outlive this.
+  /// False if LINE is not a row. It must outlive this.
   bool read(std::string_view line);
 
   bool has(Column column) const { return cells_[column].kind != Cell::Kind::kAbsent; }

@@ -239,7 +239,7 @@ Result<ReceivedControlFile> read_control_file(std::istream& text) {
   ControlFileReader reader;
   try {
     Json::sax_parse(text, &reader);
-  } catch (const std::ios_base::failure& failure) {  // where TEXT is a directory, say
+  } catch (const std::ios_base::failure& failure) {  // if TEXT is a directory, say
     return make_error(ErrorKind::kInvalid, "cannot be read: {}", failure.code().message());
   }
   return reader.finish();

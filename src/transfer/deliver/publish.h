@@ -35,7 +35,7 @@ sftp::Task<Result<void>> sync_part(sftp::Client& client, const sftp::Handle& han
 /// Gives a whole part file its final name. On an error that name is what it was before.
 sftp::Task<Result<void>> rename_part(sftp::Client& client, const Target& target);
 
-/// kFailed where the server's part file is not what the target wants, as far as VERIFY looks.
+/// kFailed if the server's part file is not what the target wants, as far as VERIFY looks.
 sftp::Task<Result<void>> verify_part(Session& session, const Target& target, Verify verify);
 
 /// What became of a rename whose answer was lost.
@@ -48,7 +48,7 @@ enum class RenameFate : std::uint8_t {
 /// mean that we gave it.
 sftp::Task<Result<RenameFate>> fate_of_rename(sftp::Client& client, const Target& target);
 
-/// SSH_FX_FAILURE says nothing; the free space may: kRemoteFull in place of kFailed where it does.
+/// SSH_FX_FAILURE says nothing; the free space may: kRemoteFull in place of kFailed if it does.
 sftp::Task<Error> explain(sftp::Client& client, Error error, const Target& target);
 
 struct Content {
@@ -57,7 +57,7 @@ struct Content {
 };
 
 /// Writes a part file from beginning to end, synced and verified as OPTIONS say. On an error it is
-/// removed again as far as the connection allows; kRemoteFull where the server has no space.
+/// removed again as far as the connection allows; kRemoteFull if the server has no space.
 sftp::Task<Result<void>> upload_part(Session& session, const Target& target, const Content& content,
                                      const TransferOptions& options);
 

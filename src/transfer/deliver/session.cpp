@@ -24,7 +24,7 @@ Task<void> resolve(Session& session, Lookup& lookup) {
 }
 
 /// All questions at once, in the hope that the directories are there. Servers that resolve only the
-/// names of what is there are asked again where it had to be made.
+/// names of what is there are asked again if it had to be made.
 Result<void> look_up(Session& session, std::span<Lookup> lookups) {
   for (Lookup& lookup : lookups) {
     session.loop->spawn(make(session, lookup));

@@ -24,7 +24,7 @@ struct Session {
   std::string control_directory;  // likewise
 };
 
-/// Belongs to one thread at a time. Errors: those of connect_libssh2; kRefused where a directory
+/// Belongs to one thread at a time. Errors: those of connect_libssh2; kRefused if a directory
 /// cannot be had. LIMITER paces what is written, and must outlive the session.
 Result<Session> open_session(const Destination& destination, const TransferOptions& options,
                              RateLimiter& limiter, StopToken& stop);

@@ -57,7 +57,7 @@ std::string uuid_pattern() {
   return pattern;
 }
 
-/// TEXT without empty and "." components; nothing where it leads upwards or nowhere.
+/// TEXT without empty and "." components; nothing if it leads upwards or nowhere.
 std::string cleaned_path(std::string_view text) {
   std::string path;
   for (std::size_t begin = 0; begin <= text.size();) {

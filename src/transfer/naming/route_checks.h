@@ -9,8 +9,8 @@
 
 namespace ferry::transfer {
 
-/// kAbnormal where ROUTE refuses the file, which is SOURCE below LANDING; other errors are not the
-/// file's fault: kInvalid where a command would have to look at a file on a server. What a person
+/// kAbnormal if ROUTE refuses the file, which is SOURCE below LANDING; other errors are not the
+/// file's fault: kInvalid if a command would have to look at a file on a server. What a person
 /// released from quarantine is not refused again.
 Result<void> check_acceptance(const Route& route, SourceOpener& sources, const LandingRoot* landing,
                               const metastore::FileRecord& file, const CheckedSource& source,

@@ -38,7 +38,7 @@ class RemoteChecksums {
         command_(std::move(command)),
         stall_timeout_(stall_timeout) {}
 
-  /// Of the file PATH of SIZE bytes. Errors: kUnreachable where no connection was to be had, or it
+  /// Of the file PATH of SIZE bytes. Errors: kUnreachable if no connection was to be had, or it
   /// did not last; kFailed, with what to do, where the command gives no checksum; kCancelled.
   sftp::Task<Result<Checksum>> of(std::string path, std::uint64_t size);
 

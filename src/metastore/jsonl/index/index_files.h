@@ -1,7 +1,7 @@
-// index.sqlite: opening it, building it anew, and one of our own where it cannot be used.
+// index.sqlite: opening it, building it anew, and one of our own if it cannot be used.
 //
 // Built under another name and put in its place under the metastore's lock, it is whole or not
-// there. Whoever has it open goes on with the former one, and looks at the name before each use.
+// there. Whoever has it open goes on with the previous one, and looks at the name before each use.
 #pragma once
 
 #include <optional>

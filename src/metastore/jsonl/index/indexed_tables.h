@@ -23,7 +23,7 @@ struct TableFiles {
 };
 
 /// What goes wrong with the index is kept by its database; results tell of the tables, and are
-/// kCorrupt where the index does not fit them.
+/// kCorrupt if the index does not fit them.
 class IndexedTables {
  public:
   /// DIRECTORY outlives it.

@@ -1,4 +1,4 @@
-// Which index is used: the shared one where that can be had, else one of our own.
+// Which index is used: the shared one if that can be had, else one of our own.
 #pragma once
 
 #include <chrono>

@@ -42,7 +42,7 @@ class Directory {
   Result<std::vector<std::string>> list(const std::string& folder) const;
   Result<std::string> read(const std::string& name) const;
 
-  /// With its parents, where they are missing.
+  /// With its parents, if they are missing.
   Result<void> make_folder(const std::string& name) const;
   /// False: there was no such name.
   Result<bool> remove(const std::string& name) const;
@@ -67,7 +67,7 @@ class Directory {
   mode_t file_mode_;
 };
 
-/// While it lives, this thread has the rights of the directory's owner where it has those of root:
+/// While it lives, this thread has the rights of the directory's owner if it has those of root:
 /// what it makes belongs to them, and it reaches nothing that they could not.
 class AsOwner {
  public:

@@ -189,7 +189,7 @@ Result<void> finish_staged_files(const Directory& directory, const std::string& 
   if (!names) return names.error();
   std::set<std::string> folders;
   for (const Naming& naming : *names) {
-    // Where there is no such file the name was given before.
+    // If there is no such file, the name was given before.
     if (auto given = directory.rename(naming.from, naming.to); !given) return given.error();
     folders.insert(folder_of(naming.to));
   }

@@ -46,7 +46,7 @@ class StagedFiles {
   StagedFiles& operator=(const StagedFiles&) = delete;
   ~StagedFiles();  // removes what was not committed
 
-  /// Makes folders where they are missing. The file lives as long as this.
+  /// Makes folders if they are missing. The file lives as long as this.
   Result<StagedFile*> add(const std::string& name);
   /// Makes durable what was written so far: what commit() finds done it need not do.
   Result<void> sync();
