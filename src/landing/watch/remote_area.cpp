@@ -21,7 +21,6 @@ constexpr milliseconds kLongestPause{60'000};
 constexpr milliseconds kShortestSettle{1'100};
 /// Files that are read at once: while one waits for an answer the others fill the line.
 constexpr std::size_t kLanes = 16;
-constexpr std::size_t kReadBudget = 8 << 20;
 /// A larger file is read in pieces of this size, for this long in each look.
 constexpr std::uint64_t kPieceBytes = Inspector::kPieceBytes;
 constexpr milliseconds kReadingTime{10'000};
@@ -349,8 +348,7 @@ sftp::Task<Result<bool>> RemoteArea::read_piece(const sftp::Handle& handle,
   const bool is_last = left <= kPieceBytes;
   // In the end one byte more than it should have: a file that grew shows itself.
   const std::uint64_t end = reading.size + (is_last ? left + 1 : kPieceBytes);
-  sftp::ReadBudget budget{.limit = kReadBudget / kLanes};
-  sftp::ReadAhead data(*client_, handle, reading.size, end, budget);
+  sftp::ReadAhead data(*client_, handle, reading.size, end, read_budget_);
   while (reading.size < end) {
     const auto block = co_await data.next();
     if (!block) co_return block.error();

@@ -25,6 +25,7 @@
 #include "ferry/landing/watch.h"
 #include "ferry/metastore/metastore.h"
 #include "ferry/sftp/client.h"
+#include "ferry/sftp/read_ahead.h"
 #include "landing/register/registrar.h"
 #include "landing/watch/complaints.h"
 #include "landing/watch/mailbox.h"
@@ -121,6 +122,7 @@ class RemoteArea {
   std::atomic<std::uint64_t> unsettled_{0};
   std::atomic<std::uint64_t> failed_{0};
   StopToken stop_;
+  sftp::ReadBudget read_budget_;  // of all files together
   sftp::EventLoop loop_{stop_};  // of the thread
   std::unique_ptr<sftp::Client> client_;
   std::thread thread_;  // the last to come, the first to go
