@@ -58,7 +58,7 @@ build/tools/nginx: | deps
 
 test: build-all tools
 	scripts/check_layers.py
-	ctest --test-dir build --output-on-failure
+	ctest --test-dir build -j 2 --output-on-failure
 	FERRY=build/ferry $(PYTEST) -n 3 tests
 
 # Strikes at every call that changes something, with every kind of fault, and then at random.

@@ -235,9 +235,9 @@ Task<Result<bool>> KnownServers::try_now(Client& client, std::string destination
       join_remote(remote_directory, fmt::format("{}{}{}", kTrialPrefix, uuid_v7(), kTrialSuffix));
   if (auto noted = note_durably(**lock, note, path); !noted) co_return noted.error();
   const auto found = co_await try_many_handles(client, path);
-  // It should be gone: the server may have refused that once, and may refuse it again.
-  const auto removed = co_await client.remove(path);
-  if (removed || removed.error().kind == ErrorKind::kNotFound) {
+  // The server may have refused to remove it.
+  const auto there = co_await client.lstat(path);
+  if (!there && there.error().kind == ErrorKind::kNotFound) {
     ::unlink(note.c_str());
   } else {
     leave(note);
