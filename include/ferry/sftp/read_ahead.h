@@ -17,7 +17,7 @@ namespace ferry::sftp {
 /// Data asked for and not yet taken, over all that share it: bounds the memory. Each of them gets
 /// its part of it, so that none has to wait for every single block while another reads far ahead.
 struct ReadBudget {
-  std::size_t limit = 3 << 20;  // 150 MiB/s at a round trip of 20 ms
+  std::size_t limit = 2 << 20;  // 100 MiB/s at a round trip of 20 ms
   std::size_t used = 0;
   std::size_t readers = 0;
 };

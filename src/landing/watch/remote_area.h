@@ -122,8 +122,8 @@ class RemoteArea {
   std::atomic<std::uint64_t> unsettled_{0};
   std::atomic<std::uint64_t> failed_{0};
   StopToken stop_;
-  sftp::ReadBudget read_budget_;  // of all files together
-  sftp::EventLoop loop_{stop_};  // of the thread
+  sftp::ReadBudget read_budget_{.limit = 4 << 20};  // of all files together
+  sftp::EventLoop loop_{stop_};                     // of the thread
   std::unique_ptr<sftp::Client> client_;
   std::thread thread_;  // the last to come, the first to go
 };

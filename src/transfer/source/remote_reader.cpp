@@ -1,6 +1,7 @@
 #include "transfer/source/remote_reader.h"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <utility>
 #include <vector>
@@ -17,6 +18,11 @@ using Clock = std::chrono::steady_clock;
 
 /// Many files may ask at once for a connection that cannot be had.
 constexpr std::chrono::seconds kConnectPause{1};
+
+/// What all connections together may read ahead, and what one may.
+constexpr std::size_t kReadAheadInAll = 8 << 20;
+constexpr std::size_t kLeastReadAhead = 1 << 20;
+constexpr std::size_t kMostReadAhead = 4 << 20;
 
 /// The destination's connection is another one: it is not to be given up for this.
 Error as_source_error(Error error, const sftp::Location& location) {
@@ -39,10 +45,18 @@ Result<FileIdentity> identity_from(const sftp::Attributes& attributes, const std
 class RemoteReader::Line {
  public:
   Line(std::unique_ptr<sftp::Client> client, const sftp::Location& location)
-      : client_(std::move(client)), location_(location) {}
+      : client_(std::move(client)), location_(location) {
+    ++lines_;
+  }
+  Line(const Line&) = delete;
+  Line& operator=(const Line&) = delete;
+  ~Line() { --lines_; }
 
   sftp::Client& client() { return *client_; }
-  sftp::ReadBudget& budget() { return budget_; }
+  sftp::ReadBudget& budget() {
+    budget_.limit = std::clamp(kReadAheadInAll / lines_, kLeastReadAhead, kMostReadAhead);
+    return budget_;
+  }
   std::string remote_path(const std::string& path) const {
     return join_remote(location_.directory, path);
   }
@@ -60,6 +74,7 @@ class RemoteReader::Line {
   std::unique_ptr<sftp::Client> client_;
   const sftp::Location& location_;
   sftp::ReadBudget budget_;
+  static inline std::atomic<std::size_t> lines_{0};  // of this process
 };
 
 class RemoteReader::File final : public Source {
