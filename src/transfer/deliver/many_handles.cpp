@@ -237,10 +237,10 @@ Task<Result<bool>> KnownServers::try_now(Client& client, std::string destination
   const auto found = co_await try_many_handles(client, path);
   // The server may have refused to remove it.
   const auto there = co_await client.lstat(path);
-  if (!there && there.error().kind == ErrorKind::kNotFound) {
-    ::unlink(note.c_str());
-  } else {
+  if (there || client.error()) {
     leave(note);
+  } else {
+    ::unlink(note.c_str());
   }
   co_return found;
 }
