@@ -48,7 +48,7 @@ struct Destination {
 /// The error kind that transfer_logs has of a file that was skipped, see IfExists.
 inline constexpr std::string_view kSkippedKind = "skipped";
 
-/// What a batch's control file is called there. kInvalid where the template gives no name.
+/// What a batch's control file is called there. kInvalid if the template gives no name.
 Result<std::string> control_file_name(const Destination& destination, std::string_view batch_id,
                                       Timestamp created);
 
@@ -60,7 +60,7 @@ struct Selection {
 
 struct Limits {
   std::size_t window_bytes = 4 << 20;  // written and not yet acknowledged, per connection
-  std::size_t files_in_flight = 256;   // per connection; fewer where the server has fewer handles
+  std::size_t files_in_flight = 256;   // per connection; fewer if the server has fewer handles
   std::chrono::milliseconds stall_timeout = std::chrono::seconds(60);  // without any progress
 };
 
@@ -103,7 +103,7 @@ inline constexpr std::chrono::milliseconds kLongestRest = std::chrono::hours(1);
 struct AbnormalSource {
   std::string_view id;
   /// Of the file that was to be delivered. Another one in its place has changed, and is not the
-  /// abnormal one. Absent where the registry had none.
+  /// abnormal one. Absent if the registry had none.
   std::optional<FileIdentity> identity;
   std::string_view reason;
 };
