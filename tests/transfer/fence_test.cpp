@@ -1,0 +1,88 @@
+// What an agent that has lost its claims pushes beside files gets no name.
+#include "ferry/base/uuid.h"
+#include "transfer/agent_fixture.h"
+#include "transfer/batch/kept_control_file.h"
+#include "transfer/batch/sidecars.h"
+#include "transfer/deliver/session.h"
+
+using namespace ferry;
+using namespace ferry::transfer;
+using namespace ferry::transfer::testing;
+
+namespace {
+
+class Presence : public metastore::AgentPresence {
+ public:
+  const std::string& name() const override { return name_; }
+  Tenure tenure() const override { return tenure_; }
+
+  void lose() { tenure_ = Tenure::kLost; }
+
+ private:
+  const std::string name_ = "host-1-x";
+  Tenure tenure_ = Tenure::kHeld;
+};
+
+struct Fixture : AgentFixture {
+  std::shared_ptr<Presence> presence = std::make_shared<Presence>();
+  StopToken stop;
+  RateLimiter limiter{destination.bandwidth};
+  Session session = std::move(*open_session(destination, options, limiter, stop));
+
+  bool is_named(const std::string& name) const {
+    return fs::exists(remote(name));
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a control file gets its name from who holds the claims alone") {
+  const std::string text = "{}";
+  const fs::path copy = options.control_files / "copy";
+  REQUIRE(make_directories(options.control_files));
+  REQUIRE(replace_file(copy, text));
+  const KeptFile kept{.path = copy,
+                      .fd = std::move(*open_file(copy, O_RDONLY)),
+                      .size = text.size(),
+                      .sha256 = sha256_of(text)};
+  const auto push = [&] {
+    return session.loop->wait_for(
+        push_kept_file(session, kept, remote("list").string(), "token", options, presence.get()));
+  };
+  presence->lose();
+  CHECK(push().error().kind == ErrorKind::kCancelled);
+  CHECK_FALSE(is_named("list"));
+  presence = std::make_shared<Presence>();
+  CHECK(push());
+  CHECK(is_named("list"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "sidecars get their names from who holds the claims alone") {
+  auto batch = Batch::open(options.control_files, {.id = uuid_v7(),
+                                                   .agent = presence->name(),
+                                                   .destination = destination.name,
+                                                   .directory = destination.directory,
+                                                   .control_path = remote("list").string(),
+                                                   .created = now(),
+                                                   .all_or_nothing = false,
+                                                   .control = ControlFormat::kJson,
+                                                   .sidecar = Sidecar::kSha256});
+  REQUIRE(batch);
+  BatchJournal& journal = (*batch)->journal();
+  const auto place = journal.note_begun({.id = uuid_v7(),
+                                         .attempt = 1,
+                                         .remote_path = remote("file").string(),
+                                         .size = 1,
+                                         .sha256 = sha256_of("x"),
+                                         .source_sha256 = {},
+                                         .part_path = remote(".part").string()});
+  REQUIRE(place);
+  REQUIRE(journal.note_end(*place, {.date = now()}));
+  (*batch)->set_presence(presence);
+  presence->lose();
+  CHECK_FALSE(session.loop->wait_for(push_sidecars(session, **batch, 0, options)));
+  CHECK_FALSE(is_named("file.sha256"));
+  (*batch)->set_presence(nullptr);
+  CHECK(session.loop->wait_for(push_sidecars(session, **batch, 1, options)));
+  CHECK(is_named("file.sha256"));
+}
