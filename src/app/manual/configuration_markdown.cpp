@@ -46,7 +46,8 @@ std::string to_markdown(const Table& table) {
 std::string configuration_markdown() {
   std::string out =
       "# Configuration\n\n"
-      "<!-- Made from the table of options by `make docs`: change src/app/config/options.cpp, not this. "
+      "<!-- Made from the table of options by `make docs`: change src/app/config/options.cpp, not "
+      "this. "
       "-->\n";
   for (const std::string_view rule : rules()) out += fmt::format("\n{}\n", rule);
   out += fmt::format("\n```toml\n{}```\n", example());
