@@ -29,9 +29,7 @@ struct Fixture : AgentFixture {
   RateLimiter limiter{destination.bandwidth};
   Session session = std::move(*open_session(destination, options, limiter, stop));
 
-  bool is_named(const std::string& name) const {
-    return fs::exists(remote(name));
-  }
+  bool is_named(const std::string& name) const { return fs::exists(remote(name)); }
 };
 
 }  // namespace
