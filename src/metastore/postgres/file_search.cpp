@@ -20,12 +20,6 @@ bool is_empty_or_has(const std::vector<T>& values, const T& value) {
   return values.empty() || has(values, value);
 }
 
-/// "" is the area itself. A file may have the name that a directory had.
-bool lies_in(std::string_view path, std::string_view directory) {
-  if (directory.empty() || path == directory) return true;
-  return path.starts_with(directory) && path[directory.size()] == '/';
-}
-
 /// A pattern of LIKE for what has TEXT in it.
 std::string anywhere(std::string_view text) {
   std::string pattern = "%";
@@ -58,14 +52,7 @@ FileSearch::FileSearch(const FileQuery& query)
     ranges_ = {{.from = "", .until = ""}};
     return;
   }
-  for (const std::string& directory : query_.below) {
-    const auto covers = [&](const std::string& other) {
-      return other != directory && lies_in(directory, other);
-    };
-    if (std::ranges::any_of(query_.below, covers)) continue;
-    ranges_.push_back({.from = directory, .until = directory + "\x01"});  // the name itself
-    ranges_.push_back({.from = directory + "/", .until = directory + "0"});
-  }
+  ranges_ = ranges_below(query_.below);
 }
 
 FileSearch::Way FileSearch::way_for(const FileQuery& query) {

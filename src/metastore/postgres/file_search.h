@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ferry/metastore/metastore.h"
+#include "metastore/path_ranges.h"
 #include "metastore/postgres/routes.h"
 #include "metastore/postgres/snapshot.h"
 
@@ -59,10 +60,6 @@ class FileSearch {
   bool is_over_ = false;
   FileNumber last_ = 0;
   // kLatest: goes from one range of paths to the next, for one label of the areas after the other.
-  struct PathRange {
-    std::string from;
-    std::string until;  // excluded
-  };
   std::vector<PathRange> ranges_;
   std::size_t range_ = 0;
   std::size_t label_ = 0;

@@ -9,7 +9,7 @@
 
 #include "metastore/postgres/agents.h"
 #include "metastore/postgres/rows.h"
-#include "metastore/postgres/viewpoint.h"
+#include "metastore/viewpoint.h"
 
 namespace ferry::metastore::postgres {
 

@@ -23,12 +23,6 @@ bool is_empty_or_has(const std::vector<T>& values, const T& value) {
   return values.empty() || has(values, value);
 }
 
-/// "" is the area itself. A file may have the name that a directory had.
-bool lies_in(std::string_view path, std::string_view directory) {
-  if (directory.empty() || path == directory) return true;
-  return path.starts_with(directory) && path[directory.size()] == '/';
-}
-
 }  // namespace
 
 FileSearch::FileSearch(const FileQuery& query)
@@ -38,14 +32,7 @@ FileSearch::FileSearch(const FileQuery& query)
     ranges_ = {{.from = "", .until = "\xFF"}};
     return;
   }
-  for (const std::string& directory : query_.below) {
-    const auto covers = [&](const std::string& other) {
-      return other != directory && lies_in(directory, other);
-    };
-    if (std::ranges::any_of(query_.below, covers)) continue;
-    ranges_.push_back({.from = directory, .until = directory + "\x01"});  // the name itself
-    ranges_.push_back({.from = directory + "/", .until = directory + "0"});
-  }
+  ranges_ = ranges_below(query_.below);
 }
 
 FileSearch::Way FileSearch::way_for(const FileQuery& query) {
@@ -195,7 +182,8 @@ std::vector<FileNumber> FileSearch::in_classes(Snapshot& snapshot) {
 std::vector<FileNumber> FileSearch::latest_versions(Snapshot& snapshot) {
   std::vector<std::string> labels;
   for (const std::string& landing : query_.landings) {
-    for (std::string& label : snapshot.labels_of(landing)) labels.push_back(std::move(label));
+    for (std::string& label : snapshot.viewpoint().labels_of(landing))
+      labels.push_back(std::move(label));
   }
   for (; label_ < labels.size(); ++label_, range_ = 0) {
     for (; range_ < ranges_.size(); ++range_, last_path_.clear()) {

@@ -7,6 +7,7 @@
 
 #include "ferry/metastore/metastore.h"
 #include "metastore/jsonl/index/snapshot.h"
+#include "metastore/path_ranges.h"
 
 namespace ferry::metastore {
 
@@ -48,10 +49,6 @@ class FileSearch {
   std::string last_id_;
   FileNumber last_ = 0;
   // kLatest: goes from one range of paths to the next, for one label of the areas after the other.
-  struct PathRange {
-    std::string from;
-    std::string until;  // excluded
-  };
   std::vector<PathRange> ranges_;
   std::size_t range_ = 0;
   std::size_t label_ = 0;

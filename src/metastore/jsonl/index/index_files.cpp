@@ -50,7 +50,7 @@ Result<void> fill(IndexedTables& tables, const IndexedTables::Progress& progress
 
 Result<void> judge_all(Index& index, const Viewpoint& viewpoint) {
   index.begin_writing();
-  Perspective(index, viewpoint.demand, viewpoint.fingerprint).bring_up_to_date();
+  Perspective(index, viewpoint).bring_up_to_date();
   return index.commit();
 }
 

@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "ferry/base/hash.h"
-#include "ferry/base/uuid.h"
-
 namespace ferry::metastore {
 namespace {
 
@@ -34,22 +31,14 @@ void add_numbers(std::string_view blob, std::vector<FileNumber>& numbers) {
   std::memcpy(numbers.data() + before, blob.data(), (numbers.size() - before) * sizeof(FileNumber));
 }
 
-const std::string& canonical(const Demand& demand, const std::string& landing) {
-  const auto alias = demand.landing_aliases.find(landing);
-  return alias == demand.landing_aliases.end() ? landing : alias->second;
-}
-
 }  // namespace
 
-Perspective::Perspective(Index& index, const Demand& demand, std::string fingerprint)
-    : index_(index),
-      database_(index.database()),
-      demand_(demand),
-      fingerprint_(std::move(fingerprint)) {}
+Perspective::Perspective(Index& index, const Viewpoint& viewpoint)
+    : index_(index), database_(index.database()), viewpoint_(viewpoint) {}
 
 std::optional<std::int64_t> Perspective::find() {
   auto row = database_.query("SELECT id, judged FROM perspective WHERE fingerprint = ?",
-                             std::string_view(fingerprint_));
+                             std::string_view(viewpoint_.fingerprint));
   if (!row.next()) return std::nullopt;
   id_ = row.integer(0);
   judged_ = row.integer(1);
@@ -93,7 +82,7 @@ void Perspective::finish() {
 /// Every file with its deliveries, both in order.
 void Perspective::populate() {
   database_.run("INSERT INTO perspective(fingerprint, judged, used) VALUES(?, 0, ?)",
-                std::string_view(fingerprint_), now_ms());
+                std::string_view(viewpoint_.fingerprint), now_ms());
   id_ = database_.last_insert_id();
   database_.run(
       "UPDATE perspective SET judged = (SELECT ifnull(max(number), 0) FROM changed) WHERE id = ?",
@@ -132,8 +121,8 @@ void Perspective::judge_file(const KnownFile& file, std::span<const Delivery> de
   standings.clear();
   judgements_.clear();
   FileRecord record = file.record;
-  record.landing = canonical(demand_, file.record.landing);
-  metastore::judge(record, deliveries, demand_, judgements_);
+  record.landing = viewpoint_.canonical(file.record.landing);
+  metastore::judge(record, deliveries, viewpoint_.demand, judgements_);
   for (const Judgement& judgement : judgements_) {
     const bool is_delivered = judgement.standing == metastore::Standing::kSuccessful;
     if (is_delivered && !judgement.is_by_any && !judgement.is_due_to_go) continue;
@@ -340,24 +329,6 @@ void note_changes(Index& index, std::span<const FileNumber> changed,
   database.run(
       "DELETE FROM changed WHERE number <= (SELECT min(judged) FROM perspective) AND number < "
       "(SELECT max(number) FROM changed)");
-}
-
-std::string fingerprint_of(const Demand& demand) {
-  std::string text =
-      fmt::format("{} {}\n", demand.max_attempts, demand.has_several_landings ? "several" : "one");
-  const auto add = [&](std::string_view part) {
-    text += fmt::format("{}:{}\n", part.size(), part);
-  };
-  for (const std::string& destination : demand.destinations) add(destination);
-  add("");
-  for (const auto& [label, name] : demand.landing_aliases) {
-    add(label);
-    add(name);
-  }
-  add("");
-  const bool asks = demand.wanted_by || demand.is_taken_away;
-  if (asks) add(demand.routing.empty() ? uuid_v7() : demand.routing);
-  return sha256_of(text).to_string();
 }
 
 }  // namespace ferry::metastore

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "metastore/jsonl/index/index.h"
+#include "metastore/viewpoint.h"
 
 namespace ferry::metastore {
 
@@ -27,8 +28,8 @@ struct Class {
 
 class Perspective {
  public:
-  /// DEMAND outlives it; FINGERPRINT is that of the demand.
-  Perspective(Index& index, const Demand& demand, std::string fingerprint);
+  /// Both outlive it.
+  Perspective(Index& index, const Viewpoint& viewpoint);
 
   /// Whether all is judged that the index has.
   bool is_current();
@@ -73,8 +74,7 @@ class Perspective {
 
   Index& index_;
   Database& database_;
-  const Demand& demand_;
-  const std::string fingerprint_;
+  const Viewpoint& viewpoint_;
   std::int64_t id_ = 0;
   std::int64_t judged_ = 0;
   std::map<Key, std::int64_t> class_ids_;
@@ -96,8 +96,5 @@ void judge(Index& index, std::span<const FileNumber> changed,
 /// Notes for all perspectives but those that JUDGED them that these files have changed.
 void note_changes(Index& index, std::span<const FileNumber> changed,
                   std::span<Perspective* const> judged);
-
-/// Two demands with the same one are answered alike.
-std::string fingerprint_of(const Demand& demand);
 
 }  // namespace ferry::metastore

@@ -4,23 +4,6 @@
 
 namespace ferry::metastore {
 
-std::shared_ptr<const Viewpoint> viewpoint_for(std::shared_ptr<const Viewpoint> viewpoint,
-                                               const std::string& destination) {
-  const Demand& demand = viewpoint->demand;
-  const bool is_known =
-      destination.empty() ||
-      std::ranges::find(demand.destinations, destination) != demand.destinations.end();
-  if (is_known) return viewpoint;
-  Demand alone{.destinations = {destination},
-               .wanted_by = {},
-               .is_taken_away = {},
-               .routing = {},
-               .landing_aliases = demand.landing_aliases,
-               .has_several_landings = demand.has_several_landings,
-               .max_attempts = demand.max_attempts};
-  return std::make_shared<const Viewpoint>(std::move(alone));
-}
-
 std::string_view Page::keep(std::string_view text) {
   if (text.empty()) return {};
   const auto known = texts.find(text);
@@ -28,26 +11,13 @@ std::string_view Page::keep(std::string_view text) {
 }
 
 Snapshot::Snapshot(const Directory& directory, IndexedTables& tables, const Viewpoint& viewpoint)
-    : demand_(viewpoint.demand),
+    : viewpoint_(viewpoint),
       tables_(tables),
-      perspective_(tables.index(), viewpoint.demand, viewpoint.fingerprint),
+      perspective_(tables.index(), viewpoint),
       liveness_(directory) {}
 
-std::vector<std::string> Snapshot::labels_of(std::string_view landing) const {
-  std::vector<std::string> labels{std::string(landing)};
-  for (const auto& [label, name] : demand_.landing_aliases) {
-    if (name == landing && label != landing) labels.push_back(label);
-  }
-  return labels;
-}
-
-const std::string& Snapshot::canonical(const std::string& landing) const {
-  const auto alias = demand_.landing_aliases.find(landing);
-  return alias == demand_.landing_aliases.end() ? landing : alias->second;
-}
-
 std::vector<FileNumber> Snapshot::versions(std::string_view landing, std::string_view path) {
-  auto found = index().versions(labels_of(landing), path);
+  auto found = index().versions(viewpoint_.labels_of(landing), path);
   if (!found.empty() || landing.empty()) return found;
   const std::string any_area;
   return index().versions(std::span(&any_area, 1), path);
@@ -61,7 +31,7 @@ std::optional<FileNumber> Snapshot::latest(std::string_view landing, std::string
 
 Result<FileRecord> Snapshot::record(const KnownFile& file) {
   auto record = tables_.file_row(file.offset, file.record.id);
-  if (record) record->landing = canonical(record->landing);
+  if (record) record->landing = viewpoint_.canonical(record->landing);
   return record;
 }
 
@@ -75,7 +45,7 @@ Result<std::optional<FileRecord>> Snapshot::record(FileNumber number) {
 
 FileRecord Snapshot::outline(const KnownFile& file) const {
   FileRecord outline = file.record;
-  outline.landing = canonical(file.record.landing);
+  outline.landing = viewpoint_.canonical(file.record.landing);
   return outline;
 }
 

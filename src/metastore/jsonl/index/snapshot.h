@@ -13,22 +13,9 @@
 #include "metastore/jsonl/index/indexed_tables.h"
 #include "metastore/jsonl/index/perspective.h"
 #include "metastore/jsonl/tables/agents.h"
+#include "metastore/viewpoint.h"
 
 namespace ferry::metastore {
-
-/// What somebody knows of the destinations. Immutable.
-struct Viewpoint {
-  Demand demand;
-  std::string fingerprint;
-
-  explicit Viewpoint(Demand known)
-      : demand(std::move(known)), fingerprint(fingerprint_of(demand)) {}
-};
-
-/// How DESTINATION stands: as VIEWPOINT sees it where that knows the destination (or where it is
-/// empty); else as one that wants every file.
-std::shared_ptr<const Viewpoint> viewpoint_for(std::shared_ptr<const Viewpoint> viewpoint,
-                                               const std::string& destination);
 
 /// A file as it is shown, with all that the views in its deliveries refer to.
 struct FoundFile {
@@ -49,13 +36,10 @@ class Snapshot {
 
   IndexedTables& tables() { return tables_; }
   Index& index() { return tables_.index(); }
-  const Demand& demand() const { return demand_; }
+  const Viewpoint& viewpoint() const { return viewpoint_; }
+  const Demand& demand() const { return viewpoint_.demand; }
   Perspective& perspective() { return perspective_; }
   Liveness& liveness() { return liveness_; }
-
-  /// All labels that the registry may have for an area.
-  std::vector<std::string> labels_of(std::string_view landing) const;
-  const std::string& canonical(const std::string& landing) const;
 
   /// Every version of a path, oldest first. Rows that name no area stand for any area that has none
   /// of the path.
@@ -75,7 +59,7 @@ class Snapshot {
   Result<void> show(const KnownFile& file, Page& page);
 
  private:
-  const Demand& demand_;
+  const Viewpoint& viewpoint_;
   IndexedTables& tables_;
   Perspective perspective_;
   Liveness liveness_;

@@ -105,7 +105,7 @@ Result<FileRecord> Transaction::record(FileNumber number) {
   if (file->offset < end) return snapshot_.record(*file);
   const auto rest = std::string_view(registry_.lines).substr(file->offset - end);
   auto record = parse_file_record(rest.substr(0, rest.find('\n')));
-  if (record) record->landing = snapshot_.canonical(record->landing);
+  if (record) record->landing = snapshot_.viewpoint().canonical(record->landing);
   return record;
 }
 

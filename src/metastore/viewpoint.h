@@ -1,5 +1,5 @@
-// What somebody knows of the destinations, in a form in which the database remembers what follows
-// from it.
+// What somebody knows of the destinations, in a form in which a store remembers what follows from
+// it.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 #include "ferry/metastore/rules.h"
 
-namespace ferry::metastore::postgres {
+namespace ferry::metastore {
 
 /// Immutable.
 struct Viewpoint {
@@ -19,9 +19,10 @@ struct Viewpoint {
 
   explicit Viewpoint(Demand known);
 
+  /// The name of the area that the registry calls LANDING.
   const std::string& canonical(const std::string& landing) const;
   /// All labels that the registry may have for an area.
-  std::vector<std::string> labels_of(const std::string& landing) const;
+  std::vector<std::string> labels_of(std::string_view landing) const;
 };
 
 /// How DESTINATION stands: as VIEWPOINT sees it if that knows the destination (or if it is empty);
@@ -29,4 +30,4 @@ struct Viewpoint {
 std::shared_ptr<const Viewpoint> viewpoint_for(std::shared_ptr<const Viewpoint> viewpoint,
                                                const std::string& destination);
 
-}  // namespace ferry::metastore::postgres
+}  // namespace ferry::metastore

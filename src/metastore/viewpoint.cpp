@@ -1,13 +1,24 @@
-#include "metastore/postgres/viewpoint.h"
+#include "metastore/viewpoint.h"
 
 #include <algorithm>
 
 #include "ferry/base/hash.h"
+#include "ferry/base/uuid.h"
 
-namespace ferry::metastore::postgres {
+namespace ferry::metastore {
 namespace {
 
+bool asks(const Demand& demand) {
+  return demand.wanted_by || demand.is_taken_away;
+}
+
+/// Whether nobody else can tell what its functions answer.
+bool is_private_demand(const Demand& demand) {
+  return asks(demand) && demand.routing.empty();
+}
+
 std::string fingerprint_of(const Demand& demand) {
+  if (is_private_demand(demand)) return uuid_v7();
   std::string text =
       fmt::format("{} {}\n", demand.max_attempts, demand.has_several_landings ? "several" : "one");
   const auto add = [&](std::string_view part) {
@@ -20,7 +31,7 @@ std::string fingerprint_of(const Demand& demand) {
     add(name);
   }
   add("");
-  if (demand.wanted_by || demand.is_taken_away) add(demand.routing);
+  if (asks(demand)) add(demand.routing);
   return sha256_of(text).to_string();
 }
 
@@ -29,15 +40,15 @@ std::string fingerprint_of(const Demand& demand) {
 Viewpoint::Viewpoint(Demand known)
     : demand(std::move(known)),
       fingerprint(fingerprint_of(demand)),
-      is_private((demand.wanted_by || demand.is_taken_away) && demand.routing.empty()) {}
+      is_private(is_private_demand(demand)) {}
 
 const std::string& Viewpoint::canonical(const std::string& landing) const {
   const auto alias = demand.landing_aliases.find(landing);
   return alias == demand.landing_aliases.end() ? landing : alias->second;
 }
 
-std::vector<std::string> Viewpoint::labels_of(const std::string& landing) const {
-  std::vector<std::string> labels{landing};
+std::vector<std::string> Viewpoint::labels_of(std::string_view landing) const {
+  std::vector<std::string> labels{std::string(landing)};
   for (const auto& [label, name] : demand.landing_aliases) {
     if (name == landing && label != landing) labels.push_back(label);
   }
@@ -61,4 +72,4 @@ std::shared_ptr<const Viewpoint> viewpoint_for(std::shared_ptr<const Viewpoint> 
   return std::make_shared<const Viewpoint>(std::move(alone));
 }
 
-}  // namespace ferry::metastore::postgres
+}  // namespace ferry::metastore
