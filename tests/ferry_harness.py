@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -234,6 +235,14 @@ class Server:
                  # business: bash reads them only if it is not below another one.
                  "SetEnv SHLVL=1", f"Subsystem sftp {self._sftp}"]
         (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
+
+
+def server_with(folder, subsystem):
+    """SUBSYSTEM: "internal-sftp" with options, or what lossy_sftp_server.py is told to do."""
+    if not subsystem.startswith("internal"):
+        lossy = REPOSITORY / "tests/lossy_sftp_server.py"
+        subsystem = f"{sys.executable} {lossy} {subsystem} {folder}"
+    return Server(folder / "server", sftp=subsystem)
 
 
 def account_is_locked():

@@ -1,13 +1,9 @@
 """What becomes of a file if the destination has another one of its name: existing = …"""
 
-import pathlib
-import sys
-
 import pytest
 
-from ferry_harness import Process, Server, eventually, make_big_file, make_files, put, tables
+from ferry_harness import Process, eventually, make_big_file, make_files, put, server_with, tables
 
-LOSSY = pathlib.Path(__file__).with_name("lossy_sftp_server.py")
 SMALL, LARGE = 1 << 20, 12 << 20
 WAYS = ["skip", "fail", "version"]
 
@@ -19,10 +15,7 @@ with_and_without_posix_rename = pytest.mark.parametrize(
 
 @pytest.fixture
 def server(request, folder):
-    command = getattr(request, "param", "internal-sftp")
-    if not command.startswith("internal"):
-        command = f"{sys.executable} {LOSSY} {command} {folder}"
-    running = Server(folder / "server", sftp=command)
+    running = server_with(folder, getattr(request, "param", "internal-sftp"))
     yield running
     running.stop()
 

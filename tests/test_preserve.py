@@ -1,25 +1,19 @@
 """What a delivered file has of its source beside the content: preserve = …"""
 
 import os
-import pathlib
 import stat
-import sys
 
 import pytest
 
-from ferry_harness import Server, make_big_file, put, tables
+from ferry_harness import make_big_file, put, server_with, tables
 
-LOSSY = pathlib.Path(__file__).with_name("lossy_sftp_server.py")
 LARGE = 12 << 20
 TIME = 1_234_567_890
 
 
 @pytest.fixture
 def server(request, folder):
-    command = getattr(request, "param", "internal-sftp")
-    if not command.startswith("internal"):
-        command = f"{sys.executable} {LOSSY} {command} {folder}"
-    running = Server(folder / "server", sftp=command)
+    running = server_with(folder, getattr(request, "param", "internal-sftp"))
     yield running
     running.stop()
 
