@@ -142,4 +142,7 @@ def test_the_page_needs_nothing_from_elsewhere(service):
     parts = re.findall(r'(?:src|href)="(/[^"]*)"', text)
     assert {"/page.css", "/page.js", "/icon.svg"} <= set(parts)
     for part in parts:
-        assert service.get(part, check=False).status == 200
+        reply = service.get(part, check=False)
+        assert reply.status == 200
+        parts += {"/" + module for module in re.findall(r'from "\./([^"]+)"', reply.body.decode())} - set(parts)
+    assert "/elements.js" in parts

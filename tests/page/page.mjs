@@ -75,6 +75,29 @@ const scenarios = {
     await trouble(page, bad).waitFor({ state: "detached" });
     await page.locator("#calm").waitFor();
   },
+  /** Late files and a destination that is away: the worst first, with what to do, and gone when it is over. */
+  async waits() {
+    const page = await open();
+    await shown(page);
+    const items = page.locator("#trouble li");
+    await items.nth(3).waitFor();
+    for (const [nth, ...texts] of [
+      [0, "b", "refused", "the next run of an agent tries again", "ferry doctor", "unreachable"],
+      [1, "orders", "3 files */orders-*.csv, due", "2 landed, 0 at every destination",
+        "Ask who sends the others: they have not reached landing area in.", "late"],
+      [2, "stock", "1 file partner-1/stock.csv, due", "Not at b yet; b cannot be reached, see above.", "late"],
+      [3, "partner-3/orders-2.csv", "failed"]]) {
+      const text = await items.nth(nth).innerText();
+      for (const one of texts) if (!text.includes(one)) complaints.push(`no '${one}' in '${text}'`);
+    }
+    for (const [name, state] of [["orders", "late"], ["stock", "late"], ["prices", "came late"]]) {
+      await page.locator("#expected tr", { hasText: name }).locator(".mark", { hasText: state }).waitFor();
+    }
+    console.log("ready");
+    await trouble(page, "doctor").waitFor({ state: "detached" });
+    await trouble(page, "stock").waitFor({ state: "detached" });
+    await page.locator("#expected tr", { hasText: "stock" }).locator(".mark", { hasText: "came late" }).waitFor();
+  },
   /** One of many, by a part of its name; and its story. */
   async finds() {
     const page = await open();

@@ -110,10 +110,40 @@ def test_it_is_fit_to_be_looked_at(whole, ferry, look, landing, server, folder, 
     eventually(lambda: any(agent["bytes_done"] > 1 << 20 for agent in service.get("/v1/agents").json["agents"]),
                what="a running transfer")
     end(look(service, "pictures", "busy"))
-    for name in ("partner-3/photo.jpg", "partner-1/readme.txt"):
-        put(landing / name, b"not a table")
-    eventually(lambda: len(service.get("/v1/quarantine").json["files"]) == 2, what="held files")
-    end(look(service, "pictures", "trouble"))
+
+
+@pytest.fixture
+def troubled(configured, serve, landing, server, other_server):
+    """A service whose orders and stock are late and whose prices came late; b cannot be reached, c minds a name, a file is held."""
+    server.stop()
+    (other_server.root / "partner-3").touch()
+    configured.write('[route.prices]\nmatch = ["prices*"]\nto = ["c"]\n[route.all]\nto = ["b", "c"]\n'
+                     '[expect.orders]\nlanding = ["in"]\nby = "00:00"\nmatch = ["*/orders-*.csv"]\ncount = 3\n'
+                     '[expect.stock]\nby = "00:00"\nmatch = ["partner-1/stock.csv"]\n'
+                     '[expect.prices]\nby = "00:00"\nmatch = ["prices*"]\n')
+    configured.file.write_text(configured.file.read_text().replace(
+        "[landing.in]\n", '[landing.in]\nextensions = ["csv"]\n'))
+    for name in ("partner-1/orders-1.csv", "partner-3/orders-2.csv", "partner-1/stock.csv", "prices.csv", "photo.jpg"):
+        put(landing / name, b"content")
+    configured.register()
+    configured.transfer()
+    return serve("--config", configured.file, places=False)
+
+
+def test_what_is_late_and_what_cannot_be_reached_is_seen_with_what_to_do(troubled, configured, look, landing, server):
+    page = look(troubled, "waits")
+    assert page.stdout.readline() == "ready\n", page.communicate()
+    server.start(server.port)
+    put(landing / "partner-1/orders-4.csv", b"content")
+    put(landing / "partner-1/orders-5.csv", b"content")
+    configured.register()
+    configured.transfer("--to", "b")
+    configured.transfer("--to", "c")
+    end(page)
+
+
+def test_trouble_is_fit_to_be_looked_at(troubled, look):
+    end(look(troubled, "pictures", "trouble"))
 
 
 # tus-js-client.

@@ -13,6 +13,7 @@
 
 #include "ferry/base/fd.h"
 #include "ferry/base/file.h"
+#include "ferry/base/json.h"
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/landing/watch.h"
@@ -75,6 +76,10 @@ struct ServiceOptions {
   std::uint64_t max_requests = 1000;  // a second, of one token
   /// The page for Prometheus.
   std::function<Result<std::string>(metastore::Metastore& store)> metrics{};
+  /// Files that should come every day: those that are late now, and all of the day that DATE names
+  /// (`today` if it is empty; kInvalid: it names none). JSON as openapi.json has it.
+  std::function<Result<Json>(metastore::Metastore& store)> late{};
+  std::function<Result<Json>(metastore::Metastore& store, std::string_view date)> expectations{};
   /// It listens: the URLs by which it is reached.
   std::function<void(std::span<const std::string> urls)> on_ready{};
 };

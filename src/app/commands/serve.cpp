@@ -8,9 +8,11 @@
 #include "app/commands/command.h"
 #include "app/commands/serving.h"
 #include "app/commands/whole.h"
+#include "app/config/local_time.h"
 #include "app/config/routing.h"
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
+#include "app/report/expectations.h"
 #include "app/report/metrics.h"
 #include "app/service_manager.h"
 #include "ferry/base/log.h"
@@ -36,6 +38,23 @@ Result<std::vector<http::UploadArea>> upload_areas(const Settings& settings) {
     areas.push_back({name, std::move(*area)});
   }
   return areas;
+}
+
+void add_expectations(http::ServiceOptions& options, const Settings& settings) {
+  options.late = [settings](metastore::Metastore& store) -> Result<Json> {
+    const auto late = late_now(store, settings, now());
+    if (!late) return late.error();
+    return to_json(*late);
+  };
+  options.expectations = [settings](metastore::Metastore& store,
+                                    std::string_view date) -> Result<Json> {
+    const Timestamp time = now();
+    const auto day = parse_local_day(date.empty() ? "today" : date, time);
+    if (!day) return day.error();
+    const auto expected = expected_on(store, settings, *day->since, time);
+    if (!expected) return expected.error();
+    return Json{{"date", format_local_date(*day->since)}, {"expectations", to_json(*expected)}};
+  };
 }
 
 Result<http::ServiceOptions> service_options(const Settings& settings) {
@@ -72,6 +91,7 @@ Result<http::ServiceOptions> service_options(const Settings& settings) {
     if (!overview) return overview.error();
     return to_prometheus(*overview, settings, now());
   };
+  add_expectations(options, settings);
   options.on_ready = [](std::span<const std::string> urls) {
     for (const std::string& url : urls) log::info("ready", {{"url", url}});
     service_manager::tell_ready();

@@ -86,8 +86,7 @@ Json to_json(const Report& report) {
   Json json = to_json(report.all, report.time);
   json["damaged_rows"] = report.damaged_rows;
   json["held_unregistered"] = report.held_unregistered ? Json(*report.held_unregistered) : Json();
-  json["late"] = Json::array();
-  for (const ExpectedDay& day : report.late) json["late"].push_back(to_json(day));
+  json["late"] = to_json(report.late);
   json["unreachable"] = Json::array();
   for (const Outage& outage : report.outages) json["unreachable"].push_back(to_json(outage));
   json["destinations"] = Json::array();

@@ -73,6 +73,12 @@ std::tm local_fields(Timestamp time) {
   return fields;
 }
 
+std::string format_fields(const char* format, Timestamp time) {
+  const std::tm fields = local_fields(time);
+  std::array<char, 64> buffer;
+  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), format, &fields)};
+}
+
 std::optional<Reading> read_day(std::string_view text, Timestamp now) {
   if (text != "today" && text != "yesterday") {
     return text.size() == 10 ? read_calendar(text) : std::nullopt;
@@ -111,10 +117,11 @@ Result<void> use_time_zone(const std::string& name) {
 }
 
 std::string format_local(Timestamp time) {
-  const std::tm fields = local_fields(time);
-  std::array<char, 64> buffer;
-  return {buffer.data(),
-          std::strftime(buffer.data(), buffer.size(), "%Y-%m-%d %H:%M:%S %Z", &fields)};
+  return format_fields("%Y-%m-%d %H:%M:%S %Z", time);
+}
+
+std::string format_local_date(Timestamp time) {
+  return format_fields("%Y-%m-%d", time);
 }
 
 Timestamp local_time_on(Timestamp time, int days_later, std::chrono::minutes time_of_day) {

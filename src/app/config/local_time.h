@@ -18,6 +18,8 @@ Result<void> use_time_zone(const std::string& name);
 
 /// "2026-11-25 21:00:00 CET".
 std::string format_local(Timestamp time);
+/// "2026-11-25".
+std::string format_local_date(Timestamp time);
 
 /// When the clocks show TIME_OF_DAY, so many DAYS_LATER than on the day of TIME.
 Timestamp local_time_on(Timestamp time, int days_later, std::chrono::minutes time_of_day);

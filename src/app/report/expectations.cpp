@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "app/config/local_time.h"
@@ -85,10 +86,14 @@ class Count {
 
  private:
   using Path = std::pair<std::string, std::string>;  // landing area, and path there
+  struct Standing {
+    std::optional<Timestamp> arrival;  // at every destination that wants it
+    std::vector<std::string_view> lacking;
+  };
   struct Pattern {
     ExpectedDay day;
     std::vector<Glob> match;
-    std::map<Path, std::optional<Timestamp>> paths;  // when they arrived
+    std::map<Path, Standing> paths;
   };
 
   Timestamp first_registration() const {
@@ -109,43 +114,49 @@ class Count {
            (pattern.match.empty() || std::ranges::any_of(pattern.match, fits));
   }
 
-  /// When every destination that wants FILE had it.
-  std::optional<Timestamp> arrival_of(const metastore::FileRecord& file,
-                                      std::span<const metastore::Delivery> deliveries) const {
+  Standing standing_of(const metastore::FileRecord& file,
+                       std::span<const metastore::Delivery> deliveries) const {
     std::vector<std::string_view> wanted;
     if (routes_) {
       wanted = routes_->wanted_by(file.landing, file.path);
-      if (wanted.empty()) return std::nullopt;
+      if (wanted.empty()) return {};
     } else {
       wanted.assign(settings_.configured_destinations.begin(),
                     settings_.configured_destinations.end());
     }
+    Standing standing;
     Timestamp arrival = registration_of(file);
     for (const std::string_view destination : wanted) {
       const auto* delivery = metastore::find_delivery(deliveries, destination);
       if (delivery == nullptr || delivery->status != metastore::TransferStatus::kSuccessful) {
-        return std::nullopt;
+        standing.lacking.push_back(destination);
+      } else {
+        arrival = std::max(arrival, delivery->date);
       }
-      arrival = std::max(arrival, delivery->date);
     }
-    return arrival;
+    if (standing.lacking.empty()) standing.arrival = arrival;
+    return standing;
   }
 
   void add(const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
     for (Pattern& pattern : patterns_) {
       if (!takes(pattern, file)) continue;
-      auto& known = pattern.paths[{file.landing, file.path}];
-      const auto arrival = arrival_of(file, deliveries);
-      if (arrival) known = std::min(known.value_or(*arrival), *arrival);
+      const Standing standing = standing_of(file, deliveries);
+      auto& known = pattern.paths.try_emplace({file.landing, file.path}, standing).first->second;
+      if (!standing.arrival) continue;
+      known = {std::min(known.arrival.value_or(*standing.arrival), *standing.arrival), {}};
     }
   }
 
   static ExpectedDay judge(Pattern& pattern, Timestamp now) {
     ExpectedDay day = pattern.day;
     std::vector<Timestamp> arrivals;
-    for (const auto& [path, arrival] : pattern.paths) {
-      if (arrival) arrivals.push_back(*arrival);
+    std::set<std::string_view> lacking;
+    for (const auto& [path, standing] : pattern.paths) {
+      if (standing.arrival) arrivals.push_back(*standing.arrival);
+      lacking.insert(standing.lacking.begin(), standing.lacking.end());
     }
+    day.lacking.assign(lacking.begin(), lacking.end());
     std::ranges::sort(arrivals);
     day.landed = static_cast<std::int64_t>(pattern.paths.size());
     day.arrived = static_cast<std::int64_t>(arrivals.size());
@@ -188,12 +199,21 @@ std::string_view to_string(Arrival arrival) {
 
 Json to_json(const ExpectedDay& day) {
   return {{"name", day.expectation->name},
+          {"landing", day.expectation->landing},
+          {"match", std::vector<std::string>(day.expectation->match)},
           {"deadline", format_timestamp(day.deadline)},
           {"count", day.expectation->count.value},
           {"landed", day.landed},
           {"arrived", day.arrived},
+          {"lacking", day.lacking},
           {"complete", day.complete ? Json(format_timestamp(*day.complete)) : Json()},
           {"state", to_string(day.arrival)}};
+}
+
+Json to_json(const std::vector<ExpectedDay>& days) {
+  Json all = Json::array();
+  for (const ExpectedDay& day : days) all.push_back(to_json(day));
+  return all;
 }
 
 Result<std::vector<ExpectedDay>> expected_on(metastore::Metastore& metastore,

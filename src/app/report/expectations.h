@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,11 +30,13 @@ struct ExpectedDay {
   Timestamp deadline;
   std::int64_t landed = 0;
   std::int64_t arrived = 0;             // at every destination that wants them
+  std::vector<std::string> lacking{};   // destinations that want one that landed, and have it not
   std::optional<Timestamp> complete{};  // since when enough of them are there
   Arrival arrival = Arrival::kAwaited;
 };
 
 Json to_json(const ExpectedDay& day);
+Json to_json(const std::vector<ExpectedDay>& days);
 
 /// Those of the day that begins at MIDNIGHT, as of NOW.
 Result<std::vector<ExpectedDay>> expected_on(metastore::Metastore& metastore,

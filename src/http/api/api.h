@@ -8,6 +8,7 @@
 #include "ferry/http/service.h"
 #include "ferry/http/tokens.h"
 #include "http/api/activity.h"
+#include "http/api/paced.h"
 #include "http/protocol/message.h"
 #include "http/protocol/target.h"
 
@@ -26,6 +27,8 @@ struct Context {
   Activity& activity;
   /// What options.state was when the service began.
   std::optional<DirectoryId> state{};
+  Paced& late;
+  Paced& today;
 };
 
 struct Call {
@@ -82,6 +85,9 @@ Answer<Response> get_events(const Context& context, Call& call);
 
 // activity.cpp
 Answer<Response> get_activity(const Context& context, Call& call);
+
+// expectations.cpp
+Answer<Response> get_expectations(const Context& context, Call& call);
 
 // overview.cpp
 Answer<Json> status_json(const Context& context, const Grant& grant);

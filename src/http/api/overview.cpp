@@ -51,6 +51,8 @@ Answer<Json> status_json(const Context& context, const Grant& grant) {
   if (!totals) return refuse(totals.error());
   const auto damaged = context.store.upkeep().damaged_rows();
   if (!damaged) return refuse(damaged.error());
+  auto late = context.late.ask([&] { return context.options.late(context.store); });
+  if (!late) return refuse(late.error());
   Json destinations = Json::array();
   for (const Totals& one : *totals) destinations.push_back(to_json(one));
   Json unreachable = Json::array();
@@ -61,6 +63,7 @@ Answer<Json> status_json(const Context& context, const Grant& grant) {
               {"version", FERRY_VERSION},
               {"destinations", std::move(destinations)},
               {"unreachable", std::move(unreachable)},
+              {"late", std::move(*late)},
               {"landings", std::move(landings)},
               {"damaged_rows", *damaged},
               {"may_manage", grant.manage}};

@@ -55,6 +55,7 @@ const std::vector<Route>& routes() {
       {"GET", {"v1", "batches", "*"}, {}, Need::kRead, &get_batch},
       {"GET", {"v1", "agents"}, {}, Need::kRead, &list_agents},
       {"GET", {"v1", "activity"}, {}, Need::kRead, &get_activity},
+      {"GET", {"v1", "expectations"}, {"date"}, Need::kRead, &get_expectations},
       {"GET", {"v1", "events"}, {}, Need::kRead, &get_events},
       {"GET", {"v1", "status"}, {}, Need::kRead, &get_status},
       {"GET", {"metrics"}, {}, Need::kRead, &get_metrics},
@@ -100,7 +101,7 @@ bool is_reading(std::string_view method) {
 class Service {
  public:
   Service(metastore::Metastore& store, const ServiceOptions& options, StopToken& stop)
-      : context_{store, options, stop, activity_, directory_id(options.state)},
+      : context_{store, options, stop, activity_, directory_id(options.state), late_, today_},
         tokens_(options.tokens),
         rate_(options.max_requests) {}
 
@@ -247,6 +248,8 @@ class Service {
   }
 
   Activity activity_;
+  Paced late_;
+  Paced today_;
   Context context_;
   TokenBook tokens_;
   RequestRate rate_;

@@ -1,74 +1,16 @@
-"use strict";
+import { age, button, duration, get, make, mark, numbers, redraw, say, size, time } from "./elements.js";
+import { showExpected } from "./expected.js";
+import { Refused, ask, authorization, hasToken, useToken } from "./service.js";
+import { showTrouble } from "./trouble.js";
 
 const REFRESH_MS = 10000;
 const RUNNING_MS = 1000;
 const COME_AGAIN_MS = 3000;
 const SHOWN_TROUBLE = 20;
 const SHOWN_OF_BATCH = 100;
-const get = (id) => document.getElementById(id);
-let token = "";        // of this tab, while it is open
 let mayManage = false;
 let cursor = "";
 let searches = 0;      // answers to earlier searches are dropped
-
-class Refused extends Error {
-  constructor(status, detail) {
-    super(detail);
-    this.status = status;
-  }
-}
-
-async function ask(method, target) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const response = await fetch(target, { method, headers, cache: "no-store" });
-  const body = await response.json();
-  if (!response.ok) throw new Refused(response.status, body.detail || response.statusText);
-  return body;
-}
-
-/** An element; whatever comes from outside becomes text, never markup. */
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children.filter((child) => child !== null && child !== undefined));
-  return element;
-}
-
-const numbers = new Intl.NumberFormat();
-const dates = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-
-function size(bytes) {
-  if (bytes === null || bytes === undefined) return "–";
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let unit = 0;
-  for (; bytes >= 1024 && unit < units.length - 1; ++unit) bytes /= 1024;
-  return `${bytes >= 100 || unit === 0 ? Math.round(bytes) : bytes.toFixed(1)} ${units[unit]}`;
-}
-
-function age(date) {
-  return duration(Math.max(0, (Date.now() - Date.parse(date)) / 1000));
-}
-
-function duration(seconds) {
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 129600) return `${Math.round(seconds / 3600)} h`;
-  return `${Math.round(seconds / 86400)} days`;
-}
-
-function time(date) {
-  return make("time", { dateTime: date, title: date }, dates.format(new Date(date)));
-}
-
-function mark(status, suffix = "") {
-  return make("span", { className: `mark ${status}` }, status.replace("_", " ") + suffix);
-}
-
-function say(text) {
-  get("toast").textContent = text;
-  get("toast").hidden = false;
-  clearTimeout(say.timer);
-  say.timer = setTimeout(() => { get("toast").hidden = true; }, 5000);
-}
 
 async function act(method, target, done) {
   try {
@@ -78,76 +20,6 @@ async function act(method, target, done) {
     say(error.message);
   }
   await refresh();
-}
-
-function button(label, onclick, className = "") {
-  return make("button", { type: "button", className, onclick }, label);
-}
-
-/** Nothing is deleted before somebody has said so. */
-function confirmDrop(file) {
-  get("ask-title").textContent = `Delete ${file.path}?`;
-  get("ask-text").textContent = "It is deleted for good, here and now. The record of it stays.";
-  get("ask-no").onclick = () => get("ask").close();
-  get("ask-yes").onclick = () => {
-    get("ask").close();
-    act("DELETE", `/v1/quarantine/${encodeURIComponent(file.id)}`, `${file.path} is deleted`);
-  };
-  get("ask").showModal();
-}
-
-/** Digests are told by their beginning, and the path is told already. */
-function brief(message, path) {
-  return message.replace(`${path}: `, "").replace(/\b(sha\d+|md5):([0-9a-f]{8})[0-9a-f]+/g, "$1:$2…");
-}
-
-/** Draws anew only what has changed, so that nobody loses the place where the keyboard is. */
-function redraw(container, data, draw) {
-  const key = JSON.stringify(data);
-  const isBusy = container.contains(document.activeElement);
-  if (isBusy && container.drawn === key) return;
-  container.drawn = key;
-  container.replaceChildren(...draw());
-}
-
-// What needs somebody.
-
-function failedItem(file) {
-  const failed = file.deliveries.filter((one) => one.status === "failed");
-  const givenUp = failed.some((one) => one.given_up);
-  const why = failed.map((one) => `${one.destination || "a destination"}: ${one.error ? brief(one.error.message, file.path) : ""}`);
-  return make("li", {},
-    make("div", { className: "what" },
-      button(file.path, () => showStory(file.id), "path"),
-      make("div", { className: "why" }, why.join("; "))),
-    mark("failed", givenUp ? ", given up" : ", will be tried again"),
-    mayManage ? button("Retry", () => act("POST", `/v1/files/${encodeURIComponent(file.id)}/retry`,
-      `${file.path} is pending again`)) : null);
-}
-
-function heldItem(file) {
-  const actions = mayManage ? [
-    file.kind === "file" && file.is_there ? button("Release", () => act("POST",
-      `/v1/quarantine/${encodeURIComponent(file.id)}/release`, `${file.path} is released`)) : null,
-    button("Delete…", () => confirmDrop(file), "danger")] : [];
-  return make("li", { className: "held" },
-    make("div", { className: "what" },
-      file.registered ? button(file.path, () => showStory(file.id), "path")
-        : make("span", { className: "path" }, file.path),
-      make("div", { className: "why" }, `${file.reason}; in ${file.landing}, for ${age(file.since)}`)),
-    mark("quarantined"), ...actions);
-}
-
-function showTrouble(failed, held, total) {
-  const shown = held.slice(0, SHOWN_TROUBLE);
-  const rest = total - failed.length - shown.length;
-  redraw(get("trouble"), [failed, shown, rest], () => [
-    ...failed.map(failedItem), ...shown.map(heldItem),
-    rest > 0 ? make("li", { className: "rest" },
-      `and ${numbers.format(rest)} more: choose “failed” or “quarantined” below`) : ""]);
-  get("trouble-count").textContent = total > 0 ? numbers.format(total) : "";
-  get("calm").hidden = total > 0;
-  document.title = total > 0 ? `(${total}) ferry` : "ferry";
 }
 
 // Destinations.
@@ -277,8 +149,7 @@ function showBatches({ batches }) {
 
 /** The first lines of a control file, which has a line for each file. */
 async function firstFiles(id) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const response = await fetch(`/v1/batches/${encodeURIComponent(id)}`, { headers, cache: "no-store" });
+  const response = await fetch(`/v1/batches/${encodeURIComponent(id)}`, { headers: authorization(), cache: "no-store" });
   if (!response.ok) throw new Refused(response.status, response.statusText);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
@@ -376,16 +247,19 @@ async function showStory(id) {
 
 async function refresh() {
   try {
-    const [status, failed, quarantine, running, activity, batches] = await Promise.all([ask("GET", "/v1/status"),
+    const [status, failed, quarantine, running, activity, batches, expected] = await Promise.all([ask("GET", "/v1/status"),
       ask("GET", `/v1/files?status=failed&limit=${SHOWN_TROUBLE}`), ask("GET", "/v1/quarantine"),
-      ask("GET", "/v1/agents"), ask("GET", "/v1/activity"), ask("GET", "/v1/batches?limit=8")]);
+      ask("GET", "/v1/agents"), ask("GET", "/v1/activity"), ask("GET", "/v1/batches?limit=8"),
+      ask("GET", "/v1/expectations")]);
     mayManage = status.may_manage;
     const failures = status.destinations.reduce((sum, one) => sum + one.files.failed, 0);
     showDestinations(status.destinations);
     showRunning(running.agents);
     showActivity(activity);
     showBatches(batches);
-    showTrouble(failed.files, quarantine.files, Math.max(failures, failed.files.length) + quarantine.files.length);
+    showExpected(expected);
+    showTrouble({ unreachable: status.unreachable, late: status.late, failed: failed.files, failures,
+      held: quarantine.files, does: { mayManage, act, showStory } });
     get("login").hidden = true;
     get("content").hidden = false;
     get("state").textContent = `as of ${new Date(status.time).toLocaleTimeString()}${
@@ -395,9 +269,9 @@ async function refresh() {
     if (error.status === 401 || error.status === 403) {
       get("content").hidden = true;
       get("login").hidden = false;
-      get("login-error").textContent = token ? error.message : "";
+      get("login-error").textContent = hasToken() ? error.message : "";
       get("state").textContent = "";
-      token = "";
+      useToken("");
     } else {
       get("state").textContent = error instanceof Refused ? error.message : "The service does not answer.";
     }
@@ -410,8 +284,7 @@ async function follow() {
   for (;;) {
     try {
       if (!get("login").hidden || get("content").hidden) throw new Error("not yet");
-      const headers = { "Last-Event-ID": last };
-      if (token) headers.Authorization = `Bearer ${token}`;
+      const headers = { "Last-Event-ID": last, ...authorization() };
       const response = await fetch("/v1/events", { headers, cache: "no-store" });
       if (!response.ok) throw new Refused(response.status, response.statusText);
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -431,7 +304,7 @@ async function follow() {
 
 get("login").addEventListener("submit", (event) => {
   event.preventDefault();
-  token = get("token").value.trim();
+  useToken(get("token").value.trim());
   get("token").value = "";
   refresh();
 });

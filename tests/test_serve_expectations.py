@@ -1,0 +1,63 @@
+"""What the service tells of files that should come every day, and of destinations that cannot be reached."""
+
+import datetime
+
+import pytest
+
+from ferry_harness import eventually, put
+
+
+@pytest.fixture
+def running(configured, serve):
+    """A service whose configuration expects orders at the first minute of each day of UTC, and reports at its last."""
+    configured.write('[route.all]\nto = ["b"]\n'
+                     '[expect.orders]\nby = "00:00"\nmatch = ["orders-*.csv"]\nlanding = ["in"]\ncount = 2\n'
+                     '[expect.reports]\nby = "23:59"\nmatch = ["report-*"]\n')
+    configured.file.write_text('timezone = "UTC"\n' + configured.file.read_text())
+    return serve("--config", configured.file, places=False)
+
+
+def late(service, name="orders"):
+    return [one for one in service.get("/v1/status").json["late"] if one["name"] == name]
+
+
+def test_what_is_late_is_told_with_what_it_lacks_until_it_has_come(running, configured, landing):
+    (orders,) = late(running)
+    assert (orders["name"], orders["landed"], orders["count"]) == ("orders", 0, 2)
+    assert (orders["match"], orders["landing"], orders["lacking"]) == (["orders-*.csv"], ["in"], [])
+    for number in (1, 2):
+        put(landing / f"orders-{number}.csv", b"1")
+    configured.register()
+    assert eventually(lambda: late(running)[0]["landed"] == 2, what="the orders") and late(running)[0]["lacking"] == ["b"]
+    assert configured.transfer("--to", "b").code == 0
+    eventually(lambda: not late(running), what="the end of the delay")
+
+
+def test_a_day_of_expectations_is_told_as_the_command_tells_it(running, configured):
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    answer = running.get("/v1/expectations").json
+    assert answer["date"] == str(today)
+    assert answer["expectations"] == configured.run("expect", "--json").json_lines
+    assert [one["state"] for one in answer["expectations"]] == ["late", "awaited"]
+    tomorrow = str(today + datetime.timedelta(days=1))
+    answer = running.get(f"/v1/expectations?date={tomorrow}").json
+    assert answer["date"] == tomorrow
+    assert [one["state"] for one in answer["expectations"]] == ["awaited", "awaited"]
+    assert running.get("/v1/expectations?date=yesterday").json["date"] == str(today - datetime.timedelta(days=1))
+    refused = running.get("/v1/expectations?date=soon")
+    assert refused.status == 400 and "'soon' is not a day" in refused.json["detail"]
+
+
+def test_without_expectations_nothing_is_late(service):
+    assert late(service) == []
+    assert service.get("/v1/expectations").json["expectations"] == []
+    assert service.get("/v1/expectations?date=soon").status == 400
+
+
+def test_a_destination_that_is_away_is_told(running, configured, server, landing):
+    put(landing / "orders-1.csv", b"1")
+    configured.register()
+    server.stop()
+    assert configured.transfer("--to", "b").code == 3
+    (outage,) = running.get("/v1/status").json["unreachable"]
+    assert (outage["destination"], outage["kind"], outage["next_try"]) == ("b", "unreachable", None)
