@@ -7,13 +7,15 @@
 #include <set>
 #include <thread>
 
+#include "database_fixture.h"
 #include "metastore/postgres/location.h"
-#include "store_fixture.h"
 
 namespace ferry::metastore {
 namespace {
 
+using testing::DatabaseFixture;
 using testing::found;
+using testing::is_missing;
 using testing::kLandingArea;
 using testing::kTo;
 using testing::must;
@@ -21,36 +23,6 @@ using testing::PostgresServer;
 using testing::Standings;
 using enum TransferStatus;
 using Tenure = AgentPresence::Tenure;
-
-#define DATABASE_TEST(name) TEST_CASE_FIXTURE(DatabaseFixture, name* doctest::skip(is_missing()))
-
-bool is_missing() {
-  return testing::postgres_programs().empty();
-}
-
-class DatabaseFixture : public testing::Contract {
- public:
-  DatabaseFixture() : Contract("postgresql", std::make_unique<testing::PostgresBackend>()) {}
-
-  std::string location() const {
-    return dynamic_cast<const testing::PostgresBackend&>(*backend).location();
-  }
-  /// SQL, as the owner, in the metastore's schema.
-  std::string sql(const std::string& text) const {
-    const auto equals = location().rfind("%3D");
-    return server.run(fmt::format("SET search_path = {}; {}", location().substr(equals + 3), text));
-  }
-  std::string schema() const { return location().substr(location().rfind("%3D") + 3); }
-  std::string location_as(const std::string& role) const {
-    std::string other = location();
-    return other.replace(other.find("user=postgres"), 13, "user=" + role);
-  }
-  void check_derived(Metastore& store) const {
-    for (const std::string& difference : must(store.upkeep().verify())) FAIL_CHECK(difference);
-  }
-
-  PostgresServer& server = PostgresServer::get();
-};
 
 /// Of agents, as an administrator ends them.
 std::string end_sessions() {
