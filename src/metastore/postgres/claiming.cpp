@@ -11,7 +11,6 @@
 namespace ferry::metastore::postgres {
 namespace {
 
-constexpr std::size_t kFirstPage = 512;
 constexpr std::size_t kLargestPage = 10'000;
 
 TransferRecord in_progress_row(const ClaimRequest& request, const Claim& claim, Timestamp now) {
@@ -34,17 +33,21 @@ class Claiming {
   Claiming(Snapshot& snapshot, Changes& changes, const ClaimRequest& request)
       : snapshot_(snapshot), changes_(changes), request_(request) {}
 
-  /// Of the files that have these numbers, in this order, and that SEARCH, if there is one, means.
-  Result<void> claim(const std::vector<FileNumber>& numbers, Wait wait, const FileSearch* search) {
-    std::vector<FileNumber> fresh;
-    for (const FileNumber number : numbers) {
-      if (!decided_.contains(number)) fresh.push_back(number);
-    }
-    const auto locked = snapshot_.lock(fresh, wait);
+  /// Of the files that have these numbers, in this order.
+  Result<void> claim(const std::vector<FileNumber>& numbers) {
+    const auto locked = snapshot_.lock(numbers, Wait::kYes);
     if (!locked) return locked.error();
     const std::set<FileNumber> is_locked(locked->begin(), locked->end());
-    has_passed_over_ = has_passed_over_ || is_locked.size() < fresh.size();
-    std::erase_if(fresh, [&](FileNumber number) { return !is_locked.contains(number); });
+    std::vector<FileNumber> there;
+    for (const FileNumber number : numbers) {
+      if (is_locked.contains(number)) there.push_back(number);
+    }
+    return claim_locked(there, Wait::kYes, nullptr);
+  }
+
+  /// Of those that SEARCH means.
+  Result<void> claim_locked(std::vector<FileNumber> fresh, Wait wait, const FileSearch* search) {
+    std::erase_if(fresh, [&](FileNumber number) { return decided_.contains(number); });
     auto files = snapshot_.load(fresh);
     if (!files) return files.error();
     // Who joined before it claimed what we have read is known from here on.
@@ -65,8 +68,6 @@ class Claiming {
 
   std::vector<Claim>& claims() { return claims_; }
   bool is_done() const { return has_enough_ || claims_.size() == request_.query.limit; }
-  /// Somebody else has locked some: perhaps it claims them, perhaps not.
-  bool has_passed_over() const { return has_passed_over_; }
 
  private:
   using Answer = ClaimRequest::Answer;
@@ -103,7 +104,6 @@ class Claiming {
     for (KnownFile& one : *loaded) changes_.add(std::move(one));
     std::set<FileNumber> missing(others.begin(), others.end());
     for (const FileNumber number : *locked) missing.erase(number);
-    has_passed_over_ = has_passed_over_ || !missing.empty();
     for (std::size_t i = 0; i < keys.size(); ++i) {
       Path path{.versions = (*versions)[i]};
       path.is_locked = std::ranges::none_of(
@@ -166,7 +166,6 @@ class Claiming {
   std::set<FileNumber> decided_;
   std::vector<Claim> claims_;
   bool has_enough_ = false;
-  bool has_passed_over_ = false;
 };
 
 /// What is asked for beyond being deliverable.
@@ -179,16 +178,27 @@ FileQuery deliverable(const ClaimRequest& request) {
   return query;
 }
 
+/// As many at a time as are wanted; more if what was found was not good for much.
 Result<void> claim_by_query(Snapshot& snapshot, const RouteState& route, Claiming& claiming,
                             const ClaimRequest& request, Wait wait) {
   FileSearch search(deliverable(request));
-  std::size_t page = std::min(request.query.limit, kFirstPage);
+  const auto next = [&](std::size_t limit) -> Result<std::vector<FileNumber>> {
+    if (wait == Wait::kNo) return search.unlocked_candidates(snapshot, route, limit);
+    const auto numbers = search.candidates(snapshot, route, limit);
+    if (!numbers) return numbers;
+    return snapshot.lock(*numbers, wait);
+  };
+  std::size_t page = std::min(request.query.limit, kLargestPage);
   while (!claiming.is_done()) {
-    const auto numbers = search.candidates(snapshot, route, page);
+    const std::size_t before = claiming.claims().size();
+    const auto numbers = next(page);
     if (!numbers) return numbers.error();
     if (numbers->empty()) break;
-    if (auto claimed = claiming.claim(*numbers, wait, &search); !claimed) return claimed;
-    page = std::min(page * 4, kLargestPage);
+    auto claimed = claiming.claim_locked(*numbers, wait, &search);
+    if (!claimed) return claimed;
+    const std::size_t claims = claiming.claims().size();
+    page = claims > before ? request.query.limit - claims : page * 4;
+    page = std::min(page, kLargestPage);
   }
   return {};
 }
@@ -205,7 +215,7 @@ Result<void> claim_by_ids(Snapshot& snapshot, Claiming& claiming,
       numbers.push_back(number->second);
     }
   }
-  return claiming.claim(numbers, Wait::kYes, nullptr);
+  return claiming.claim(numbers);
 }
 
 }  // namespace
@@ -254,7 +264,7 @@ Result<std::vector<Claim>> PostgresMetastore::claim_found(const ClaimRequest& re
       auto claimed = claim_by_query(snapshot, *route, claiming, request, wait);
       if (!claimed) return claimed.error();
       // Who has something does not wait for more while others may wait for it.
-      if (!claiming.claims().empty() || !claiming.has_passed_over()) break;
+      if (!claiming.claims().empty()) break;
     }
     return std::move(claiming.claims());
   });

@@ -108,7 +108,7 @@ Result<std::vector<FileNumber>> FileSearch::candidates(Snapshot& snapshot, const
       case Way::kNames:
         return named(snapshot);
       case Way::kClasses:
-        return in_classes(snapshot, route, limit);
+        return in_classes(snapshot, route, limit, "");
       case Way::kQuarantined:
         return everywhere(snapshot, "f.state = 'quarantined'", limit);
       case Way::kLatest:
@@ -123,8 +123,30 @@ Result<std::vector<FileNumber>> FileSearch::candidates(Snapshot& snapshot, const
   return numbers;
 }
 
+Result<std::vector<FileNumber>> FileSearch::unlocked_candidates(Snapshot& snapshot,
+                                                                const RouteState& route,
+                                                                std::size_t limit) {
+  if (auto taken_up = take_up(snapshot); !taken_up) return taken_up.error();
+  if (route.is_current() && way_ == Way::kClasses) {
+    auto numbers = in_classes(snapshot, route, limit, " FOR UPDATE OF f SKIP LOCKED");
+    if (numbers && !numbers->empty()) last_ = numbers->back();
+    return numbers;
+  }
+  for (;;) {
+    const auto numbers = candidates(snapshot, route, limit);
+    if (!numbers || numbers->empty()) return numbers;
+    auto locked = snapshot.lock(*numbers, Wait::kNo);
+    if (!locked || !locked->empty()) return locked;
+  }
+}
+
 Result<std::vector<FileNumber>> FileSearch::run(Snapshot& snapshot, std::string_view sql,
                                                 const Parameters& parameters) const {
+  if (!query_.text.empty()) {
+    // An index of trigrams is only read so.
+    const auto set = snapshot.connection().command("SET LOCAL enable_bitmapscan = on");
+    if (!set) return set.error();
+  }
   const auto rows = snapshot.connection().run(sql, parameters);
   if (!rows) return rows.error();
   return numbers_in(*rows);
@@ -210,9 +232,10 @@ bool FileSearch::is_asked_for(const Class& one) const {
          (is_claimed && has(query_.standings, Standing::kInProgress));
 }
 
-/// In the classes, and among those that the route has not judged yet.
+/// In the classes, and among those that the route has not judged yet. LOCKING: of the files, F.
 Result<std::vector<FileNumber>> FileSearch::in_classes(Snapshot& snapshot, const RouteState& route,
-                                                       std::size_t limit) const {
+                                                       std::size_t limit,
+                                                       std::string_view locking) const {
   if (route.route.id == 0 || !route.route.is_complete) {
     return everywhere(snapshot, query_.deliverable ? "f.state = 'ready'" : "true", limit);
   }
@@ -241,7 +264,8 @@ Result<std::vector<FileNumber>> FileSearch::in_classes(Snapshot& snapshot, const
         "d.destination = ''), '') <> ALL ({}::text[]))",
         placeholder(parameters));
   }
-  sql += fmt::format(" ORDER BY s.file {0} LIMIT $2) s WHERE c.id = ANY($3::integer[])", order);
+  sql += fmt::format(" ORDER BY s.file {} LIMIT $2{}) s WHERE c.id = ANY($3::integer[])", order,
+                     locking);
   if (route.has_unjudged) {
     parameters.add(route.route.id);
     sql += fmt::format(" UNION ALL SELECT file FROM unjudged WHERE route = {} AND file {} $1",

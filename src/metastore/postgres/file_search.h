@@ -28,6 +28,9 @@ class FileSearch {
   /// The next candidates, LIMIT at most. None: there are no more.
   Result<std::vector<FileNumber>> candidates(Snapshot& snapshot, const RouteState& route,
                                              std::size_t limit);
+  /// The same, without those that others have locked; they are locked from then on.
+  Result<std::vector<FileNumber>> unlocked_candidates(Snapshot& snapshot, const RouteState& route,
+                                                      std::size_t limit);
   /// Begins anew.
   void rewind() { last_ = 0; }
   /// Those of FILES that are meant. They may stand otherwise than the route has it.
@@ -43,7 +46,7 @@ class FileSearch {
                                       const Parameters& parameters) const;
   Result<std::vector<FileNumber>> named(Snapshot& snapshot) const;
   Result<std::vector<FileNumber>> in_classes(Snapshot& snapshot, const RouteState& route,
-                                             std::size_t limit) const;
+                                             std::size_t limit, std::string_view locking) const;
   Result<std::vector<FileNumber>> everywhere(Snapshot& snapshot, std::string_view where,
                                              std::size_t limit) const;
   Result<std::vector<FileNumber>> latest_versions(Snapshot& snapshot, std::size_t limit);
