@@ -44,6 +44,7 @@ DATABASE_TEST("an agent leaves nothing of what it delivers to be judged by other
   auto store = open(Options{});  // knows no destinations, as with --to
   const auto id = put(*store, found("a", "x")).id;
   const auto agent = must(store->join());
+  must(store->totals(kTo));  // from where that is judged from now on
   CHECK(claim(*store, *agent, {id}).size() == 1);
   TransferRecord delivered = row(id, TransferStatus::kSuccessful);
   delivered.agent = agent->name();

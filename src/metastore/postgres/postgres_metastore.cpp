@@ -107,6 +107,18 @@ PostgresMetastore::View PostgresMetastore::view_of(const std::string& destinatio
   return viewpoint_for(view(), destination);
 }
 
+std::vector<PostgresMetastore::View> PostgresMetastore::views_of(
+    std::span<const TransferRecord> rows) {
+  std::set<std::string> destinations;
+  for (const TransferRecord& row : rows) destinations.insert(row.destination);
+  std::vector<View> views{view()};
+  for (const std::string& destination : destinations) {
+    const View one = viewpoint_for(views.front(), destination);
+    if (one->fingerprint != views.front()->fingerprint) views.push_back(one);
+  }
+  return views;
+}
+
 Error PostgresMetastore::read_only() const {
   return make_error(ErrorKind::kDenied, "metastore {}: opened for reading only",
                     shown_location(database_.location()));

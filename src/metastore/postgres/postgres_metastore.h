@@ -65,6 +65,8 @@ class PostgresMetastore : public Metastore, private Upkeep {
   using View = std::shared_ptr<const Viewpoint>;
   View view();
   View view_of(const std::string& destination);
+  /// Everything that ROWS change is judged from, once, by who has it in hand.
+  std::vector<View> views_of(std::span<const TransferRecord> rows);
 
   /// Runs WORK(snapshot, changes), which returns a Result, in a transaction, and writes what it
   /// entered. VIEWPOINTS judge what changes. WORK may be run more than once.

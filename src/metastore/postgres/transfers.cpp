@@ -149,7 +149,7 @@ Result<std::vector<Release>> PostgresMetastore::give_back(std::span<const std::s
 }
 
 Result<void> PostgresMetastore::append_transfers(std::span<const TransferRecord> rows) {
-  return change({view()}, [&](Snapshot& snapshot, Changes& changes) -> Result<void> {
+  return change(views_of(rows), [&](Snapshot& snapshot, Changes& changes) -> Result<void> {
     const auto files = lock_files_of(snapshot, changes, rows);
     if (!files) return files.error();
     if (auto looked = snapshot.look_who_lives(); !looked) return looked;
@@ -202,7 +202,7 @@ Result<std::vector<bool>> PostgresMetastore::still_holds(const std::string& agen
 }
 
 Result<std::size_t> PostgresMetastore::append_unless_held(std::span<const TransferRecord> rows) {
-  return change({view()}, [&](Snapshot& snapshot, Changes& changes) -> Result<std::size_t> {
+  return change(views_of(rows), [&](Snapshot& snapshot, Changes& changes) -> Result<std::size_t> {
     const auto files = lock_files_of(snapshot, changes, rows);
     if (!files) return files.error();
     if (auto looked = snapshot.look_who_lives(); !looked) return looked.error();
