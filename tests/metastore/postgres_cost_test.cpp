@@ -15,8 +15,6 @@ using testing::must;
 DATABASE_TEST("a few of many files are found and claimed without reading the others") {
   constexpr int kFiles = 3'000;
   auto store = open();
-  sql("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public; CREATE INDEX ON files USING gin (path "
-      "public.gin_trgm_ops)");
   std::vector<FileRecord> all;
   for (int i = 0; i < kFiles; ++i) all.push_back(found(fmt::format("{:05}", i), "x"));
   must(store->register_files(all));
@@ -30,9 +28,6 @@ DATABASE_TEST("a few of many files are found and claimed without reading the oth
     const FileQuery query{
         .landings = {kLandingArea}, .destination = kTo, .deliverable = true, .limit = 5};
     CHECK(files(*store, query).size() == 5);
-  }
-  SUBCASE("by a text that their owner made an index for") {
-    CHECK(paths(*store, {.text = "1234"}) == std::vector<std::string>{"01234"});
   }
   SUBCASE("to be claimed") {
     const auto agent = must(store->join());
