@@ -14,7 +14,7 @@ ALLOWED = {
     "http": {"landing", "metastore", "base"},
     "app": {"http", "landing", "transfer", "metastore", "sftp", "base"},
 }
-IN_ONE_FILE = ("libssh2.h", "sys/inotify.h", "sqlite3.h", "libpq-fe.h")
+IN_ONE_FILE = ("libssh2.h", "sys/inotify.h", "sqlite3.h", "libpq-fe.h", "absl/time/time.h")
 INCLUDE = re.compile(r'\s*#\s*include\s*[<"]([^>"]+)[>"]')
 
 

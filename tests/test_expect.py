@@ -1,7 +1,9 @@
 """Files that should come every day: `ferry expect`, and what status tells of them."""
 
 import datetime
+import json
 import re
+import zoneinfo
 
 import pytest
 
@@ -137,6 +139,97 @@ def test_the_check_warns_of_what_has_failed(configured, landing, server):
     checked = configured.run("status", "--check")
     assert checked.code == 1
     assert checked.stdout.startswith("FERRY WARNING: 1 failed | ")
+
+
+# Zones of their own.
+
+ZONES = ["Pacific/Kiritimati", "Etc/GMT+12"]  # in which it is never the same day
+
+
+@pytest.fixture
+def in_zones(configured):
+    """Writes what is expected in which zone at which time; the configuration's own zone is another."""
+
+    def write(expected, **keys):
+        more = "".join(f'{key} = "{value}"\n' for key, value in keys.items())
+        configured.write('[route.all]\nto = ["b"]\n' + "".join(
+            f'[expect.{name}]\nby = "{by}"\ntimezone = "{zone}"\n{more}' for name, (zone, by) in expected.items()))
+        configured.file.write_text('timezone = "America/New_York"\n' + configured.file.read_text())
+        configured.register()
+        return configured
+
+    return write
+
+
+def expected_on(configured, *options):
+    return {day["name"]: day for day in configured.run("expect", "--json", *options).json_lines}
+
+
+def instant(date, by, zone):
+    time = datetime.datetime.fromisoformat(f"{date} {by}").replace(tzinfo=zoneinfo.ZoneInfo(zone))
+    return time.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def test_today_and_the_time_of_day_are_those_of_the_expectation_s_zone(in_zones):
+    configured = in_zones({"east": (ZONES[0], "00:00"), "west": (ZONES[1], "00:00")})
+    while True:
+        dates = [str(datetime.datetime.now(zoneinfo.ZoneInfo(zone)).date()) for zone in ZONES]
+        days = expected_on(configured)
+        if dates == [str(datetime.datetime.now(zoneinfo.ZoneInfo(zone)).date()) for zone in ZONES]:
+            break
+    for name, zone, date in zip(["east", "west"], ZONES, dates, strict=True):
+        assert (days[name]["date"], days[name]["timezone"]) == (date, zone)
+        assert days[name]["deadline"] == instant(date, "00:00", zone)
+    text = configured.run("expect").stdout
+    assert f"{dates[0]} 00:00:00 +14" in text and f"{dates[1]} 00:00:00 -12" in text
+    status = configured.run("status").stdout
+    assert "00:00:00 +14" in status and "00:00:00 -12" in status
+    assert 'ferry_late{expectation="east"} 1' in configured.run("status", "--prometheus").stdout
+
+
+def test_days_of_the_week_are_those_of_the_expectation_s_zone(in_zones):
+    configured = in_zones({"east": (ZONES[0], "06:00"), "west": (ZONES[1], "06:00")}, days="mon")
+    monday = expected_on(configured, "--date", "2026-11-30")
+    assert {name: day["deadline"] for name, day in monday.items()} == {
+        "east": "2026-11-29T16:00:00.000Z", "west": "2026-11-30T18:00:00.000Z"}
+    assert expected_on(configured, "--date", "2026-11-29") == {}
+
+
+@pytest.mark.parametrize("date, by, deadline, first, last", [
+    ("2026-03-29", "02:30", "2026-03-29T01:30:00.000Z", "2026-03-28T23:00:00Z", "2026-03-29T21:59:59Z"),
+    ("2026-10-25", "02:30", "2026-10-25T00:30:00.000Z", "2026-10-24T22:00:00Z", "2026-10-25T22:59:59Z")])
+def test_days_on_which_the_clocks_are_set(in_zones, ferry, metastore, date, by, deadline, first, last):
+    configured = in_zones({"orders": ("Europe/Berlin", by)})
+
+    def beside(time, seconds):
+        return (datetime.datetime.fromisoformat(time) + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    rows = [{"id": time, "path": time, "updated_date": time, "checksum": "0" * 32}
+            for time in (beside(first, -1), first, last, beside(last, 1))]
+    ended = ferry("import", "-", "--metastore", metastore, stdin="".join(json.dumps(row) + "\n" for row in rows))
+    assert ended.code == 0, ended.stderr
+    (day,) = expected_on(configured, "--date", date).values()
+    assert (day["deadline"], day["landed"]) == (deadline, 2)
+
+
+def test_without_a_zone_of_its_own_it_is_the_configuration_s(configured):
+    configured.write('[route.all]\nto = ["b"]\n[expect.orders]\nby = "06:00"\n')
+    configured.file.write_text('timezone = "America/New_York"\n' + configured.file.read_text())
+    configured.register()
+    (day,) = expected_on(configured, "--date", "2026-07-01").values()
+    assert (day["deadline"], day["timezone"]) == ("2026-07-01T10:00:00.000Z", "America/New_York")
+    configured.file.write_text(configured.file.read_text().partition("\n")[2])
+    (day,) = configured.run("expect", "--json", "--date", "2026-07-01", ).json_lines
+    assert day["timezone"] is None
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "Europe", "leapseconds", "", "../zoneinfo/UTC"])
+def test_a_zone_that_there_is_not_is_refused_with_its_line(configured, zone):
+    configured.write(f'[route.all]\nto = ["b"]\n[expect.orders]\nby = "06:00"\ntimezone = "{zone}"\n')
+    line = configured.file.read_text().splitlines().index(f'timezone = "{zone}"') + 1
+    checked = configured.run("config", "check")
+    assert checked.code == 2
+    assert re.search(rf"ferry.toml:{line}:\d+: .*'{zone}' is not a time zone", checked.stdout), checked.stdout
 
 
 @pytest.mark.parametrize("keys, word", [

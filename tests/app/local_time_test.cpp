@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <string>
 
 namespace ferry::app {
 namespace {
@@ -66,6 +67,35 @@ TEST_CASE("today is what the zone's calendar says") {
   const Zone la(":America/Los_Angeles");
   CHECK(*parse_local_day("yesterday", utc("2026-03-01T10:00:00Z"))->since ==
         utc("2026-02-28T08:00:00Z"));
+}
+
+TEST_CASE("a zone by its name and the process's zone show the same") {
+  for (const auto* name : {"Europe/Berlin", "America/St_Johns", "Pacific/Apia", "Asia/Kolkata",
+                           "Africa/Casablanca", "Australia/Lord_Howe", "UTC"}) {
+    CAPTURE(name);
+    const Zone process((":" + std::string(name)).c_str());
+    const Clocks here;
+    const Clocks there = Clocks::in_zone(name).value();
+    for (Timestamp time = utc("2011-12-28T00:00:00Z"); time < utc("2041-01-01T00:00:00Z");
+         time += hours(24 * 31 + 1)) {
+      REQUIRE(there.format(time) == here.format(time));
+      REQUIRE(there.date(time) == here.date(time));
+      const Date date = here.date(time);
+      REQUIRE(there.time_on(date, hours(12)) == here.time_on(date, hours(12)));
+    }
+  }
+}
+
+TEST_CASE("a time that clocks skip is the one an hour later, one that comes twice the first") {
+  const Zone elsewhere(":Asia/Tokyo");
+  const Clocks berlin = Clocks::in_zone("Europe/Berlin").value();
+  const auto on = [&](std::string_view day, std::chrono::minutes time_of_day) {
+    return berlin.time_on(*parse_day(day)->date, time_of_day);
+  };
+  CHECK(on("2026-03-29", std::chrono::minutes(150)) == utc("2026-03-29T01:30:00Z"));
+  CHECK(on("2026-10-25", std::chrono::minutes(150)) == utc("2026-10-25T00:30:00Z"));
+  CHECK(on("2026-10-26", hours(0)) - on("2026-10-25", hours(0)) == hours(25));
+  CHECK(berlin.format(utc("2026-10-25T01:30:00Z")) == "2026-10-25 02:30:00 CET");
 }
 
 TEST_CASE("what is not a time is refused") {

@@ -85,7 +85,7 @@ const scenarios = {
       [0, "b", "refused", "the next run of an agent tries again", "ferry doctor", "unreachable"],
       [1, "orders", "3 files */orders-*.csv, due", "2 landed, 0 at every destination",
         "Ask who sends the others: they have not reached landing area in.", "late"],
-      [2, "stock", "1 file partner-1/stock.csv, due", "Not at b yet; b cannot be reached, see above.", "late"],
+      [2, "stock", "1 file partner-1/stock.csv, due", "12:00 AM GMT+", "Not at b yet; b cannot be reached, see above.", "late"],
       [3, "partner-3/orders-2.csv", "failed"]]) {
       const text = await items.nth(nth).innerText();
       for (const one of texts) if (!text.includes(one)) complaints.push(`no '${one}' in '${text}'`);

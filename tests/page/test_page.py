@@ -119,7 +119,7 @@ def troubled(configured, serve, landing, server, other_server):
     (other_server.root / "partner-3").touch()
     configured.write('[route.prices]\nmatch = ["prices*"]\nto = ["c"]\n[route.all]\nto = ["b", "c"]\n'
                      '[expect.orders]\nlanding = ["in"]\nby = "00:00"\nmatch = ["*/orders-*.csv"]\ncount = 3\n'
-                     '[expect.stock]\nby = "00:00"\nmatch = ["partner-1/stock.csv"]\n'
+                     '[expect.stock]\nby = "00:00"\ntimezone = "Europe/Berlin"\nmatch = ["partner-1/stock.csv"]\n'
                      '[expect.prices]\nby = "00:00"\nmatch = ["prices*"]\n')
     configured.file.write_text(configured.file.read_text().replace(
         "[landing.in]\n", '[landing.in]\nextensions = ["csv"]\n'))

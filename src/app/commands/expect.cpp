@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "app/commands/command.h"
-#include "app/config/local_time.h"
 #include "app/config/setup.h"
 #include "app/output.h"
 #include "app/report/expectations.h"
@@ -19,8 +18,8 @@ void print_as_text(const std::vector<ExpectedDay>& days) {
     };
     std::string line = fmt::format(
         "{:<20} {:<23} {:>6} {:>7} {:<9}  {}", escape_controls(day.expectation->name),
-        format_local(day.deadline), of(day.landed), of(day.arrived), to_string(day.arrival),
-        day.complete ? format_local(*day.complete) : std::string());
+        day.clocks.format(day.deadline), of(day.landed), of(day.arrived), to_string(day.arrival),
+        day.complete ? day.clocks.format(*day.complete) : std::string());
     line.erase(line.find_last_not_of(' ') + 1);
     print(line + "\n");
   }
@@ -30,8 +29,7 @@ Outcome<ExitStatus> run_expect(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
-  const Timestamp time = now();
-  const auto date = parse_local_day(arguments.last("date").value_or("today"), time);
+  const auto date = parse_day(arguments.last("date").value_or("today"));
   if (!date) return fail(date.error().with_context("--date"));
   if (settings->expected.empty()) {
     return fail(
@@ -40,7 +38,7 @@ Outcome<ExitStatus> run_expect(const Invocation& invocation) {
   }
   auto store = open_store(*settings, Access::kRead);
   if (!store) return std::unexpected(store.error());
-  const auto days = expected_on(**store, *settings, *date->since, time);
+  const auto days = expected_on(**store, *settings, *date, now());
   if (!days) return fail(days.error(), Origin::kMetastore);
   if (arguments.has("json")) {
     for (const ExpectedDay& day : *days) print_json(to_json(day));

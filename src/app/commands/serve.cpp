@@ -8,7 +8,6 @@
 #include "app/commands/command.h"
 #include "app/commands/serving.h"
 #include "app/commands/whole.h"
-#include "app/config/local_time.h"
 #include "app/config/routing.h"
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
@@ -48,12 +47,11 @@ void add_expectations(http::ServiceOptions& options, const Settings& settings) {
   };
   options.expectations = [settings](metastore::Metastore& store,
                                     std::string_view date) -> Result<Json> {
-    const Timestamp time = now();
-    const auto day = parse_local_day(date.empty() ? "today" : date, time);
+    const auto day = parse_day(date.empty() ? "today" : date);
     if (!day) return day.error();
-    const auto expected = expected_on(store, settings, *day->since, time);
+    const auto expected = expected_on(store, settings, *day, now());
     if (!expected) return expected.error();
-    return Json{{"date", format_local_date(*day->since)}, {"expectations", to_json(*expected)}};
+    return Json{{"expectations", to_json(*expected)}};
   };
 }
 

@@ -145,7 +145,7 @@ std::string to_text(const Report& report) {
   for (const Outage& outage : report.outages) text += to_text(outage, report.time);
   for (const ExpectedDay& day : report.late) {
     text += fmt::format("late         {}   by {}: {} of {} landed, {} at their destinations\n",
-                        escape_controls(day.expectation->name), format_local(day.deadline),
+                        escape_controls(day.expectation->name), day.clocks.format(day.deadline),
                         day.landed, day.expectation->count.value, day.arrived);
   }
   if (report.held_unregistered.value_or(0) > 0) {

@@ -1,17 +1,19 @@
 #include "app/config/local_time.h"
 
+#include <absl/time/civil_time.h>
+#include <absl/time/time.h>
+
 #include <array>
-#include <boost/filesystem/operations.hpp>
 #include <charconv>
 #include <cstdlib>
 #include <ctime>
-#include <optional>
 
 #include "app/config/units.h"
-#include "ferry/base/file.h"
 
 namespace ferry::app {
 namespace {
+
+constexpr std::chrono::minutes kMidnight{0};
 
 /// A date, and perhaps a time of day, of the calendar.
 struct Reading {
@@ -53,11 +55,11 @@ std::optional<Reading> read_calendar(std::string_view text) {
   return date.ok() && is_time ? std::optional(reading) : std::nullopt;
 }
 
-Timestamp in_local_zone(const Reading& reading, int days_later = 0) {
+Timestamp in_local_zone(const Reading& reading) {
   std::tm fields{};
   fields.tm_year = reading.year - 1900;
   fields.tm_mon = reading.month - 1;
-  fields.tm_mday = reading.day + days_later;
+  fields.tm_mday = reading.day;
   fields.tm_hour = reading.hour;
   fields.tm_min = reading.minute;
   fields.tm_sec = reading.second;
@@ -73,36 +75,31 @@ std::tm local_fields(Timestamp time) {
   return fields;
 }
 
-std::string format_fields(const char* format, Timestamp time) {
-  const std::tm fields = local_fields(time);
-  std::array<char, 64> buffer;
-  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), format, &fields)};
+Date to_date(int year, int month, int day) {
+  return Date(std::chrono::year(year) / month / day);
 }
 
-std::optional<Reading> read_day(std::string_view text, Timestamp now) {
-  if (text != "today" && text != "yesterday") {
-    return text.size() == 10 ? read_calendar(text) : std::nullopt;
-  }
-  const std::tm today = local_fields(now);
-  return Reading{today.tm_year + 1900, today.tm_mon + 1,
-                 today.tm_mday - (text == "yesterday" ? 1 : 0)};
+/// Of tzdata(5), or an error that names it.
+Result<absl::TimeZone> find_zone(const std::string& name) {
+  const bool is_plain =
+      !name.empty() && name.front() != '/' && name.find("..") == name.npos &&
+      name.find_first_not_of(
+          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_/") == name.npos;
+  absl::TimeZone zone;
+  if (is_plain && absl::LoadTimeZone(name, &zone)) return zone;
+  return make_error(
+      ErrorKind::kInvalid,
+      "'{}' is not a time zone that this host knows: write UTC or a name such as "
+      "Europe/Berlin ('timedatectl list-timezones' and /usr/share/zoneinfo have them)",
+      name);
 }
 
 }  // namespace
 
 Result<void> check_time_zone(const std::string& name) {
-  const bool is_plain =
-      !name.empty() && name.front() != '/' && name.find("..") == name.npos &&
-      name.find_first_not_of(
-          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_/") == name.npos;
-  const char* given = std::getenv("TZDIR");
-  const fs::path zones = given != nullptr ? given : "/usr/share/zoneinfo";
-  boost::system::error_code error;
-  if (name == "UTC" || (is_plain && fs::is_regular_file(zones / name, error))) return {};
-  return make_error(ErrorKind::kInvalid,
-                    "'{}' is not a time zone that this host knows: write UTC or a name such as "
-                    "Europe/Berlin ('timedatectl list-timezones' and {} have them)",
-                    name, zones.string());
+  const auto zone = find_zone(name);
+  if (!zone) return zone.error();
+  return {};
 }
 
 Result<void> use_time_zone(const std::string& name) {
@@ -116,29 +113,72 @@ Result<void> use_time_zone(const std::string& name) {
   return {};
 }
 
-std::string format_local(Timestamp time) {
-  return format_fields("%Y-%m-%d %H:%M:%S %Z", time);
+struct Clocks::Zone {
+  absl::TimeZone zone;
+};
+
+Result<Clocks> Clocks::in_zone(const std::string& name) {
+  Clocks clocks;
+  if (name.empty()) return clocks;
+  const auto zone = find_zone(name);
+  if (!zone) return zone.error();
+  clocks.zone_ = std::make_shared<const Zone>(*zone);
+  return clocks;
 }
 
-std::string format_local_date(Timestamp time) {
-  return format_fields("%Y-%m-%d", time);
-}
-
-Timestamp local_time_on(Timestamp time, int days_later, std::chrono::minutes time_of_day) {
+std::string Clocks::format(Timestamp time) const {
+  constexpr const char* kFormat = "%Y-%m-%d %H:%M:%S %Z";
+  if (zone_) return absl::FormatTime(kFormat, absl::FromChrono(time), zone_->zone);
   const std::tm fields = local_fields(time);
-  const auto minutes = static_cast<int>(time_of_day.count());
-  return in_local_zone(
-      {fields.tm_year + 1900, fields.tm_mon + 1, fields.tm_mday, minutes / 60, minutes % 60},
-      days_later);
+  std::array<char, 64> buffer;
+  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), kFormat, &fields)};
 }
 
-unsigned local_weekday(Timestamp time) {
-  return static_cast<unsigned>(local_fields(time).tm_wday);
+Date Clocks::date(Timestamp time) const {
+  if (!zone_) {
+    const std::tm fields = local_fields(time);
+    return to_date(fields.tm_year + 1900, fields.tm_mon + 1, fields.tm_mday);
+  }
+  const auto shown = zone_->zone.At(absl::FromChrono(time)).cs;
+  return to_date(static_cast<int>(shown.year()), shown.month(), shown.day());
+}
+
+Timestamp Clocks::time_on(Date date, std::chrono::minutes time_of_day) const {
+  const std::chrono::year_month_day day(date);
+  const Reading reading{
+      static_cast<int>(day.year()), static_cast<int>(static_cast<unsigned>(day.month())),
+      static_cast<int>(static_cast<unsigned>(day.day())),
+      static_cast<int>(time_of_day.count() / 60), static_cast<int>(time_of_day.count() % 60)};
+  if (!zone_) return in_local_zone(reading);
+  const absl::CivilSecond civil(reading.year, reading.month, reading.day, reading.hour,
+                                reading.minute);
+  return std::chrono::floor<std::chrono::milliseconds>(
+      absl::ToChronoTime(zone_->zone.At(civil).pre));
+}
+
+std::string format_date(Date date) {
+  const std::chrono::year_month_day day(date);
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(day.year()),
+                     static_cast<unsigned>(day.month()), static_cast<unsigned>(day.day()));
+}
+
+std::string format_local(Timestamp time) {
+  return Clocks().format(time);
+}
+
+Result<NamedDay> parse_day(std::string_view text) {
+  if (text == "today") return NamedDay{};
+  if (text == "yesterday") return NamedDay{.before_today = std::chrono::days(1)};
+  if (const auto reading = text.size() == 10 ? read_calendar(text) : std::nullopt) {
+    return NamedDay{.date = to_date(reading->year, reading->month, reading->day)};
+  }
+  return make_error(ErrorKind::kInvalid, "'{}' is not a day: write 2026-11-22, today or yesterday",
+                    text);
 }
 
 Result<Timestamp> parse_point(std::string_view text, Timestamp now) {
   if (text == "now") return now;
-  if (const auto day = read_day(text, now)) return in_local_zone(*day);
+  if (const auto day = parse_local_day(text, now)) return *day->since;
   if (const auto reading = read_calendar(text)) return in_local_zone(*reading);
   if (const auto age = parse_duration(text)) return now - *age;
   if (const auto time = parse_timestamp(text)) return *time;
@@ -149,12 +189,12 @@ Result<Timestamp> parse_point(std::string_view text, Timestamp now) {
 }
 
 Result<TimeRange> parse_local_day(std::string_view text, Timestamp now) {
-  const auto day = read_day(text, now);
-  if (!day) {
-    return make_error(ErrorKind::kInvalid,
-                      "'{}' is not a day: write 2026-11-22, today or yesterday", text);
-  }
-  return TimeRange{.since = in_local_zone(*day), .until = in_local_zone(*day, 1)};
+  const auto day = parse_day(text);
+  if (!day) return day.error();
+  const Clocks clocks;
+  const Date date = day->on(clocks.date(now));
+  return TimeRange{.since = clocks.time_on(date, kMidnight),
+                   .until = clocks.time_on(date + std::chrono::days(1), kMidnight)};
 }
 
 }  // namespace ferry::app

@@ -306,6 +306,8 @@ std::vector<Option> make_options() {
         "what their names or relative paths are like; without: anything", kFileOnly, kRepeatable),
     option<&Expect::by>(kExpect, "by", "", "HH:MM",
         "the time of day by which they have to be at their destinations", kFileOnly),
+    option<&Expect::timezone>(kExpect, "timezone", "", "ZONE",
+        "whose clocks and days these are; without: the configuration's timezone", kFileOnly),
     option<&Expect::days>(kExpect, "days", "", "DAYS",
         "on which days they come, such as mon-fri or sat,sun", kFileOnly),
     option<&Expect::count>(kExpect, "count", "", "N", "how many there are in a day", kFileOnly),

@@ -189,6 +189,7 @@ struct ExpectSettings {
   std::vector<std::string> landing;  // names; empty: any
   Globs match;                       // empty: any
   TimeOfDay by;
+  TimeZone timezone;  // whose clocks and days; without one of its own: the configuration's
   Weekdays days;
   Count count{1};
   Bytes min_size{0};

@@ -177,6 +177,9 @@ Result<Settings> effective_settings(const Arguments& arguments) {
     settings.general.metastore.text = default_metastore();
   }
   apply_secrets(settings);
+  for (ExpectSettings& one : settings.expected) {
+    if (one.timezone.name.empty()) one.timezone = settings.general.timezone;
+  }
   const auto located = metastore::check_location(settings.general.metastore.text);
   if (!located) return located.error();
   if (const auto used = use_time_zone(settings.general.timezone.name); !used) return used.error();

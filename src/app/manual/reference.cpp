@@ -63,7 +63,7 @@ constexpr std::array kValueTypes{
     ValueType{"string",
               "text in quotes. In patterns for names, * stands for any characters, ? for "
               "one, and [a-c] for one of several."},
-    ValueType{"time of day", "of the configuration's timezone, from \"00:00\" to \"23:59\"."},
+    ValueType{"time of day", "of the expectation's timezone, from \"00:00\" to \"23:59\"."},
     ValueType{"URL",
               "sftp://USER@HOST:PORT/DIRECTORY; user and port may be left out. "
               "sftp://HOST/~/DIRECTORY starts at the home directory there."},

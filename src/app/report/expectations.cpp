@@ -6,7 +6,6 @@
 #include <set>
 #include <utility>
 
-#include "app/config/local_time.h"
 #include "app/config/routing.h"
 #include "ferry/base/glob.h"
 #include "ferry/base/uuid.h"
@@ -15,27 +14,30 @@ namespace ferry::app {
 namespace {
 
 constexpr std::size_t kPage = 1'000;
-constexpr int kDaysOfWeek = 7;
 constexpr std::chrono::minutes kMidnight{0};
+constexpr std::chrono::days kDay{1};
+constexpr std::chrono::days kWeek{7};
 
-bool is_on(const ExpectSettings& expectation, Timestamp midnight) {
-  return expectation.days.days.test(local_weekday(midnight));
+bool is_on(const ExpectSettings& expectation, Date date) {
+  return expectation.days.days.test(std::chrono::weekday(date).c_encoding());
 }
 
-/// The next day after that of MIDNIGHT, or with a STEP of -1 the last before, on which files come.
-Timestamp next_day(const ExpectSettings& expectation, Timestamp midnight, int step) {
-  for (int days = step; std::abs(days) <= kDaysOfWeek; days += step) {
-    const Timestamp day = local_time_on(midnight, days, kMidnight);
-    if (is_on(expectation, day)) return day;
+/// The next day after DATE, or with a STEP of -1 day the last before, on which files come.
+Date next_day(const ExpectSettings& expectation, Date date, std::chrono::days step) {
+  for (auto away = step; std::chrono::abs(away) < kWeek; away += step) {
+    if (is_on(expectation, date + away)) return date + away;
   }
-  return local_time_on(midnight, step * kDaysOfWeek, kMidnight);
+  return date + 7 * step;
 }
 
-ExpectedDay day_of(const ExpectSettings& expectation, Timestamp midnight) {
+ExpectedDay day_of(const ExpectSettings& expectation, const Clocks& clocks, Date date) {
   ExpectedDay day;
   day.expectation = &expectation;
-  day.registered = {.since = midnight, .until = next_day(expectation, midnight, 1)};
-  day.deadline = local_time_on(midnight, 0, expectation.by.since_midnight);
+  day.clocks = clocks;
+  day.date = date;
+  day.registered = {.since = clocks.time_on(date, kMidnight),
+                    .until = clocks.time_on(next_day(expectation, date, kDay), kMidnight)};
+  day.deadline = clocks.time_on(date, expectation.by.since_midnight);
   return day;
 }
 
@@ -198,9 +200,12 @@ std::string_view to_string(Arrival arrival) {
 }
 
 Json to_json(const ExpectedDay& day) {
+  const std::string& zone = day.expectation->timezone.name;
   return {{"name", day.expectation->name},
           {"landing", day.expectation->landing},
           {"match", std::vector<std::string>(day.expectation->match)},
+          {"date", format_date(day.date)},
+          {"timezone", zone.empty() ? Json() : Json(zone)},
           {"deadline", format_timestamp(day.deadline)},
           {"count", day.expectation->count.value},
           {"landed", day.landed},
@@ -217,22 +222,27 @@ Json to_json(const std::vector<ExpectedDay>& days) {
 }
 
 Result<std::vector<ExpectedDay>> expected_on(metastore::Metastore& metastore,
-                                             const Settings& settings, Timestamp midnight,
+                                             const Settings& settings, const NamedDay& day,
                                              Timestamp now) {
   std::vector<ExpectedDay> days;
   for (const ExpectSettings& one : settings.expected) {
-    if (is_on(one, midnight)) days.push_back(day_of(one, midnight));
+    const auto clocks = Clocks::in_zone(one.timezone.name);
+    if (!clocks) return clocks.error();
+    const Date date = day.on(clocks->date(now));
+    if (is_on(one, date)) days.push_back(day_of(one, *clocks, date));
   }
   return judged(metastore, settings, std::move(days), now);
 }
 
 Result<std::vector<ExpectedDay>> late_now(metastore::Metastore& metastore, const Settings& settings,
                                           Timestamp now) {
-  const Timestamp today = local_time_on(now, 0, kMidnight);
   std::vector<ExpectedDay> days;
   for (const ExpectSettings& one : settings.expected) {
-    ExpectedDay day = day_of(one, is_on(one, today) ? today : next_day(one, today, -1));
-    if (day.deadline > now) day = day_of(one, next_day(one, today, -1));
+    const auto clocks = Clocks::in_zone(one.timezone.name);
+    if (!clocks) return clocks.error();
+    const Date today = clocks->date(now);
+    ExpectedDay day = day_of(one, *clocks, is_on(one, today) ? today : next_day(one, today, -kDay));
+    if (day.deadline > now) day = day_of(one, *clocks, next_day(one, today, -kDay));
     days.push_back(std::move(day));
   }
   auto all = judged(metastore, settings, std::move(days), now);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/config/local_time.h"
 #include "app/config/settings.h"
 #include "ferry/base/json.h"
 #include "ferry/base/time.h"
@@ -26,8 +27,10 @@ std::string_view to_string(Arrival arrival);  // "awaited", "arrived", "late", "
 /// held against it; several versions of a path count once.
 struct ExpectedDay {
   const ExpectSettings* expectation = nullptr;
-  TimeRange registered;
-  Timestamp deadline;
+  Clocks clocks{};  // of its time zone
+  Date date{};
+  TimeRange registered{};
+  Timestamp deadline{};
   std::int64_t landed = 0;
   std::int64_t arrived = 0;             // at every destination that wants them
   std::vector<std::string> lacking{};   // destinations that want one that landed, and have it not
@@ -38,9 +41,9 @@ struct ExpectedDay {
 Json to_json(const ExpectedDay& day);
 Json to_json(const std::vector<ExpectedDay>& days);
 
-/// Those of the day that begins at MIDNIGHT, as of NOW.
+/// Those of DAY, which each takes in its own time zone, as of NOW.
 Result<std::vector<ExpectedDay>> expected_on(metastore::Metastore& metastore,
-                                             const Settings& settings, Timestamp midnight,
+                                             const Settings& settings, const NamedDay& day,
                                              Timestamp now);
 
 /// Of each expectation the day whose deadline has passed last, if it is late at NOW.

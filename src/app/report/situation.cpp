@@ -1,6 +1,5 @@
 #include "app/report/situation.h"
 
-#include "app/config/local_time.h"
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
 #include "app/report/expectations.h"
@@ -62,7 +61,7 @@ Result<void> look_at_expectations(metastore::Metastore& metastore, const Setting
   const auto late = late_now(metastore, settings, time);
   if (!late) return late.error();
   for (const ExpectedDay& day : *late) {
-    situation.late[day.expectation->name] = {.deadline = format_local(day.deadline),
+    situation.late[day.expectation->name] = {.deadline = day.clocks.format(day.deadline),
                                              .landed = day.landed,
                                              .arrived = day.arrived,
                                              .count = day.expectation->count.value};

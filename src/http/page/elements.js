@@ -35,6 +35,13 @@ export function time(date) {
   return make("time", { dateTime: date, title: date }, dates.format(new Date(date)));
 }
 
+/** As the clocks of a zone show it; without one, as those of whoever looks. */
+export function timeIn(zone, date) {
+  const style = zone ? { year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit",
+    timeZone: zone, timeZoneName: "short" } : { dateStyle: "medium", timeStyle: "short" };
+  return make("time", { dateTime: date, title: date }, new Intl.DateTimeFormat(undefined, style).format(new Date(date)));
+}
+
 export function mark(status, suffix = "") {
   return make("span", { className: `mark ${status}` }, status.replace("_", " ") + suffix);
 }

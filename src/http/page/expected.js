@@ -1,6 +1,6 @@
 // Files that should come today.
 
-import { get, make, numbers, redraw, time } from "./elements.js";
+import { get, make, numbers, redraw, timeIn } from "./elements.js";
 
 const LOOKS = { awaited: "pending", arrived: "successful", late: "failed", "came late": "quarantined" };
 
@@ -11,7 +11,7 @@ function dayRow(day) {
       make("div", { className: "why" }, [day.match.join(", "), day.landing.join(", ")].filter(Boolean).join(" in "))),
     make("td", {}, make("span", { className: `mark ${LOOKS[day.state]}` }, day.state)),
     make("td", {}, `${of(day.landed)} landed, ${of(day.arrived)} arrived`),
-    make("td", { className: "date" }, "by ", time(day.deadline)));
+    make("td", { className: "date" }, "by ", timeIn(day.timezone, day.deadline)));
 }
 
 export function showExpected({ expectations }) {

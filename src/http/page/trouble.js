@@ -2,7 +2,7 @@
 //
 // WHAT.does is what the page can do: mayManage, act(method, target, done) and showStory(id).
 
-import { age, button, dates, duration, get, make, mark, numbers, redraw } from "./elements.js";
+import { age, button, dates, duration, get, make, mark, numbers, redraw, timeIn } from "./elements.js";
 
 const SHOWN = 20;
 
@@ -25,7 +25,7 @@ function brief(message, path) {
 
 function item(className, name, lines, ...rest) {
   return make("li", { className },
-    make("div", { className: "what" }, name, ...lines.map((line) => make("div", { className: "why" }, line))), ...rest);
+    make("div", { className: "what" }, name, ...lines.map((line) => make("div", { className: "why" }, ...[line].flat()))), ...rest);
 }
 
 const named = (text) => make("span", { className: "path" }, text);
@@ -55,8 +55,8 @@ function lateItem(day, unreachable) {
   const files = `${numbers.format(day.count)} ${day.count === 1 ? "file" : "files"}`;
   const what = [files, day.match.join(" or ")].filter(Boolean).join(" ");
   return item("", named(day.name),
-    [`${what}, due ${dates.format(new Date(day.deadline))}, ${age(day.deadline)} ago: ${numbers.format(day.landed)} landed, ${
-      numbers.format(day.arrived)} at every destination`, lateRemedy(day, unreachable)], mark("late"));
+    [[`${what}, due `, timeIn(day.timezone, day.deadline), `, ${age(day.deadline)} ago: ${numbers.format(day.landed)} landed, ${
+      numbers.format(day.arrived)} at every destination`], lateRemedy(day, unreachable)], mark("late"));
 }
 
 function failedItem(file, does) {
