@@ -40,6 +40,23 @@ DATABASE_TEST("a few of many files are found and claimed without reading the oth
   CHECK(rows_read() - before < kFiles);
 }
 
+DATABASE_TEST("a text is searched for in the index that the owner made for it") {
+  constexpr int kFiles = 3'000;
+  auto store = open();
+  std::vector<FileRecord> all;
+  for (int i = 0; i < kFiles; ++i) all.push_back(found(fmt::format("{:05}", i), "x"));
+  must(store->register_files(all));
+  sql("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public");
+  sql("CREATE INDEX ON files USING gin (path public.gin_trgm_ops)");
+  sql("ANALYZE files");
+  store.reset();
+  const std::int64_t before = rows_read();
+  store = open();
+  CHECK(paths(*store, {.text = "1234"}) == std::vector<std::string>{"01234"});
+  store.reset();
+  CHECK(rows_read() - before < kFiles);
+}
+
 DATABASE_TEST("an agent leaves nothing of what it delivers to be judged by others") {
   auto store = open(Options{});  // knows no destinations, as with --to
   const auto id = put(*store, found("a", "x")).id;
