@@ -134,6 +134,7 @@ Result<KnownFile*> Changes::enter_new(const FileRecord& row) {
   file.file.version = *version;
   file.file.registered = registered_at(row);
   file.file.row = -static_cast<std::int64_t>(registry_.size());
+  file.file.size = size_of(row);
   file.file.record = row;
   KnownFile* added = add(std::move(file));
   change_of(*added).is_new = true;
@@ -148,6 +149,7 @@ Result<void> Changes::enter(KnownFile& file, const FileRecord& row) {
   }
   registry_.push_back(row);
   file.file.row = -static_cast<std::int64_t>(registry_.size());
+  file.file.size = size_of(row);
   file.file.record = row;
   change_of(file);
   return {};
@@ -186,9 +188,7 @@ void Changes::enter_delivery(KnownFile& file, const TransferRecord& row, std::in
 
 Result<FilesById> lock_ids(Snapshot& snapshot, Changes& changes,
                            const std::vector<std::string>& ids) {
-  const auto numbers = snapshot.lock_ids(ids);
-  if (!numbers) return numbers.error();
-  auto files = snapshot.load(*numbers);
+  auto files = snapshot.lock_outlines(ids);
   if (!files) return files.error();
   FilesById found;
   for (KnownFile& file : *files) {
@@ -273,7 +273,7 @@ Result<void> Changes::write_files() {
     state.add(to_string(file.record.state));
     updated.add(file.record.updated_date);
     registered.add(file.registered);
-    size.add(size_of(file.record));
+    size.add(file.size);
     row.add(file.row);
   }
   if (!any || registry_.empty()) return {};

@@ -92,7 +92,7 @@ class Changes {
 void note_versions(const std::vector<PathKey>& keys,
                    const std::vector<std::vector<Version>>& versions, Changes& changes);
 
-/// The files with these ids that there are, locked and in CHANGES.
+/// The files with these ids that there are, locked and in CHANGES: outlines.
 using FilesById = std::map<std::string, KnownFile*>;
 Result<FilesById> lock_ids(Snapshot& snapshot, Changes& changes,
                            const std::vector<std::string>& ids);

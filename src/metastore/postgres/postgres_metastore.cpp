@@ -213,6 +213,9 @@ Result<std::size_t> PostgresMetastore::change_states(std::span<const StateChange
   return change({view()}, [&](Snapshot& snapshot, Changes& changes) -> Result<std::size_t> {
     const auto files = lock_ids(snapshot, changes, ids);
     if (!files) return files.error();
+    std::vector<KnownFile*> all;
+    for (const auto& [id, file] : *files) all.push_back(file);
+    if (auto done = snapshot.complete(all); !done) return done.error();
     std::size_t changed = 0;
     for (const StateChange& one : requested) {
       const auto file = files->find(one.id);

@@ -190,13 +190,13 @@ using Oldest = std::optional<TotalsOf::Oldest>;
 
 /// Judges files here: those that the route has not judged.
 Result<void> add_files(Snapshot& snapshot, const std::vector<FileNumber>& numbers, TotalsOf& sums) {
-  const auto files = snapshot.load(numbers);
+  const auto files = snapshot.outline(numbers);
   if (!files) return files.error();
   for (const KnownFile& file : *files) {
     const auto deliveries = snapshot.deliveries(file);
     for (const Class& one : judge(file, snapshot.viewpoint())) {
       const Delivery* delivery = find_delivery(deliveries, one.destination);
-      sums.add(one, delivery != nullptr && delivery->claim_alive, 1, size_of(file.file.record),
+      sums.add(one, delivery != nullptr && delivery->claim_alive, 1, file.file.size,
                TotalsOf::Oldest{file.file.record.updated_date, file.file.record.path});
     }
   }

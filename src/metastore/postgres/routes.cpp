@@ -75,7 +75,7 @@ Result<void> insert_standings(Connection& connection, const Ids& ids,
     classes.add(ids.at(one.of.key()));
     files.add(one.file->file.number);
     updated.add(to_ms(one.file->file.record.updated_date));
-    sizes.add(size_of(one.file->file.record));
+    sizes.add(one.file->file.size);
   }
   Parameters parameters;
   for (Column* column : {&classes, &files, &updated, &sizes}) parameters.add_array(column->take());
@@ -267,7 +267,7 @@ Result<std::optional<FileNumber>> populate(Connection& connection, const Viewpoi
   if (!rows) return rows.error();
   const auto numbers = numbers_in(*rows);
   Snapshot snapshot(connection, viewpoint);
-  const auto files = snapshot.load(numbers);
+  const auto files = snapshot.outline(numbers);
   if (!files) return files.error();
   std::vector<const KnownFile*> pointers;
   for (const KnownFile& file : *files) pointers.push_back(&file);
@@ -298,9 +298,7 @@ Result<bool> judge_changes(Connection& connection, const Viewpoint& viewpoint) {
   if (!changed) return changed.error();
   if (changed->count() == 0) return false;
   Snapshot snapshot(connection, viewpoint);
-  const auto locked = snapshot.lock(numbers_in(*changed), Wait::kYes);
-  if (!locked) return locked.error();
-  const auto files = snapshot.load(*locked);
+  const auto files = snapshot.lock_outlines(numbers_in(*changed));
   if (!files) return files.error();
   std::vector<const KnownFile*> pointers;
   for (const KnownFile& file : *files) pointers.push_back(&file);

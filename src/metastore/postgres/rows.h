@@ -44,6 +44,7 @@ struct FileRow {
   std::int64_t version = 0;
   std::int64_t registered = 0;  // ms
   std::int64_t row = 0;
+  std::int64_t size = 0;
   FileRecord record;  // landing as it is stored
 };
 

@@ -24,16 +24,6 @@ Result<std::vector<FileNumber>> Snapshot::lock(const std::vector<FileNumber>& nu
   return numbers_in(*rows);
 }
 
-Result<std::vector<FileNumber>> Snapshot::lock_ids(const std::vector<std::string>& ids) {
-  if (ids.empty()) return std::vector<FileNumber>();
-  Parameters parameters;
-  parameters.add(ids);
-  const auto rows = connection_.run(
-      "SELECT number FROM files WHERE id = ANY($1::text[]) ORDER BY number FOR UPDATE", parameters);
-  if (!rows) return rows.error();
-  return numbers_in(*rows);
-}
-
 Result<std::vector<KnownFile>> Snapshot::load(const std::vector<FileNumber>& numbers) {
   std::vector<KnownFile> files;
   if (numbers.empty()) return files;
@@ -45,29 +35,94 @@ Result<std::vector<KnownFile>> Snapshot::load(const std::vector<FileNumber>& num
       "place) JOIN files f USING (number) JOIN file_registry r ON r.row = f.row ORDER BY place",
       parameters);
   if (!rows) return rows.error();
-  std::unordered_map<FileNumber, std::size_t> places;
   files.reserve(rows->count());
   for (std::size_t i = 0; i < rows->count(); ++i) {
     FileRow& file = files.emplace_back().file;
     file.row = rows->integer(i, 0);
     file.record = file_record(*rows, i, 0);
+    file.size = size_of(file.record);
     file.number = rows->integer(i, kRegistryColumns);
     file.version = rows->integer(i, kRegistryColumns + 1);
     file.registered = rows->integer(i, kRegistryColumns + 2);
-    places.emplace(file.number, i);
   }
-  const auto deliveries = connection_.run("SELECT " FERRY_DELIVERY_COLUMNS
-                                          " FROM deliveries d WHERE d.file = ANY($1::bigint[]) "
-                                          "ORDER BY d.file, d.destination",
-                                          parameters);
-  if (!deliveries) return deliveries.error();
-  for (std::size_t i = 0; i < deliveries->count(); ++i) {
-    const auto place = places.find(deliveries->integer(i, 0));
-    if (place != places.end()) {
-      files[place->second].deliveries.push_back(delivery_row(*deliveries, i));
-    }
-  }
+  if (auto added = add_deliveries(files); !added) return added.error();
   return files;
+}
+
+Result<std::vector<KnownFile>> Snapshot::outline(const std::vector<FileNumber>& numbers) {
+  return outline_by("number = ANY($1::bigint[]) ORDER BY number", Parameters().add(numbers));
+}
+
+Result<std::vector<KnownFile>> Snapshot::lock_outlines(const std::vector<FileNumber>& numbers) {
+  return outline_by("number = ANY($1::bigint[]) ORDER BY number FOR UPDATE",
+                    Parameters().add(numbers));
+}
+
+Result<std::vector<KnownFile>> Snapshot::lock_outlines(const std::vector<std::string>& ids) {
+  return outline_by("id = ANY($1::text[]) ORDER BY number FOR UPDATE", Parameters().add(ids));
+}
+
+Result<std::vector<KnownFile>> Snapshot::outline_by(std::string_view condition,
+                                                    const Parameters& parameters) {
+  const auto rows = connection_.run(
+      fmt::format("SELECT number, id, landing, path, version, state, updated_date, registered, "
+                  "size, row FROM files WHERE {}",
+                  condition),
+      parameters);
+  if (!rows) return rows.error();
+  std::vector<KnownFile> files(rows->count());
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    FileRow& file = files[i].file;
+    file.number = rows->integer(i, 0);
+    file.record.id = rows->text(i, 1);
+    file.record.landing = rows->text(i, 2);
+    file.record.path = rows->text(i, 3);
+    file.version = rows->integer(i, 4);
+    file.record.state = parse_state(rows->text(i, 5)).value_or(FileState::kReady);
+    file.record.updated_date = rows->time(i, 6);
+    file.registered = rows->integer(i, 7);
+    file.size = rows->integer(i, 8);
+    file.row = rows->integer(i, 9);
+  }
+  if (auto added = add_deliveries(files); !added) return added.error();
+  return files;
+}
+
+Result<void> Snapshot::add_deliveries(std::vector<KnownFile>& files) {
+  if (files.empty()) return {};
+  std::unordered_map<FileNumber, std::size_t> places;
+  std::vector<FileNumber> numbers;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    places.emplace(files[i].file.number, i);
+    numbers.push_back(files[i].file.number);
+  }
+  const auto rows = connection_.run("SELECT " FERRY_DELIVERY_COLUMNS
+                                    " FROM deliveries d WHERE d.file = ANY($1::bigint[]) ORDER BY "
+                                    "d.file, d.destination",
+                                    Parameters().add(numbers));
+  if (!rows) return rows.error();
+  for (std::size_t i = 0; i < rows->count(); ++i) {
+    files[places.at(rows->integer(i, 0))].deliveries.push_back(delivery_row(*rows, i));
+  }
+  return {};
+}
+
+Result<void> Snapshot::complete(std::span<KnownFile* const> files) {
+  if (files.empty()) return {};
+  std::unordered_map<std::int64_t, FileRow*> by_row;
+  std::vector<std::int64_t> numbers;
+  for (KnownFile* file : files) {
+    by_row.emplace(file->file.row, &file->file);
+    numbers.push_back(file->file.row);
+  }
+  const auto rows = connection_.run("SELECT " FERRY_REGISTRY_COLUMNS
+                                    " FROM file_registry r WHERE r.row = ANY($1::bigint[])",
+                                    Parameters().add(numbers));
+  if (!rows) return rows.error();
+  for (std::size_t i = 0; i < rows->count(); ++i) {
+    by_row.at(rows->integer(i, 0))->record = file_record(*rows, i, 0);
+  }
+  return {};
 }
 
 Result<std::map<std::string, FileNumber>> Snapshot::find(const std::vector<std::string>& ids) {

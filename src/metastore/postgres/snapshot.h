@@ -4,6 +4,7 @@
 #include <compare>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,10 +50,17 @@ class Snapshot {
   /// Locks files against changes, in the order of their numbers. Returns those that are there and,
   /// without waiting, not locked by others.
   Result<std::vector<FileNumber>> lock(const std::vector<FileNumber>& numbers, Wait wait);
-  Result<std::vector<FileNumber>> lock_ids(const std::vector<std::string>& ids);
 
   /// Those that there are, in the order of NUMBERS.
   Result<std::vector<KnownFile>> load(const std::vector<FileNumber>& numbers);
+  /// Those that there are, by their numbers, with what rules need of their records: id, landing,
+  /// path, state and date.
+  Result<std::vector<KnownFile>> outline(const std::vector<FileNumber>& numbers);
+  /// The same, locked.
+  Result<std::vector<KnownFile>> lock_outlines(const std::vector<FileNumber>& numbers);
+  Result<std::vector<KnownFile>> lock_outlines(const std::vector<std::string>& ids);
+  /// Reads the whole records of FILES, which are locked.
+  Result<void> complete(std::span<KnownFile* const> files);
   Result<std::map<std::string, FileNumber>> find(const std::vector<std::string>& ids);
 
   /// Every version of each path, oldest first. Rows that name no area stand for any area that has
@@ -71,6 +79,9 @@ class Snapshot {
   FileRecord record(const KnownFile& file) const;
 
  private:
+  Result<std::vector<KnownFile>> outline_by(std::string_view condition,
+                                            const Parameters& parameters);
+  Result<void> add_deliveries(std::vector<KnownFile>& files);
   Result<void> add_versions_of_any_area(const std::vector<PathKey>& keys,
                                         std::vector<std::vector<Version>>& found);
 

@@ -79,7 +79,9 @@ Result<void> append_rows(Snapshot& snapshot, Changes& changes, const FilesById& 
     if (!is_replaced_by(record, &latest)) continue;
     const auto deliveries = snapshot.deliveries(*ready[i]);
     if (is_held(deliveries) || !is_undelivered(record, deliveries, snapshot.demand())) continue;
-    auto entered = changes.enter(*ready[i], as_superseded(record, now(), latest.id));
+    if (auto done = snapshot.complete({&ready[i], 1}); !done) return done;
+    auto entered =
+        changes.enter(*ready[i], as_superseded(snapshot.record(*ready[i]), now(), latest.id));
     if (!entered) return entered;
   }
   return {};
