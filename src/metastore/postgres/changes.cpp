@@ -1,6 +1,7 @@
 #include "metastore/postgres/changes.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace ferry::metastore::postgres {
@@ -52,11 +53,10 @@ Result<void> enter_delivered(Connection& connection, const std::map<std::string,
   for (Column* column : {&destinations, &files, &bytes, &durations, &latencies}) {
     parameters.add_array(column->take());
   }
-  const auto done = connection.run(
+  return connection.send(
       "INSERT INTO delivered_sums SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], "
       "$4::text[], $5::text[])",
       parameters);
-  return done ? Result<void>() : done.error();
 }
 
 Result<std::map<std::string, Delivered>> delivered(Connection& connection) {
@@ -209,14 +209,21 @@ bool is_held(std::span<const Delivery> deliveries) {
 
 // Writing.
 
+/// What has to be asked comes first: the rest is sent without waiting for answers.
 Result<void> Changes::write() {
   if (registry_.empty() && transfers_.empty()) return {};
   std::erase_if(delivered_, [](const auto& sum) { return sum.second == Delivered{}; });
   if (auto numbered = number_rows(); !numbered) return numbered;
+  if (auto judged = judge(); !judged) return judged;
+  if (auto written = write_rows(); !written) return written;
   if (auto written = write_files(); !written) return written;
   if (auto written = write_deliveries(); !written) return written;
   if (auto entered = enter_delivered(snapshot_.connection(), delivered_); !entered) return entered;
-  return judge();
+  for (auto& [judged, have_standings] : rejudgements_) {
+    auto written = judged.write(snapshot_.connection(), have_standings);
+    if (!written) return written;
+  }
+  return tell();
 }
 
 Result<void> Changes::number_rows() {
@@ -231,9 +238,11 @@ Result<void> Changes::number_rows() {
       "SELECT 2, nextval('transfer_logs_row') FROM generate_series(1, $3::bigint)",
       counts);
   if (!rows) return rows.error();
-  std::vector<std::int64_t> numbers[3];
+  std::vector<std::int64_t> files;
   for (std::size_t i = 0; i < rows->count(); ++i) {
-    numbers[rows->integer(i, 0)].push_back(rows->integer(i, 1));
+    auto* const of = std::array{&files, &registry_rows_, &transfer_rows_}.at(
+        static_cast<std::size_t>(rows->integer(i, 0)));
+    of->push_back(rows->integer(i, 1));
   }
   const auto settle = [](std::int64_t& number, const std::vector<std::int64_t>& of) {
     if (number < 0) number = of[static_cast<std::size_t>(-number - 1)];
@@ -241,19 +250,23 @@ Result<void> Changes::number_rows() {
   std::size_t next = 0;
   for (Change& change : changes_) {
     FileRow& file = change.known.file;
-    if (change.is_new) file.number = numbers[0][next++];
-    settle(file.row, numbers[1]);
-  }
-  RegistryInsert registry;
-  for (std::size_t i = 0; i < registry_.size(); ++i) registry.add(numbers[1][i], registry_[i]);
-  if (auto done = registry.run(snapshot_.connection()); !done) return done;
-  TransferInsert transfers;
-  for (std::size_t i = 0; i < transfers_.size(); ++i) transfers.add(numbers[2][i], transfers_[i]);
-  for (Change& change : changes_) {
+    if (change.is_new) file.number = files[next++];
+    settle(file.row, registry_rows_);
     for (DeliveryRow& delivery : change.known.deliveries) {
       if (change.is_new || delivery.row < 0) fresh_.insert(&delivery);
-      settle(delivery.row, numbers[2]);
+      settle(delivery.row, transfer_rows_);
     }
+  }
+  return {};
+}
+
+Result<void> Changes::write_rows() {
+  RegistryInsert registry;
+  for (std::size_t i = 0; i < registry_.size(); ++i) registry.add(registry_rows_[i], registry_[i]);
+  if (auto sent = registry.run(snapshot_.connection()); !sent) return sent;
+  TransferInsert transfers;
+  for (std::size_t i = 0; i < transfers_.size(); ++i) {
+    transfers.add(transfer_rows_[i], transfers_[i]);
   }
   return transfers.run(snapshot_.connection());
 }
@@ -282,7 +295,7 @@ Result<void> Changes::write_files() {
        {&number, &id, &landing, &path, &version, &state, &updated, &registered, &size, &row}) {
     parameters.add_array(column->take());
   }
-  const auto done = snapshot_.connection().run(
+  return snapshot_.connection().send(
       "INSERT INTO files AS f (number, id, landing, path, version, state, updated_date, "
       "registered, "
       "size, row) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], "
@@ -291,7 +304,6 @@ Result<void> Changes::write_files() {
       "excluded.version, state = excluded.state, updated_date = excluded.updated_date, size = "
       "excluded.size, row = excluded.row",
       parameters);
-  return done ? Result<void>() : done.error();
 }
 
 Result<void> Changes::write_deliveries() {
@@ -329,7 +341,7 @@ Result<void> Changes::write_deliveries() {
                          &bytes, &duration, &agent, &batch, &kind, &message, &row}) {
     parameters.add_array(column->take());
   }
-  const auto done = snapshot_.connection().run(
+  return snapshot_.connection().send(
       "INSERT INTO deliveries SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], "
       "$4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::bigint[], $8::bigint[], "
       "$9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[]) ON "
@@ -340,54 +352,50 @@ Result<void> Changes::write_deliveries() {
       "= excluded.duration_ms, agent = excluded.agent, batch_id = excluded.batch_id, error_kind = "
       "excluded.error_kind, error_message = excluded.error_message, row = excluded.row",
       parameters);
-  return done ? Result<void>() : done.error();
 }
 
 Result<void> Changes::judge() {
   std::vector<const KnownFile*> fresh;
   std::vector<const KnownFile*> changed;
-  std::vector<FileNumber> numbers;
   for (const Change& change : changes_) {
-    if (!change.is_changed) continue;
-    (change.is_new ? fresh : changed).push_back(&change.known);
-    numbers.push_back(change.known.file.number);
+    if (change.is_changed) (change.is_new ? fresh : changed).push_back(&change.known);
   }
-  Connection& connection = snapshot_.connection();
-  std::vector<std::int64_t> others;
   for (const Route& route : routes_) {
     const auto view = std::ranges::find_if(views_, [&](const Viewpoint* one) {
       return route.is_complete && !one->is_private && one->fingerprint == route.fingerprint;
     });
     if (view == views_.end()) {
-      others.push_back(route.id);
+      others_.push_back(route.id);
       continue;
     }
-    if (!fresh.empty()) {
-      auto done = rejudge(connection, route.id, **view, fresh, false);
-      if (!done) return done;
-    }
-    if (!changed.empty()) {
-      auto done = rejudge(connection, route.id, **view, changed, true);
-      if (!done) return done;
+    for (const bool have_standings : {false, true}) {
+      const auto& files = have_standings ? changed : fresh;
+      if (files.empty()) continue;
+      auto judged = Rejudgement::of(files, route.id, **view, snapshot_.connection());
+      if (!judged) return judged.error();
+      rejudgements_.emplace_back(std::move(*judged), have_standings);
     }
   }
-  return tell(others, numbers);
+  return {};
 }
 
-Result<void> Changes::tell(const std::vector<std::int64_t>& routes,
-                           const std::vector<FileNumber>& numbers) {
+/// Those who look from elsewhere, and those who wait.
+Result<void> Changes::tell() {
   Connection& connection = snapshot_.connection();
-  if (!routes.empty() && !numbers.empty()) {
+  std::vector<FileNumber> numbers;
+  for (const Change& change : changes_) {
+    if (change.is_changed) numbers.push_back(change.known.file.number);
+  }
+  if (!others_.empty() && !numbers.empty()) {
     Parameters parameters;
-    parameters.add(routes).add(numbers);
-    const auto noted = connection.run(
+    parameters.add(others_).add(numbers);
+    auto noted = connection.send(
         "INSERT INTO unjudged SELECT route, file FROM unnest($1::integer[]) AS r(route), "
         "unnest($2::bigint[]) AS f(file)",
         parameters);
-    if (!noted) return noted.error();
+    if (!noted) return noted;
   }
-  const auto told = connection.command("SELECT pg_notify('ferry_' || 'agents'::regclass::oid, '')");
-  return told ? Result<void>() : told.error();
+  return connection.send("SELECT pg_notify('ferry_' || 'agents'::regclass::oid, '')");
 }
 
 void note_versions(const std::vector<PathKey>& keys,

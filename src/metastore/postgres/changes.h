@@ -69,11 +69,11 @@ class Changes {
   Result<std::int64_t> next_version(const PathKey& path);
   Change& change_of(KnownFile& file);
   Result<void> number_rows();
+  Result<void> write_rows();
   Result<void> write_files();
   Result<void> write_deliveries();
   Result<void> judge();
-  Result<void> tell(const std::vector<std::int64_t>& routes,
-                    const std::vector<FileNumber>& numbers);
+  Result<void> tell();
 
   Snapshot& snapshot_;
   std::vector<const Viewpoint*> views_;
@@ -83,9 +83,13 @@ class Changes {
   std::map<const KnownFile*, Change*> by_pointer_;
   std::map<PathKey, std::int64_t> last_versions_;
   std::vector<FileRecord> registry_;
+  std::vector<std::int64_t> registry_rows_;  // their numbers
   std::vector<TransferRecord> transfers_;
+  std::vector<std::int64_t> transfer_rows_;
   std::set<const DeliveryRow*> fresh_;  // those that write_deliveries has to write
   std::map<std::string, Delivered> delivered_;
+  std::vector<std::pair<Rejudgement, bool>> rejudgements_;  // and whether files have standings
+  std::vector<std::int64_t> others_;                        // routes that judge later
 };
 
 /// Which versions CHANGES need not ask for: VERSIONS are those of KEYS.

@@ -310,16 +310,64 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& location
   return connection;
 }
 
-Result<Rows> Connection::run(std::string_view sql, const Parameters& parameters) {
+namespace {
+
+std::vector<const char*> pointers_to(const Parameters& parameters) {
   std::vector<const char*> values;
   for (const std::string& value : parameters.values()) values.push_back(value.c_str());
+  return values;
+}
+
+}  // namespace
+
+Result<Rows> Connection::run(std::string_view sql, const Parameters& parameters) {
+  if (auto finished = finish(); !finished) return finished.error();
+  const auto values = pointers_to(parameters);
   PGresult* answer =
       PQexecParams(impl_->connection, std::string(sql).c_str(), static_cast<int>(values.size()),
                    nullptr, values.data(), nullptr, nullptr, 1);
   return take(answer);
 }
 
+Result<void> Connection::send(std::string_view sql, const Parameters& parameters) {
+  const auto values = pointers_to(parameters);
+  if (!is_pipelined_ && PQenterPipelineMode(impl_->connection) == 0) return take(nullptr).error();
+  is_pipelined_ = true;
+  const int sent = PQsendQueryParams(impl_->connection, std::string(sql).c_str(),
+                                     static_cast<int>(values.size()), nullptr, values.data(),
+                                     nullptr, nullptr, 1);
+  return sent == 0 ? take(nullptr).error() : Result<void>();
+}
+
+/// libpq: each answer ends with none, all of them with that to the sync; after a failure there are
+/// only answers that say so.
+Result<void> Connection::finish() {
+  if (!is_pipelined_) return {};
+  is_pipelined_ = false;
+  std::optional<Error> failure;
+  const auto note = [&](void* answer) {
+    const auto taken = take(answer);
+    if (!taken && !failure) failure = taken.error();
+  };
+  if (PQpipelineSync(impl_->connection) == 0) note(nullptr);
+  for (int silent = 0; silent < 2;) {
+    PGresult* answer = PQgetResult(impl_->connection);
+    silent = answer == nullptr ? silent + 1 : 0;
+    if (answer == nullptr) continue;
+    const auto status = PQresultStatus(answer);
+    if (status == PGRES_PIPELINE_SYNC || status == PGRES_PIPELINE_ABORTED) {
+      PQclear(answer);
+    } else {
+      note(answer);
+    }
+    if (status == PGRES_PIPELINE_SYNC) break;
+  }
+  if (PQexitPipelineMode(impl_->connection) == 0 && !failure) note(nullptr);
+  return failure ? Result<void>(*failure) : Result<void>();
+}
+
 Result<Rows> Connection::command(const std::string& sql) {
+  if (auto finished = finish(); !finished) return finished.error();
   return take(PQexec(impl_->connection, sql.c_str()));
 }
 

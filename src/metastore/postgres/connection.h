@@ -98,6 +98,11 @@ class Connection {
   Result<Rows> run(std::string_view sql, const Parameters& parameters = {});
   /// One or several without parameters; the answer is that of the last one.
   Result<Rows> command(const std::string& sql);
+  /// One statement whose rows do not matter: it is on its way, and the server works on it while the
+  /// next is made. Whatever is called next of RUN, COMMAND and FINISH tells if it failed.
+  Result<void> send(std::string_view sql, const Parameters& parameters = {});
+  /// Waits for what was sent.
+  Result<void> finish();
   /// Of the last statement that failed since FORGET_FAILURE.
   Remedy remedy() const { return remedy_; }
   const std::string& sqlstate() const { return sqlstate_; }
@@ -125,6 +130,7 @@ class Connection {
   Result<Rows> take(void* answer);  // a PGresult, whose name only one .cpp knows
 
   std::unique_ptr<Impl> impl_;
+  bool is_pipelined_ = false;  // something was sent, and not waited for
   Remedy remedy_ = Remedy::kNone;
   std::string sqlstate_;
 };

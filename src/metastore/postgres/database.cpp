@@ -93,6 +93,7 @@ Database::Attempt Database::attempt(Kind kind, const Step& step, Clock::time_poi
   if (!begun) return {begun.error(), connection->remedy()};
   const std::string number(begun->text(0, 0));
   auto done = step(*connection);
+  if (auto finished = connection->finish(); done && !finished) done = finished;
   if (!done) {
     remedy = connection->remedy();
     const auto ended = connection->command("ROLLBACK");

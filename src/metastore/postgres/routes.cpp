@@ -9,16 +9,6 @@ namespace {
 constexpr std::int64_t kRoutes = 6;
 constexpr std::int64_t kPage = 5'000;
 
-using Ids = std::map<Class::Key, std::int64_t>;
-
-Result<Ids> ids_of_classes(Connection& connection, std::int64_t route) {
-  auto known = classes(connection, route);
-  if (!known) return known.error();
-  Ids ids;
-  for (const Class& one : *known) ids.emplace(one.key(), one.id);
-  return ids;
-}
-
 Result<void> enter_classes(Connection& connection, std::int64_t route,
                            std::span<const Class> added) {
   Column destination, standing, status, error_kind, is_open, is_by_any, is_due;
@@ -46,57 +36,15 @@ Result<void> enter_classes(Connection& connection, std::int64_t route,
   return done ? Result<void>() : done.error();
 }
 
-struct Judged {
-  const KnownFile* file;
-  Class of;
-};
-
-/// Ids of the classes of all JUDGED; enters those that are missing.
-Result<Ids> ids_for(Connection& connection, std::int64_t route, std::span<const Judged> judged) {
-  auto ids = ids_of_classes(connection, route);
-  if (!ids) return ids;
-  std::map<Class::Key, Class> missing;
-  for (const Judged& one : judged) {
-    const auto key = one.of.key();
-    if (!ids->contains(key)) missing.emplace(key, one.of);
-  }
-  if (missing.empty()) return ids;
-  std::vector<Class> added;
-  for (auto& [key, one] : missing) added.push_back(std::move(one));
-  if (auto entered = enter_classes(connection, route, added); !entered) return entered.error();
-  return ids_of_classes(connection, route);
-}
-
-Result<void> insert_standings(Connection& connection, const Ids& ids,
-                              std::span<const Judged> judged) {
-  if (judged.empty()) return {};
-  Column classes, files, updated, sizes;
-  for (const Judged& one : judged) {
-    classes.add(ids.at(one.of.key()));
-    files.add(one.file->file.number);
-    updated.add(to_ms(one.file->file.record.updated_date));
-    sizes.add(one.file->file.size);
-  }
-  Parameters parameters;
-  for (Column* column : {&classes, &files, &updated, &sizes}) parameters.add_array(column->take());
-  const auto done = connection.run(
-      "WITH come AS (INSERT INTO standings SELECT * FROM unnest($1::integer[], $2::bigint[], "
-      "$3::bigint[], $4::bigint[]) RETURNING class, size) INSERT INTO class_sums SELECT class, "
-      "count(*), sum(size) FROM come GROUP BY class",
-      parameters);
-  return done ? Result<void>() : done.error();
-}
-
 Result<void> remove_standings(Connection& connection, std::int64_t route,
                               const std::vector<FileNumber>& numbers) {
   Parameters parameters;
   parameters.add(numbers).add(route);
-  const auto done = connection.run(
+  return connection.send(
       "WITH gone AS (DELETE FROM standings WHERE file = ANY($1::bigint[]) AND class IN (SELECT id "
       "FROM classes WHERE route = $2::integer OR $2::integer = 0) RETURNING class, size) INSERT "
       "INTO class_sums SELECT class, -count(*), -sum(size) FROM gone GROUP BY class",
       parameters);
-  return done ? Result<void>() : done.error();
 }
 
 }  // namespace
@@ -197,21 +145,65 @@ Result<std::vector<Class>> classes(Connection& connection, std::int64_t route) {
   return found;
 }
 
-Result<void> rejudge(Connection& connection, std::int64_t route, const Viewpoint& viewpoint,
-                     std::span<const KnownFile* const> files, bool have_standings) {
-  std::vector<FileNumber> numbers;
-  std::vector<Judged> judged;
+Result<Rejudgement> Rejudgement::of(std::span<const KnownFile* const> files, std::int64_t route,
+                                    const Viewpoint& viewpoint, Connection& connection) {
+  Rejudgement all(route);
   for (const KnownFile* file : files) {
-    numbers.push_back(file->file.number);
-    for (Class& one : judge(*file, viewpoint)) judged.push_back({file, std::move(one)});
+    all.numbers_.push_back(file->file.number);
+    for (Class& one : postgres::judge(*file, viewpoint)) {
+      all.judged_.push_back({file, std::move(one)});
+    }
   }
+  if (all.judged_.empty()) return all;
+  if (auto found = all.find_ids(connection); !found) return found.error();
+  return all;
+}
+
+Result<void> Rejudgement::write(Connection& connection, bool have_standings) {
   if (have_standings) {
-    if (auto removed = remove_standings(connection, route, numbers); !removed) return removed;
+    if (auto removed = remove_standings(connection, route_, numbers_); !removed) return removed;
   }
-  if (judged.empty()) return {};
-  const auto ids = ids_for(connection, route, judged);
-  if (!ids) return ids.error();
-  return insert_standings(connection, *ids, judged);
+  if (judged_.empty()) return {};
+  if (auto entered = enter_missing_classes(connection); !entered) return entered;
+  return insert_standings(connection);
+}
+
+Result<void> Rejudgement::find_ids(Connection& connection) {
+  const auto known = classes(connection, route_);
+  if (!known) return known.error();
+  for (const Class& one : *known) ids_.emplace(one.key(), one.id);
+  return {};
+}
+
+/// Others may enter the same ones: who comes second waits for who came first.
+Result<void> Rejudgement::enter_missing_classes(Connection& connection) {
+  std::map<Class::Key, Class> missing;
+  for (const Judged& one : judged_) {
+    const auto key = one.of.key();
+    if (!ids_.contains(key)) missing.emplace(key, one.of);
+  }
+  if (missing.empty()) return {};
+  std::vector<Class> added;
+  for (auto& [key, one] : missing) added.push_back(std::move(one));
+  if (auto entered = enter_classes(connection, route_, added); !entered) return entered;
+  return find_ids(connection);
+}
+
+Result<void> Rejudgement::insert_standings(Connection& connection) const {
+  Column classes, files, updated, sizes;
+  for (const Judged& one : judged_) {
+    classes.add(ids_.at(one.of.key()));
+    files.add(one.file->file.number);
+    updated.add(to_ms(one.file->file.record.updated_date));
+    sizes.add(one.file->file.size);
+  }
+  Parameters parameters;
+  for (Column* column : {&classes, &files, &updated, &sizes}) parameters.add_array(column->take());
+  return connection.send(
+      "WITH come AS (INSERT INTO standings SELECT * FROM unnest($1::integer[], $2::bigint[], "
+      "$3::bigint[], $4::bigint[]) RETURNING class, size) INSERT INTO class_sums SELECT class, "
+      "count(*), sum(size) FROM come GROUP BY class",
+      parameters);
 }
 
 Result<void> forget_standings(Connection& connection, const std::vector<FileNumber>& numbers) {
@@ -271,8 +263,9 @@ Result<std::optional<FileNumber>> populate(Connection& connection, const Viewpoi
   if (!files) return files.error();
   std::vector<const KnownFile*> pointers;
   for (const KnownFile& file : *files) pointers.push_back(&file);
-  auto judged = rejudge(connection, route->integer(0, 0), viewpoint, pointers, false);
+  auto judged = Rejudgement::of(pointers, route->integer(0, 0), viewpoint, connection);
   if (!judged) return judged.error();
+  if (auto written = judged->write(connection, false); !written) return written.error();
   const bool is_complete = numbers.size() < static_cast<std::size_t>(kPage);
   const FileNumber last = numbers.empty() ? route->integer(0, 1) : numbers.back();
   Parameters now;
@@ -302,8 +295,9 @@ Result<bool> judge_changes(Connection& connection, const Viewpoint& viewpoint) {
   if (!files) return files.error();
   std::vector<const KnownFile*> pointers;
   for (const KnownFile& file : *files) pointers.push_back(&file);
-  auto judged = rejudge(connection, route->id, viewpoint, pointers, true);
+  auto judged = Rejudgement::of(pointers, route->id, viewpoint, connection);
   if (!judged) return judged.error();
+  if (auto written = judged->write(connection, true); !written) return written.error();
   return true;
 }
 

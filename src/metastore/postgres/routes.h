@@ -54,9 +54,32 @@ Result<RouteState> find_route(Connection& connection, const Viewpoint& viewpoint
 
 Result<std::vector<Class>> classes(Connection& connection, std::int64_t route);
 
-/// Puts judgements of FILES, which are locked, in the place of those that the route has.
-Result<void> rejudge(Connection& connection, std::int64_t route, const Viewpoint& viewpoint,
-                     std::span<const KnownFile* const> files, bool have_standings);
+/// Of files in a route: new judgements, in the place of those that it has.
+class Rejudgement {
+ public:
+  /// Asks what has to be known before it is written. FILES are locked, and outlive it.
+  static Result<Rejudgement> of(std::span<const KnownFile* const> files, std::int64_t route,
+                                const Viewpoint& viewpoint, Connection& connection);
+  /// HAVE_STANDINGS: the route may have judgements of the files.
+  Result<void> write(Connection& connection, bool have_standings);
+
+ private:
+  struct Judged {
+    const KnownFile* file;
+    Class of;
+  };
+  using Ids = std::map<Class::Key, std::int64_t>;
+
+  explicit Rejudgement(std::int64_t route) : route_(route) {}
+  Result<void> find_ids(Connection& connection);
+  Result<void> enter_missing_classes(Connection& connection);
+  Result<void> insert_standings(Connection& connection) const;
+
+  std::int64_t route_;
+  std::vector<FileNumber> numbers_;
+  std::vector<Judged> judged_;
+  Ids ids_;
+};
 
 /// Takes their standings in all routes from files that are no more.
 Result<void> forget_standings(Connection& connection, const std::vector<FileNumber>& numbers);

@@ -215,14 +215,13 @@ Result<void> RegistryInsert::run(Connection& connection) {
                          &ctime_, &inode_, &device_, &source_, &state_, &reason_, &others_}) {
     parameters.add_array(column->take());
   }
-  const auto done = connection.run(
+  return connection.send(
       "INSERT INTO file_registry (row, id, path, updated_date, checksum, landing, size, mtime_ns, "
       "ctime_ns, inode, device, source, state, reason, others) SELECT * FROM unnest($1::bigint[], "
       "$2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::numeric[], "
       "$8::bigint[], $9::bigint[], $10::numeric[], $11::numeric[], $12::text[], $13::text[], "
       "$14::text[], $15::json[])",
       parameters);
-  return done ? Result<void>() : done.error();
 }
 
 void TransferInsert::add(std::int64_t number, const TransferRecord& record) {
@@ -257,14 +256,13 @@ Result<void> TransferInsert::run(Connection& connection) {
         &duration_, &remote_path_, &checksum_, &error_, &file_updated_, &others_}) {
     parameters.add_array(column->take());
   }
-  const auto done = connection.run(
+  return connection.send(
       "INSERT INTO transfer_logs (row, id, transfer_status, transfer_date, destination, batch_id, "
       "agent, attempt, bytes, duration_ms, remote_path, checksum, error, file_updated_date, "
       "others) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], "
       "$5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], "
       "$11::text[], $12::text[], $13::json[], $14::timestamptz[], $15::json[])",
       parameters);
-  return done ? Result<void>() : done.error();
 }
 
 }  // namespace ferry::metastore::postgres

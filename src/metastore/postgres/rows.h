@@ -83,7 +83,7 @@ TransferRecord transfer_record(const Rows& rows, std::size_t row, int first_colu
   "d.error_message, d.row"
 DeliveryRow delivery_row(const Rows& rows, std::size_t row);
 
-/// Appends to tables, many rows at once.
+/// Appends to tables, many rows at once, by Connection::send.
 class RegistryInsert {
  public:
   void add(std::int64_t number, const FileRecord& record);
