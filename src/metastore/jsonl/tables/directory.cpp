@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <memory>
 
-#include "ferry/base/uuid.h"
 
 namespace ferry::metastore {
 namespace {
@@ -196,7 +195,9 @@ Result<void> Directory::sync(const std::string& folder) const {
 Result<void> Directory::replace(const std::string& name, std::string_view content) const {
   const std::string folder = folder_of(name);
   const std::string temporary =
-      fmt::format("{}{}.{}.{}.tmp", folder, folder.empty() ? "" : "/", last_of(name), uuid_v7());
+      fmt::format("{}{}.{}.tmp", folder, folder.empty() ? "" : "/", last_of(name));
+  // What a crash left of an earlier one.
+  if (const auto removed = remove(temporary); !removed) return removed.error();
   auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL);
   if (!fd) return fd.error();
   auto outcome = write_full(fd->get(), as_bytes(content), shown(temporary));
