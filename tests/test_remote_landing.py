@@ -578,19 +578,57 @@ def test_what_changed_on_a_since_it_was_registered_is_not_delivered(remote):
     assert same_tree(remote.area, remote.b.root)
 
 
-def test_pieces_of_two_versions_never_become_a_file(remote):
-    path = remote.area / "large"
+def start_sending(remote, path):
+    """A large file, of which B has the first bytes."""
     put(path, b"1" * (96 << 20))
     remote.register()
-    another = remote.folder / "another"
-    put(another, b"2" * (96 << 20))
-    os.utime(another, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
     running = remote.start("transfer", "--json", "--bandwidth-limit", "24M", "--connections", "1")
     eventually(remote.b.leftovers, what="the first bytes at B")
+    return running
+
+
+def put_in_place_of(path, content):
+    """With its time, so that A does not tell them apart."""
+    before = path.stat()
+    another = path.parent.parent / "another"
+    put(another, content)
+    os.utime(another, ns=(before.st_atime_ns, before.st_mtime_ns))
     another.rename(path)
+
+
+def test_a_large_file_that_is_replaced_while_it_is_sent_arrives_as_it_was(remote):
+    path = remote.area / "large"
+    running = start_sending(remote, path)
+    put_in_place_of(path, b"2" * (96 << 20))
+    ended = running.wait()
+    assert ended.code == 0, ended.stderr
+    assert (remote.b.root / "large").read_bytes() == b"1" * (96 << 20)
+
+
+def test_a_large_file_that_is_written_to_while_it_is_sent_is_not_delivered(remote):
+    path = remote.area / "large"
+    running = start_sending(remote, path)
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"2")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     ended = running.wait()
     assert ended.code == 1, ended.stderr
-    assert "gives back" in ended.stderr
+    assert "its checksum is" in ended.stderr
+    assert (remote.b.files(), remote.b.leftovers()) == ([], [])
+
+
+def test_pieces_of_two_versions_never_become_a_file(remote):
+    path = remote.area / "large"
+    running = start_sending(remote, path)
+    eventually(lambda: any(remote.metastore.glob("journals/*")), what="a note of what B has")
+    running.stop()
+    assert remote.b.leftovers(), "what the next run goes on from"
+    put_in_place_of(path, b"2" * (96 << 20))
+    ended = remote.transfer()
+    assert ended.code == 1, ended.stderr
+    assert "its checksum is" in ended.stderr or "gives back" in ended.stderr, ended.stderr
     assert (remote.b.files(), remote.b.leftovers()) == ([], [])
 
 

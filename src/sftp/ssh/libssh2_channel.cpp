@@ -27,7 +27,7 @@ namespace {
 
 // Before it, libssh2 signs with RSA keys by SHA-1 only.
 constexpr int kFirstVersionWithRsaSha2 = 0x010b00;
-constexpr unsigned kChannelWindow = 4 * 1024 * 1024;
+constexpr unsigned kChannelWindow = 8 * 1024 * 1024;
 constexpr unsigned kChannelPacket = LIBSSH2_CHANNEL_PACKET_DEFAULT;
 // Above a quarter of the window libssh2 sends a window adjustment with every read.
 constexpr std::size_t kLargestRead = 256 * 1024;

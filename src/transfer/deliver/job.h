@@ -36,6 +36,8 @@ struct Part {
   /// What was acknowledged may be lost all the same: the server was not asked to sync it, and the
   /// connection has ended since.
   bool is_doubtful = false;
+  /// All of it was sent in one go, and its checksum was that of what was to be sent.
+  bool is_proven = false;
 };
 
 /// A job whose content is not the source itself, but what transforms make of it, in the spool.
@@ -96,6 +98,10 @@ inline bool comes_from_a_server(const Job& job) {
 // Where to open what is sent.
 inline const LandingRoot* content_root(const Job& job) {
   return job.transformed ? job.transformed->spool : job.landing;
+}
+/// Two pieces of it may be of two versions then: a server tells size and time, and no more.
+inline bool is_read_from_a_server(const Job& job) {
+  return !job.transformed && comes_from_a_server(job);
 }
 inline const std::string& content_path(const Job& job) {
   return job.transformed ? job.transformed->entry : job.path;

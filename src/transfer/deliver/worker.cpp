@@ -34,6 +34,20 @@ Error stopped() {
   return make_error(ErrorKind::kCancelled, "stopped");
 }
 
+/// SOURCE, a Source or a SourceStream, and STOP must outlive it.
+template <typename Readable>
+sftp::ByteSource bytes_of(Readable& source, const StopToken& stop) {
+  sftp::ByteSource bytes{
+      .read = [&](std::uint64_t offset, std::span<std::byte> buffer) -> Result<void> {
+        if (stop.stop_requested()) return stopped();
+        return source.read(offset, buffer);
+      }};
+  if (!source.is_always_ready()) {
+    bytes.await = [&](std::size_t size) { return source.await(size); };
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Worker::Worker(const RunContext& context, WorkQueue& queue, Session& session)
@@ -179,15 +193,9 @@ Task<Result<void>> Worker::send_content(Job& job) {
                                        {0, target.size});
   if (!opened) co_return opened.error();
   SourceStream source(std::move(*opened), content_path(job), job.source.sha256);
-  Content content{
-      .source = {.read = [&](std::uint64_t offset, std::span<std::byte> buffer) -> Result<void> {
-        if (context_.stop.stop_requested()) return stopped();
-        return source.read(offset, buffer);
-      }},
+  const Content content{
+      .source = bytes_of(source, context_.stop),
       .on_acknowledged = [&](std::uint64_t, std::size_t size) { acknowledged(size); }};
-  if (!source.is_always_ready()) {
-    content.source.await = [&](std::size_t size) { return source.await(size); };
-  }
   auto outcome = co_await upload_part(session_, target, content, context_.options);
   if (!outcome) {
     if (!session_.client->error()) job.part = {};  // it was removed
@@ -210,11 +218,11 @@ Task<void> Worker::discard_part(Job& job) {
 // Chunks.
 
 Task<Result<void>> Worker::send_chunk(const Work& work) {
-  const Job& job = *work.job;
+  Job& job = *work.job;
   const Target target = target_of(job);
   const auto directory = co_await session_.directories->ensure(remote_parent(target.final_path));
   if (!directory) co_return directory;
-  const auto source =
+  auto source =
       co_await sources_.open(content_root(job), content_path(job), job.source.identity, work.range);
   if (!source) co_return source.error();
   const auto durable = co_await make_durable(job);
@@ -228,11 +236,14 @@ Task<Result<void>> Worker::send_chunk(const Work& work) {
   ChunkInHand chunk{
       .work = &work, .handle = *handle, .acknowledged = {}, .noting = {}, .error = {}};
   chunks_.push_back(&chunk);
-  auto outcome = co_await write_chunk(chunk, **source);
+  const bool is_all = work.range == Range{0, target.size};
+  const bool proves = is_all && is_read_from_a_server(job);
+  auto writing = proves ? write_all(chunk, std::move(*source)) : write_chunk(chunk, **source);
+  auto outcome = co_await writing;
   const auto noted = co_await note_rest(chunk);
   if (outcome) outcome = noted;
   std::erase(chunks_, &chunk);
-  if (target.size > kMaxCachedBytes) {
+  if (target.size > kMaxCachedBytes && *source) {
     (*source)->drop_from_cache(work.range.begin, work.range.size());
   }
   const auto closed = co_await handles_.give_back(target.part_path);
@@ -241,18 +252,26 @@ Task<Result<void>> Worker::send_chunk(const Work& work) {
     const Error error = co_await explain(*session_.client, outcome.error(), target);
     co_return error;
   }
+  job.part.is_proven = proves;
   co_return outcome;
 }
 
 Task<Result<void>> Worker::write_chunk(ChunkInHand& chunk, Source& source) {
-  sftp::ByteSource bytes{
-      .read = [&](std::uint64_t offset, std::span<std::byte> buffer) -> Result<void> {
-        if (context_.stop.stop_requested()) return stopped();
-        return source.read(offset, buffer);
-      }};
-  if (!source.is_always_ready()) {
-    bytes.await = [&](std::size_t size) { return source.await(size); };
-  }
+  const sftp::ByteSource bytes = bytes_of(source, context_.stop);
+  co_return co_await write(chunk, bytes);
+}
+
+/// A file from a server, from its beginning to its end.
+Task<Result<void>> Worker::write_all(ChunkInHand& chunk, std::unique_ptr<Source> source) {
+  const Job& job = *chunk.work->job;
+  SourceStream stream(std::move(source), job.path, job.source.sha256);
+  const sftp::ByteSource bytes = bytes_of(stream, context_.stop);
+  auto outcome = co_await write(chunk, bytes);
+  if (outcome) outcome = co_await stream.verify();
+  co_return outcome;
+}
+
+Task<Result<void>> Worker::write(ChunkInHand& chunk, const sftp::ByteSource& bytes) {
   const sftp::OnAcknowledged count = [&](std::uint64_t offset, std::size_t size) {
     acknowledged(size);
     chunk.acknowledged.add({offset, offset + size});

@@ -69,6 +69,8 @@ class Worker {
   sftp::Task<void> discard_part(Job& job);
   sftp::Task<Result<void>> send_chunk(const Work& chunk);
   sftp::Task<Result<void>> write_chunk(ChunkInHand& chunk, Source& source);
+  sftp::Task<Result<void>> write_all(ChunkInHand& chunk, std::unique_ptr<Source> source);
+  sftp::Task<Result<void>> write(ChunkInHand& chunk, const sftp::ByteSource& bytes);
   sftp::Task<void> note_as_time_passes();
   sftp::Task<void> note(ChunkInHand& chunk);
   sftp::Task<Result<void>> note_rest(ChunkInHand& chunk);

@@ -91,9 +91,9 @@ Task<Result<void>> Worker::read_again(const Job& job, std::unique_ptr<Source> so
 Verify Worker::depth_for(const Job& job) const {
   const Verify depth = context_.options.verify;
   if (depth == Verify::kReadback || depth == Verify::kRemoteCommand) return depth;
-  const bool is_proven_by_identity = job.transformed || !comes_from_a_server(job);
   if (job.part.is_doubtful) return Verify::kReadback;
-  return depth == Verify::kSize && !is_proven_by_identity ? Verify::kReadback : depth;
+  const bool is_proven = job.part.is_proven || !is_read_from_a_server(job);
+  return depth == Verify::kSize && !is_proven ? Verify::kReadback : depth;
 }
 
 /// What the batch's journal says of JOB's part, before B hears of that. Others of this connection's

@@ -22,7 +22,7 @@ constexpr std::chrono::seconds kConnectPause{1};
 /// What all connections together may read ahead, and what one may.
 constexpr std::size_t kReadAheadInAll = 8 << 20;
 constexpr std::size_t kLeastReadAhead = 1 << 20;
-constexpr std::size_t kMostReadAhead = 4 << 20;
+constexpr std::size_t kMostReadAhead = 8 << 20;
 
 /// The destination's connection is another one: it is not to be given up for this.
 Error as_source_error(Error error, const sftp::Location& location) {
