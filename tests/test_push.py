@@ -50,6 +50,15 @@ def test_once(push, server, folder):
     assert (server.root / "report.csv").read_bytes() == b"another report"
 
 
+def test_what_is_said_of_landing_areas_holds_for_any_directory(push, server, folder):
+    for name in ("good.csv", "old.csv.bak", "photo.jpg", "large.csv"):
+        put(folder / "in" / name, b"x" * (5000 if name == "large.csv" else 1))
+    ended = push(folder / "in", "--ignore", "*.bak", "--extension", "csv", "--max-size", "1K")
+    assert ended.code == 1
+    assert server.files() == ["good.csv"]
+    assert "not delivered: 2 refused" in ended.stdout
+
+
 def test_directories_and_files_together(push, server, folder):
     make_files(folder / "tree/below", 3, 10)
     put(folder / "one/x.csv", b"x")

@@ -54,7 +54,9 @@ Outcome<Push> make_push(const Arguments& arguments, const StopToken& stop) {
   const bool goes_on = arguments.has("watch");
   auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
-  auto areas = areas_of_paths(*settings, arguments.positional);
+  const auto model = landing_by_flags(arguments);
+  if (!model) return fail(model.error());
+  auto areas = areas_of_paths(*settings, *model, arguments.positional);
   if (!areas) return fail(areas.error());
   if (goes_on && arguments.has("deadline")) {
     return fail(

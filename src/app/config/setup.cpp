@@ -163,6 +163,13 @@ Result<void> apply_selections(Settings& settings, const Arguments& arguments) {
 
 }  // namespace
 
+Result<LandingSettings> landing_by_flags(const Arguments& arguments) {
+  Settings alone;
+  alone.landings.emplace_back();
+  if (const auto done = apply_flags(alone, arguments); !done) return done.error();
+  return alone.landings.front();
+}
+
 Result<Settings> effective_settings(const Arguments& arguments) {
   Settings settings;
   if (const fs::path file = configuration_file(arguments); !file.empty()) {

@@ -19,6 +19,9 @@ namespace ferry::app {
 /// Command line over environment over file over default. Sets up the log.
 Result<Settings> effective_settings(const Arguments& arguments);
 
+/// What the command line says of landing areas, for one that nothing else says anything of.
+Result<LandingSettings> landing_by_flags(const Arguments& arguments);
+
 enum class Presence : std::uint8_t { kOfAll, kOfAny };
 /// kInvalid unless there is a metastore, and at least one landing area, all or any of them
 /// directories that are there, none of which holds the metastore where a watcher would see it.

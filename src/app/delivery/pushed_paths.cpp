@@ -68,7 +68,8 @@ Error lies_elsewhere(const Given& given, const std::vector<LandingSettings>& kno
 
 class Areas {
  public:
-  explicit Areas(const std::vector<LandingSettings>& known) : known_(known) {}
+  Areas(const std::vector<LandingSettings>& known, const LandingSettings& model)
+      : known_(known), model_(model) {}
 
   Result<void> add(const Given& given) {
     for (const LandingSettings& landing : known_) {
@@ -79,7 +80,7 @@ class Areas {
       }
     }
     if (!known_.empty()) return lies_elsewhere(given, known_);
-    LandingSettings area;
+    LandingSettings area = model_;
     area.path = given.is_directory ? given.path : given.path.parent_path();
     area.name = area.path.string();
     area.moves_aside = false;
@@ -111,6 +112,7 @@ class Areas {
   }
 
   const std::vector<LandingSettings>& known_;
+  const LandingSettings& model_;
   std::vector<LandingSettings> areas_;
 };
 
@@ -128,8 +130,9 @@ std::vector<std::string> labels_of(const LandingSettings& area) {
 }  // namespace
 
 Result<std::vector<LandingSettings>> areas_of_paths(const Settings& settings,
+                                                    const LandingSettings& model,
                                                     const std::vector<std::string>& paths) {
-  Areas areas(settings.landings);
+  Areas areas(settings.landings, model);
   for (const std::string& path : paths) {
     const auto given = look_at(path);
     if (!given) return given.error();
