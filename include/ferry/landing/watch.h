@@ -81,12 +81,24 @@ struct WatchHooks {
   std::chrono::milliseconds alive_interval = std::chrono::seconds(10);
 };
 
+/// What was passed over because of its name, by the rule that did.
+struct IgnoredCounts {
+  std::uint64_t hidden = 0;              // files whose names begin with '.'
+  std::uint64_t hidden_directories = 0;  // with all that lies in them
+  std::uint64_t unfinished = 0;          // *.tmp, *.part, *.filepart
+  std::uint64_t by_glob = 0;             // LandingArea::ignore
+
+  std::uint64_t all() const { return hidden + hidden_directories + unfinished + by_glob; }
+  IgnoredCounts& operator+=(const IgnoredCounts& other);
+};
+
 struct WatchSummary {
   std::uint64_t registered = 0;   // records inserted
   std::uint64_t bytes = 0;        // hashed
   std::uint64_t quarantined = 0;  // moved aside
   std::uint64_t unsettled = 0;    // left because they were still being written (with once)
   std::uint64_t failed = 0;       // could not be read, or not be judged
+  IgnoredCounts ignored = {};     // by the last rescan
 };
 
 /// A watcher whose areas may change while it runs.

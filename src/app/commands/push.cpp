@@ -169,6 +169,7 @@ void print_push(const landing::WatchSummary& registered, const Waiting& waiting,
   add(waiting.elsewhere, "left to another run, which delivers them or an older version");
   add(waiting.gone, "not there any more, or refused before");
   if (!text.empty()) print(fmt::format("not delivered: {}\n", text));
+  print(to_text(registered.ignored));
 }
 
 bool is_left_out(const landing::WatchSummary& registered) {
@@ -245,8 +246,9 @@ Command push_command() {
       .min_positional = 1,
       .max_positional = static_cast<std::size_t>(-1),
       .description =
-          "Registers files, and all files below directories, and delivers those that the\n"
-          "destination has not got yet; what failed before is tried again. A file gets its own\n"
+          "Registers files, and all files below directories but hidden and unfinished ones, and\n"
+          "delivers those that the destination has not got yet; what failed before is tried\n"
+          "again. The summary says how many were passed over. A file gets its own\n"
           "name there, one below a directory its path from there on. Paths in a landing area\n"
           "that --landing or the configuration names are that area's files, with its paths,\n"
           "policies and routes. With --watch: goes on with what lands, until SIGTERM.",

@@ -40,7 +40,7 @@ void print_summary(const landing::WatchSummary& summary, bool as_json) {
   if (summary.quarantined > 0) print(fmt::format(", {} quarantined", summary.quarantined));
   if (summary.unsettled > 0) print(fmt::format(", {} not settled", summary.unsettled));
   if (summary.failed > 0) print(fmt::format(", {} unreadable", summary.failed));
-  print("\n");
+  print("\n" + to_text(summary.ignored));
 }
 
 /// What the configuration says about watching.

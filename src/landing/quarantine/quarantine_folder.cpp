@@ -39,6 +39,10 @@ Error another_file(const std::string& path) {
 
 }  // namespace
 
+fs::path QuarantineFolder::path_of(const LandingArea& area) {
+  return area.quarantine.empty() ? area.path / kDefaultFolder : area.quarantine;
+}
+
 Result<UniqueFd> QuarantineFolder::open_folder(const LandingArea& area, int root_fd, bool make) {
   const fs::path& named = area.quarantine;
   if (!named.empty()) return make ? make_private_directory(named) : open_private_directory(named);
@@ -50,7 +54,7 @@ Result<UniqueFd> QuarantineFolder::open_folder(const LandingArea& area, int root
 Result<std::optional<QuarantineFolder>> QuarantineFolder::open(const LandingArea& area, bool make) {
   auto root = ferry::open_file(area.path, O_RDONLY | O_DIRECTORY);
   if (!root) return root.error().with_context("landing area");
-  fs::path path = area.quarantine.empty() ? area.path / kDefaultFolder : area.quarantine;
+  fs::path path = path_of(area);
   auto folder = open_folder(area, root->get(), make);
   if (!folder) {
     if (!make && folder.error().kind == ErrorKind::kNotFound) {

@@ -23,6 +23,9 @@ class QuarantineFolder {
   /// Nothing if there is none yet.
   static Result<std::optional<QuarantineFolder>> find(const LandingArea& area);
 
+  /// Where AREA's is, or would be.
+  static fs::path path_of(const LandingArea& area);
+
   /// True if there certainly is none yet; ROOT_FD is the area's. Cheaper than to look for it.
   static bool is_absent(const LandingArea& area, int root_fd);
 

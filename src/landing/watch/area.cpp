@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ferry/base/log.h"
+#include "landing/quarantine/quarantine_folder.h"
 
 namespace ferry::landing {
 namespace {
@@ -111,6 +112,7 @@ void AreaWatcher::rescan(std::string_view reason) {
   rescanning_ = true;
   reason_ = reason;
   directories_ = files_ = 0;
+  ignored_ = {};
   limited_ = false;
   tree_.begin_generation();
   scan_.clear();
@@ -125,7 +127,8 @@ void AreaWatcher::conclude_rescan(TimePoint now) {
   log::info("rescan", {{"landing", area_.name},
                        {"reason", reason_},
                        {"directories", directories_},
-                       {"files", files_}});
+                       {"files", files_},
+                       {"ignored", ignored_.all()}});
   to_sweep_ = area_.only ? area_.only->directories : std::vector<std::string>{""};
   sweep_due_ = now;
   next_rescan_ = now + interval();
@@ -261,6 +264,10 @@ void AreaWatcher::offer(const std::string& path, TimePoint due) {
   if (!ignore_.ignores_file(path)) settle_.notice(path, due);
 }
 
+bool AreaWatcher::is_quarantine(const std::string& directory) const {
+  return area_.path / directory == QuarantineFolder::path_of(area_);
+}
+
 void AreaWatcher::read_events(TimePoint now) {
   if (!inotify_) return;
   const auto events = inotify_->read_events();
@@ -365,13 +372,21 @@ bool AreaWatcher::arm(const std::string& directory) {
 }
 
 bool AreaWatcher::enters(const std::string& directory) {
-  if (is_hidden(base_name(directory)) || !nameable(directory)) return false;
+  if (is_hidden(base_name(directory))) {
+    if (rescanning_ && !is_quarantine(directory)) ++ignored_.hidden_directories;
+    return false;
+  }
+  if (!nameable(directory)) return false;
   return rescanning_ || !tree_.contains(directory);
 }
 
 void AreaWatcher::found(const std::string& path) {
-  if (rescanning_) ++files_;
-  offer(path, now_);
+  const auto rule = ignore_.find_rule(path);
+  if (rescanning_) {
+    ++files_;
+    if (rule) count(ignored_, *rule);
+  }
+  if (!rule) settle_.notice(path, now_);
 }
 
 void AreaWatcher::unreadable(const std::string& directory, const Error& error) {

@@ -66,6 +66,7 @@ class AreaWatcher final : private ScanVisitor {
   bool idle() const;
   std::uint64_t unsettled() const { return unsettled_; }
   std::uint64_t failed() const { return failed_; }
+  const IgnoredCounts& ignored() const { return ignored_; }
 
  private:
   AreaWatcher(LandingArea area, AreaTiming timing);
@@ -86,6 +87,7 @@ class AreaWatcher final : private ScanVisitor {
   void handle_directory(EventKind kind, const std::string& directory, TimePoint now);
   void handle_file(EventKind kind, const std::string& path, TimePoint now);
   void drop_watches(const std::string& directory);
+  bool is_quarantine(const std::string& directory) const;
   bool nameable(const std::string& path);
   void offer(const std::string& path, TimePoint due);
   void complain(std::string_view event, const std::string& path, std::string_view reason);
@@ -112,6 +114,7 @@ class AreaWatcher final : private ScanVisitor {
   std::optional<std::string> again_;  // why another one must follow
   std::uint64_t directories_ = 0;     // that the rescan has seen
   std::uint64_t files_ = 0;
+  IgnoredCounts ignored_;
   bool limited_ = false;  // the kernel allows no more watches
   TimePoint now_;         // while a scan step calls back
   TimePoint next_rescan_;

@@ -20,14 +20,39 @@ bool is_hidden(std::string_view name) {
   return name.starts_with('.');
 }
 
-bool IgnoreRules::ignores_file(const std::string& path) const {
-  if (has_hidden_component(path)) return true;
+std::optional<IgnoredAs> IgnoreRules::find_rule(const std::string& path) const {
+  if (has_hidden_component(path)) return IgnoredAs::kHidden;
   const auto slash = path.rfind('/');
   const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
   if (std::ranges::any_of(kUnfinishedSuffixes, [&](auto end) { return name.ends_with(end); })) {
-    return true;
+    return IgnoredAs::kUnfinished;
   }
-  return std::ranges::any_of(globs_, [&](const Glob& glob) { return glob.matches(path); });
+  if (std::ranges::any_of(globs_, [&](const Glob& glob) { return glob.matches(path); })) {
+    return IgnoredAs::kByGlob;
+  }
+  return std::nullopt;
+}
+
+void count(IgnoredCounts& counts, IgnoredAs rule) {
+  switch (rule) {
+    case IgnoredAs::kHidden:
+      ++counts.hidden;
+      break;
+    case IgnoredAs::kUnfinished:
+      ++counts.unfinished;
+      break;
+    case IgnoredAs::kByGlob:
+      ++counts.by_glob;
+      break;
+  }
+}
+
+IgnoredCounts& IgnoredCounts::operator+=(const IgnoredCounts& other) {
+  hidden += other.hidden;
+  hidden_directories += other.hidden_directories;
+  unfinished += other.unfinished;
+  by_glob += other.by_glob;
+  return *this;
 }
 
 std::optional<std::string_view> name_problem(std::string_view name) {

@@ -1,14 +1,19 @@
 // Which names are never registered. Pure.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ferry/base/glob.h"
+#include "ferry/landing/watch.h"
 
 namespace ferry::landing {
+
+/// Why a name is never registered.
+enum class IgnoredAs : std::uint8_t { kHidden, kUnfinished, kByGlob };
 
 /// Names that uploads use before they are complete, and what the user does not want.
 class IgnoreRules {
@@ -18,11 +23,15 @@ class IgnoreRules {
 
   /// PATH is relative to the landing area. True for dot files and all below dot directories, for
   /// *.tmp, *.part and *.filepart, and where a glob matches the file's name or PATH.
-  bool ignores_file(const std::string& path) const;
+  bool ignores_file(const std::string& path) const { return find_rule(path).has_value(); }
+  std::optional<IgnoredAs> find_rule(const std::string& path) const;
 
  private:
   std::vector<Glob> globs_;
 };
+
+/// One more in COUNTS.
+void count(IgnoredCounts& counts, IgnoredAs rule);
 
 /// True for the name of a dot file or dot directory.
 bool is_hidden(std::string_view name);

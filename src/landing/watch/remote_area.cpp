@@ -60,6 +60,11 @@ void RemoteArea::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+IgnoredCounts RemoteArea::ignored() const {
+  const std::scoped_lock lock(mutex_);
+  return ignored_;
+}
+
 void RemoteArea::recorded(const std::string& path) {
   const std::scoped_lock lock(mutex_);
   handed_over_.erase(path);
@@ -141,7 +146,12 @@ Result<void> RemoteArea::look() {
   if (!listing) return listing.error();
   log::debug("looked", {{"landing", area_.name},
                         {"directories", listing->directories},
-                        {"files", listing->files.size()}});
+                        {"files", listing->files.size()},
+                        {"ignored", listing->ignored.all()}});
+  {
+    const std::scoped_lock lock(mutex_);
+    ignored_ = listing->ignored;
+  }
   complain(*listing);
   auto settled = settled_files(*listing);
   if (!settled) return settled.error();

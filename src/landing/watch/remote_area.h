@@ -57,6 +57,7 @@ class RemoteArea {
   bool done() const { return done_.load(); }
   std::uint64_t unsettled() const { return unsettled_.load(); }
   std::uint64_t failed() const { return failed_.load(); }
+  IgnoredCounts ignored() const;
 
  private:
   /// A file that has to wait.
@@ -115,8 +116,9 @@ class RemoteArea {
   std::map<std::string, Reading> readings_;           // of large files, between two pieces
   Complaints complaints_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::set<std::string> handed_over_;  // with the registrar
+  IgnoredCounts ignored_;
 
   std::atomic<bool> done_{false};
   std::atomic<std::uint64_t> unsettled_{0};

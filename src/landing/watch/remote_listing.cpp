@@ -18,7 +18,14 @@ class Listing {
   /// Whether it is a directory to go into.
   bool take(const std::string& path, const sftp::DirectoryEntry& entry) {
     const bool is_directory = sftp::is_directory(entry.attributes);
-    if (is_directory ? is_hidden(entry.name) : ignore_.ignores_file(path)) return false;
+    if (is_directory && is_hidden(entry.name)) {
+      ++listing_.ignored.hidden_directories;
+      return false;
+    }
+    if (const auto rule = is_directory ? std::nullopt : ignore_.find_rule(path)) {
+      count(listing_.ignored, *rule);
+      return false;
+    }
     if (const auto problem = name_problem(entry.name)) return skip(path, *problem);
     if (is_directory) {
       ++listing_.directories;

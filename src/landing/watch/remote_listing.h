@@ -27,6 +27,7 @@ struct RemoteListing {
   std::vector<Skipped> skipped;
   std::vector<Skipped> unreadable;  // directories: what is below them is unknown
   std::uint64_t directories = 0;
+  IgnoredCounts ignored = {};
 };
 
 /// Errors: those of walk_tree.

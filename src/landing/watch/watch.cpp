@@ -176,10 +176,12 @@ class Loop {
     for (const auto& area : areas_) {
       summary.unsettled += area->unsettled();
       summary.failed += area->failed();
+      summary.ignored += area->ignored();
     }
     for (const auto& area : remote_areas_) {
       summary.unsettled += area->unsettled();
       summary.failed += area->failed();
+      summary.ignored += area->ignored();
     }
     return summary;
   }
