@@ -46,12 +46,12 @@ def test_old_ones_go_and_nothing_else(configured, landing, server, control):
     old, young = 40 * DAY, 20 * DAY
     gone = [leave(place, f"{batch_id(old)}.control.json", old),
             leave(place, f"{batch_id(old)}.control.json.sig", old),
-            leave(place, f"{batch_id(old)}.SHA256SUMS", old),
             leave(place, f".{batch_id(old)}.control.json.0123456789abcdef.part", old)]
     stay = [leave(place, f"{batch_id(young)}.control.json", young),
             leave(place, f"{batch_id(young)}.control.json", old),  # the server's clock is wrong
             leave(place, f"{batch_id(old)}.control.json", young),  # somebody has written to it
             leave(place, f"{batch_id(old)}.json", old),
+            leave(place, f"{batch_id(old)}.SHA256SUMS", old),  # of another form than ours
             leave(place, f"{batch_id(old)}.csv", old),
             leave(place, "report.control.json", old),
             leave(place, f"{batch_id(old)}-{batch_id(old)}.control.json", old),
@@ -61,7 +61,7 @@ def test_old_ones_go_and_nothing_else(configured, landing, server, control):
     link = place / f"{batch_id(old)}.control.json"
     link.symlink_to(stay[0])
     os.utime(link, (1, 1), follow_symlinks=False)
-    directory = place / f"{batch_id(old)}.SHA256SUMS"
+    directory = place / f"{batch_id(old)}.control.json"
     directory.mkdir()
     os.utime(directory, (1, 1))
     ended = deliver(configured, landing)
@@ -69,6 +69,47 @@ def test_old_ones_go_and_nothing_else(configured, landing, server, control):
     assert [path.name for path in stay if not path.exists()] == []
     assert link.is_symlink() and directory.is_dir()
     assert "old control files removed" in ended.stderr
+
+
+@pytest.mark.parametrize("keys, refused", [
+    ("", (".control.json", ".control.json.sig")),
+    ('control = "sha256sums"\n', (".SHA256SUMS", ".SHA256SUMS.sig")),
+    ('control = "none"\n', ()),
+    ('control_name = "{batch_id}.list"\n', (".list", ".list.sig"))])
+def test_what_was_delivered_stays_whatever_its_name(configured, landing, server, control, keys,
+                                                    refused):
+    place, where = control
+    configured.write('[route.all]\nto = ["b"]\npreserve = ["mtime"]\n',
+                     b=where + keys + 'control_keep = "1d"')
+    inside = landing / place.relative_to(server.root)
+    put(landing / "plain.csv", b"x")
+    names = [batch_id(40 * DAY) + suffix for suffix in
+             (".control.json", ".control.json.sig", ".SHA256SUMS", ".SHA256SUMS.sig", ".list",
+              ".list.sig")]
+    for name in names:
+        put(inside / name, b"another sender's")
+        os.utime(inside / name, (time.time() - 40 * DAY,) * 2)
+    configured.register()
+    configured.transfer("--to", "b")
+    configured.transfer("--to", "b")
+    standings = {path.rpartition("/")[2]: status
+                 for (path, _), status in configured.standings("b").items()}
+    delivered = {name for name in names if standings[name] == "successful"}
+    assert delivered == {name for name in names if name[36:] not in refused}
+    assert {name for name in names if (place / name).exists()} == delivered
+
+
+def test_a_version_gets_no_name_of_control_files(configured, landing, server):
+    configured.write('[route.all]\nto = ["b"]\nexisting = "version"\n',
+                     b='control_name = "{batch_id}.1.json"')
+    name = f"{batch_id(0)}.json"
+    (server.root / name).write_bytes(b"theirs")
+    put(landing / name, b"ours")
+    configured.register()
+    ended = configured.transfer("--to", "b")
+    assert ended.code == 1 and "is one of control files" in ended.stderr
+    assert configured.standings("b")[name, "b"] == "failed"
+    assert len(list(server.root.glob("*.1.json"))) == 0
 
 
 def test_by_default_all_stay(configured, landing, server):

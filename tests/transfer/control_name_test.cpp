@@ -31,6 +31,18 @@ TEST_CASE("whatever ends like a control file would be taken for one") {
   CHECK_FALSE(is_name_of_control_files(plain, "control.json"));
 }
 
+TEST_CASE("signatures and parts of control files have their names, too") {
+  const Destination plain = destination(nullptr);
+  CHECK(is_name_of_control_files(plain, "x.control.json.sig"));
+  CHECK(is_name_of_control_files(plain, ".x.control.json.0123456789abcdef.part"));
+  CHECK(is_name_of_control_files(plain, ".x.control.json.sig.0123456789abcdef.part"));
+  CHECK_FALSE(is_name_of_control_files(plain, ".x.csv.0123456789abcdef.part"));
+  CHECK_FALSE(is_name_of_control_files(plain, "x.SHA256SUMS"));
+  Destination none = plain;
+  none.control = ControlFormat::kNone;
+  CHECK_FALSE(is_name_of_control_files(none, "x.control.json"));
+}
+
 TEST_CASE("a template's names are told from others") {
   const Destination dated = destination("{date:%Y%m%d}-{batch_id}.json");
   CHECK(is_name_of_control_files(dated, "20261122-" + std::string(kBatch) + ".json"));

@@ -5,6 +5,7 @@
 
 #include "ferry/base/glob.h"
 #include "ferry/transfer/control_file.h"
+#include "transfer/naming/remote_path.h"
 
 namespace ferry::transfer {
 namespace {
@@ -17,24 +18,56 @@ std::string lower_case(std::string_view text) {
   return result;
 }
 
-}  // namespace
-
-bool is_name_of_control_files(const Destination& destination, std::string_view name) {
-  if (destination.control == ControlFormat::kNone) return false;
-  const std::string pattern = destination.control_name
-                                  ? destination.control_name->pattern_for(destination.name)
-                                  : control_file_name("*", destination.control);
-  const std::string lower = lower_case(name);
-  return Glob(lower_case(pattern)).matches(lower) ||
-         (!destination.control_sign.empty() &&
-          Glob(lower_case(pattern) + std::string(kSignatureSuffix)).matches(lower));
+/// The name that NAME is a part of, see part_path; or NAME.
+std::string_view without_part(std::string_view name) {
+  constexpr std::string_view kSuffix = ".part";
+  constexpr std::size_t kTokenBytes = 16;
+  if (!name.starts_with('.') || !name.ends_with(kSuffix)) return name;
+  const std::string_view whole = name.substr(1, name.size() - 1 - kSuffix.size());
+  const auto dot = whole.rfind('.');
+  if (dot == whole.npos || whole.size() - dot - 1 != kTokenBytes) return name;
+  return whole.substr(0, dot);
 }
 
+/// Also if it is a directory of PATH that is called like one.
 bool has_name_of_sidecars(const Destination& destination, std::string_view path) {
   const std::string_view suffix = suffix_of(destination.sidecar);
   if (suffix.empty()) return false;
   const std::string lower = lower_case(path) + "/";
   return lower.contains(std::string(suffix) + "/");
+}
+
+}  // namespace
+
+bool is_name_of_control_files(const Destination& destination, std::string_view name) {
+  if (destination.control == ControlFormat::kNone) return false;
+  const std::string pattern =
+      lower_case(destination.control_name ? destination.control_name->pattern_for(destination.name)
+                                          : control_file_name("*", destination.control));
+  const std::string whole = lower_case(without_part(name));
+  return Glob(pattern).matches(whole) ||
+         Glob(pattern + std::string(kSignatureSuffix)).matches(whole);
+}
+
+Result<void> check_remote_name(const Destination& destination, std::string_view directory,
+                               std::string_view control_directory, std::string_view path) {
+  if (is_too_long(std::string(path).append(suffix_of(destination.sidecar)))) {
+    return make_error(ErrorKind::kAbnormal, "its remote name, {}, is too long", path);
+  }
+  if (remote_parent(path) == control_directory &&
+      is_name_of_control_files(destination, path.substr(path.rfind('/') + 1))) {
+    return make_error(ErrorKind::kAbnormal,
+                      "its remote name, {}, is one of control files, and would be taken for one: "
+                      "give it another with a route's 'rename'",
+                      path);
+  }
+  if (has_name_of_sidecars(destination, below(directory, path))) {
+    return make_error(ErrorKind::kAbnormal,
+                      "its remote name, {}, is one of sidecars, and would be taken for one: give "
+                      "it another with a route's 'rename'",
+                      path);
+  }
+  return {};
 }
 
 }  // namespace ferry::transfer

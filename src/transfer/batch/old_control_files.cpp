@@ -6,7 +6,6 @@
 
 #include "ferry/base/log.h"
 #include "ferry/base/uuid.h"
-#include "ferry/transfer/control_file.h"
 #include "transfer/batch/control_name.h"
 #include "transfer/naming/remote_path.h"
 
@@ -18,27 +17,6 @@ using sftp::Task;
 constexpr std::size_t kUuidBytes = 36;
 /// At once, over one connection.
 constexpr std::size_t kSideBySide = 32;
-
-/// The name that NAME is a part of, see part_path; or NAME.
-std::string_view without_part(std::string_view name) {
-  constexpr std::string_view kSuffix = ".part";
-  constexpr std::size_t kTokenBytes = 16;
-  if (!name.starts_with('.') || !name.ends_with(kSuffix)) return name;
-  std::string_view whole = name.substr(1, name.size() - 1 - kSuffix.size());
-  const auto dot = whole.rfind('.');
-  if (dot == whole.npos || whole.size() - dot - 1 != kTokenBytes) return name;
-  return whole.substr(0, dot);
-}
-
-bool has_name_of_one(const Destination& destination, std::string_view name,
-                     std::string_view batch_id) {
-  const std::string_view list = name.ends_with(kSignatureSuffix)
-                                    ? name.substr(0, name.size() - kSignatureSuffix.size())
-                                    : name;
-  return list == control_file_name(batch_id, ControlFormat::kJson) ||
-         list == control_file_name(batch_id, ControlFormat::kSha256Sums) ||
-         is_name_of_control_files(destination, name);
-}
 
 /// The batch's id in NAME; nothing: there is none, or more than one.
 std::optional<std::string_view> batch_id_in(std::string_view name) {
@@ -61,10 +39,9 @@ Task<void> remove(Session& session, std::string path, std::uint64_t& removed) {
 
 bool is_old_control_file(const Destination& destination, const sftp::DirectoryEntry& entry,
                          Timestamp time) {
-  const std::string_view name = without_part(entry.name);
-  const auto batch_id = batch_id_in(name);
+  if (!is_name_of_control_files(destination, entry.name)) return false;
+  const auto batch_id = batch_id_in(entry.name);
   if (!batch_id || !sftp::is_regular(entry.attributes) || !entry.attributes.modified) return false;
-  if (!has_name_of_one(destination, name, *batch_id)) return false;
   const auto begun = time_of_uuid(*batch_id);
   const Timestamp modified{std::chrono::seconds(*entry.attributes.modified)};
   return begun && *begun < time && modified < time;

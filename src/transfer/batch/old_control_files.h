@@ -12,9 +12,9 @@
 
 namespace ferry::transfer {
 
-/// Pure: whether ENTRY of DESTINATION's control directory is a control file, in any form, its
-/// signature, or a part of one, and is from before TIME. Both have to say so: the id in the name,
-/// which has the time when the batch was begun, and the server.
+/// Pure: whether ENTRY of DESTINATION's control directory has a name that is_name_of_control_files
+/// keeps from all delivered files, and is from before TIME. Both have to say so: the id in the
+/// name, which has the time when the batch was begun, and the server.
 bool is_old_control_file(const Destination& destination, const sftp::DirectoryEntry& entry,
                          Timestamp time);
 

@@ -1,5 +1,6 @@
 // Files whose route does not replace what has their name at the destination.
 #include "transfer/batch/batch.h"
+#include "transfer/batch/control_name.h"
 #include "transfer/deliver/resume.h"
 #include "transfer/deliver/worker.h"
 #include "transfer/naming/free_name.h"
@@ -67,9 +68,11 @@ Task<Result<Worker::Course>> Worker::take_version(Job& job) {
   while (!found->is_there && name != job.remote_path && !context_.events.reserve_name(job, name)) {
     name = version_name(plain_path, ++number, suffix);
   }
-  if (is_too_long(name)) {
+  if (auto checked = check_remote_name(context_.destination, session_.directory,
+                                       session_.control_directory, name);
+      !checked) {
     job.refused_here = true;
-    co_return make_error(ErrorKind::kAbnormal, "its remote name, {}, is too long", name);
+    co_return checked.error();
   }
   const auto named = take_name(job, std::move(name));
   if (!named) co_return named.error();

@@ -23,12 +23,6 @@ bool Intake::may_share_names() const {
          options_.landings.size() + options_.remote_landings.size() > 1;
 }
 
-bool Intake::would_pass_for_control_file(const Job& job) const {
-  const std::string& path = job.remote_path;
-  return remote_parent(path) == remote_parent(job.batch->info().control_path) &&
-         is_name_of_control_files(destination_, path.substr(path.rfind('/') + 1));
-}
-
 Intake::Taken Intake::take(metastore::Claim claim, Batch& batch, const StopToken& stop) {
   const metastore::FileRecord& file = claim.file;
   const Route* route = options_.routes == nullptr
@@ -64,23 +58,12 @@ Result<void> Intake::fill(Job& job, const metastore::FileRecord& file, const Rou
     return name.error();
   }
   job.remote_path = join_remote(job.batch->info().directory, *name);
-  if (is_too_long(job.remote_path + std::string(suffix_of(destination_.sidecar)))) {
+  const BatchInfo& batch = job.batch->info();
+  if (auto checked = check_remote_name(destination_, batch.directory,
+                                       remote_parent(batch.control_path), job.remote_path);
+      !checked) {
     job.refused_here = true;
-    return refused_name(fmt::format("its remote name, {}, is too long", job.remote_path));
-  }
-  if (would_pass_for_control_file(job)) {
-    job.refused_here = true;
-    return refused_name(fmt::format(
-        "its remote name, {}, is one of control files, and would be taken for one: give "
-        "it another with a route's 'rename'",
-        job.remote_path));
-  }
-  if (has_name_of_sidecars(destination_, below(job.batch->info().directory, job.remote_path))) {
-    job.refused_here = true;
-    return refused_name(fmt::format(
-        "its remote name, {}, is one of sidecars, and would be taken for one: give it another with "
-        "a route's 'rename'",
-        job.remote_path));
+    return checked;
   }
   job.shares_name = may_share_names() && !job.batch->take_name(job.remote_path);
   if (job.shares_name && job.if_exists != IfExists::kVersion) {

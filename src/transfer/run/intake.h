@@ -37,7 +37,6 @@ class Intake {
                     const StopToken& stop, std::optional<ToPrepare>& to_prepare);
   void plan_transform(Job& job, const metastore::FileRecord& file, const Route& route);
   bool may_share_names() const;
-  bool would_pass_for_control_file(const Job& job) const;
 
   const Destination& destination_;
   const TransferOptions& options_;
