@@ -51,7 +51,7 @@ Result<void> enter_delivered(Connection& connection, const std::map<std::string,
   }
   Parameters parameters;
   for (Column* column : {&destinations, &files, &bytes, &durations, &latencies}) {
-    parameters.add_array(column->take());
+    parameters.add(std::move(*column));
   }
   return connection.send(
       "INSERT INTO delivered_sums SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], "
@@ -293,7 +293,7 @@ Result<void> Changes::write_files() {
   Parameters parameters;
   for (Column* column :
        {&number, &id, &landing, &path, &version, &state, &updated, &registered, &size, &row}) {
-    parameters.add_array(column->take());
+    parameters.add(std::move(*column));
   }
   return snapshot_.connection().send(
       "INSERT INTO files AS f (number, id, landing, path, version, state, updated_date, "
@@ -339,7 +339,7 @@ Result<void> Changes::write_deliveries() {
   Parameters parameters;
   for (Column* column : {&file, &destination, &status, &date, &claimed, &file_updated, &attempt,
                          &bytes, &duration, &agent, &batch, &kind, &message, &row}) {
-    parameters.add_array(column->take());
+    parameters.add(std::move(*column));
   }
   return snapshot_.connection().send(
       "INSERT INTO deliveries SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], "

@@ -18,9 +18,6 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-/// PostgreSQL counts microseconds from 2000-01-01.
-constexpr std::int64_t kEpochMs = 946'684'800'000;
-
 template <typename Integer>
 Integer big_endian(const char* bytes) {
   Integer value;
@@ -70,20 +67,6 @@ std::string_view advice_for(std::string_view sqlstate) {
   if (sqlstate == "53100") return "; the database's disk is full";
   if (sqlstate == "42501") return "; see metastore/postgresql.md for the roles";
   return "";
-}
-
-/// Appends TEXT as PostgreSQL takes it.
-void append_clean(std::string& out, std::string_view text, bool in_array) {
-  while (!text.empty()) {
-    const std::size_t length = utf8_sequence(text);
-    if (length == 0) {
-      out += "\uFFFD";
-    } else if (text[0] != '\0') {
-      if (in_array && (text[0] == '"' || text[0] == '\\')) out += '\\';
-      out += text.substr(0, length);
-    }
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
 }
 
 }  // namespace
@@ -145,80 +128,6 @@ bool Rows::flag(std::size_t row, int column) const {
 Timestamp Rows::time(std::size_t row, int column) const {
   const std::chrono::microseconds since_2000(integer(row, column));
   return Timestamp(std::chrono::floor<milliseconds>(since_2000) + milliseconds(kEpochMs));
-}
-
-// Parameters.
-
-Parameters& Parameters::add(std::string_view text) {
-  append_clean(values_.emplace_back(), text, false);
-  return *this;
-}
-
-Parameters& Parameters::add(std::int64_t number) {
-  values_.push_back(std::to_string(number));
-  return *this;
-}
-
-Parameters& Parameters::add(const std::vector<std::int64_t>& numbers) {
-  Column column;
-  for (const std::int64_t number : numbers) column.add(number);
-  return add_array(column.take());
-}
-
-Parameters& Parameters::add(const std::vector<std::string>& texts) {
-  Column column;
-  for (const std::string& text : texts) column.add(std::string_view(text));
-  return add_array(column.take());
-}
-
-Parameters& Parameters::add_array(std::string array) {
-  values_.push_back(std::move(array));
-  return *this;
-}
-
-void Column::add(std::string_view text) {
-  next();
-  text_ += '"';
-  append_clean(text_, text, true);
-  text_ += '"';
-}
-
-void Column::add(std::int64_t number) {
-  next();
-  text_ += fmt::format_int(number).c_str();
-}
-
-void Column::add_unsigned(std::uint64_t number) {
-  next();
-  text_ += fmt::format_int(number).c_str();
-}
-
-void Column::add(Timestamp time) {
-  next();
-  text_ += '"';
-  text_ += format_timestamp(time);
-  text_ += '"';
-}
-
-void Column::add_null() {
-  next();
-  text_ += "NULL";
-}
-
-void Column::add_or_null(std::string_view text) {
-  if (text.empty()) return add_null();
-  add(text);
-}
-
-void Column::add_flag(bool flag) {
-  next();
-  text_ += flag ? 't' : 'f';
-}
-
-std::string Column::take() {
-  if (text_.empty()) text_ = "{";
-  text_ += '}';
-  return std::exchange(text_, {});
 }
 
 // The connection.
@@ -312,30 +221,41 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& location
 
 namespace {
 
-std::vector<const char*> pointers_to(const Parameters& parameters) {
+/// PARAMETERS, which outlive it, as libpq takes them.
+struct Arguments {
+  explicit Arguments(const Parameters& parameters) {
+    for (const Value& value : parameters.values()) {
+      values.push_back(value.bytes.c_str());
+      types.push_back(value.type);
+      lengths.push_back(static_cast<int>(value.bytes.size()));
+      formats.push_back(value.type == 0 ? 0 : 1);
+    }
+  }
+  int count() const { return static_cast<int>(values.size()); }
+
   std::vector<const char*> values;
-  for (const std::string& value : parameters.values()) values.push_back(value.c_str());
-  return values;
-}
+  std::vector<Oid> types;
+  std::vector<int> lengths;
+  std::vector<int> formats;
+};
 
 }  // namespace
 
 Result<Rows> Connection::run(std::string_view sql, const Parameters& parameters) {
   if (auto finished = finish(); !finished) return finished.error();
-  const auto values = pointers_to(parameters);
-  PGresult* answer =
-      PQexecParams(impl_->connection, std::string(sql).c_str(), static_cast<int>(values.size()),
-                   nullptr, values.data(), nullptr, nullptr, 1);
-  return take(answer);
+  const Arguments given(parameters);
+  return take(PQexecParams(impl_->connection, std::string(sql).c_str(), given.count(),
+                           given.types.data(), given.values.data(), given.lengths.data(),
+                           given.formats.data(), 1));
 }
 
 Result<void> Connection::send(std::string_view sql, const Parameters& parameters) {
-  const auto values = pointers_to(parameters);
   if (!is_pipelined_ && PQenterPipelineMode(impl_->connection) == 0) return take(nullptr).error();
   is_pipelined_ = true;
-  const int sent = PQsendQueryParams(impl_->connection, std::string(sql).c_str(),
-                                     static_cast<int>(values.size()), nullptr, values.data(),
-                                     nullptr, nullptr, 1);
+  const Arguments given(parameters);
+  const int sent = PQsendQueryParams(impl_->connection, std::string(sql).c_str(), given.count(),
+                                     given.types.data(), given.values.data(), given.lengths.data(),
+                                     given.formats.data(), 1);
   return sent == 0 ? take(nullptr).error() : Result<void>();
 }
 

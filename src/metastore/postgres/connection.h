@@ -1,6 +1,6 @@
 // One session with a PostgreSQL server, by libpq.
 //
-// Answers come in binary, parameters go as text. Not thread-safe. No text of an error has a
+// Answers come in binary. Not thread-safe. No text of an error has a
 // password: libpq does not put it there, and locations that have one are refused.
 #pragma once
 
@@ -14,6 +14,7 @@
 
 #include "ferry/base/result.h"
 #include "ferry/base/time.h"
+#include "metastore/postgres/parameters.h"
 
 namespace ferry::metastore::postgres {
 
@@ -44,43 +45,6 @@ class Rows {
 
  private:
   std::unique_ptr<Impl> impl_;
-};
-
-/// The values of $1, $2, … of a statement. What is not UTF-8 becomes U+FFFD, as in JSON lines; NUL
-/// characters are left out.
-class Parameters {
- public:
-  Parameters& add(std::string_view text);
-  Parameters& add(const std::string& text) { return add(std::string_view(text)); }
-  Parameters& add(const char* text) { return add(std::string_view(text)); }
-  Parameters& add(std::int64_t number);
-  /// Arrays.
-  Parameters& add(const std::vector<std::int64_t>& numbers);
-  Parameters& add(const std::vector<std::string>& texts);
-  /// An array's text, from a Column.
-  Parameters& add_array(std::string array);
-
-  const std::vector<std::string>& values() const { return values_; }
-
- private:
-  std::vector<std::string> values_;
-};
-
-/// Builds the text of an array, value by value.
-class Column {
- public:
-  void add(std::string_view text);
-  void add(std::int64_t number);
-  void add_unsigned(std::uint64_t number);
-  void add(Timestamp time);
-  void add_null();
-  void add_or_null(std::string_view text);  // null if it is empty
-  void add_flag(bool flag);
-  std::string take();
-
- private:
-  void next() { text_ += text_.empty() ? '{' : ','; }
-  std::string text_;
 };
 
 class Connection {

@@ -25,7 +25,7 @@ Result<void> enter_classes(Connection& connection, std::int64_t route,
   parameters.add(route);
   for (Column* column :
        {&destination, &standing, &status, &error_kind, &is_open, &is_by_any, &is_due}) {
-    parameters.add_array(column->take());
+    parameters.add(std::move(*column));
   }
   const auto done = connection.run(
       "INSERT INTO classes (route, destination, standing, status, error_kind, is_open, is_by_any, "
@@ -198,7 +198,7 @@ Result<void> Rejudgement::insert_standings(Connection& connection) const {
     sizes.add(one.file->file.size);
   }
   Parameters parameters;
-  for (Column* column : {&classes, &files, &updated, &sizes}) parameters.add_array(column->take());
+  for (Column* column : {&classes, &files, &updated, &sizes}) parameters.add(std::move(*column));
   return connection.send(
       "WITH come AS (INSERT INTO standings SELECT * FROM unnest($1::integer[], $2::bigint[], "
       "$3::bigint[], $4::bigint[]) RETURNING class, size) INSERT INTO class_sums SELECT class, "

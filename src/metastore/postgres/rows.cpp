@@ -213,7 +213,7 @@ Result<void> RegistryInsert::run(Connection& connection) {
   Parameters parameters;
   for (Column* column : {&row_, &id_, &path_, &updated_, &checksum_, &landing_, &size_, &mtime_,
                          &ctime_, &inode_, &device_, &source_, &state_, &reason_, &others_}) {
-    parameters.add_array(column->take());
+    parameters.add(std::move(*column));
   }
   return connection.send(
       "INSERT INTO file_registry (row, id, path, updated_date, checksum, landing, size, mtime_ns, "
@@ -254,7 +254,7 @@ Result<void> TransferInsert::run(Connection& connection) {
   for (Column* column :
        {&row_, &id_, &status_, &date_, &destination_, &batch_, &agent_, &attempt_, &bytes_,
         &duration_, &remote_path_, &checksum_, &error_, &file_updated_, &others_}) {
-    parameters.add_array(column->take());
+    parameters.add(std::move(*column));
   }
   return connection.send(
       "INSERT INTO transfer_logs (row, id, transfer_status, transfer_date, destination, batch_id, "

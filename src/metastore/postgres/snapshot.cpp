@@ -168,7 +168,7 @@ Result<std::vector<std::vector<Version>>> Snapshot::versions(const std::vector<P
     }
   }
   Parameters parameters;
-  parameters.add_array(places.take()).add_array(labels.take()).add_array(paths.take());
+  parameters.add(std::move(places)).add(std::move(labels)).add(std::move(paths));
   const auto rows = connection_.run(
       "SELECT k.place, " FERRY_VERSION_COLUMNS
       " FROM unnest($1::bigint[], $2::text[], $3::text[]) AS k(place, landing, path) JOIN files f "
@@ -195,7 +195,7 @@ Result<void> Snapshot::add_versions_of_any_area(const std::vector<PathKey>& keys
   }
   if (!any) return {};
   Parameters parameters;
-  parameters.add_array(places.take()).add_array(paths.take());
+  parameters.add(std::move(places)).add(std::move(paths));
   const auto rows = connection_.run(
       "SELECT k.place, " FERRY_VERSION_COLUMNS
       " FROM unnest($1::bigint[], $2::text[]) AS k(place, path) JOIN files f ON f.landing = '' AND "
