@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from ferry_harness import eventually, make_files, put, run_ferry
+from ferry_harness import Configured, eventually, make_files, put, run_ferry
 from fleet_harness import take_for_dead, upload_slowly
 from line_proxy import Line
 
@@ -47,6 +47,35 @@ def test_every_command_works_on_a_database(fleet):
     doctor = fleet.run("doctor", "--index")
     assert doctor.code == 0, doctor.stdout
     assert fleet.run("metastore", "upgrade").stdout.startswith("version 1 already")
+
+
+def test_a_skipped_file_is_recorded_as_such(fleet, ferry, monkeypatch):
+    monkeypatch.setenv("STATE_DIRECTORY", str(fleet.folder / "state-a"))
+    hosts = Configured(ferry, fleet.folder, fleet.landing, fleet.location, {"b": fleet.server})
+    hosts.write('[route.all]\nto = ["b"]\nexisting = "skip"\n')
+    put(fleet.server.root / "a.csv", b"theirs")
+    put(fleet.landing / "a.csv", b"ours")
+    put(fleet.landing / "b.csv", b"new")
+    hosts.register()
+    ended = hosts.transfer()
+    assert ended.code == 0, ended.stderr
+    assert (ended.summary["successful"], ended.summary["skipped"]) == (1, 1)
+    assert (fleet.server.root / "a.csv").read_bytes() == b"theirs"
+    assert list(fleet.listed()) == ["b.csv"]
+    assert hosts.standings("b") == {("a.csv", "b"): "successful", ("b.csv", "b"): "successful"}
+    last = ("SELECT {} FROM transfer_logs l JOIN files f USING (id) WHERE f.path = 'a.csv' ORDER BY l.row "
+            "DESC LIMIT 1")
+    columns = "transfer_status, bytes, checksum IS NULL, batch_id IS NULL, error->>'kind'"
+    assert fleet.sql(last.format(columns)) == ["successful|0|t|t|skipped"]
+    assert fleet.sql(last.format("remote_path"))[0].endswith("/a.csv")
+    assert "skipped: not sent" in hosts.run("history", "a.csv").stdout
+    assert hosts.run("status", "--pending").code == 1
+    assert hosts.run("verify", "--date", "today", "--destination", "b").code == 0
+    assert hosts.run("doctor", "--index").code == 0
+    back = fleet.folder / "tables"
+    imported = hosts.run("import", "--from", fleet.location, "--metastore", back)
+    assert imported.code == 0, imported.stderr
+    assert "skipped: not sent" in hosts.run("history", "a.csv", "--metastore", back).stdout
 
 
 def test_a_password_in_the_location_is_refused_and_not_shown(fleet):
