@@ -141,6 +141,7 @@ test-container: deb
 AIRFLOW_VERSIONS ?= 2.10 3
 test-airflow: build tools
 	@scripts/install_packages.sh $(AIRFLOW_PACKAGES)
+	@scripts/install_postgresql.sh
 	set -e; for version in $(AIRFLOW_VERSIONS); do \
 	  venv=$$(scripts/airflow_environment.sh $$version); \
 	  AIRFLOW_VENV=$$venv FERRY=build/ferry $(PYTEST) --durations=3 $(AIRFLOW_TESTS) tests/airflow; \

@@ -54,7 +54,7 @@ VERIFY = (
     ' --landing "$LANDING" --to "$DESTINATION"'
 )
 # What a metastore in PostgreSQL says: its view `pending`.
-IS_PENDING = "SELECT count(*) FROM (SELECT 1 FROM pending WHERE destination = %(destination)s LIMIT 1) AS some"
+IS_PENDING = "SELECT count(*) FROM (SELECT 1 FROM pending WHERE destination = %(destination)s LIMIT 1) AS found"
 WITHIN_INTERVAL = ' --since "$SINCE" --until "$UNTIL"'
 SINCE_THE_RUN_BEGAN = ' --delivered-since "$RUN_BEGAN"'
 

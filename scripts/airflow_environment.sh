@@ -10,7 +10,8 @@ if [ ! -e "$environment/complete" ]; then
   echo "installing Airflow $1 into $environment" >&2
   rm -rf "$environment"
   /usr/bin/python3 -m venv "$environment"
-  "$environment/bin/pip" install --quiet --constraint "$constraints" apache-airflow >&2
+  "$environment/bin/pip" install --quiet --constraint "$constraints" apache-airflow \
+    apache-airflow-providers-postgres >&2
   touch "$environment/complete"
 fi
 echo "$environment"

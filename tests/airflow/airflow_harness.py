@@ -133,9 +133,10 @@ class Delivery:
             row["updated_date"] = updated
         registry.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    def test_dag(self, dag_id, date="2026-11-22"):
+    def test_dag(self, dag_id, date="2026-11-22", env=None):
         """`airflow dags test`: one run of the DAG, in the foreground."""
-        return self.airflow.run("dags", "test", dag_id, date, env=self.environment, check=False)
+        return self.airflow.run("dags", "test", dag_id, date, env={**self.environment, **(env or {})},
+                                check=False)
 
 
 class Service:

@@ -13,7 +13,7 @@ def test_the_dags_are_imported_without_errors_or_warnings(airflow):
     airflow.run("dags", "reserialize")
     found = {dag_id for (dag_id,) in airflow.rows("SELECT dag_id FROM serialized_dag")}
     assert found == {"ferry_partners_daily", "ferry_partners_pending", "daily", "drain",
-                     "killed", "unverified"}
+                     "fleet", "killed", "unverified"}
     assert airflow.rows("SELECT * FROM import_error") == []
     tasks = airflow.run("tasks", "list", "unverified").stdout.splitlines()
     assert {"pending", "transfer", "delivered"} <= set(tasks)
@@ -64,6 +64,27 @@ def test_nothing_pending_is_skipped_when_the_wait_is_over(airflow, delivery):
     ended = delivery.test_dag("drain")
     assert ended.returncode == 0, ended.stdout
     assert set(airflow.task_states("drain").values()) == {"skipped"}
+
+
+def test_a_metastore_in_a_database_is_asked_by_its_reader(airflow, delivery, postgres):
+    delivery.metastore = postgres.make_database("fleet")
+    delivery.configure()
+    delivery.ferry("watch", "--once")
+    postgres.sql("CREATE ROLE ferry_reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO ferry_reader",
+                 "fleet")
+    reader = {"conn_type": "postgres", "host": "127.0.0.1", "port": postgres.port, "schema": "fleet",
+              "login": "ferry_reader"}
+    env = {"AIRFLOW_CONN_FERRY_DB": json.dumps(reader), "AIRFLOW_VAR_FERRY_DATABASE": delivery.metastore}
+    ended = delivery.test_dag("fleet", env=env)
+    assert ended.returncode == 0, ended.stdout
+    assert set(airflow.task_states("fleet").values()) == {"skipped"}
+
+    put(delivery.landing / "new.csv", b"new\n")
+    delivery.ferry("watch", "--once")
+    ended = delivery.test_dag("fleet", env=env)
+    assert ended.returncode == 0, ended.stdout
+    assert same_tree(delivery.landing, delivery.server.root)
+    assert set(airflow.task_states("fleet").values()) == {"success"}
 
 
 def test_a_wrong_host_key_fails_the_task_and_is_named(airflow, delivery, folder):

@@ -21,6 +21,8 @@ interval_dag(
     catchup=False,
     **options,
 )
+pending_dag("fleet", cron=None, metastore_sql_conn_id="ferry_db",
+            metastore="{{ var.value.ferry_database }}", **options)
 pending_dag("unverified", cron=None, verify=False, **options)
 with pending_dag("drain", cron=None, **options) as drain:
     drain.get_task("delivered") >> BashOperator(task_id="load", bash_command="echo 'loading'")
