@@ -4,8 +4,9 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "ferry/base/histogram.h"
@@ -79,14 +80,14 @@ class Changes {
   std::vector<const Viewpoint*> views_;
   std::vector<Route> routes_;
   std::deque<Change> changes_;
-  std::map<FileNumber, Change*> by_number_;
-  std::map<const KnownFile*, Change*> by_pointer_;
+  std::unordered_map<FileNumber, Change*> by_number_;
+  std::unordered_map<const KnownFile*, Change*> by_pointer_;
   std::map<PathKey, std::int64_t> last_versions_;
   std::vector<FileRecord> registry_;
   std::vector<std::int64_t> registry_rows_;  // their numbers
   std::vector<TransferRecord> transfers_;
   std::vector<std::int64_t> transfer_rows_;
-  std::set<const DeliveryRow*> fresh_;  // those that write_deliveries has to write
+  std::unordered_set<const DeliveryRow*> fresh_;  // those that write_deliveries has to write
   std::map<std::string, Delivered> delivered_;
   std::vector<std::pair<Rejudgement, bool>> rejudgements_;  // and whether files have standings
   std::vector<std::int64_t> others_;                        // routes that judge later

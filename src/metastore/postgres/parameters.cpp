@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "ferry/base/text.h"
@@ -23,15 +24,15 @@ constexpr Type kFlagType{16, 1000};
 
 template <typename Integer>
 void append_big_endian(std::string& out, Integer value) {
-  for (int shift = 8 * (sizeof value - 1); shift >= 0; shift -= 8) {
-    out += static_cast<char>(static_cast<std::uint64_t>(value) >> shift & 0xFF);
-  }
+  if constexpr (std::endian::native == std::endian::little) value = std::byteswap(value);
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
 /// As PostgreSQL takes it.
 void append_clean(std::string& out, std::string_view text) {
-  const auto is_plain = [](char byte) { return static_cast<signed char>(byte) > 0; };
-  if (std::ranges::all_of(text, is_plain)) {
+  bool is_plain = true;  // ASCII without NUL: found out without a branch for each byte
+  for (const char byte : text) is_plain &= static_cast<signed char>(byte) > 0;
+  if (is_plain) {
     out += text;
     return;
   }
