@@ -59,6 +59,14 @@ def test_what_is_said_of_landing_areas_holds_for_any_directory(push, server, fol
     assert "not delivered: 2 refused" in ended.stdout
 
 
+@pytest.mark.parametrize("place", ["user@b.example.org:inbox", "b.example.org", "warehouse"])
+def test_who_writes_a_destination_as_scp_does_is_told_how_it_is_written(ferry, folder, home, place):
+    put(folder / "in/report.csv", b"report")
+    ended = ferry("push", folder / "in/report.csv", "--to", place, env=home)
+    assert ended.code == 2
+    assert f"'{place}' is neither an sftp:// URL nor a configured destination: write sftp://user@host/directory" in ended.stderr
+
+
 def test_directories_and_files_together(push, server, folder):
     make_files(folder / "tree/below", 3, 10)
     put(folder / "one/x.csv", b"x")

@@ -78,9 +78,16 @@ Result<void> select_destinations(Settings& settings, const std::vector<std::stri
     if (word.find("://") == word.npos) {
       std::vector<std::string_view> names(settings.configured_destinations.begin(),
                                           settings.configured_destinations.end());
+      const std::string meant = suggestion(word, names);
+      if (meant.empty()) {
+        return make_error(ErrorKind::kInvalid,
+                          "--to: '{}' is neither an sftp:// URL nor a configured destination: "
+                          "write sftp://user@host/directory",
+                          word);
+      }
       return make_error(ErrorKind::kInvalid,
                         "--to: '{}' is neither an sftp:// URL nor a configured destination{}", word,
-                        suggestion(word, names));
+                        meant);
     }
     DestinationSettings given;
     const auto stored = option.set({&settings, nullptr, &given, {}}, word);
