@@ -40,6 +40,7 @@ struct Destination {
   fs::path control_sign;  // a private key, as `ssh-keygen -Y sign -f` takes it; empty: none
   Sidecar sidecar = Sidecar::kNone;
   std::chrono::milliseconds control_keep{0};  // how long old control files stay there; 0: for ever
+  std::chrono::milliseconds part_keep{0};     // how long parts that nobody writes to do; likewise
   /// The most connections at once; no more are made than the work needs and the server takes.
   unsigned connections = 6;
   BandwidthLimit bandwidth;  // over all connections together

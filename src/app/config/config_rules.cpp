@@ -27,7 +27,10 @@ class Rules {
 
   std::vector<Contradiction> apply() {
     for (const TransformSettings& transform : settings_.transforms) check_transform(transform);
-    for (const DestinationSettings& one : settings_.destinations) check_control(one);
+    for (const DestinationSettings& one : settings_.destinations) {
+      check_control(one);
+      check_parts(one);
+    }
     for (const ExpectSettings& one : settings_.expected) {
       check_names(Section::kExpect, one.name, "landing", "landing area", one.landing,
                   names_of(settings_.landings));
@@ -62,6 +65,14 @@ class Rules {
     for (const auto& mistake : transform.type->check(make_transform(transform))) {
       complain(Section::kTransform, transform.name, mistake.key, "{}", mistake.message);
     }
+  }
+
+  void check_parts(const DestinationSettings& destination) {
+    const auto keep = destination.part_keep;
+    if (keep.count() == 0 || keep >= std::chrono::days(1)) return;
+    complain(Section::kDestination, destination.name, "part_keep",
+             "part_keep: other agents may still go on with younger parts: at least 1d, or 0s for "
+             "never");
   }
 
   void check_control(const DestinationSettings& destination) {

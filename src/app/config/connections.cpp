@@ -69,6 +69,7 @@ Result<transfer::Destination> resolve_destination(const DestinationSettings& des
       .control_sign = destination.control_sign,
       .sidecar = destination.sidecar,
       .control_keep = destination.control_keep,
+      .part_keep = destination.part_keep,
       .connections = static_cast<unsigned>(destination.connections.value),
       .bandwidth = destination.bandwidth_limit.value_or(transfer.bandwidth_limit)};
 }

@@ -222,6 +222,9 @@ std::vector<Option> make_options() {
     option<&Dest::control_keep>(kDestination, "control_keep", "", "TIME",
         "remove control files, and their signatures, from the destination that are older than this; 0s: never",
         kFileOnly),
+    option<&Dest::part_keep>(kDestination, "part_keep", "", "TIME",
+        "remove part files that nobody has written to for this long, at least 1d, from below the destination's "
+        "directory; 0s: never", kFileOnly),
     option<&Dest::sidecar>(kDestination, "sidecar", "", "WHAT",
         "what is pushed beside each file: sha256 (NAME.sha256), done (NAME.done), or none", kFileOnly),
     option<&Dest::bandwidth_limit>(kDestination, "bandwidth_limit", "", "LIMIT",

@@ -141,6 +141,7 @@ struct DestinationSettings : ConnectionSettings {
   fs::path control_sign;
   transfer::Sidecar sidecar = transfer::Sidecar::kNone;
   std::chrono::milliseconds control_keep{0};                // 0: for ever
+  std::chrono::milliseconds part_keep{0};                   // likewise
   std::optional<transfer::BandwidthLimit> bandwidth_limit;  // absent: the one for all
   Count connections{transfer::Destination{}.connections};
 };

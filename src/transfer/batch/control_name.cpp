@@ -18,17 +18,6 @@ std::string lower_case(std::string_view text) {
   return result;
 }
 
-/// The name that NAME is a part of, see part_path; or NAME.
-std::string_view without_part(std::string_view name) {
-  constexpr std::string_view kSuffix = ".part";
-  constexpr std::size_t kTokenBytes = 16;
-  if (!name.starts_with('.') || !name.ends_with(kSuffix)) return name;
-  const std::string_view whole = name.substr(1, name.size() - 1 - kSuffix.size());
-  const auto dot = whole.rfind('.');
-  if (dot == whole.npos || whole.size() - dot - 1 != kTokenBytes) return name;
-  return whole.substr(0, dot);
-}
-
 /// Also if it is a directory of PATH that is called like one.
 bool has_name_of_sidecars(const Destination& destination, std::string_view path) {
   const std::string_view suffix = suffix_of(destination.sidecar);
@@ -44,7 +33,7 @@ bool is_name_of_control_files(const Destination& destination, std::string_view n
   const std::string pattern =
       lower_case(destination.control_name ? destination.control_name->pattern_for(destination.name)
                                           : control_file_name("*", destination.control));
-  const std::string whole = lower_case(without_part(name));
+  const std::string whole = lower_case(name_of_part(name).value_or(name));
   return Glob(pattern).matches(whole) ||
          Glob(pattern + std::string(kSignatureSuffix)).matches(whole);
 }
@@ -53,6 +42,12 @@ Result<void> check_remote_name(const Destination& destination, std::string_view 
                                std::string_view control_directory, std::string_view path) {
   if (is_too_long(std::string(path).append(suffix_of(destination.sidecar)))) {
     return make_error(ErrorKind::kAbnormal, "its remote name, {}, is too long", path);
+  }
+  if (name_of_part(path.substr(path.rfind('/') + 1))) {
+    return make_error(ErrorKind::kAbnormal,
+                      "its remote name, {}, is one of part files, and would be taken for one: give "
+                      "it another with a route's 'rename'",
+                      path);
   }
   if (remote_parent(path) == control_directory &&
       is_name_of_control_files(destination, path.substr(path.rfind('/') + 1))) {

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "ferry/base/log.h"
 #include "ferry/base/uuid.h"
 #include "transfer/batch/control_name.h"
+#include "transfer/deliver/removal.h"
 #include "transfer/naming/remote_path.h"
 
 namespace ferry::transfer {
@@ -15,8 +18,6 @@ namespace {
 using sftp::Task;
 
 constexpr std::size_t kUuidBytes = 36;
-/// At once, over one connection.
-constexpr std::size_t kSideBySide = 32;
 
 /// The batch's id in NAME; nothing: there is none, or more than one.
 std::optional<std::string_view> batch_id_in(std::string_view name) {
@@ -28,11 +29,6 @@ std::optional<std::string_view> batch_id_in(std::string_view name) {
     found = id;
   }
   return found;
-}
-
-Task<void> remove(Session& session, std::string path, std::uint64_t& removed) {
-  const auto gone = co_await session.client->remove(std::move(path));
-  if (gone) ++removed;
 }
 
 }  // namespace
@@ -52,18 +48,17 @@ Task<Result<void>> prune_control_directory(Session& session, const Destination& 
   const std::string directory = session.control_directory;
   const auto entries = co_await session.client->list(directory);
   if (!entries) co_return entries.error().with_context("list " + directory);
-  std::uint64_t removed = 0;
-  for (auto entry = entries->begin(); entry != entries->end();) {
-    sftp::TaskGroup removing(*session.loop);
-    for (; entry != entries->end() && removing.size() < kSideBySide; ++entry) {
-      if (!is_old_control_file(destination, *entry, time)) continue;
-      removing.spawn(remove(session, join_remote(directory, entry->name), removed));
+  std::vector<std::string> old;
+  for (const sftp::DirectoryEntry& entry : *entries) {
+    if (is_old_control_file(destination, entry, time)) {
+      old.push_back(join_remote(directory, entry.name));
     }
-    co_await removing;
-    if (const auto& error = session.client->error()) co_return *error;
   }
-  if (removed > 0) {
-    log::info("old control files removed", {{"destination", destination.name}, {"files", removed}});
+  const auto removed = co_await remove_side_by_side(session, std::move(old));
+  if (!removed) co_return removed.error();
+  if (*removed > 0) {
+    log::info("old control files removed",
+              {{"destination", destination.name}, {"files", *removed}});
   }
   co_return Result<void>();
 }

@@ -2,6 +2,9 @@
 
 #include <fcntl.h>
 
+#include <boost/filesystem/directory.hpp>
+#include <cerrno>
+
 #include "ferry/base/json.h"
 
 namespace ferry::transfer {
@@ -80,6 +83,13 @@ std::optional<Journal::Past> parse(std::string_view text, const JournalKey& key)
   return past;
 }
 
+/// Empty: a journal says nothing.
+std::string part_in(std::string_view journal) {
+  Json header = parse_header(journal);
+  if (!header.is_object()) return {};
+  return take_part(header).value_or(std::string());
+}
+
 }  // namespace
 
 std::optional<Journal::Past> Journal::load(const fs::path& directory, const JournalKey& key) {
@@ -91,11 +101,21 @@ std::optional<Journal::Past> Journal::load(const fs::path& directory, const Jour
 std::string Journal::part_path_in(const fs::path& directory, const std::string& id,
                                   const std::string& destination) {
   const auto text = read_file(journal_path(directory, id, destination));
-  if (!text) return {};
-  std::string_view rest = *text;
-  Json header = parse_header(rest);
-  if (!header.is_object()) return {};
-  return take_part(header).value_or(std::string());
+  return text ? part_in(*text) : std::string();
+}
+
+Result<std::set<std::string>> Journal::parts_in(const fs::path& directory) {
+  std::set<std::string> parts;
+  boost::system::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() != ".jsonl") continue;
+    const auto text = read_file(it->path());
+    if (!text && text.error().kind == ErrorKind::kNotFound) continue;  // done meanwhile
+    if (!text) return text.error();
+    parts.insert(part_in(*text));
+  }
+  if (error && error.value() != ENOENT) return errno_error(error.value(), directory.string());
+  return parts;
 }
 
 Result<Journal> Journal::begin(const fs::path& directory, const JournalKey& key,

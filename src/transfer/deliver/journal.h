@@ -7,6 +7,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "ferry/base/fd.h"
@@ -43,6 +44,10 @@ class Journal {
   /// The part file that a journal speaks of, for whatever source; empty: there is none.
   static std::string part_path_in(const fs::path& directory, const std::string& id,
                                   const std::string& destination);
+
+  /// The part files that the journals in DIRECTORY speak of, at whatever destination. An error:
+  /// nobody knows.
+  static Result<std::set<std::string>> parts_in(const fs::path& directory);
 
   /// Begins a journal for PART_PATH; an older one is replaced.
   static Result<Journal> begin(const fs::path& directory, const JournalKey& key,

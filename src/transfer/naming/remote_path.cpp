@@ -10,6 +10,7 @@
 namespace ferry::transfer {
 namespace {
 
+constexpr std::size_t kTokenDigits = 16;
 constexpr std::size_t kMaxNameBytes = 255;   // NAME_MAX of the usual file systems
 constexpr std::size_t kMaxPathBytes = 4095;  // PATH_MAX, without the NUL
 /// Every file system in use takes names of so many bytes.
@@ -30,8 +31,7 @@ std::string_view below(std::string_view directory, std::string_view path) {
 }
 
 std::string part_token(std::string_view batch_id, std::string_view id, unsigned n) {
-  constexpr std::size_t kDigits = 16;
-  return sha256_of(fmt::format("{}\n{}\n{}", batch_id, id, n)).to_hex().substr(0, kDigits);
+  return sha256_of(fmt::format("{}\n{}\n{}", batch_id, id, n)).to_hex().substr(0, kTokenDigits);
 }
 
 std::string part_path(std::string_view final_path, std::string_view token) {
@@ -47,6 +47,18 @@ std::string part_path(std::string_view final_path, std::string_view token) {
     name = name.substr(0, size);
   }
   return fmt::format("{}.{}{}", directory, name, suffix);
+}
+
+std::optional<std::string_view> name_of_part(std::string_view name) {
+  constexpr std::string_view kSuffix = ".part";
+  if (!name.starts_with('.') || !name.ends_with(kSuffix)) return std::nullopt;
+  const std::string_view whole = name.substr(1, name.size() - 1 - kSuffix.size());
+  const auto dot = whole.rfind('.');
+  if (dot == whole.npos || dot == 0) return std::nullopt;
+  const std::string_view token = whole.substr(dot + 1);
+  const bool is_hex = token.find_first_not_of("0123456789abcdef") == token.npos;
+  return token.size() == kTokenDigits && is_hex ? std::optional(whole.substr(0, dot))
+                                                : std::nullopt;
 }
 
 bool is_too_long(std::string_view path) {

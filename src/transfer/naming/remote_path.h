@@ -1,6 +1,7 @@
 // Names at the destination. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,10 @@ std::string part_token(std::string_view batch_id, std::string_view id, unsigned 
 /// The name under which FINAL_PATH grows: ".<name>.<token>.part" beside it, the name cut so that it
 /// is no longer than the final name, unless that is short, and leaves servers room for a prefix.
 std::string part_path(std::string_view final_path, std::string_view token);
+
+/// The name, perhaps cut, that a part file called NAME grows for: see part_path. Nothing: it is not
+/// one.
+std::optional<std::string_view> name_of_part(std::string_view name);
 
 /// True for a path, or one name in it, that the usual file systems do not take.
 bool is_too_long(std::string_view path);

@@ -11,6 +11,7 @@
 #include "transfer/batch/reconciliation.h"
 #include "transfer/deliver/backoff.h"
 #include "transfer/deliver/many_handles.h"
+#include "transfer/deliver/old_parts.h"
 #include "transfer/deliver/stale_parts.h"
 #include "transfer/run/agent_core.h"
 #include "transfer/run/round.h"
@@ -331,19 +332,27 @@ void Agent::tidy_destination() {
       servers.remove_remains(*core_.session->client, core_.destination.name));
 }
 
-/// Of control files, while there is a connection anyway.
+/// Of control files and parts, while there is a connection anyway.
 void Agent::remove_what_is_old() {
-  const auto keep = core_.destination.control_keep;
+  const Destination& destination = core_.destination;
   const bool is_due = !old_removed_ || Clock::now() >= *old_removed_ + kRemoveOldAgain;
   const bool may_do_it = core_.session && !core_.session->client->error() &&
                          !core_.stop.stop_requested() && !has_lost_claims();
-  if (keep.count() == 0 || !is_due || !may_do_it) return;
+  if (!is_due || !may_do_it) return;
   old_removed_ = Clock::now();
-  const auto removed = core_.session->loop->wait_for(
-      prune_control_directory(*core_.session, core_.destination, now() - keep));
-  if (removed) return;
-  log::warning("old control files not removed",
-               {{"destination", core_.destination.name}, {"error", removed.error().message}});
+  const auto complain = [&](std::string_view event, const Result<void>& removed) {
+    if (removed) return;
+    log::warning(event, {{"destination", destination.name}, {"error", removed.error().message}});
+  };
+  if (const auto keep = destination.control_keep; keep.count() > 0) {
+    complain("old control files not removed", core_.session->loop->wait_for(prune_control_directory(
+                                                  *core_.session, destination, now() - keep)));
+  }
+  if (destination.part_keep.count() > 0 && !core_.session->client->error()) {
+    complain("old part files not removed",
+             core_.session->loop->wait_for(
+                 remove_old_parts(*core_.session, destination, core_.options, core_.metastore)));
+  }
 }
 
 Result<void> Agent::bring_to_end() {

@@ -1,0 +1,19 @@
+// Removes many files at the destination.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ferry/base/result.h"
+#include "ferry/sftp/task.h"
+#include "transfer/deliver/session.h"
+
+namespace ferry::transfer {
+
+/// Removes PATHS, some at once over the one connection, and returns how many went. What cannot be
+/// removed is left. Errors: those of the connection.
+sftp::Task<Result<std::uint64_t>> remove_side_by_side(Session& session,
+                                                      std::vector<std::string> paths);
+
+}  // namespace ferry::transfer
