@@ -1,6 +1,6 @@
 """An SFTP subsystem for sshd: the real sftp-server, but for one kind of request.
 
-    lossy_sftp_server.py lose|refuse|late|halt|appear REQUEST FOLDER
+    lossy_sftp_server.py lose|refuse|late|halt|appear|garble REQUEST FOLDER
 
 REQUEST is the name of an extended request, such as fsync@openssh.com, or "rename", of files that are not
 control files, or "setstat". "lose" ends the connection in
@@ -8,6 +8,7 @@ place of the first reply to one that was carried out; "refuse" fails each withou
 "late", of renames: the connection ends before the first is carried out, which is done when
 another connection has just been told that the file is there. "halt" never replies to the first, which was
 carried out; "appear", of renames: just before the first its target comes into being, from somebody else.
+"garble" answers each, which was carried out, with a packet that answers something else.
 FOLDER gets a file `lost` for the first and the last, and one line in `written` for each WRITE: how many bytes.
 """
 
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import threading
 
-WRITE, SETSTAT, STAT, RENAME, STATUS, EXTENDED = 6, 9, 17, 18, 101, 200
+WRITE, SETSTAT, STAT, RENAME, STATUS, ATTRS, EXTENDED = 6, 9, 17, 18, 101, 105, 200
 FAILURE = 4
 SFTP_SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server")
 
@@ -38,7 +39,7 @@ def name_of(body):
         return string_at(body, 5)
     if body[0] == RENAME and b"control.json" not in string_at(body, 5):
         return b"rename"
-    return {SETSTAT: b"setstat"}.get(body[0])
+    return {WRITE: b"write", SETSTAT: b"setstat"}.get(body[0])
 
 
 def main():
@@ -60,6 +61,8 @@ def main():
             if mode == "halt" and body[1:5] in marked and not (folder / "lost").exists():
                 (folder / "lost").touch()
                 return
+            if mode == "garble" and body[1:5] in marked:
+                body = bytes([ATTRS]) + body[1:]
             if mode == "late" and body[1:5] in marked:
                 os.rename(*(folder / "lost").read_text().split("\n"))
                 marked.clear()
@@ -72,7 +75,7 @@ def main():
             if body[0] == WRITE:
                 offset = 5 + 4 + len(string_at(body, 5)) + 8
                 print(len(string_at(body, offset)), file=written, flush=True)
-            elif mode == "late" and body[0] == STAT and (folder / "lost").exists():
+            if mode == "late" and body[0] == STAT and (folder / "lost").exists():
                 source = (folder / "lost").read_text().split("\n")[0]
                 if string_at(body, 5).decode() == source and os.path.exists(source):
                     marked.add(request_id)

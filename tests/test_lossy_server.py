@@ -37,6 +37,18 @@ def test_what_was_renamed_is_not_sent_again_where_the_reply_got_lost(
     assert bytes_written(folder) < size + 200_000  # the control file, and the try of a server's handles
 
 
+@pytest.mark.parametrize("server", [("garble", "posix-rename@openssh.com"), ("garble", "write")],
+                         indirect=True)
+def test_a_server_that_answers_something_else_is_not_asked_without_end(
+        server, folder, landing, register, transfer):
+    make_big_file(landing / "data.bin", SMALL)
+    register()
+    ended = transfer("--retry-delay", "1ms")
+    assert ended.code in (1, 3), ended.stderr
+    assert "packet type 105" in ended.stderr
+    assert bytes_written(folder) < 50 * SMALL
+
+
 @pytest.mark.parametrize("server", [("late", "posix-rename@openssh.com")], indirect=True)
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["whole", "in chunks"])
 def test_a_lost_connections_rename_may_be_done_at_any_time(

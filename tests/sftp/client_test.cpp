@@ -99,16 +99,26 @@ TEST_CASE_FIXTURE(Fixture, "a second reply to one request is a reply to nothing"
   CHECK(client->error()->kind == ErrorKind::kProtocol);
 }
 
-TEST_CASE_FIXTURE(Fixture, "an answer of the wrong type is the error of its request") {
+TEST_CASE_FIXTURE(Fixture, "an answer of the wrong type ends the connection") {
   REQUIRE(start());
   on[PacketType::kOpen] = [](const Request& request) {
     return packet(PacketType::kName, handle(request.id, "x").substr(5));
   };
+  SUBCASE("one of another type") {}
+  SUBCASE("a status that is no error") {
+    on[PacketType::kOpen] = [](const Request& request) {
+      return status(request.id, StatusCode::kOk);
+    };
+  }
   CHECK(run(client->open("x", kOpenWrite, 0)).error().kind == ErrorKind::kProtocol);
-  on[PacketType::kOpen] = [](const Request& request) {
-    return status(request.id, StatusCode::kOk);
-  };
-  CHECK(run(client->open("x", kOpenWrite, 0)).error().kind == ErrorKind::kProtocol);
+  CHECK(client->error()->kind == ErrorKind::kProtocol);
+}
+
+TEST_CASE_FIXTURE(Fixture, "so does one to a write") {
+  REQUIRE(start());
+  on[PacketType::kWrite] = [](const Request& request) { return handle(request.id, "x"); };
+  CHECK(run(client->write(kHandle, 0, 100, kZeros, kIgnore)).error().kind == ErrorKind::kProtocol);
+  CHECK(client->error()->kind == ErrorKind::kProtocol);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a server that says nothing for the stall time-out is lost") {
@@ -308,6 +318,9 @@ struct FewHandles : Fixture {
       }
       most = std::max(most, ++open_now);
       return handle(request.id, "h");
+    };
+    on[PacketType::kFstat] = [](const Request& request) {
+      return attributes_of_size(request.id, 1);
     };
     on[PacketType::kClose] = [this](const Request& request) {
       --open_now;
@@ -511,6 +524,7 @@ TEST_CASE_FIXTURE(Fixture, "more data than was asked for is a breach of the prot
   };
   const DataSink sink = [](std::span<const std::byte>) {};
   CHECK(run(client->read(kHandle, 1 << 20, sink)).error().kind == ErrorKind::kProtocol);
+  CHECK(client->error()->kind == ErrorKind::kProtocol);
 }
 
 TEST_CASE_FIXTURE(Fixture, "no more of a file is read than was asked for") {

@@ -17,7 +17,8 @@ class Client::Pending final : public ReplySink {
  public:
   using Parse = Result<T> (*)(const Result<wire::Packet>& reply);
 
-  Pending(Connection& connection, std::uint32_t id, Parse parse) : parse_(parse) {
+  Pending(Connection& connection, std::uint32_t id, Parse parse)
+      : connection_(connection), parse_(parse) {
     if (connection.error()) {
       outcome_ = Result<T>(*connection.error());
     } else {
@@ -31,10 +32,12 @@ class Client::Pending final : public ReplySink {
 
   void on_reply(std::uint32_t, Result<wire::Packet> reply) override {
     outcome_ = parse_(reply);
+    connection_.refuse_if_malformed(*outcome_);
     if (awaiting_) awaiting_.resume();
   }
 
  private:
+  Connection& connection_;
   const Parse parse_;
   std::optional<Result<T>> outcome_;
   std::coroutine_handle<> awaiting_;

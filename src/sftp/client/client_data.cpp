@@ -83,6 +83,7 @@ class Client::WriteBatch final : public ReplySink {
   void settle(const InFlight& write, const Result<wire::Packet>& reply) {
     if (!reply) return set_error(reply.error());
     const auto status = wire::parse_status(*reply);
+    connection_.refuse_if_malformed(status);
     if (!status) return set_error(status.error());
     if (status->code != wire::StatusCode::kOk) {
       return set_error(wire::status_error(*status).with_context(

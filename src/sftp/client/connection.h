@@ -27,7 +27,8 @@ class ReplySink {
   ReplySink() = default;
   ReplySink(const ReplySink&) = delete;
   ReplySink& operator=(const ReplySink&) = delete;
-  /// REPLY points into the connection's buffer: parse it before anything else happens there.
+  /// REPLY points into the connection's buffer: parse it before anything else happens there. One
+  /// that does not answer what was asked is to be refused before anybody is told of it.
   virtual void on_reply(std::uint32_t id, Result<wire::Packet> reply) = 0;
 
  protected:
@@ -89,6 +90,12 @@ class Client::Connection final : public EventLoop::Source {
 
   const ClientOptions& options() const { return options_; }
   const std::optional<Error>& error() const { return error_; }
+  /// ANSWER is what a reply was read as. Nothing can be trusted that follows one which does not
+  /// answer what was asked.
+  template <typename T>
+  void refuse_if_malformed(const Result<T>& answer) {
+    if (!answer && answer.error().kind == ErrorKind::kProtocol && !error_) error_ = answer.error();
+  }
   /// Is notified when the connection has failed.
   Condition& failed() { return failed_; }
 

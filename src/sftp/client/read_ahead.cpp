@@ -52,6 +52,7 @@ class ReadAhead::Read final : public ReplySink {
 
   void on_reply(std::uint32_t, Result<wire::Packet> reply) override {
     data_ = take(reply);
+    connection_.refuse_if_malformed(*data_);
     if (awaiting_) awaiting_.resume();
   }
 
