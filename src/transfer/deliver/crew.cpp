@@ -167,20 +167,28 @@ void Crew::work(Session session) {
 Result<void> Crew::work_off(Session& session) {
   unsigned failures = 0;
   for (;;) {
-    Worker worker(context_, queue_, session);
-    const Watched watched(*this, *session.loop);
-    auto ended = worker.run();
-    if (ended) return ended;
-    if (worker.made_progress() || !worker.was_busy()) failures = 0;
+    const Shift shift = take_shift(session);
+    if (shift.outcome) return shift.outcome;
+    if (shift.made_progress || !shift.was_busy) failures = 0;
     // A server may well end connections on which nothing happens.
     const auto wanted = [this] { return !context_.stop.stop_requested(); };
-    if (!worker.was_busy() && !queue_.wait_for_work(wanted)) {
+    if (!shift.was_busy && !queue_.wait_for_work(wanted)) {
       return make_error(ErrorKind::kCancelled, "nothing is left to do");
     }
-    auto next = reconnect(failures, ended.error());
+    auto next = reconnect(failures, shift.outcome.error());
     if (!next) return next.error();
     session = std::move(*next);
   }
+}
+
+/// For as long as the connection lasts. Nothing of it is left then that knows of the session.
+Crew::Shift Crew::take_shift(Session& session) {
+  Worker worker(context_, queue_, session);
+  const Watched watched(*this, *session.loop);
+  auto outcome = worker.run();
+  return {.outcome = std::move(outcome),
+          .made_progress = worker.made_progress(),
+          .was_busy = worker.was_busy()};
 }
 
 Result<Session> Crew::reconnect(unsigned& failures, Error reason) {

@@ -87,6 +87,12 @@ class Crew {
   std::optional<Session> arrival(Result<Session> dialled);
   void work(Session session);
   Result<void> work_off(Session& session);
+  struct Shift {
+    Result<void> outcome;
+    bool made_progress = false;
+    bool was_busy = false;
+  };
+  Shift take_shift(Session& session);
   Result<Session> reconnect(unsigned& failures, Error reason);
   Result<Session> dial() const;
 

@@ -55,6 +55,16 @@ Error as_refusal(Error error) {
 
 }  // namespace
 
+Session& Session::operator=(Session&& other) noexcept {
+  checksums = std::move(other.checksums);
+  directories = std::move(other.directories);
+  client = std::move(other.client);
+  loop = std::move(other.loop);
+  directory = std::move(other.directory);
+  control_directory = std::move(other.control_directory);
+  return *this;
+}
+
 Result<Session> open_session(const Destination& destination, const TransferOptions& options,
                              RateLimiter& limiter, StopToken& stop, KnownDirectories known) {
   sftp::ClientOptions client_options;
@@ -66,12 +76,11 @@ Result<Session> open_session(const Destination& destination, const TransferOptio
   auto loop = std::make_unique<sftp::EventLoop>(stop);
   auto client = loop->wait_for(sftp::Client::connect(destination.connect, client_options, *loop));
   if (!client) return client.error();
-  Session session{.loop = std::move(loop),
-                  .client = std::move(*client),
-                  .directories = nullptr,
-                  .checksums = nullptr,
-                  .directory = std::move(known.directory),
-                  .control_directory = std::move(known.control_directory)};
+  Session session;
+  session.loop = std::move(loop);
+  session.client = std::move(*client);
+  session.directory = std::move(known.directory);
+  session.control_directory = std::move(known.control_directory);
   session.directories = std::make_unique<sftp::RemoteDirectories>(*session.client);
   session.checksums = std::make_unique<RemoteChecksums>(
       *session.client, destination.connect, options.verify_command, options.limits.stall_timeout);

@@ -16,6 +16,11 @@
 namespace ferry::transfer {
 
 struct Session {
+  Session() = default;
+  Session(Session&&) = default;
+  /// What it had goes as in the destructor: each before what it works on.
+  Session& operator=(Session&& other) noexcept;
+
   std::unique_ptr<sftp::EventLoop> loop;
   std::unique_ptr<sftp::Client> client;
   std::unique_ptr<sftp::RemoteDirectories> directories;
