@@ -41,7 +41,10 @@ struct Fixture {
       if (const auto found = on.find(request.type); found != on.end())
         return found->second(request);
       if (request.type == PacketType::kInit) return version(extensions);
-      return status(request.id, StatusCode::kOk);
+      const bool is_asked_for_data = request.type == PacketType::kLstat ||
+                                     request.type == PacketType::kStat ||
+                                     request.type == PacketType::kFstat;
+      return status(request.id, is_asked_for_data ? StatusCode::kNoSuchFile : StatusCode::kOk);
     });
     server = channel.get();
     auto started = loop.wait_for(Client::start(std::move(channel), options, loop));
