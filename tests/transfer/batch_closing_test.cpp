@@ -152,7 +152,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(completed[0].failed == 1);
   CHECK(completed[0].bytes == 10);
   CHECK(closing.take_completed().empty());
-  CHECK(closing.unlisted() == 0);
+  CHECK(closing.left().unlisted == 0);
   INFO("of what happened before its eyes nobody is told twice");
   CHECK(observer.delivered.empty());
   CHECK(observer.failed.empty());
@@ -223,7 +223,7 @@ TEST_CASE_FIXTURE(Fixture, "a control file that cannot be pushed leaves it all t
     REQUIRE(closing.lost());
   }
   CHECK(closing.is_empty());
-  CHECK(closing.unlisted() == 1);
+  CHECK(closing.left().unlisted == 1);
   CHECK(closing.take_completed().empty());
   CHECK_FALSE(closing.record_error());
   CHECK(rows_of("a").back().status == TransferStatus::kInProgress);

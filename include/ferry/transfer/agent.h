@@ -194,6 +194,8 @@ struct TransferSummary {
   std::chrono::milliseconds duration{};
   /// Why the destination could not be reached any more, if files failed because of that.
   std::optional<Error> lost;
+  /// Why the journal of a batch cannot be read: what it is of was left as it is.
+  std::optional<Error> unreadable;
 
   void add(const BatchSummary& batch);
 };

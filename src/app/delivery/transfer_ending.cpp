@@ -52,7 +52,8 @@ Json to_json(const TransferEnding& ending) {
             {"bytes", summary.bytes},
             {"sent_bytes", ending.sent},
             {"duration_ms", summary.duration.count()}};
-  if (const auto& error = ending.error ? ending.error : summary.lost) {
+  const auto& hindrance = summary.lost ? summary.lost : summary.unreadable;
+  if (const auto& error = ending.error ? ending.error : hindrance) {
     json["error"] = {{"kind", to_string(error->kind)}, {"message", error->message}};
   }
   return json;
@@ -60,9 +61,12 @@ Json to_json(const TransferEnding& ending) {
 
 std::string to_text(const TransferEnding& ending) {
   const transfer::TransferSummary& summary = ending.summary;
+  const std::string left_alone =
+      summary.unreadable ? fmt::format("; a batch was left alone: {}", summary.unreadable->message)
+                         : std::string();
   if (summary.selected + summary.unlisted == 0) {
-    return escape_controls(
-               fmt::format("{}: nothing to do{}", ending.destination, to_text(ending.left_out))) +
+    return escape_controls(fmt::format("{}: nothing to do{}{}", ending.destination,
+                                       to_text(ending.left_out), left_alone)) +
            "\n";
   }
   const double seconds = static_cast<double>(summary.duration.count()) / 1000;
@@ -84,7 +88,7 @@ std::string to_text(const TransferEnding& ending) {
                         summary.unlisted);
   }
   if (summary.lost) text += "; the destination could not be reached any more";
-  text += to_text(ending.left_out);
+  text += to_text(ending.left_out) + left_alone;
   if (const auto* only = only_batch(summary); only != nullptr && !only->control_file.empty()) {
     text += fmt::format("; {}", only->control_file);
   } else if (summary.batches.size() > 1) {
@@ -113,6 +117,9 @@ std::string to_text(const LeftOut& left_out) {
 
 ExitStatus status_of(const TransferEnding& ending) {
   if (ending.error) return exit_status_for({Origin::kDestination, *ending.error});
+  if (ending.summary.unreadable) {
+    return exit_status_for({Origin::kMetastore, *ending.summary.unreadable});
+  }
   if (ending.summary.lost) return ExitStatus::kDestination;
   const bool all_done =
       ending.summary.failed + ending.summary.unlisted == 0 && ending.left_out == LeftOut{};

@@ -407,7 +407,8 @@ Result<void> BatchClosing::complete(Closing& closing) {
   batch.journal().remove();
   const Batch::Counts counts = batch.counts();
   // What had failed in a dead agent's hands is tried again by ours.
-  const std::uint64_t failed = closing.origin == Origin::kOurs ? counts.failed : 0;
+  std::uint64_t failed = closing.origin == Origin::kOurs ? counts.failed : 0;
+  if (const auto left = left_.extract(batch.info().id)) failed += left.mapped().failed;
   if (counts.delivered + failed + counts.skipped == 0) return {};
   completed_.push_back(
       {.id = batch.info().id,
@@ -433,15 +434,26 @@ void BatchClosing::fail(Closing& closing, const Error& error) {
               {"files", delivered},
               {"error", error.message},
               {"next", "the next run completes it, and sends nothing again"}});
-  unlisted_ += delivered;
+  ++failures_;
+  Left& left = left_[batch.info().id];
+  left.unlisted = delivered;
   if (closing.origin == Origin::kOurs && batch.journal().are_failures_recorded()) {
-    failed_ += batch.counts().failed;
+    left.failed = batch.counts().failed;
   }
   const bool is_of_connection = sftp::ends_connection(error.kind) ||
                                 error.kind == ErrorKind::kUnreachable ||
                                 error.kind == ErrorKind::kRefused;
   if (is_of_connection && !lost_) lost_ = error;
   closing.step = Step::kDone;
+}
+
+BatchClosing::Left BatchClosing::left() const {
+  Left all;
+  for (const auto& [batch, left] : left_) {
+    all.unlisted += left.unlisted;
+    all.failed += left.failed;
+  }
+  return all;
 }
 
 void BatchClosing::give_up(const Error& reason) {

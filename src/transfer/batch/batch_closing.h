@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -64,10 +65,14 @@ class BatchClosing {
   const std::optional<Error>& record_error() const { return record_error_; }
   /// Why the destination could not be reached any more, if batches were given up because of that.
   const std::optional<Error>& lost() const { return lost_; }
-  /// How many files were delivered, and are listed nowhere.
-  std::uint64_t unlisted() const { return unlisted_; }
-  /// How many of ours failed, in the batches of these.
-  std::uint64_t failed() const { return failed_; }
+  struct Left {
+    std::uint64_t unlisted = 0;  // delivered, and listed nowhere
+    std::uint64_t failed = 0;    // of ours, in the same batches
+  };
+  /// Of all batches that could not be brought to their end.
+  Left left() const;
+  /// How often a batch could not be brought to its end.
+  std::uint64_t failures() const { return failures_; }
 
  private:
   enum class Step : std::uint8_t {
@@ -128,8 +133,8 @@ class BatchClosing {
   std::list<Closing> closing_;
   std::vector<BatchSummary> completed_;
   std::optional<Error> record_error_;
-  std::uint64_t unlisted_ = 0;
-  std::uint64_t failed_ = 0;
+  std::map<std::string, Left, std::less<>> left_;  // by batch id
+  std::uint64_t failures_ = 0;
   std::optional<Error> lost_;
 };
 

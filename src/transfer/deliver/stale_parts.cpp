@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "ferry/base/log.h"
+#include "transfer/batch/batch_journal.h"
 #include "transfer/deliver/journal.h"
 
 namespace ferry::transfer {
@@ -36,6 +37,10 @@ TransferRecord abandoned(const metastore::FileRecord& file, const metastore::Del
   return row;
 }
 
+bool is_open(const BatchContext& context, const std::string_view batch_id) {
+  return !batch_id.empty() && BatchJournal::exists(context.options.control_files, batch_id);
+}
+
 Result<std::vector<StalePart>> find(metastore::Metastore& metastore, const BatchContext& context,
                                     const std::string& agent) {
   std::vector<StalePart> parts;
@@ -47,6 +52,8 @@ Result<std::vector<StalePart>> find(metastore::Metastore& metastore, const Batch
                                             std::span<const metastore::Delivery> deliveries) {
     const auto* delivery = metastore::find_delivery(deliveries, destination);
     if (delivery == nullptr || !metastore::leaves_stale_part(file, *delivery)) return;
+    // What became of it is told by the batch, when that is brought to its end.
+    if (is_open(context, delivery->batch_id)) return;
     std::string path = Journal::part_path_in(context.options.journals, file.id, destination);
     parts.push_back(
         {.row = abandoned(file, *delivery, agent, !path.empty()), .path = std::move(path)});

@@ -59,6 +59,7 @@ class Agent {
   Result<void> go_round();
   Result<void> wait_for_completion();
   Result<bool> has_dead_batches();
+  void leave_alone(const fs::path& journal, const Error& error);
   Result<std::shared_ptr<metastore::AgentPresence>> stand_in_for(const std::string& agent);
   Result<bool> find_files();
   std::vector<std::string> landings() const;
@@ -72,10 +73,12 @@ class Agent {
   Result<void> open_spool();
   Result<void> tidy_spool();
   void wait_for_files();
+  void pause(unsigned stuck);
   bool is_ending() const;
 
   AgentCore core_;
   TransferSummary summary_;
+  std::set<fs::path> left_alone_;       // journals that cannot be read
   std::optional<FileLock> completing_;  // batches of agents that have died
   Clock::time_point idle_since_;
   std::optional<Clock::time_point> old_removed_;
@@ -102,9 +105,10 @@ Result<TransferSummary> Agent::run() {
   if (auto tidied = tidy_spool(); !tidied) return tidied.error();
   if (core_.closing.record_error()) return *core_.closing.record_error();
   if (core_.error) return *core_.error;
-  summary_.unlisted = core_.closing.unlisted();
-  summary_.failed += core_.closing.failed();
-  summary_.selected += core_.closing.failed() + core_.closing.unlisted();
+  const BatchClosing::Left left = core_.closing.left();
+  summary_.unlisted = left.unlisted;
+  summary_.failed += left.failed;
+  summary_.selected += left.failed + left.unlisted;
   summary_.lost = core_.lost ? core_.lost : core_.closing.lost();
   summary_.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started);
   if (!core_.was_cut_short || core_.following != nullptr) return summary_;
@@ -115,8 +119,10 @@ Result<TransferSummary> Agent::run() {
 
 /// Once, or until somebody ends it.
 Result<void> Agent::go_round() {
+  unsigned stuck = 0;  // rounds, one after another, in which a batch did not come to its end
   for (int round = 1;; ++round) {
     if (core_.notice) core_.notice->clear();  // what is registered from here on wakes us
+    const auto failures = core_.closing.failures();
     const auto dead = has_dead_batches();
     if (!dead) return dead.error();
     if (!*dead) {
@@ -132,13 +138,31 @@ Result<void> Agent::go_round() {
     tidy_destination();
     remove_what_is_old();
     if (is_ending() || core_.error || has_lost_claims()) return {};
+    stuck = core_.closing.failures() > failures ? stuck + 1 : 0;
     if (core_.following == nullptr) {
       // What dead agents held could not be seen before their batches were brought to their end.
       const bool saw_all = !*dead && !core_.feed.saw_dead_batches();
-      if (saw_all || round == kMostRounds) return {};
-    } else if (!*dead && !*files) {
+      if (saw_all || round == kMostRounds || stuck > core_.options.retries.limit) return {};
+    }
+    if (stuck > 0) {
+      pause(stuck);
+    } else if (core_.following != nullptr && !*dead && !*files) {
       wait_for_files();
     }
+  }
+}
+
+/// What keeps a batch from its end may pass.
+void Agent::pause(unsigned stuck) {
+  constexpr Retries kWhileFollowing{.limit = 0,
+                                    .first_delay = std::chrono::seconds(1),
+                                    .longest_delay = std::chrono::seconds(10)};
+  const bool follows = core_.following != nullptr;
+  const Retries& retries = follows ? kWhileFollowing : core_.options.retries;
+  const int finish = follows ? core_.following->finish.fd() : -1;
+  const auto until = Clock::now() + backoff(retries, stuck - 1);
+  while (Clock::now() < until && !is_ending() && !has_lost_claims()) {
+    core_.wait.until(until, core_.and_losses({core_.stop.fd(), finish}));
   }
 }
 
@@ -185,9 +209,7 @@ Result<bool> Agent::has_dead_batches() {
   for (const fs::path& file : *journals) {
     auto journal = BatchJournal::take_over(file);
     if (!journal) {
-      log::error("batch journal left alone", {{"file", file.string()},
-                                              {"error", journal.error().message},
-                                              {"next", "move it away once you have looked at it"}});
+      leave_alone(file, journal.error());
       continue;
     }
     if (!*journal || (*journal)->info().destination != core_.destination.name) continue;
@@ -202,6 +224,15 @@ Result<bool> Agent::has_dead_batches() {
     core_.closing.add(std::move(batch), BatchClosing::Origin::kDeadAgents);
   }
   return !core_.closing.is_empty();
+}
+
+/// Nobody can tell which files it is of, nor to which destination they were on their way.
+void Agent::leave_alone(const fs::path& journal, const Error& error) {
+  if (!left_alone_.insert(journal).second) return;
+  log::error("batch journal left alone", {{"file", journal.string()},
+                                          {"error", error.message},
+                                          {"next", "move it away once you have looked at it"}});
+  if (!summary_.unreadable) summary_.unreadable = error;
 }
 
 /// So that nobody takes what it had in hand while we look what became of it.

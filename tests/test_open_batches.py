@@ -1,0 +1,80 @@
+"""A batch that cannot be brought to its end: what is in the way of one of its sidecars stays there."""
+
+import collections
+import datetime
+
+import pytest
+
+from ferry_harness import Process, eventually, put, tables
+
+ALL = '[route.all]\nto = ["b"]\n'
+
+
+@pytest.fixture
+def obstacle(configured, landing, server):
+    """Two files whose batch stays open; remove it, and the batch comes to its end."""
+    configured.write(ALL, b='sidecar = "sha256"')
+    put(landing / "a.csv", b"aaa")
+    put(landing / "b.csv", b"bbb")
+    configured.register()
+    path = server.root / "b.csv.sha256" / "in the way"
+    put(path, b"x")
+    return path
+
+
+def clear(obstacle):
+    obstacle.unlink()
+    obstacle.parent.rmdir()
+
+
+def test_its_files_are_counted_once(obstacle, configured):
+    assert obstacle.exists()
+    for _ in range(2):
+        ended = configured.transfer("--to", "b")
+        assert ended.code == 1, ended.stderr
+        assert (ended.summary["selected"], ended.summary["unlisted"]) == (2, 2)
+
+
+def test_what_vanishes_meanwhile_is_listed_all_the_same(obstacle, configured, landing, server, metastore):
+    assert configured.transfer("--to", "b").code == 1
+    (landing / "a.csv").unlink()
+    put(landing / "g.csv", b"ggg")
+    configured.register()
+    assert configured.transfer("--to", "b").code == 1
+    clear(obstacle)
+    ended = configured.transfer("--to", "b")
+    assert ended.code == 0, ended.stderr
+    listed = collections.Counter(entry["path"] for control in server.control_files()
+                                 for entry in control["files"])
+    assert listed == {"a.csv": 1, "b.csv": 1, "g.csv": 1}
+    assert all(row["transfer_status"] != "failed" for row in tables(metastore)[1])
+
+
+def test_one_that_follows_does_not_try_without_a_pause(obstacle, configured, folder):
+    assert obstacle.exists()
+    running = Process(folder, "transfer", "--follow", "--to", "b",
+                      env={"FERRY_CONFIG": str(configured.file)})
+
+    def times():
+        return [datetime.datetime.fromisoformat(line.split()[0])
+                for line in running.log().splitlines() if "batch not completed" in line]
+
+    eventually(lambda: len(times()) >= 4, what="the fourth try")
+    running.stop()
+    first, second, third, fourth, *_ = times()
+    assert second - first >= datetime.timedelta(seconds=0.5)
+    assert fourth - third >= datetime.timedelta(seconds=2)
+
+
+def test_a_journal_that_cannot_be_read_is_not_nothing_to_do(obstacle, configured, metastore):
+    assert configured.transfer("--to", "b").code == 1
+    clear(obstacle)
+    (journal,) = metastore.glob("batches/*.journal")
+    content = journal.read_bytes()
+    journal.write_bytes(b"X" + content[1:])
+    ended = configured.transfer("--to", "b")
+    assert ended.code == 4, ended.stderr
+    assert ended.stderr.count("batch journal left alone") == 1
+    assert str(journal) in ended.stderr
+    journal.write_bytes(content)
+    assert configured.transfer("--to", "b").code == 0
