@@ -259,3 +259,17 @@ def test_a_deadline_ends_the_run_and_the_next_one_goes_on(server, landing, regis
     assert not (server.root / "big").exists()
     assert transfer("--deadline", "1h").code == 0
     assert (server.root / "big").stat().st_size == 64 << 20
+
+
+def test_what_another_run_has_in_hand_is_not_nothing_to_do(
+        folder, landing, register, transfer, transfer_arguments, server):
+    make_big_file(landing / "big", 32 << 20)
+    register()
+    other = Process(folder, *transfer_arguments, "--bandwidth-limit", "2M")
+    eventually(server.leftovers, what="the first bytes")
+    idle = transfer("--idle-exit-code", "99")
+    assert (idle.code, idle.summary["elsewhere"]) == (0, 1), idle.stderr
+    asked = transfer("big")
+    assert (asked.code, asked.summary["not_yet"]) == (1, 1), asked.stderr
+    other.kill()
+    assert transfer("big").code == 0

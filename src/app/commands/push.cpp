@@ -190,6 +190,7 @@ Outcome<ExitStatus> push_once(const Invocation& invocation, Push push) {
   } else {
     run = deliver_all(push.plan, *push.store, invocation.stop);
   }
+  for (TransferEnding& ending : run.endings) ending.left_out.not_yet = 0;  // we count all of it
   Waiting waiting;
   if (has_gone_well(run) && !run.has_passed_deadline) {
     const auto found = find_waiting(*push.store, push.plan, *registered);

@@ -49,6 +49,8 @@ Json to_json(const TransferEnding& ending) {
             {"skipped", summary.skipped},
             {"unlisted", summary.unlisted},
             {"given_up", ending.left_out.given_up},
+            {"not_yet", ending.left_out.not_yet},
+            {"elsewhere", ending.elsewhere},
             {"bytes", summary.bytes},
             {"sent_bytes", ending.sent},
             {"duration_ms", summary.duration.count()}};
@@ -65,7 +67,9 @@ std::string to_text(const TransferEnding& ending) {
       summary.unreadable ? fmt::format("; a batch was left alone: {}", summary.unreadable->message)
                          : std::string();
   if (summary.selected + summary.unlisted == 0) {
-    return escape_controls(fmt::format("{}: nothing to do{}{}", ending.destination,
+    const std::string elsewhere =
+        ending.elsewhere > 0 ? fmt::format("; {} with another run", ending.elsewhere) : "";
+    return escape_controls(fmt::format("{}: nothing to do{}{}{}", ending.destination, elsewhere,
                                        to_text(ending.left_out), left_alone)) +
            "\n";
   }
@@ -112,6 +116,10 @@ std::string to_text(const LeftOut& left_out) {
     text += fmt::format("; {} in no landing area ('ferry list --status unrouted' says why)",
                         left_out.in_no_area);
   }
+  if (left_out.not_yet > 0) {
+    text += fmt::format("; {} asked for and not delivered: with another run, or not due yet",
+                        left_out.not_yet);
+  }
   return text;
 }
 
@@ -128,12 +136,12 @@ ExitStatus status_of(const TransferEnding& ending) {
 
 ExitStatus status_of(const std::vector<TransferEnding>& endings, ExitStatus idle) {
   ExitStatus status = ExitStatus::kDone;
-  std::uint64_t selected = 0;
+  std::uint64_t files = 0;
   for (const TransferEnding& ending : endings) {
     status = worse_of(status, status_of(ending));
-    selected += ending.summary.selected;
+    files += ending.summary.selected + ending.elsewhere;
   }
-  return status == ExitStatus::kDone && selected == 0 ? idle : status;
+  return status == ExitStatus::kDone && files == 0 ? idle : status;
 }
 
 Json to_json(const std::vector<TransferEnding>& endings) {

@@ -15,6 +15,9 @@ namespace ferry::app {
 struct LeftOut {
   std::uint64_t given_up = 0;
   std::uint64_t in_no_area = 0;  // their rows name none of several landing areas
+  /// Asked for by name, and not delivered: another run has them or an older version of them in
+  /// hand, or their route makes them wait.
+  std::uint64_t not_yet = 0;
 
   bool operator==(const LeftOut&) const = default;
 };
@@ -24,6 +27,7 @@ struct TransferEnding {
   transfer::TransferSummary summary;
   std::optional<Error> error = {};
   LeftOut left_out = {};
+  std::uint64_t elsewhere = 0;  // files that other runs have in hand, if this one had nothing to do
   std::uint64_t sent =
       0;  // bytes, by this run; those of its files that an earlier one sent are not
 };

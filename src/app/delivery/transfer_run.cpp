@@ -37,6 +37,13 @@ TransferEnding deliver_to(const transfer::Destination& destination, metastore::M
   } else {
     ending.left_out = *left_out;
   }
+  if (ending.summary.selected > 0) return ending;
+  const auto totals = store.totals(destination.name);
+  if (!totals) {
+    ending.error = totals.error();
+  } else {
+    ending.elsewhere = (*totals)[metastore::Standing::kInProgress].files;
+  }
   return ending;
 }
 
@@ -76,6 +83,28 @@ bool had_nothing_to_do(const std::vector<TransferEnding>& endings) {
   });
 }
 
+/// Of what was asked for by name.
+Result<LeftOut> find_not_yet(const std::string& destination, metastore::Metastore& store,
+                             const transfer::TransferOptions& options) {
+  LeftOut left_out;
+  metastore::FileQuery query;
+  query.names = options.selection.names;
+  query.destination = destination;
+  query.updated = options.selection.updated;
+  const auto visited = store.visit(query, [&](const metastore::FileRecord& file,
+                                              std::span<const metastore::Delivery> deliveries) {
+    const bool is_wanted = options.routes == nullptr ||
+                           options.routes->find(file.landing, file.path, destination) != nullptr;
+    const auto standing =
+        metastore::standing_of(file, metastore::find_delivery(deliveries, destination));
+    const bool is_open = standing == metastore::Standing::kPending ||
+                         standing == metastore::Standing::kInProgress;
+    if (is_wanted && is_open && file.state == metastore::FileState::kReady) ++left_out.not_yet;
+  });
+  if (!visited) return visited.error();
+  return left_out;
+}
+
 bool is_empty(metastore::Metastore& store) {
   bool any = false;
   const auto visited = store.visit({.limit = 1}, [&](const auto&, auto) { any = true; });
@@ -88,7 +117,7 @@ Result<LeftOut> find_left_out(const std::string& destination, metastore::Metasto
                               const TransferPlan& plan) {
   const transfer::TransferOptions options = plan.options_for(destination);
   LeftOut left_out;
-  if (!options.selection.names.empty()) return left_out;
+  if (!options.selection.names.empty()) return find_not_yet(destination, store, options);
   StandingQuery query = standing_query(plan.settings, destination);
   if (options.routes == nullptr) query.routes = nullptr;
   query.files.standings = {metastore::Standing::kFailed};
