@@ -97,8 +97,8 @@ Result<LeftOut> find_not_yet(const std::string& destination, metastore::Metastor
                            options.routes->find(file.landing, file.path, destination) != nullptr;
     const auto standing =
         metastore::standing_of(file, metastore::find_delivery(deliveries, destination));
-    const bool is_open = standing == metastore::Standing::kPending ||
-                         standing == metastore::Standing::kInProgress;
+    const bool is_open =
+        standing == metastore::Standing::kPending || standing == metastore::Standing::kInProgress;
     if (is_wanted && is_open && file.state == metastore::FileState::kReady) ++left_out.not_yet;
   });
   if (!visited) return visited.error();
