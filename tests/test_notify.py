@@ -49,6 +49,22 @@ def told(configured, folder):
     return Told(configured, folder)
 
 
+@pytest.mark.parametrize("words", ["[]", '[""]', '["", "x"]'])
+@pytest.mark.parametrize("table, key", [("notify.ops", "command"), ("landing.more", "validate"),
+                                        ("route.more", "validate"), ("transform.more", "command"),
+                                        ("transfer", "verify_command")])
+def test_a_command_without_a_program_is_refused(configured, words, table, key):
+    more = 'path = "/srv/more"\n' if table.startswith("landing") else ""
+    more = 'to = ["b"]\n' if table.startswith("route") else more
+    configured.write(f"[{table}]\n{more}{key} = {words}\n")
+    line = configured.file.read_text().splitlines().index(f"{key} = {words}") + 1
+    for command in (["config", "check"], ["notify"], ["status"]):
+        ended = configured.run(*command)
+        assert ended.code == 2, command
+        told = ended.stdout + ended.stderr
+        assert f"{configured.file}:{line}:" in told and "program" in told, told
+
+
 def kinds(events):
     return [event["event"] for event in events]
 

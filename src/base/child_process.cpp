@@ -180,6 +180,9 @@ Result<std::string> find_program(const std::string& name) {
 }
 
 Result<std::unique_ptr<ChildProcess>> ChildProcess::start(const ChildOptions& options) {
+  if (options.argv.empty() || options.argv[0].empty()) {
+    return make_error(ErrorKind::kInvalid, "run: no program is named");
+  }
   const bool has_pipes = options.stdio == ChildOptions::Stdio::kPipes;
   auto output = has_pipes ? make_pipe(Direction::kToUs) : make_socket();
   if (!output) return output.error();

@@ -37,7 +37,8 @@ struct ChildOptions {
 
 class ChildProcess {
  public:
-  /// kNotFound and kDenied if there is no such program, or it may not be run.
+  /// kNotFound and kDenied if there is no such program, or it may not be run; kInvalid if none is
+  /// named.
   static Result<std::unique_ptr<ChildProcess>> start(const ChildOptions& options);
 
   ChildProcess(const ChildProcess&) = delete;

@@ -147,16 +147,33 @@ Result<std::vector<std::string>> Codec<std::vector<std::string>>::read(const Val
   return wrong_type("a string or a list of strings");
 }
 
-Result<CommandWords> Codec<CommandWords>::read(const Value& value, const fs::path& base) {
+namespace {
+
+Result<std::vector<std::string>> command_of(const Value& value, const fs::path& base) {
   auto list = Codec<std::vector<std::string>>::read(value, base);
-  if (!list) return list.error();
-  if (!list->empty() && list->front().empty()) {
+  if (!list) return list;
+  if (list->empty()) {
+    return make_error(ErrorKind::kInvalid, "it names no program: leave it out if none is to run");
+  }
+  if (list->front().empty()) {
     return make_error(ErrorKind::kInvalid, "the name of the program is empty");
   }
-  if (!list->empty() && list->front().contains('/')) {
-    list->front() = absolute_path(list->front(), base).string();
-  }
+  return list;
+}
+
+}  // namespace
+
+Result<CommandWords> Codec<CommandWords>::read(const Value& value, const fs::path& base) {
+  auto list = command_of(value, base);
+  if (!list) return list.error();
+  if (list->front().contains('/')) list->front() = absolute_path(list->front(), base).string();
   return CommandWords{std::move(*list)};
+}
+
+Result<RemoteCommand> Codec<RemoteCommand>::read(const Value& value, const fs::path& base) {
+  auto list = command_of(value, base);
+  if (!list) return list.error();
+  return RemoteCommand{std::move(*list)};
 }
 
 Result<std::vector<fs::path>> Codec<std::vector<fs::path>>::read(const Value& value,

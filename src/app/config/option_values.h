@@ -255,6 +255,13 @@ struct Codec<CommandWords> : AnyValue {
 };
 
 template <>
+struct Codec<RemoteCommand> : AnyValue {
+  static constexpr std::string_view kType = "list of strings";
+  static Result<RemoteCommand> read(const Value& value, const fs::path& base);
+  static Value write(const RemoteCommand& value) { return value.words; }
+};
+
+template <>
 struct Codec<std::vector<fs::path>> : AnyValue {
   static constexpr std::string_view kType = "list of paths";
   static Result<std::vector<fs::path>> read(const Value& value, const fs::path& base);

@@ -33,6 +33,11 @@ struct CommandWords {
   bool empty() const { return words.empty(); }
 };
 
+/// The same for a program at a server: its name is taken as it is.
+struct RemoteCommand {
+  std::vector<std::string> words;
+};
+
 /// Shell patterns, see Glob, that make sense.
 struct Globs : std::vector<std::string> {};
 
@@ -212,7 +217,7 @@ struct TransferSettings {
   Count max_attempts{metastore::Demand{}.max_attempts};
   bool fsync = true;
   transfer::Verify verify = transfer::TransferOptions{}.verify;
-  std::vector<std::string> verify_command = transfer::TransferOptions{}.verify_command;
+  RemoteCommand verify_command{transfer::TransferOptions{}.verify_command};
   transfer::BatchMode batch = transfer::TransferOptions{}.batch;
   // Absent: no bound for a single run, TransferPlan's own for one that follows.
   std::optional<Count> batch_files;

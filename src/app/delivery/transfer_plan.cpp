@@ -59,10 +59,7 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
   options.max_attempts = given.max_attempts.value;
   if (follows) options.rest_after_failure = given.retry_after;
   options.verify = given.verify;
-  options.verify_command = given.verify_command;
-  if (options.verify_command.empty()) {
-    return make_error(ErrorKind::kInvalid, "verify_command is empty: name a program");
-  }
+  options.verify_command = given.verify_command.words;
   options.batch = given.batch;
   options.bounds = batch_bounds(given, follows);
   options.limits.window_bytes = given.window.value;
