@@ -113,7 +113,8 @@ std::optional<std::string> refusal_reason(const AcceptancePolicy& policy, const 
 
 namespace {
 
-/// What shells and env(1) return where the program cannot be run; signals come after that.
+/// What shells and env(1) return if the program cannot be run. A shell whose command a signal ended
+/// returns more than that.
 constexpr int kCannotRun = 126;
 
 Result<std::optional<std::string>> ask_command(const AcceptancePolicy& policy, int fd,
@@ -128,7 +129,8 @@ Result<std::optional<std::string>> ask_command(const AcceptancePolicy& policy, i
   }
   if (result->status == 0) return Refusal();
   std::string text = describe_exit(policy.validate[0], result->status, result->stderr_text);
-  if (result->status >= kCannotRun) return Error{ErrorKind::kFailed, std::move(text), 0};
+  const bool has_judged = result->status > 0 && result->status < kCannotRun;
+  if (!has_judged) return Error{ErrorKind::kFailed, std::move(text), 0};
   return Refusal(std::move(text));
 }
 

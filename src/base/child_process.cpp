@@ -266,7 +266,7 @@ std::optional<int> ChildProcess::exit_status() const {
       info.si_pid == 0) {
     return std::nullopt;
   }
-  return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+  return info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
 }
 
 void ChildProcess::kill() const {
@@ -328,10 +328,8 @@ Result<CommandResult> run_command(const std::vector<std::string>& argv,
 }
 
 std::string describe_exit(const std::string& name, int status, const std::string& stderr_text) {
-  constexpr int kSignalled = 128;
-  std::string text = status > kSignalled
-                         ? fmt::format("{}: killed by signal {}", name, status - kSignalled)
-                         : fmt::format("{}: exit status {}", name, status);
+  std::string text = status < 0 ? fmt::format("{}: killed by signal {}", name, -status)
+                                : fmt::format("{}: exit status {}", name, status);
   const auto end = stderr_text.find_last_not_of(" \t\r\n");
   if (end == std::string::npos) return text;
   const auto newline = stderr_text.find_last_of('\n', end);

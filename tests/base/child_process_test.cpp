@@ -55,6 +55,24 @@ TEST_CASE("a command that a signal ends says which") {
   CHECK(describe_exit("check", ended->status, ended->stderr_text) == "check: killed by signal 9");
 }
 
+TEST_CASE("a large exit status is not taken for a signal") {
+  for (const int status : {129, 137, 192, 255}) {
+    const auto ended = sh(fmt::format("exit {}", status));
+    REQUIRE(ended);
+    CHECK(describe_exit("check", ended->status, ended->stderr_text) ==
+          fmt::format("check: exit status {}", status));
+  }
+}
+
+TEST_CASE("no program is not run") {
+  for (const std::vector<std::string>& argv : {std::vector<std::string>{}, {""}, {"", "x"}}) {
+    const auto ended = run(argv);
+    REQUIRE_FALSE(ended);
+    CHECK(ended.error().kind == ErrorKind::kInvalid);
+    CHECK(ended.error().message == "run: no program is named");
+  }
+}
+
 TEST_CASE("of very long output the beginning is kept, of stderr the end") {
   const auto ended = sh("head -c 1000000 /dev/zero; { head -c 1000000 /dev/zero; echo end; } >&2");
   REQUIRE(ended);

@@ -63,7 +63,8 @@ TEST_CASE("after the login a loss is a loss, whatever was said before it") {
 
 TEST_CASE("silence is reported with the status") {
   CHECK(end_of("", SshEnd::Phase::kRunning, 7).message == "host:22: ssh ended with status 7");
-  CHECK(end_of("", SshEnd::Phase::kRunning, 137).message == "host:22: ssh was killed by signal 9");
+  CHECK(end_of("", SshEnd::Phase::kRunning, 137).message == "host:22: ssh ended with status 137");
+  CHECK(end_of("", SshEnd::Phase::kRunning, -9).message == "host:22: ssh was killed by signal 9");
   CHECK(end_of("", SshEnd::Phase::kRunning, std::nullopt).message ==
         "host:22: ssh closed the connection");
 }

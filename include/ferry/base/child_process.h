@@ -61,7 +61,7 @@ class ChildProcess {
   const std::string& stderr_text() const { return stderr_text_; }  // the last few KiB
 
   bool wait_for_exit(std::chrono::milliseconds limit) const;
-  /// Where it has ended by itself: its exit status, or 128 + the signal.
+  /// If it has ended: its exit status, or, negative, the signal that ended it.
   std::optional<int> exit_status() const;
   /// SIGKILL for the whole group: no grace.
   void kill() const;
@@ -83,7 +83,7 @@ class ChildProcess {
 Result<std::string> find_program(const std::string& name);
 
 struct CommandResult {
-  int status = 0;           // exit status, or 128 + the signal that ended it
+  int status = 0;           // exit status, or, negative, the signal that ended it
   std::string output;       // the first 64 KiB of stdout
   std::string stderr_text;  // the last few KiB
 };
@@ -95,7 +95,8 @@ Result<CommandResult> run_command(const std::vector<std::string>& argv,
                                   const std::vector<std::string>& environment, int stdin_fd,
                                   std::chrono::milliseconds time_limit, const StopToken& stop);
 
-/// For messages: "NAME: exit status 3: last line on stderr", "NAME: killed by signal 9".
+/// For messages: "NAME: exit status 3: last line on stderr", "NAME: killed by signal 9". STATUS is
+/// as CommandResult has it.
 std::string describe_exit(const std::string& name, int status, const std::string& stderr_text);
 
 }  // namespace ferry

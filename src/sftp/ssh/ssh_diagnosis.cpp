@@ -88,8 +88,7 @@ std::string line_with(const std::vector<std::string_view>& lines, std::string_vi
 std::string last_words(const std::vector<std::string_view>& lines, std::optional<int> status) {
   if (!lines.empty()) return excerpt(lines.back());
   if (!status) return "ssh closed the connection";
-  if (*status > 128 && *status < 255)
-    return fmt::format("ssh was killed by signal {}", *status - 128);
+  if (*status < 0) return fmt::format("ssh was killed by signal {}", -*status);
   return fmt::format("ssh ended with status {}", *status);
 }
 
@@ -207,7 +206,7 @@ Error diagnose(const SshEnd& end, const ConnectOptions& options) {
   const auto lines = telling_lines(end.stderr_text);
   // ssh passes a command's exit status on, and says by 255 that it is its own.
   const bool is_commands = end.phase != SshEnd::Phase::kConnecting && !options.command.empty() &&
-                           end.status && *end.status < kOwnFailure;
+                           end.status && *end.status >= 0 && *end.status < kOwnFailure;
   if (is_commands) {
     return make_error(ErrorKind::kFailed, "{}: {}", peer_name(options.host, options.port),
                       how_command_ended(*end.status, lines.empty() ? "" : lines.back()));

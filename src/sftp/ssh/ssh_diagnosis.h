@@ -19,7 +19,8 @@ struct SshEnd {
   };
   Phase phase = Phase::kConnecting;
   std::string_view stderr_text;
-  std::optional<int> status = {};  // nothing if it has not ended, but closed the stream
+  /// As ChildProcess::exit_status; nothing if it has not ended, but closed the stream.
+  std::optional<int> status = {};
 };
 
 /// True from the line on by which ssh says (LogLevel=VERBOSE) that the login is done.
