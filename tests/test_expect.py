@@ -111,6 +111,20 @@ def test_days(expecting):
     assert configured.run("status", "--check").code == 2
 
 
+def test_rows_of_old_files_that_came_after_it(expecting, landing):
+    configured = expecting(LATE)
+    put(landing / "orders.csv", b"1")
+    configured.register()
+    assert configured.transfer("--to", "b").code == 0
+    assert configured.run("status", "--check").code == 0
+    row = {"id": "old", "path": "old.csv", "updated_date": "2020-01-01T00:00:00Z",
+           "checksum": "sha256:" + "0" * 64, "landing": "in"}
+    ended = configured.run("import", "-", stdin=json.dumps(row) + "\n")
+    assert ended.code == 0, ended.stderr
+    assert state(configured) == ("came late", 1, 1)
+    assert configured.run("status", "--json").json["late"] == []
+
+
 def test_what_status_tells(expecting, landing):
     configured = expecting(LATE + '\nmatch = ["orders*"]')
     text = configured.run("status")

@@ -48,6 +48,9 @@ struct FileQuery {
   bool latest_versions =
       false;            // only the latest version of each path, and that by landing and path
   TimeRange updated{};  // of updated_date
+  /// Of when it was first registered: by its id, or by its first row. With it the order is the
+  /// store's own.
+  TimeRange registered{};
 
   /// Files that stand like this with DESTINATION, or with any that the demand names if that is
   /// empty.

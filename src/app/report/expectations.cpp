@@ -13,7 +13,6 @@
 namespace ferry::app {
 namespace {
 
-constexpr std::size_t kPage = 1'000;
 constexpr std::chrono::minutes kMidnight{0};
 constexpr std::chrono::days kDay{1};
 constexpr std::chrono::days kWeek{7};
@@ -58,26 +57,14 @@ class Count {
     }
   }
 
-  /// The newest first, until none can be expected any more.
   Result<void> look_in(metastore::Metastore& metastore) {
-    metastore::FileQuery query{.newest_first = true, .limit = kPage};
-    bool goes_on = !patterns_.empty();
-    const Timestamp since = first_registration();
-    while (goes_on) {
-      std::size_t seen = 0;
-      std::string last;
-      auto visited = metastore.visit(query, [&](const metastore::FileRecord& file,
-                                                std::span<const metastore::Delivery> deliveries) {
-        ++seen;
-        last = file.id;
-        goes_on = goes_on && registration_of(file) >= since;
-        if (goes_on && file.state != metastore::FileState::kQuarantined) add(file, deliveries);
-      });
-      if (!visited) return visited;
-      query.after = last;
-      goes_on = goes_on && seen == kPage;
-    }
-    return {};
+    if (patterns_.empty()) return {};
+    metastore::FileQuery query;
+    query.registered = all_days();
+    return metastore.visit(query, [&](const metastore::FileRecord& file,
+                                      std::span<const metastore::Delivery> deliveries) {
+      if (file.state != metastore::FileState::kQuarantined) add(file, deliveries);
+    });
   }
 
   std::vector<ExpectedDay> judge(Timestamp now) {
@@ -98,12 +85,15 @@ class Count {
     std::map<Path, Standing> paths;
   };
 
-  Timestamp first_registration() const {
+  /// From the first day on to the end of the last.
+  TimeRange all_days() const {
     Timestamp first = Timestamp::max();
+    Timestamp last = Timestamp::min();
     for (const Pattern& one : patterns_) {
       first = std::min(first, one.day.registered.since.value_or(first));
+      last = std::max(last, one.day.registered.until.value_or(last));
     }
-    return first;
+    return {.since = first, .until = last};
   }
 
   static bool takes(const Pattern& pattern, const metastore::FileRecord& file) {

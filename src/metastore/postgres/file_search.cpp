@@ -178,6 +178,14 @@ std::string FileSearch::conditions(const Snapshot& snapshot, Parameters& paramet
     parameters.add(format_timestamp(*query_.updated.until));
     sql += fmt::format(" AND f.updated_date < {}::timestamptz", placeholder(parameters));
   }
+  if (query_.registered.since) {
+    parameters.add(to_ms(*query_.registered.since));
+    sql += fmt::format(" AND f.registered >= {}", placeholder(parameters));
+  }
+  if (query_.registered.until) {
+    parameters.add(to_ms(*query_.registered.until));
+    sql += fmt::format(" AND f.registered < {}", placeholder(parameters));
+  }
   if (ranges_.front().until.empty()) return sql;
   std::string below;
   for (const PathRange& range : ranges_) {
@@ -332,6 +340,7 @@ bool FileSearch::matches(const KnownFile& file, const Snapshot& snapshot) const 
   if (record.path.find(query_.text) == std::string::npos) return false;
   if (!is_empty_or_has(query_.states, record.state)) return false;
   if (!query_.updated.contains(record.updated_date)) return false;
+  if (!query_.registered.contains(time_from(file.file.registered))) return false;
   const bool depends_on_standing = !query_.standings.empty() || query_.deliverable ||
                                    query_.leaves_stale_part || query_.due_to_go;
   return !depends_on_standing || stands_as_asked(record, file, snapshot);

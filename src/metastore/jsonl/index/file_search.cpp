@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "metastore/jsonl/index/index_values.h"
 #include "metastore/jsonl/index/text_index.h"
 
 namespace ferry::metastore {
@@ -23,11 +24,30 @@ bool is_empty_or_has(const std::vector<T>& values, const T& value) {
   return values.empty() || has(values, value);
 }
 
+using Times = std::numeric_limits<std::int64_t>;
+
+std::int64_t first_registration(const FileQuery& query) {
+  const auto& range = query.registered;
+  if (query.newest_first) return range.until ? to_ms(*range.until) : Times::max();
+  return range.since ? to_ms(*range.since) : Times::min();
+}
+
+std::int64_t last_registration(const FileQuery& query) {
+  const auto& range = query.registered;
+  if (query.newest_first) return range.since ? to_ms(*range.since) : Times::min();
+  return range.until ? to_ms(*range.until) : Times::max();
+}
+
 }  // namespace
 
 FileSearch::FileSearch(const FileQuery& query)
     : query_(query), way_(way_for(query)), left_(query.limit), last_id_(query.after) {
   if (query_.newest_first) last_ = kBehindAll;
+  if (way_ == Way::kRegistered) {
+    // Of those at that very time: all behind it, and none before it.
+    last_registered_ = first_registration(query_);
+    last_ = 0;
+  }
   if (query_.below.empty() || has(query_.below, std::string())) {
     ranges_ = {{.from = "", .until = "\xFF"}};
     return;
@@ -43,7 +63,8 @@ FileSearch::Way FileSearch::way_for(const FileQuery& query) {
   }
   if (query.states == std::vector{FileState::kQuarantined}) return Way::kQuarantined;
   if (query.latest_versions && !query.landings.empty()) return Way::kLatest;
-  return query.text.empty() ? Way::kAll : Way::kText;
+  if (!query.text.empty()) return Way::kText;
+  return query.registered.since || query.registered.until ? Way::kRegistered : Way::kAll;
 }
 
 bool FileSearch::needs_perspective() const {
@@ -76,6 +97,7 @@ Result<std::vector<KnownFile>> FileSearch::next_files(Snapshot& snapshot) {
       auto file = snapshot.index().file(number);
       if (!file) continue;
       last_ = number;
+      last_registered_ = file->registered;
       last_id_ = file->record.id;
       last_path_ = file->record.path;
       if (!matches(*file, snapshot)) continue;
@@ -94,6 +116,9 @@ Result<void> FileSearch::take_up(Snapshot& snapshot) {
     return make_error(ErrorKind::kNotFound, "no file has the id {}", last_id_);
   }
   if (number) last_ = *number;
+  if (number && way_ == Way::kRegistered) {
+    if (const auto file = snapshot.index().file(*number)) last_registered_ = file->registered;
+  }
   return {};
 }
 
@@ -111,6 +136,8 @@ std::vector<FileNumber> FileSearch::candidates(Snapshot& snapshot) {
       return latest_versions(snapshot);
     case Way::kText:
       return with_text(snapshot);
+    case Way::kRegistered:
+      return registered(snapshot);
     case Way::kAll:
       break;
   }
@@ -178,6 +205,11 @@ std::vector<FileNumber> FileSearch::in_classes(Snapshot& snapshot) {
   return merged(std::move(lists));
 }
 
+std::vector<FileNumber> FileSearch::registered(Snapshot& snapshot) const {
+  return snapshot.index().registered_files({.time = last_registered_, .number = last_},
+                                           last_registration(query_), query_.newest_first, kPage);
+}
+
 /// By landing area, label, and path.
 std::vector<FileNumber> FileSearch::latest_versions(Snapshot& snapshot) {
   std::vector<std::string> labels;
@@ -208,6 +240,7 @@ bool FileSearch::matches(const KnownFile& file, Snapshot& snapshot) const {
   if (outline.path.find(query_.text) == std::string::npos) return false;
   if (!is_empty_or_has(query_.states, outline.state)) return false;
   if (!query_.updated.contains(outline.updated_date)) return false;
+  if (!query_.registered.contains(time_from(file.registered))) return false;
   if (query_.latest_versions && snapshot.latest(outline.landing, outline.path) != file.number) {
     return false;
   }

@@ -27,7 +27,15 @@ class FileSearch {
 
  private:
   /// How candidates are found: by the condition that leaves the fewest.
-  enum class Way : std::uint8_t { kNames, kClasses, kQuarantined, kLatest, kText, kAll };
+  enum class Way : std::uint8_t {
+    kNames,
+    kClasses,
+    kQuarantined,
+    kLatest,
+    kText,
+    kRegistered,
+    kAll
+  };
 
   static Way way_for(const FileQuery& query);
   Result<void> take_up(Snapshot& snapshot);
@@ -35,6 +43,7 @@ class FileSearch {
   std::vector<FileNumber> named(Snapshot& snapshot);
   std::vector<FileNumber> in_classes(Snapshot& snapshot);
   std::vector<FileNumber> with_text(Snapshot& snapshot) const;
+  std::vector<FileNumber> registered(Snapshot& snapshot) const;
   std::vector<FileNumber> latest_versions(Snapshot& snapshot);
   std::vector<FileNumber> merged(std::vector<std::vector<FileNumber>> lists) const;
   bool is_asked_for(const Class& one, Liveness& liveness) const;
@@ -48,6 +57,7 @@ class FileSearch {
   // The last one that was looked at.
   std::string last_id_;
   FileNumber last_ = 0;
+  std::int64_t last_registered_ = 0;  // its KnownFile::registered
   // kLatest: goes from one range of paths to the next, for one label of the areas after the other.
   std::vector<PathRange> ranges_;
   std::size_t range_ = 0;

@@ -273,6 +273,22 @@ std::vector<FileNumber> Index::files(FileNumber after, bool newest_first, std::s
                                  after, most));
 }
 
+std::vector<FileNumber> Index::registered_files(const Registered& after, std::int64_t end,
+                                                bool newest_first, std::size_t limit) {
+  const auto most = static_cast<std::int64_t>(limit);
+  if (newest_first) {
+    return numbers(
+        database_.query("SELECT number FROM file INDEXED BY file_registered WHERE (registered, "
+                        "number) < (?, ?) AND registered >= ? ORDER BY registered DESC, number "
+                        "DESC LIMIT ?",
+                        after.time, after.number, end, most));
+  }
+  return numbers(
+      database_.query("SELECT number FROM file INDEXED BY file_registered WHERE (registered, "
+                      "number) > (?, ?) AND registered < ? ORDER BY registered, number LIMIT ?",
+                      after.time, after.number, end, most));
+}
+
 std::vector<FileNumber> Index::quarantined_files(FileNumber after, bool newest_first,
                                                  std::size_t limit) {
   const auto most = static_cast<std::int64_t>(limit);

@@ -106,6 +106,14 @@ class Index {
   void deliveries(FileNumber number, std::vector<KnownDelivery>& found);
   // Files behind AFTER, or, newest first, before it.
   std::vector<FileNumber> files(FileNumber after, bool newest_first, std::size_t limit);
+  /// By registration, behind AFTER and until END (excluded); newest first, before AFTER and down
+  /// to END (included).
+  struct Registered {
+    std::int64_t time = 0;  // see KnownFile
+    FileNumber number = 0;
+  };
+  std::vector<FileNumber> registered_files(const Registered& after, std::int64_t end,
+                                           bool newest_first, std::size_t limit);
   std::vector<FileNumber> quarantined_files(FileNumber after, bool newest_first, std::size_t limit);
   /// By path, the latest version of each path with this label that lies from FROM to UNTIL
   /// (excluded) and behind AFTER.

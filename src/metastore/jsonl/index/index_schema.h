@@ -5,7 +5,7 @@
 namespace ferry::metastore {
 
 /// A greater one with every change of what is in the tables, or of what they mean.
-inline constexpr int kIndexVersion = 2;
+inline constexpr int kIndexVersion = 3;
 
 /// Times are milliseconds since 1970, sizes and offsets bytes; states, statuses and standings are
 /// the numbers of their enumerations.
@@ -86,6 +86,7 @@ CREATE TABLE changed(       -- files that some perspective has to judge anew
 inline constexpr const char* kIndexLookups = R"(
 CREATE INDEX file_path ON file(landing, path);
 CREATE INDEX file_held ON file(state) WHERE state = 3;
+CREATE INDEX file_registered ON file(registered, number);
 CREATE INDEX file_gone ON file(updated) WHERE state IN (1, 2);
 CREATE INDEX delivery_date ON delivery(destination, date) WHERE status = 1;
 CREATE INDEX delivery_undone ON delivery(file) WHERE status <> 1;

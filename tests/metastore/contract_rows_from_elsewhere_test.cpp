@@ -1,0 +1,60 @@
+// Rows that other systems wrote, or that were lost.
+#include <algorithm>
+
+#include "store_fixture.h"
+
+namespace ferry::metastore {
+namespace {
+
+using testing::found;
+using testing::must;
+using Paths = std::vector<std::string>;
+
+/// A row of another system, whose id has no date in it.
+FileRecord imported(const std::string& id, Timestamp date) {
+  FileRecord row = found(id + ".csv", id);
+  row.id = id;
+  row.updated_date = date;
+  row.source = FileSource::kImport;
+  return row;
+}
+
+CONTRACT("files are found by when they were registered, whatever came after them") {
+  auto store = open();
+  const Timestamp time = now();
+  const auto ago = [&](int hours) { return time - std::chrono::hours(hours); };
+  put(*store, found("today.csv", "today"));
+  must(store->import_files({imported("old", ago(50)), imported("new", ago(1)),
+                            imported("older", ago(99)), imported("other", ago(1))}));
+  for (const bool newest_first : {false, true}) {
+    const auto registered = [&](TimeRange range, std::size_t limit = FileQuery::kNoLimit) {
+      auto found =
+          paths(*store, {.registered = range, .newest_first = newest_first, .limit = limit});
+      std::ranges::sort(found);
+      return found;
+    };
+    CHECK(registered({.since = ago(24)}) == Paths{"new.csv", "other.csv", "today.csv"});
+    CHECK(registered({.since = ago(1), .until = ago(0)}) == Paths{"new.csv", "other.csv"});
+    CHECK(registered({.until = ago(1)}) == Paths{"old.csv", "older.csv"});
+    CHECK(registered({.since = ago(99), .until = ago(50)}) == Paths{"older.csv"});
+    CHECK(registered({.since = ago(24)}, 2).size() == 2);
+    // One by one, each behind the one before.
+    Paths all;
+    for (std::string after;;) {
+      const auto page = files(*store, {.registered = {.since = ago(60)},
+                                       .newest_first = newest_first,
+                                       .after = after,
+                                       .limit = 1});
+      if (page.empty()) break;
+      after = page.front().id;
+      all.push_back(page.front().path);
+    }
+    std::ranges::sort(all);
+    CHECK(all == Paths{"new.csv", "old.csv", "other.csv", "today.csv"});
+  }
+  CHECK(paths(*store, {.names = {"new.csv", "old.csv"}, .registered = {.since = ago(24)}}) ==
+        Paths{"new.csv"});
+}
+
+}  // namespace
+}  // namespace ferry::metastore
