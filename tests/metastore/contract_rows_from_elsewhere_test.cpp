@@ -7,6 +7,7 @@ namespace ferry::metastore {
 namespace {
 
 using testing::found;
+using testing::kTo;
 using testing::must;
 using Paths = std::vector<std::string>;
 
@@ -54,6 +55,20 @@ CONTRACT("files are found by when they were registered, whatever came after them
   }
   CHECK(paths(*store, {.names = {"new.csv", "old.csv"}, .registered = {.since = ago(24)}}) ==
         Paths{"new.csv"});
+}
+
+CONTRACT("rows of the logs without their file are counted") {
+  auto store = open();
+  CHECK(must(store->upkeep().orphans()).rows == 0);
+  CHECK(must(store->upkeep().orphans()).registry_is_empty);
+  TransferRecord row;
+  row.id = "unknown";
+  row.destination = kTo;
+  row.date = now();
+  must(store->upkeep().append_transfer_rows(std::span(&row, 1)));
+  CHECK(must(store->upkeep().orphans()).rows == 1);
+  put(*store, found("x.csv", "x"));
+  CHECK_FALSE(must(store->upkeep().orphans()).registry_is_empty);
 }
 
 }  // namespace

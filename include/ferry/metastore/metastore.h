@@ -207,6 +207,16 @@ class Upkeep {
   virtual Result<std::uint64_t> damaged_rows() = 0;
   virtual Result<std::vector<Damage>> damages(std::size_t limit) = 0;
 
+  /// Rows of the logs whose file the registry does not know: a registry was lost, or is older than
+  /// the logs.
+  struct Orphans {
+    std::uint64_t rows = 0;
+    bool registry_is_empty = false;
+  };
+  /// A database, where that would mean reading all of them, counts them only if its registry is
+  /// empty.
+  virtual Result<Orphans> orphans() = 0;
+
   // A metastore is copied row by row while nobody works with it.
 
   using FileRowVisitor = std::function<Result<void>(FileRecord row)>;

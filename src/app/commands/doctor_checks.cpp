@@ -120,6 +120,7 @@ void Examination::metastore_rows(const Settings& settings, bool compares_index) 
   } else {
     well("damage", "every row can be read");
   }
+  registry((*store)->upkeep());
   if (compares_index) {
     metastore_index((*store)->upkeep(),
                     settings.general.metastore.is_directory()
@@ -141,6 +142,20 @@ void Examination::metastore_rows(const Settings& settings, bool compares_index) 
          "append each row again to file_registry.jsonl, with 'landing'; 'ferry list --status "
          "unrouted' shows them");
   }
+}
+
+void Examination::registry(metastore::Upkeep& upkeep) {
+  const auto orphans = upkeep.orphans();
+  if (!orphans) return trouble("registry", orphans.error().message, "", ExitStatus::kMetastore);
+  if (orphans->rows == 0) return well("registry", "it has the files that the logs tell of");
+  trouble("registry",
+          fmt::format(
+              "{}, and {} rows of transfer_logs tell of files that it does not have",
+              orphans->registry_is_empty ? "file_registry is empty" : "file_registry lacks rows",
+              orphans->rows),
+          "restore file_registry from a backup, or append the rows that it lost: what lies in the "
+          "landing areas is registered anew without them, and delivered again",
+          ExitStatus::kMetastore);
 }
 
 void Examination::metastore_index(metastore::Upkeep& upkeep, const std::string& cure) {

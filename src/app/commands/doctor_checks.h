@@ -42,6 +42,7 @@ class Examination {
   void trouble(std::string check, std::string message, std::string cure, ExitStatus status);
 
   void metastore_rows(const Settings& settings, bool compares_index);
+  void registry(metastore::Upkeep& upkeep);
   void metastore_index(metastore::Upkeep& upkeep, const std::string& cure);
   void state_on_disk(const Settings& settings);
   void metastore_lock(const fs::path& directory, const Settings& settings);

@@ -75,7 +75,7 @@ Outcome<Push> make_push(const Arguments& arguments, const StopToken& stop) {
   auto plan = make_transfer_plan(std::move(*settings), {}, goes_on);
   if (!plan) return std::unexpected(plan.error());
   // It answers as the configuration has it, whatever is pushed.
-  auto store = open_store(configured, Access::kCreate);
+  auto store = open_store_to_work(configured, Access::kCreate);
   if (!store) return std::unexpected(store.error());
   ask_at_terminal(stop);
   plan->options.landings.erase("");  // rows that name no area may be anybody's
@@ -210,7 +210,7 @@ Outcome<ExitStatus> push_once(const Invocation& invocation, Push push) {
 Outcome<ExitStatus> push_on(const Invocation& invocation, Push push) {
   auto watcher = landing::open_watcher(push.watched);
   if (!watcher) return fail(watcher.error());
-  auto store = open_store(push.configured, Access::kCreate);
+  auto store = open_store_to_work(push.configured, Access::kCreate);
   if (!store) return std::unexpected(store.error());
   StopToken ended;
   std::optional<Error> error;

@@ -166,7 +166,7 @@ Outcome<ExitStatus> run_serve(const Invocation& invocation) {
   if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
   auto options = service_options(*settings);
   if (!options) return fail(options.error());
-  auto store = open_store(*settings, Access::kCreate);
+  auto store = open_store_to_work(*settings, Access::kCreate);
   if (!store) return std::unexpected(store.error());
   Company company(invocation);
   options->hangup = &company.hangup();

@@ -56,6 +56,7 @@ struct Report {
   Counts all;
   std::map<std::string, Counts, std::less<>> by_destination;  // those that have any files
   std::uint64_t damaged_rows = 0;
+  std::uint64_t orphaned_rows = 0;
   /// In quarantine, and not in the registry; absent: without landing areas nobody knows.
   std::optional<std::size_t> held_unregistered;
   std::vector<ExpectedDay> late;
@@ -85,6 +86,7 @@ Json to_json(const Counts& counts, Timestamp time) {
 Json to_json(const Report& report) {
   Json json = to_json(report.all, report.time);
   json["damaged_rows"] = report.damaged_rows;
+  json["orphaned_rows"] = report.orphaned_rows;
   json["held_unregistered"] = report.held_unregistered ? Json(*report.held_unregistered) : Json();
   json["late"] = to_json(report.late);
   json["unreachable"] = Json::array();
@@ -158,6 +160,12 @@ std::string to_text(const Report& report) {
     text += fmt::format("\n{} rows of the metastore cannot be read; they are kept\n",
                         report.damaged_rows);
   }
+  if (report.orphaned_rows > 0) {
+    text += fmt::format(
+        "\n{} rows of transfer_logs tell of files that file_registry does not have: 'ferry doctor' "
+        "says what to do\n",
+        report.orphaned_rows);
+  }
   return text;
 }
 
@@ -172,6 +180,7 @@ Report to_report(const Overview& known, std::optional<std::size_t> held_unregist
   Report report;
   for (const metastore::Totals& totals : known.totals) report.add(totals);
   report.damaged_rows = known.damaged_rows;
+  report.orphaned_rows = known.orphaned_rows;
   report.late = known.late;
   report.outages = known.outages;
   report.held_unregistered = held_unregistered;
@@ -198,6 +207,7 @@ ExitStatus check(const Report& report) {
   add(report.late.size(), "late");
   add(counts.given_up, "given up");
   add(report.damaged_rows, "damaged rows");
+  add(report.orphaned_rows, "rows without their files");
   const bool is_critical = !troubles.empty();
   add(failed, "failed");
   add(quarantined + report.held_unregistered.value_or(0), "quarantined");
@@ -299,7 +309,8 @@ Command status_command() {
                  "failed or are in quarantine; standard "
                  "input or output failed"},
                 {ExitStatus::kUsage,
-                 "with --check: critical, as files are late or given up, or rows are damaged; "
+                 "with --check: critical, as files are late or given up, or rows are damaged or "
+                 "without their files; "
                  "wrong usage or configuration"},
                 {ExitStatus::kMetastore}},
       .run = &run_status};

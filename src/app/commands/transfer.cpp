@@ -54,7 +54,7 @@ Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
   auto plan = make_transfer_plan(arguments);
   if (!plan) return std::unexpected(plan.error());
   const bool is_preview = arguments.has("dry-run");
-  auto store = open_store(plan->settings, access_of(arguments));
+  auto store = open_store_to_work(plan->settings, access_of(arguments));
   if (!store) return std::unexpected(with_first_step(store.error(), arguments));
   if (is_preview) return preview_transfer(*plan, **store, arguments.has("json"), *idle);
   if (!arguments.has("follow")) return deliver_once(*plan, **store, invocation, *idle);
@@ -67,7 +67,7 @@ Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
 Outcome<ExitStatus> run_following(const Invocation& invocation) {
   auto plan = make_transfer_plan(invocation.arguments);
   if (!plan) return std::unexpected(plan.error());
-  auto store = open_store(plan->settings, Access::kCreate);
+  auto store = open_store_to_work(plan->settings, Access::kCreate);
   if (!store) return std::unexpected(store.error());
   return deliver_until_stopped(invocation, std::move(*plan), std::move(*store),
                                std::chrono::milliseconds(0),

@@ -147,7 +147,7 @@ Outcome<ExitStatus> run_upload(const Invocation& invocation) {
   if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
   auto area = only_area(*settings);
   if (!area) return fail(area.error());
-  auto store = open_store(*settings, Access::kCreate);
+  auto store = open_store_to_work(*settings, Access::kCreate);
   if (!store) return std::unexpected(store.error());
   landing::UploadOptions options{.area = std::move(*area),
                                  .journals = state_directory(*settings).uploads(),

@@ -56,7 +56,7 @@ Outcome<Plan> make_plan(const Arguments& arguments) {
   if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
   auto options = watch_options(*settings, arguments.has("once"));
   if (!options) return fail(options.error());
-  auto store = open_store(*settings, Access::kCreate);
+  auto store = open_store_to_work(*settings, Access::kCreate);
   if (!store) return std::unexpected(store.error());
   return Plan{std::move(*options), state_directory(*settings).uploads(), std::move(*store)};
 }

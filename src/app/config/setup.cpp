@@ -423,6 +423,22 @@ Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settin
   return fail(opened.error(), only_absent ? Origin::kLocal : Origin::kMetastore);
 }
 
+Outcome<std::unique_ptr<metastore::Metastore>> open_store_to_work(const Settings& settings,
+                                                                  Access access) {
+  auto store = open_store(settings, access);
+  if (!store) return store;
+  const auto orphans = (*store)->upkeep().orphans();
+  if (!orphans) return fail(orphans.error(), Origin::kMetastore);
+  if (!orphans->registry_is_empty || orphans->rows == 0) return store;
+  return fail(make_error(ErrorKind::kCorrupt,
+                         "metastore {}: file_registry is empty, but transfer_logs has {} rows "
+                         "that tell of its files: restore file_registry from a backup, or move "
+                         "both tables away to begin anew (files that still lie in the landing "
+                         "areas are then delivered again)",
+                         settings.general.metastore.text, orphans->rows),
+              Origin::kMetastore);
+}
+
 Outcome<metastore::Upgrade> upgrade_store(const Settings& settings) {
   const MetastoreLocation& location = settings.general.metastore;
   if (const auto given = check_is_given(location, Access::kWrite); !given)

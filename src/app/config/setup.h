@@ -53,6 +53,11 @@ enum class Access {
 /// kNotFound, with a suggestion, if there is no metastore and ACCESS makes none.
 Outcome<std::unique_ptr<metastore::Metastore>> open_store(const Settings& settings, Access access);
 
+/// For those who register or deliver files: also kCorrupt if the registry was lost and the logs
+/// were not. What still lies in the landing areas would be registered anew, and delivered twice.
+Outcome<std::unique_ptr<metastore::Metastore>> open_store_to_work(const Settings& settings,
+                                                                  Access access);
+
 /// Brings the metastore's tables to this ferry's version; those in a database are made if there are
 /// none.
 Outcome<metastore::Upgrade> upgrade_store(const Settings& settings);

@@ -248,7 +248,7 @@ class FollowingTransfer {
     if (plan->settings.general.metastore == plan_.settings.general.metastore) {
       store_->set_demand(make_demand(plan->settings));
     } else {
-      auto store = open_store(plan->settings, Access::kCreate);
+      auto store = open_store_to_work(plan->settings, Access::kCreate);
       if (!store) return store.error().error;
       store_ = std::move(*store);
     }

@@ -37,6 +37,9 @@ Result<Overview> look_at_all(metastore::Metastore& metastore, const Settings& se
   const auto damaged = metastore.upkeep().damaged_rows();
   if (!damaged) return damaged.error();
   overview.damaged_rows = *damaged;
+  const auto orphans = metastore.upkeep().orphans();
+  if (!orphans) return orphans.error();
+  overview.orphaned_rows = orphans->rows;
   auto late = late_now(metastore, settings, now());
   if (!late) return late.error();
   overview.late = std::move(*late);
@@ -111,6 +114,9 @@ std::string to_prometheus(const Overview& overview, const Settings& settings, Ti
   }
   page.family("ferry_damaged_rows", Type::kGauge, "Rows of the metastore that cannot be read.");
   page.sample({}, static_cast<double>(overview.damaged_rows));
+  page.family("ferry_orphaned_rows", Type::kGauge,
+              "Rows of the logs whose file the registry does not have.");
+  page.sample({}, static_cast<double>(overview.orphaned_rows));
 
   if (settings.expected.empty()) return page.text();
   page.family("ferry_late", Type::kGauge,

@@ -15,8 +15,9 @@ namespace ferry::app {
 struct Overview {
   std::vector<metastore::Totals> totals;  // of each destination, or of the one that was asked for
   std::uint64_t damaged_rows = 0;
-  std::vector<ExpectedDay> late;  // its pointers are those of the settings
-  std::vector<Outage> outages;    // as this host's agents see it
+  std::uint64_t orphaned_rows = 0;  // see metastore::Upkeep::Orphans
+  std::vector<ExpectedDay> late;    // its pointers are those of the settings
+  std::vector<Outage> outages;      // as this host's agents see it
 };
 
 /// Of all destinations, or of DESTINATION.

@@ -69,6 +69,7 @@ class JsonlMetastore : public Metastore, private Upkeep {
   Result<Compaction> compact(Timestamp since) override;
   Result<std::uint64_t> damaged_rows() override;
   Result<std::vector<Damage>> damages(std::size_t limit) override;
+  Result<Orphans> orphans() override;
   Result<std::vector<std::string>> verify() override;
   Result<void> visit_file_rows(const FileRowVisitor& visitor) override;
   Result<void> visit_transfer_rows(const TransferRowVisitor& visitor) override;

@@ -103,6 +103,13 @@ Result<std::vector<Upkeep::Damage>> JsonlMetastore::damages(std::size_t limit) {
   });
 }
 
+Result<Upkeep::Orphans> JsonlMetastore::orphans() {
+  return ask(view_of("", false), [](Snapshot& snapshot) -> Result<Orphans> {
+    Index& index = snapshot.index();
+    return Orphans{.rows = index.orphans(), .registry_is_empty = index.keys(kRegistryTable) == 0};
+  });
+}
+
 /// Against one that is built from the tables as far as the shared one has them.
 Result<std::vector<std::string>> JsonlMetastore::verify() {
   const View view = view_of("", true);

@@ -56,6 +56,7 @@ class PostgresMetastore : public Metastore, private Upkeep {
   Result<Compaction> compact(Timestamp since) override;
   Result<std::uint64_t> damaged_rows() override { return 0; }
   Result<std::vector<Damage>> damages(std::size_t) override { return std::vector<Damage>(); }
+  Result<Orphans> orphans() override;
   Result<std::vector<std::string>> verify() override;
   Result<void> visit_file_rows(const FileRowVisitor& visitor) override;
   Result<void> visit_transfer_rows(const TransferRowVisitor& visitor) override;

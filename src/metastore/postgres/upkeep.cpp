@@ -168,6 +168,18 @@ void PostgresMetastore::tidy_sums_at_times() {
   }
 }
 
+Result<Upkeep::Orphans> PostgresMetastore::orphans() {
+  return database_.read([](Connection& connection) -> Result<Orphans> {
+    const auto any = connection.run("SELECT EXISTS (SELECT FROM files)");
+    if (!any) return any.error();
+    if (any->flag(0, 0)) return Orphans{};
+    const auto rows = connection.run("SELECT count(*) FROM transfer_logs");
+    if (!rows) return rows.error();
+    return Orphans{.rows = static_cast<std::uint64_t>(rows->integer(0, 0)),
+                   .registry_is_empty = true};
+  });
+}
+
 /// What is derived is derived again, from all rows.
 Result<std::vector<std::string>> PostgresMetastore::verify() {
   using Answer = Result<std::vector<std::string>>;
