@@ -1,6 +1,7 @@
 """ferry serve: who may do what."""
 
 import hashlib
+import select
 import socket
 import subprocess
 
@@ -56,6 +57,59 @@ def test_a_token_that_is_revoked_during_an_upload_ends_it(serve, token, ferry, m
         connection.sendall(b"34")
         assert b" 401 " in connection.recv(65536).split(b"\r\n")[0]
     assert not (landing / "a").exists()
+
+
+def test_a_token_that_is_revoked_ends_an_upload_that_goes_on(serve, token, ferry, metastore, landing):
+    secret = token("erp", "--upload", "landing")
+    service = serve()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(f"PUT /v1/files/landing/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
+                           f"Authorization: Bearer {secret}\r\n\r\n12".encode())
+        eventually(lambda: list(landing.glob(".upload-*")), what="the beginning of the upload")
+        assert ferry("token", "revoke", "erp", "--metastore", metastore).code == 0
+
+        def answered():
+            connection.sendall(b"x")
+            return select.select([connection], [], [], 0.1)[0]
+
+        eventually(answered, what="the refusal, in the middle of the body")
+        assert b" 401 " in connection.recv(65536).split(b"\r\n")[0]
+    eventually(lambda: everything_in(landing) == [], what="nothing of it")
+
+
+SIGN_OF_LIFE = b":\n\n"  # comes when nothing else has for a while
+
+
+def all_of(connection):
+    received = b""
+    while block := connection.recv(65536):
+        received += block
+    return received
+
+
+def events(service, secret):
+    connection = socket.create_connection(("127.0.0.1", service.port), timeout=30)
+    connection.sendall(f"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {secret}\r\n\r\n".encode())
+    assert b" 200 " in connection.recv(15)
+    return connection
+
+
+def test_a_token_that_is_revoked_gets_no_more_events(serve, token, ferry, metastore):
+    reader = token("reader", "--read")
+    service = serve()
+    with events(service, reader) as connection:
+        assert ferry("token", "revoke", "reader", "--metastore", metastore).code == 0
+        assert SIGN_OF_LIFE not in all_of(connection)
+
+
+def test_a_token_that_may_less_gets_no_more_events(serve, token, metastore):
+    reader = token("reader", "--read", "--upload", "landing")
+    service = serve()
+    file = metastore / "tokens.jsonl"
+    with events(service, reader) as connection:
+        file.with_name("new").write_text(file.read_text().replace('"read":true', '"read":false'))
+        file.with_name("new").rename(file)
+        assert SIGN_OF_LIFE not in all_of(connection)
 
 
 @pytest.mark.parametrize("span", ["0s", "3000000d"])

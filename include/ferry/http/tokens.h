@@ -27,6 +27,7 @@ struct Grant {
   bool manage = false;  // retry, resend, quarantine
 
   bool may_upload(std::string_view area, std::string_view path) const;
+  bool operator==(const Grant&) const = default;
 };
 
 struct Token {

@@ -1,6 +1,7 @@
 // What the service answers: one function for each thing that can be asked.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -35,10 +36,31 @@ struct Call {
   Exchange& exchange;
   const Target& target;
   Grant grant;
-  /// Asks once more who it is: a body may take hours.
+  /// Asks once more who it is, and whether it may do the same as before: a body, or an answer, may
+  /// take hours.
   std::function<Answer<void>()> is_still_granted;
   /// What the pattern of the route leaves open, in its order.
   std::vector<std::string> arguments{};
+};
+
+/// For those who receive a body: asks again, but not for each block of it.
+class GrantCheck {
+ public:
+  explicit GrantCheck(const Call& call) : is_still_granted_(call.is_still_granted) {}
+
+  Answer<void> ask_at_times() {
+    const auto now = Clock::now();
+    if (now < next_) return {};
+    next_ = now + kPause;
+    return is_still_granted_();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::seconds kPause{1};
+
+  const std::function<Answer<void>()>& is_still_granted_;
+  Clock::time_point next_ = Clock::now() + kPause;
 };
 
 using Endpoint = Answer<Response> (*)(const Context&, Call&);

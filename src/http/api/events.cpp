@@ -58,12 +58,14 @@ void wait_for_change(const metastore::ChangeNotice& changes, const StopToken& st
   ::poll(polled.data(), polled.size(), static_cast<int>(most.count()));
 }
 
-void send_events(const Context& context, const Grant& grant, std::string last, const Send& send) {
+void send_events(const Context& context, const Grant& grant,
+                 const std::function<Answer<void>()>& is_still_granted, std::string last,
+                 const Send& send) {
   const auto changes = context.store.watch_changes();
   if (!changes) return log::warning("events end", {{"error", changes.error().message}});
   const auto end = Clock::now() + kLongest;
   auto spoken = Clock::now();
-  while (!context.stop.stop_requested() && Clock::now() < end) {
+  while (!context.stop.stop_requested() && Clock::now() < end && is_still_granted()) {
     (*changes)->clear();
     const auto state = state_now(context, grant);
     if (!state) return log::warning("events end", {{"error", state.error().detail}});
@@ -90,8 +92,9 @@ Answer<Response> get_events(const Context& context, Call& call) {
   }
   Response response{200, {{"Content-Type", "text/event-stream"}}};
   std::string last = call.exchange.request().field("last-event-id").value_or("");
-  response.stream = [&context, place, grant = call.grant, last](const Send& send) {
-    send_events(context, grant, last, send);
+  response.stream = [&context, place, grant = call.grant, is_still_granted = call.is_still_granted,
+                     last](const Send& send) {
+    send_events(context, grant, is_still_granted, last, send);
   };
   return response;
 }

@@ -246,14 +246,15 @@ Answer<void> land(const Context& context, StagedUpload& upload, const landing::L
 }
 
 /// With what was received before it failed, unless it has to be all of it.
-Answer<void> receive(Exchange& exchange, StagedUpload& upload,
-                     const std::optional<Checksum>& expected) {
+Answer<void> receive(Call& call, StagedUpload& upload, const std::optional<Checksum>& expected) {
   std::vector<std::byte> block(kBlockBytes);
   Hasher hasher(expected ? expected->algorithm : HashAlgorithm::kSha256);
+  GrantCheck grant(call);
   for (;;) {
-    const auto count = exchange.read(block);
+    const auto count = call.exchange.read(block);
     if (!count) return std::unexpected(count.error());
     if (*count == 0) break;
+    if (auto granted = grant.ask_at_times(); !granted) return granted;
     if (*count > upload.terms().length - upload.written()) {
       return refuse(413, "invalid", "more bytes than the upload was to have (Upload-Length)");
     }
@@ -274,7 +275,7 @@ Answer<void> receive(Exchange& exchange, StagedUpload& upload,
 /// What comes counts, but not the last of it from somebody who may not upload any more: what is
 /// complete becomes a file, even without its client.
 Answer<void> take_rest(Call& call, StagedUpload& upload, const std::optional<Checksum>& expected) {
-  auto received = receive(call.exchange, upload, expected);
+  auto received = receive(call, upload, expected);
   bool is_kept = received || (!expected && received.error().status != 413);
   if (is_kept && upload.written() == upload.terms().length) {
     if (auto granted = call.is_still_granted(); !granted) {

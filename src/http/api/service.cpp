@@ -148,10 +148,12 @@ class Service {
       auto grant = authenticate(request);
       if (!grant) return std::unexpected(grant.error());
       call.grant = std::move(*grant);
-      call.is_still_granted = [&]() -> Answer<void> {
+      // While an answer is streamed, its request is there, but not this call.
+      call.is_still_granted = [this, &request, before = call.grant]() -> Answer<void> {
         const auto now = authenticate(request);
         if (!now) return std::unexpected(now.error());
-        return {};
+        if (*now == before) return {};
+        return refuse(403, "denied", "what this token is good for has changed: ask again");
       };
       by = call.grant.name;
       if (!rate_.take(by, std::chrono::steady_clock::now())) {

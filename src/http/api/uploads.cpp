@@ -46,17 +46,19 @@ Answer<Terms> parse_terms(const Request& request) {
   return terms;
 }
 
-Answer<void> receive(Exchange& exchange, landing::Upload& upload, const std::string& path,
+Answer<void> receive(Call& call, landing::Upload& upload, const std::string& path,
                      const Terms& terms) {
   std::vector<HashAlgorithm> algorithms;
   for (const Checksum& digest : terms.digests) algorithms.push_back(digest.algorithm);
   const auto file = upload.open(path, algorithms);
   if (!file) return refuse_upload(file.error());
   std::vector<std::byte> block(kBlockBytes);
+  GrantCheck grant(call);
   for (;;) {
-    const auto count = exchange.read(block);
+    const auto count = call.exchange.read(block);
     if (!count) return std::unexpected(count.error());
     if (*count == 0) break;
+    if (auto granted = grant.ask_at_times(); !granted) return granted;
     if (auto written = (*file)->write(std::span(block).first(*count)); !written) {
       return refuse_upload(written.error());
     }
@@ -129,7 +131,7 @@ Answer<Response> put_file(const Context& context, Call& call) {
       {.area = area, .journals = context.options.journals, .no_clobber = terms->no_clobber},
       context.stop);
   if (!upload) return refuse_upload(upload.error());
-  if (auto received = receive(call.exchange, **upload, path, *terms); !received) {
+  if (auto received = receive(call, **upload, path, *terms); !received) {
     return std::unexpected(received.error());
   }
   if (auto granted = call.is_still_granted(); !granted) return std::unexpected(granted.error());
