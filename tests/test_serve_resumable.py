@@ -148,7 +148,8 @@ def test_what_nobody_goes_on_with_is_removed(serve, metastore):
     for path in (metastore / "resumable").glob(old + "*"):
         os.utime(path, (0, 0))
     assert head(service, url).status == 404
-    create(service, "b", 6)
+    assert service.process.stop().code == 0
+    create(serve("--resume-within", "1s"), "b", 6)  # it looks at times, and first of all
     assert not list((metastore / "resumable").glob(old + "*"))
 
 
@@ -291,8 +292,9 @@ def test_an_upload_whose_bytes_are_gone_cannot_go_on(service, landing, metastore
     assert statuses(service.raw(b"GET /healthz HTTP/1.0\r\n\r\n")) == [200]
 
 
-def test_what_a_crash_left_of_an_upload_is_removed(service, metastore):
+def test_what_a_crash_left_of_an_upload_is_removed(serve, metastore):
     folder = metastore / "resumable"
+    service = serve()
     url = create(service, "a", 3).fields["Location"]
     append(service, url, 0, b"ab")
     for number, kinds in enumerate((("data",), ("data", "offset"), ("offset",), ("json",), ("json", "data"))):
@@ -303,6 +305,8 @@ def test_what_a_crash_left_of_an_upload_is_removed(service, metastore):
                     left.write_bytes(path.read_bytes())
                     if age:
                         os.utime(left, (age, age))
+    service.process.kill()
+    service = serve()
     assert create(service, "b", 3).status == 201
     names = {path.name for path in folder.iterdir()}
     assert not {name for name in names if "-8000-a" in name}, "old ones"
@@ -395,3 +399,57 @@ def test_an_upload_becomes_one_file_wherever_the_service_dies(serve, landing, me
         service.process.kill()
     assert number > 1, "no such call is made"
     assert {path for path in everything_in(landing) if path.endswith("/a")} == {f"{n}/a" for n in range(1, number + 1)}
+
+
+def fill(metastore, count):
+    """As if the creator of the only upload had made so many more."""
+    directory = metastore / "resumable"
+    (one,) = directory.glob("*.json")
+    for number in range(count):
+        other = one.stem[:24] + f"{number:012x}"
+        for extension in (".json", ".offset", ".data"):
+            (directory / (other + extension)).write_bytes(one.with_suffix(extension).read_bytes())
+
+
+def test_one_token_cannot_keep_the_others_out(serve, token, metastore):
+    erp, other = token("erp", "--upload", "landing"), token("other", "--upload", "landing")
+    service = serve()
+    assert create(service, "a", 10, token=erp).status == 201
+    assert service.process.stop().code == 0
+    fill(metastore, 998)
+    service = serve()
+    last = create(service, "b", 10, token=erp)
+    assert last.status == 201
+    refused = create(service, "c", 10, token=erp)
+    assert refused.status == 429 and "1000 uploads under way" in refused.json["detail"]
+    assert create(service, "a", 10, token=other).status == 201
+    # What is done, or given up, makes room.
+    assert append(service, last.fields["Location"], 0, b"0123456789", token=erp).status == 204
+    next_one = create(service, "c", 10, token=erp)
+    assert next_one.status == 201
+    assert create(service, "d", 10, token=erp).status == 429
+    assert drop(service, next_one.fields["Location"], token=erp).status == 204
+    assert create(service, "d", 10, token=erp).status == 201
+
+
+def test_an_upload_is_begun_at_the_same_cost_however_many_there_are(serve, metastore):
+    service = serve()
+
+    def reads():
+        text = open(f"/proc/{service.process.popen.pid}/io", encoding="ascii").read()
+        return int(text.split("syscr: ")[1].split()[0])
+
+    def cost():
+        assert create(service, "x", 10).status == 201  # the first one looks what is there
+        before = reads()
+        assert create(service, "x", 10).status == 201
+        return reads() - before
+
+    first = cost()
+    assert service.process.stop().code == 0
+    for path in sorted((metastore / "resumable").glob("*.json"))[1:]:
+        for extension in (".json", ".offset", ".data"):
+            path.with_suffix(extension).unlink()
+    fill(metastore, 500)
+    service = serve()
+    assert cost() < first + 100

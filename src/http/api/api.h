@@ -10,6 +10,7 @@
 #include "ferry/http/tokens.h"
 #include "http/api/activity.h"
 #include "http/api/paced.h"
+#include "http/api/upload_places.h"
 #include "http/protocol/message.h"
 #include "http/protocol/target.h"
 
@@ -30,6 +31,7 @@ struct Context {
   std::optional<DirectoryId> state{};
   Paced& late;
   Paced& today;
+  UploadPlaces& places;
 };
 
 struct Call {

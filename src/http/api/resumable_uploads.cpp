@@ -16,7 +16,6 @@ namespace {
 constexpr const char* kVersion = "1.0.0";
 constexpr std::size_t kBlockBytes = 128 * 1024;
 constexpr std::uint64_t kKeepEvery = 16 << 20;  // bytes that a crash may cost
-constexpr std::size_t kMostUploads = 10'000;    // at once
 constexpr std::size_t kLargestMetadata = 8 * 1024;
 
 /// Each answer names the version.
@@ -61,7 +60,7 @@ Answer<std::map<std::string, std::string>> parse_metadata(std::string_view text)
   return values;
 }
 
-Answer<UploadTerms> parse_terms(const Request& request, std::string area) {
+Answer<UploadTerms> parse_terms(const Request& request, std::string area, std::string by) {
   if (request.field("upload-defer-length") || request.field("upload-concat")) {
     return refuse(400, "invalid", "an upload's length has to be known, and it is one file");
   }
@@ -69,6 +68,7 @@ Answer<UploadTerms> parse_terms(const Request& request, std::string area) {
   if (!length) return std::unexpected(length.error());
   UploadTerms terms{.area = std::move(area),
                     .path = {},
+                    .by = std::move(by),
                     .length = *length,
                     .metadata = request.field("upload-metadata").value_or(""),
                     .created = now()};
@@ -118,27 +118,6 @@ std::string expiry_of(const Context& context, Timestamp touched) {
 
 bool has_expired(const Context& context, const StagedUpload& upload) {
   return upload.touched() + context.options.resume_within < now();
-}
-
-/// Removes those that nobody goes on with, and returns how many are left.
-Result<std::size_t> remove_expired(const Context& context) {
-  const auto ids = StagedUpload::list(context.options.resumable);
-  if (!ids) return ids.error();
-  std::size_t left = ids->size();
-  for (const std::string& id : *ids) {
-    auto upload = StagedUpload::find(context.options.resumable, id);
-    if (!upload && upload.error().kind == ErrorKind::kNotFound) {
-      const auto removed = StagedUpload::remove_rest(context.options.resumable, id,
-                                                     now() - context.options.resume_within);
-      if (removed && *removed) --left;
-      continue;
-    }
-    if (!upload || !has_expired(context, *upload)) continue;
-    const auto locked = upload->lock();
-    if (!locked && locked.error().kind != ErrorKind::kNotFound) continue;
-    if (has_expired(context, *upload) && upload->remove()) --left;
-  }
-  return left;
 }
 
 std::unexpected<Problem> no_such_upload() {
@@ -236,12 +215,14 @@ Answer<void> land(const Context& context, StagedUpload& upload, const landing::L
       auto refused = refuse_upload(placed.error(), upload.terms().no_clobber);
       if (is_final(refused.error())) {
         if (auto removed = upload.remove(); !removed) return refuse_upload(removed.error());
+        context.places.leave(upload.id());
       }
       return refused;
     }
     id = std::move(*placed);
   }
   if (auto noted = upload.note_landed(id); !noted) return refuse_upload(noted.error());
+  context.places.leave(upload.id());
   return {};
 }
 
@@ -302,7 +283,7 @@ Response offset_response(const Context& context, const StagedUpload& upload, uns
 
 Answer<Response> create(const Context& context, Call& call) {
   if (auto fit = check_version(call.exchange.request()); !fit) return std::unexpected(fit.error());
-  auto terms = parse_terms(call.exchange.request(), call.arguments.front());
+  auto terms = parse_terms(call.exchange.request(), call.arguments.front(), call.grant.name);
   if (!terms) return std::unexpected(terms.error());
   const auto area = find_area(context, call.grant, terms->area, terms->path);
   if (!area) return std::unexpected(area.error());
@@ -315,13 +296,12 @@ Answer<Response> create(const Context& context, Call& call) {
   if (call.exchange.request().has_body) {
     return refuse(400, "invalid", "an upload is created without bytes");
   }
-  const auto left = remove_expired(context);
-  if (!left) return refuse_upload(left.error());
-  if (*left >= kMostUploads) {
-    return refuse(503, "busy", "too many uploads are under way", {{"Retry-After", "60"}});
+  if (auto place = context.places.check(call.grant.name); !place) {
+    return std::unexpected(place.error());
   }
   const auto id = StagedUpload::create(context.options.resumable, *terms);
   if (!id) return refuse_upload(id.error());
+  context.places.enter(*id, call.grant.name);
   const std::string url = fmt::format("/v1/uploads/{}/{}", percent_encode(terms->area), *id);
   Response response{201, {{"Location", url}, {"Upload-Expires", expiry_of(context, now())}}};
   if (terms->length > 0) return response;
@@ -403,6 +383,7 @@ Answer<Response> drop(const Context& context, Call& call) {
   const auto locked = upload->lock();
   if (!locked && locked.error().kind != ErrorKind::kNotFound) return refuse_lock(locked.error());
   if (auto removed = upload->remove(); !removed) return refuse_upload(removed.error());
+  context.places.leave(upload->id());
   return Response{204};
 }
 

@@ -101,7 +101,9 @@ bool is_reading(std::string_view method) {
 class Service {
  public:
   Service(metastore::Metastore& store, const ServiceOptions& options, StopToken& stop)
-      : context_{store, options, stop, activity_, directory_id(options.state), late_, today_},
+      : context_{store, options, stop,   activity_, directory_id(options.state),
+                 late_, today_,  places_},
+        places_(options.resumable, options.resume_within),
         tokens_(options.tokens),
         rate_(options.max_requests) {}
 
@@ -253,6 +255,7 @@ class Service {
   Paced late_;
   Paced today_;
   Context context_;
+  UploadPlaces places_;
   TokenBook tokens_;
   RequestRate rate_;
 };

@@ -23,6 +23,7 @@ std::string to_text(const UploadTerms& terms) {
   for (const Checksum& digest : terms.digests) digests.push_back(digest.to_string());
   return ferry::to_text({{"area", terms.area},
                          {"path", terms.path},
+                         {"by", terms.by},
                          {"length", terms.length},
                          {"no_clobber", terms.no_clobber},
                          {"digests", std::move(digests)},
@@ -35,6 +36,7 @@ std::optional<UploadTerms> parse_terms(const std::string& text) try {
   const Json json = Json::parse(text);
   UploadTerms terms{.area = json.at("area"),
                     .path = json.at("path"),
+                    .by = json.value("by", ""),
                     .length = json.at("length"),
                     .no_clobber = json.at("no_clobber"),
                     .metadata = json.at("metadata")};

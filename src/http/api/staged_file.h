@@ -24,6 +24,7 @@ namespace ferry::http {
 struct UploadTerms {
   std::string area;
   std::string path;
+  std::string by{};  // the name of its token
   std::uint64_t length = 0;
   bool no_clobber = false;
   std::vector<Checksum> digests{};
