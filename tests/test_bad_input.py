@@ -168,6 +168,31 @@ def test_a_password_in_the_url(server, refuses):
     refuses(2, ["password"], "--to", "sftp://user:secret@127.0.0.1/x")
 
 
+@pytest.mark.parametrize("text, line, words", [
+    ('metastore = "postgresql://u:secret@h/d"\n', 1, "password"),
+    ('metastore = "mysql://h/d"\n', 1, "a metastore is a directory"),
+    ('[serve]\nlisten = ["127.0.0.1:99999"]\n', 2, "neither an IP address with a port"),
+    ('[serve]\nlisten = []\n', 2, "names no address"),
+    ('[serve]\ntls_certificate = "/c.pem"\n', 2, "tls_certificate and tls_key"),
+    ('[serve]\n\ntls_key = "/k.pem"\n', 3, "tls_certificate and tls_key"),
+    ('[landing.in]\npath = "/srv/\\u0000in"\n', 2, "NUL"),
+    ('[landing.in]\npath = "/srv/in"\nignore = ["a", "b\\u0000"]\n', 3, "NUL"),
+    ('[landing."a/b"]\npath = "/srv/in"\n', 1, "neither '/' nor '*'"),
+    ('[landing."*"]\npath = "/srv/in"\n', 1, "neither '/' nor '*'"),
+    ('[landing."a\\tb"]\npath = "/srv/in"\n', 1, "control characters"),
+    ('[landing."a\\u0000"]\npath = "/srv/in"\n', 1, "control characters"),
+    ('[landing."\\u202Egnp"]\npath = "/srv/in"\n', 1, "control characters"),
+    ('[destination."a/b"]\nurl = "sftp://u@h/in"\n', 1, "neither '/' nor '*'"),
+    ('[notify."a\\n"]\ncommand = ["true"]\n', 1, "control characters"),
+])
+def test_what_config_check_finds(ferry, folder, text, line, words):
+    (folder / "ferry.toml").write_text(text)
+    ended = ferry("config", "check", "--config", folder / "ferry.toml")
+    assert ended.code == 2, ended.stdout
+    assert ended.stdout.startswith(f"{folder / 'ferry.toml'}:{line}:"), ended.stdout
+    assert words in ended.stdout and "secret" not in ended.stdout
+
+
 def test_import_with_a_bad_line(ferry, metastore, folder):
     rows = folder / "rows.jsonl"
     rows.write_text('{"id":"1","path":"a","updated_date":"2026-01-01","checksum":"'

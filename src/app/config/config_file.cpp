@@ -38,6 +38,13 @@ std::optional<Value> value_of(const toml::node& node) {
   return Value(std::move(texts));
 }
 
+bool has_nul(const Value& value) {
+  const auto has = [](const std::string& text) { return text.contains('\0'); };
+  if (const auto* text = std::get_if<std::string>(&value)) return has(*text);
+  const auto* list = std::get_if<std::vector<std::string>>(&value);
+  return list != nullptr && std::ranges::any_of(*list, has);
+}
+
 /// What a KEY of earlier versions is called; empty: it is not one.
 std::string_view renamed_to(Section section, std::string_view key) {
   return section == Section::kRoute && key == "settle" ? "delay" : "";
@@ -67,9 +74,8 @@ class Loader {
     for (Contradiction& found : find_contradictions(loaded_.settings)) {
       auto place = places_.find(place_of(found.section, found.name, found.key));
       if (place == places_.end()) place = places_.find(place_of(found.section, found.name, ""));
-      Problem problem{
-          0, 0,
-          fmt::format("{}.{}: {}", to_string(found.section), key_text(found.name), found.message)};
+      const std::string name = found.name.empty() ? "" : "." + key_text(found.name);
+      Problem problem{0, 0, fmt::format("{}{}: {}", to_string(found.section), name, found.message)};
       if (place != places_.end()) {
         problem.line = place->second.line;
         problem.column = place->second.column;
@@ -110,6 +116,7 @@ class Loader {
     } else if (is_named(section)) {
       load_entries(section, *table);
     } else {
+      remember_places(section, "", node, *table);
       load_table(section, name, *table, scope());
     }
   }
@@ -132,13 +139,20 @@ class Loader {
       return complain(node,
                       fmt::format("{}: expected a table, [{}.NAME]", where, to_string(section)));
     }
-    if (name.empty()) return complain(node, fmt::format("{}: the name is empty", where));
+    if (const auto fit = check_name(name); !fit) {
+      return complain(node, fmt::format("{}: {}", where, fit.error().message));
+    }
     check_keys(section, where, node, *table);
+    remember_places(section, name, node, *table);
+    load_table(section, where, *table, add_entry(section, name));
+  }
+
+  void remember_places(Section section, const std::string& name, const toml::node& node,
+                       const toml::table& table) {
     places_[place_of(section, name, "")] = node.source().begin;
-    for (const auto& [key, value] : *table) {
+    for (const auto& [key, value] : table) {
       places_[place_of(section, name, key.str())] = value.source().begin;
     }
-    load_table(section, where, *table, add_entry(section, name));
   }
 
   void check_keys(Section section, std::string_view where, const toml::node& node,
@@ -205,6 +219,9 @@ class Loader {
     for (const Option& option : options()) {
       if (option.section != section || option.key != key) continue;
       const auto value = value_of(node);
+      if (value && has_nul(*value)) {
+        return complain(node, fmt::format("{}: it has a NUL character in it", full));
+      }
       const Result<void> stored =
           value ? option.set(target, *value)
                 : make_error(ErrorKind::kInvalid, "this type of value is not understood");

@@ -39,6 +39,7 @@ class Rules {
       complain(Section::kLanding, one.landing, one.key, "{}", one.message);
     }
     for (const RouteSettings& route : settings_.routes) check_route(route);
+    check_service();
     check_pairs();
     if (routes_.empty()) check_places(settings_.configured_destinations);
     return std::move(found_);
@@ -50,6 +51,13 @@ class Rules {
                 fmt::format_string<Args...> format, Args&&... args) {
     found_.push_back(
         {section, name, std::string(key), fmt::format(format, std::forward<Args>(args)...)});
+  }
+
+  void check_service() {
+    const bool has_certificate = !settings_.serve.tls_certificate.empty();
+    if (has_certificate != settings_.serve.tls_key.empty()) return;
+    complain(Section::kServe, "", has_certificate ? "tls_certificate" : "tls_key",
+             "TLS needs both: tls_certificate and tls_key");
   }
 
   void check_transform(const TransformSettings& transform) {

@@ -126,6 +126,7 @@ Result<fs::path> Codec<fs::path>::read(const Value& value, const fs::path& base)
 
 Result<MetastoreLocation> Codec<MetastoreLocation>::read(const Value& value, const fs::path& base) {
   if (const auto* text = std::get_if<std::string>(&value); text && text->contains("://")) {
+    if (const auto fit = metastore::check_location(*text); !fit) return fit.error();
     return MetastoreLocation{*text};
   }
   const auto directory = Codec<fs::path>::read(value, base);
@@ -174,6 +175,16 @@ Result<RemoteCommand> Codec<RemoteCommand>::read(const Value& value, const fs::p
   auto list = command_of(value, base);
   if (!list) return list.error();
   return RemoteCommand{std::move(*list)};
+}
+
+Result<ListenAddresses> Codec<ListenAddresses>::read(const Value& value, const fs::path& base) {
+  auto list = Codec<std::vector<std::string>>::read(value, base);
+  if (!list) return list.error();
+  if (list->empty()) return make_error(ErrorKind::kInvalid, "it names no address");
+  for (const std::string& text : *list) {
+    if (const auto address = http::Address::parse(text); !address) return address.error();
+  }
+  return ListenAddresses{std::move(*list)};
 }
 
 Result<std::vector<fs::path>> Codec<std::vector<fs::path>>::read(const Value& value,

@@ -224,6 +224,13 @@ struct Codec<Globs> : AnyValue {
   static Value write(const Globs& value) { return std::vector<std::string>(value); }
 };
 
+template <>
+struct Codec<ListenAddresses> : AnyValue {
+  static constexpr std::string_view kType = "list of strings";
+  static Result<ListenAddresses> read(const Value& value, const fs::path& base);
+  static Value write(const ListenAddresses& value) { return std::vector<std::string>(value); }
+};
+
 /// Of enumerations.
 template <typename T>
   requires std::is_enum_v<T>

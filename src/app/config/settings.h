@@ -41,6 +41,9 @@ struct RemoteCommand {
 /// Shell patterns, see Glob, that make sense.
 struct Globs : std::vector<std::string> {};
 
+/// Where to listen: see http::Address.
+struct ListenAddresses : std::vector<std::string> {};
+
 /// A number that is at least 1.
 struct Count {
   std::int64_t value = 1;
@@ -237,7 +240,7 @@ struct TransferSettings {
 };
 
 struct ServeSettings {
-  std::vector<std::string> listen{"127.0.0.1:8022"};
+  ListenAddresses listen{std::vector<std::string>{"127.0.0.1:8022"}};
   fs::path tokens;  // empty: in the metastore's directory
   fs::path tls_certificate;
   fs::path tls_key;

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "ferry/base/text.h"
+
 namespace ferry::app {
 
 bool has_open_bracket(std::string_view pattern) {
@@ -62,6 +64,17 @@ std::string suggestion(std::string_view word, std::span<const std::string_view> 
                        std::string_view prefix) {
   const auto near = closest(word, known);
   return near ? fmt::format("; did you mean '{}{}'?", prefix, *near) : "";
+}
+
+Result<void> check_name(std::string_view name) {
+  if (name.empty()) return make_error(ErrorKind::kInvalid, "the name is empty");
+  if (escape_controls(name) != name) {
+    return make_error(ErrorKind::kInvalid, "a name has no control characters in it");
+  }
+  if (name.find_first_of("/*") != name.npos) {
+    return make_error(ErrorKind::kInvalid, "a name has neither '/' nor '*' in it");
+  }
+  return {};
 }
 
 }  // namespace ferry::app

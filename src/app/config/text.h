@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "ferry/base/result.h"
+
 namespace ferry::app {
 
 /// True for a shell pattern with a '[' that no ']' closes: fnmatch(3) takes it for the character.
@@ -18,5 +20,9 @@ std::optional<std::string_view> closest(std::string_view word,
 /// "; did you mean 'X'?" or nothing.
 std::string suggestion(std::string_view word, std::span<const std::string_view> known,
                        std::string_view prefix = "");
+
+/// That NAME is fit for a landing area, a destination, a route and the like: it is shown in lines,
+/// typed on command lines, and stands before a '/' in what tokens are good for. kInvalid.
+Result<void> check_name(std::string_view name);
 
 }  // namespace ferry::app
