@@ -102,4 +102,5 @@ def main():
     server.wait()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,8 @@
-"""An SFTP subsystem for sshd: the real sftp-server, but that lists another name in place of one.
+"""An SFTP subsystem for sshd: the real sftp-server, but that lists another name in place of one, or
+directories that have no names and no end.
 
     lying_sftp_server.py REAL OTHER
+    lying_sftp_server.py --endless
 """
 
 import os
@@ -11,7 +13,7 @@ import threading
 
 from lossy_sftp_server import SFTP_SERVERS, packets
 
-NAME = 104
+READDIR, NAME = 12, 104
 
 
 def with_other_name(body, real, other):
@@ -21,13 +23,18 @@ def with_other_name(body, real, other):
 
 
 def main():
-    real, other = (word.encode() for word in sys.argv[1:])
+    is_endless = sys.argv[1] == "--endless"
+    real, other = (b"", b"") if is_endless else (word.encode() for word in sys.argv[1:])
+    listing = set()  # ids of requests for names
     server = subprocess.Popen([next(filter(os.path.exists, SFTP_SERVERS))],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def pass_replies_on():
         for header, body in packets(server.stdout):
-            if body[0] == NAME:
+            if is_endless and body[1:5] in listing:
+                body = bytes([NAME]) + body[1:5] + struct.pack(">I", 0)
+                header = struct.pack(">I", len(body))
+            elif body[0] == NAME:
                 body = with_other_name(body, real, other)
                 header = struct.pack(">I", len(body))
             sys.stdout.buffer.write(header + body)
@@ -35,6 +42,8 @@ def main():
 
     threading.Thread(target=pass_replies_on, daemon=True).start()
     for header, body in packets(sys.stdin.buffer):
+        if body[0] == READDIR:
+            listing.add(body[1:5])
         server.stdin.write(header + body)
         server.stdin.flush()
     server.terminate()

@@ -1,10 +1,14 @@
 """What goes wrong is said clearly, with the right exit code, and changes nothing."""
 
+import contextlib
 import os
+import signal
+import subprocess
 
 import pytest
 
-from ferry_harness import bytes_of_tables, free_port, make_files, make_key
+from ferry_harness import (SANITIZED, Process, bytes_of_tables, command, environment, eventually, free_port,
+                           make_files, make_key)
 
 
 @pytest.fixture
@@ -168,6 +172,64 @@ def test_a_password_in_the_url(server, refuses):
     refuses(2, ["password"], "--to", "sftp://user:secret@127.0.0.1/x")
 
 
+needs_little_memory = pytest.mark.skipif(SANITIZED, reason="sanitizers reserve the address space")
+
+
+def with_limited_memory(*words, stdin=None, mebibytes=600):
+    """Ends with 137 or an abort if it takes more."""
+    limit = f"ulimit -v {mebibytes * 1024}; exec \"$@\""
+    with open(stdin or "/dev/null", "rb") as source:
+        return subprocess.run(["sh", "-c", limit, "sh", *map(str, command(*words))], stdin=source, text=True,
+                              capture_output=True, timeout=60, env=environment(), check=False)
+
+
+@needs_little_memory
+@pytest.mark.parametrize("source", ["/dev/zero", "-"])
+def test_import_of_a_line_without_end(metastore, source):
+    ended = with_limited_memory("import", source, "--metastore", metastore, stdin="/dev/zero")
+    assert ended.returncode == 2, ended.stderr
+    assert f"{source}:1: the line is longer than 1 MiB" in ended.stderr
+    assert not metastore.exists()
+
+
+@needs_little_memory
+def test_a_configuration_without_end(metastore):
+    for words in (["config", "check"], ["status"]):
+        ended = with_limited_memory(*words, "--config", "/dev/zero")
+        assert ended.returncode == 2, ended.stderr
+        assert "/dev/zero: it is larger than 4 MiB" in ended.stderr
+
+
+@pytest.mark.parametrize("text", ["[" + "a." * 50_000 + "a]\n", "a." * 50_000 + "a = 1\n",
+                                  "x = {" + "a." * 50_000 + "a = 1}\n", "x = " + "[" * 100_000,
+                                  "x = " + "{a=" * 100_000],
+                         ids=["table", "key", "inline key", "lists", "tables"])
+def test_a_configuration_that_is_too_deep(ferry, folder, text):
+    (folder / "deep.toml").write_text("# a comment.with.dots\n" + text)
+    ended = ferry("config", "check", "--config", folder / "deep.toml")
+    assert ended.code == 2
+    assert f"{folder / 'deep.toml'}:2:" in ended.stdout
+
+
+def test_a_configuration_with_many_dots_in_its_values(ferry, folder, landing):
+    many = "a.b.c." * 1000
+    (folder / "many.toml").write_text(
+        f'# {many}\n[landing.in]\npath = "{landing}"\nignore = ["{many}", \'{many}\', """{many}\n{many}""", '
+        f'"\\"{many}"]\n')
+    ended = ferry("config", "check", "--config", folder / "many.toml")
+    assert ended.code == 0, ended.stdout
+
+
+def test_hash_threads_have_a_limit(ferry, folder, landing, metastore):
+    (folder / "ferry.toml").write_text("[watch]\nhash_threads = 257\n")
+    ended = ferry("config", "check", "--config", folder / "ferry.toml")
+    assert ended.code == 2
+    assert "ferry.toml:2:16: watch.hash_threads: 257 is more than 256" in ended.stdout
+    ended = ferry("watch", "--once", "--landing", landing, "--metastore", metastore,
+                  "--hash-threads", "1000000")
+    assert ended.code == 2 and "--hash-threads: 1000000 is more than 256" in ended.stderr
+
+
 @pytest.mark.parametrize("text, line, words", [
     ('metastore = "postgresql://u:secret@h/d"\n', 1, "password"),
     ('metastore = "mysql://h/d"\n', 1, "a metastore is a directory"),
@@ -191,6 +253,34 @@ def test_what_config_check_finds(ferry, folder, text, line, words):
     assert ended.code == 2, ended.stdout
     assert ended.stdout.startswith(f"{folder / 'ferry.toml'}:{line}:"), ended.stdout
     assert words in ended.stdout and "secret" not in ended.stdout
+
+
+def test_a_configuration_from_a_pipe(folder, landing):
+    """As <(command) names one; it is waited for, and a signal ends that."""
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    process = Process(folder, "config", "check", "--config", pipe)
+    pipe.write_text(f'[landing.in]\npath = "{landing}"\n')
+    assert process.wait().code == 0
+    process = Process(folder, "config", "check", "--config", pipe)
+    with open(pipe, "w"):  # it waits
+        process.popen.terminate()
+        assert process.wait(timeout=30).code == 130
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = Process(folder, "config", "check", "--config", pipe)
+        eventually(lambda: str(pipe) in opened_by(process), what="waiting for the pipe")
+        process.popen.send_signal(number)
+        assert process.wait(timeout=30).code == 130
+
+
+def opened_by(process):
+    """What the files are that it has open."""
+    directory = f"/proc/{process.popen.pid}/fd"
+    found = []
+    for name in os.listdir(directory):
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(os.path.join(directory, name)))
+    return found
 
 
 def test_import_with_a_bad_line(ferry, metastore, folder):

@@ -508,6 +508,18 @@ def test_names_that_lead_outside_are_not_followed(remote, folder, name):
         assert ended.code == 3, ended.stderr
 
 
+def test_a_directory_without_end_is_not_the_metastore_s_damage(remote, folder):
+    liar = Server(folder / "liar", sftp=f"{sys.executable} {LIAR} --endless")
+    try:
+        remote.a, remote.area = liar, liar.root
+        remote.reach_a_by(liar)
+        ended = remote.ferry("watch", "--once", "--json")
+    finally:
+        liar.stop()
+    assert ended.code == 1, ended.stderr
+    assert "the server lists a directory without end" in ended.stderr
+
+
 def test_doctor_looks_at_a(remote):
     ended = remote.ferry("doctor", "--json")
     assert ended.code == 0, ended.stdout

@@ -248,10 +248,27 @@ TEST_CASE_FIXTURE(Sandbox, "a landing area that is not there is named") {
 }
 
 TEST_CASE("bad rows of an import are named by their lines, and nothing is imported") {
-  const auto rows = parse_rows("\n{}\nnot json\n", "rows.jsonl");
+  RowParser parser("rows.jsonl");
+  for (const char* part : {"\n{", "}\nnot", " json"}) CHECK(parser.take(part));
+  const auto rows = parser.finish();
   REQUIRE_FALSE(rows);
   CHECK(rows.error().message.find("rows.jsonl:2: ") != std::string::npos);
   CHECK(rows.error().message.find("rows.jsonl:3: ") != std::string::npos);
+}
+
+TEST_CASE("a line of an import that never ends, and bad lines without end, are refused in time") {
+  const std::string block(1 << 16, 'x');
+  RowParser endless("rows.jsonl");
+  int blocks = 0;
+  while (blocks < 1000 && endless.take(block)) ++blocks;
+  CHECK(blocks <= 16);
+  CHECK(endless.finish().error().message.find("rows.jsonl:1: the line is longer") == 0);
+
+  RowParser many("rows.jsonl");
+  int lines = 0;
+  while (lines < 1000 && many.take("bad\n")) ++lines;
+  CHECK(lines < 200);
+  CHECK(many.finish().error().message.find("rows.jsonl:100: ") != std::string::npos);
 }
 
 TEST_CASE("a progress line tells percent, amounts, rate and time left") {

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
-#include <iostream>
-#include <iterator>
 #include "ferry/base/json.h"
 
 #include "app/commands/command.h"
@@ -15,13 +13,6 @@
 
 namespace ferry::app {
 namespace {
-
-Result<std::string> read_input(const std::string& name) {
-  if (name != "-") return read_file(name);
-  std::string text{std::istreambuf_iterator<char>(std::cin), {}};
-  if (std::cin.bad()) return make_error(ErrorKind::kIo, "standard input cannot be read");
-  return text;
-}
 
 /// Of several landing areas a file is in the one that its row names, and else in none.
 Result<void> check_landings_of(const std::vector<metastore::FileRecord>& rows,
@@ -83,10 +74,7 @@ Outcome<ExitStatus> run_import(const Invocation& invocation) {
     return fail(make_error(ErrorKind::kInvalid, "import: give FILE, or --from METASTORE"));
   }
   if (is_store) return import_store(invocation, *settings);
-  const std::string& name = invocation.arguments.positional.front();
-  const auto text = read_input(name);
-  if (!text) return fail(text.error());
-  auto rows = parse_rows(*text, name);
+  auto rows = read_rows(invocation.arguments.positional.front(), invocation.stop);
   if (!rows) return fail(rows.error());
   if (const auto checked = check_landings_of(*rows, *settings); !checked) {
     return fail(checked.error());

@@ -1,29 +1,88 @@
 #include "app/commands/import_rows.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "ferry/base/file.h"
 
 namespace ferry::app {
+namespace {
 
-Result<std::vector<metastore::FileRecord>> parse_rows(std::string_view text,
-                                                      std::string_view source) {
-  std::vector<metastore::FileRecord> rows;
-  std::string problems;
-  std::size_t number = 0;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    auto row = metastore::parse_file_record(line);
-    if (row) {
-      rows.push_back(std::move(*row));
+constexpr std::size_t kLongestLine = 1 << 20;  // as in the tables
+constexpr std::size_t kMostProblems = 100;
+constexpr std::size_t kBlockBytes = 256 * 1024;
+
+}  // namespace
+
+bool RowParser::take(std::string_view text) {
+  while (!text.empty() && !is_hopeless_) {
+    const std::size_t end = text.find('\n');
+    begun_ += text.substr(0, end);
+    if (begun_.size() > kLongestLine) {
+      ++line_;
+      complain("the line is longer than 1 MiB");
+      is_hopeless_ = true;
+    } else if (end == text.npos) {
+      return true;
     } else {
-      problems += fmt::format("{}:{}: {}\n", source, number, row.error().message);
+      take_line(begun_);
+      begun_.clear();
+      text.remove_prefix(end + 1);
     }
   }
-  if (problems.empty()) return rows;
-  return Error{ErrorKind::kInvalid, problems + "nothing was imported", 0};
+  return !is_hopeless_;
+}
+
+void RowParser::take_line(std::string_view line) {
+  ++line_;
+  if (line.find_first_not_of(" \t\r") == line.npos) return;
+  auto row = metastore::parse_file_record(line);
+  if (!row) return complain(row.error().message);
+  if (problem_count_ == 0) rows_.push_back(std::move(*row));
+}
+
+void RowParser::complain(std::string_view why) {
+  problems_ += fmt::format("{}:{}: {}\n", source_, line_, why);
+  is_hopeless_ = ++problem_count_ >= kMostProblems;
+}
+
+Result<std::vector<metastore::FileRecord>> RowParser::finish() {
+  if (!is_hopeless_ && !begun_.empty()) take_line(begun_);
+  if (problem_count_ == 0) return std::move(rows_);
+  return Error{ErrorKind::kInvalid, problems_ + "nothing was imported", 0};
+}
+
+Result<std::vector<metastore::FileRecord>> read_rows(const std::string& name,
+                                                     const StopToken& stop) {
+  UniqueFd opened;
+  int fd = STDIN_FILENO;
+  if (name != "-") {
+    auto file = open_file(name, O_RDONLY | O_NONBLOCK);
+    if (!file) return file.error();
+    opened = std::move(*file);
+    fd = opened.get();
+  }
+  RowParser parser(name);
+  std::string block(kBlockBytes, '\0');
+  for (bool goes_on = true; goes_on;) {
+    std::array<pollfd, 2> waiting{{{fd, POLLIN, 0}, {stop.fd(), POLLIN, 0}}};
+    ::poll(waiting.data(), waiting.size(), -1);
+    if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
+    const ssize_t count = ::read(fd, block.data(), block.size());
+    if (count < 0 && errno != EINTR && errno != EAGAIN) {
+      return errno_error(errno, "read " + (fd == STDIN_FILENO ? "standard input" : name));
+    }
+    if (count >= 0) {
+      goes_on = count > 0 &&
+                parser.take(std::string_view(block).substr(0, static_cast<std::size_t>(count)));
+    }
+  }
+  return parser.finish();
 }
 
 }  // namespace ferry::app

@@ -15,7 +15,7 @@ Result<landing::WatchOptions> watch_options(const Settings& settings, bool once)
   options.areas = std::move(*areas);
   options.rescan_interval = settings.watch.rescan_interval;
   options.poll_interval = settings.watch.poll_interval;
-  options.hash_threads = settings.watch.hash_threads;
+  options.hash_threads = settings.watch.hash_threads.value;
   options.once = once;
   options.patience += settings.general.lock_timeout;
   return options;
@@ -69,6 +69,8 @@ Origin origin_of_watching(ErrorKind kind) {
     case ErrorKind::kRefused:
     case ErrorKind::kConnectionLost:
     case ErrorKind::kProtocol:
+    case ErrorKind::kRemoteFull:
+    case ErrorKind::kFailed:  // such as a listing without end: a metastore does not fail like that
       return Origin::kDestination;
     default:
       return Origin::kMetastore;

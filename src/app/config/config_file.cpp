@@ -8,6 +8,7 @@
 #include <toml++/toml.h>
 
 #include "app/config/config_rules.h"
+#include "app/config/configuration_text.h"
 #include "app/config/options.h"
 #include "app/config/routing.h"
 #include "app/config/text.h"
@@ -303,6 +304,9 @@ std::string to_string(const Problem& problem, const fs::path& file) {
 }
 
 Configuration parse_configuration(std::string_view text, const fs::path& base) {
+  if (const auto deep = find_deep_key(text)) {
+    return {{}, {{deep->line, deep->column, "a key has too many parts"}}, {}};
+  }
   try {
     return Loader(base).load(toml::parse(text));
   } catch (const toml::parse_error& error) {
@@ -312,11 +316,7 @@ Configuration parse_configuration(std::string_view text, const fs::path& base) {
 }
 
 Result<std::string> read_configuration(const fs::path& file) {
-  auto text = read_file(file);
-  if (text) return text;
-  Error error = text.error().with_context("configuration");
-  error.kind = ErrorKind::kInvalid;
-  return error;
+  return read_configuration_text(file, stop_on_signals());
 }
 
 Result<Settings> load_configuration(const fs::path& file) {

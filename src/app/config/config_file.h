@@ -25,7 +25,7 @@ struct Configuration {
   std::vector<Problem> warnings;  // what is understood, and should be written otherwise
 };
 
-/// The text of FILE. Whatever keeps it from being read is kInvalid: it is the wrong file.
+/// The text of FILE, see read_configuration_text; the process's stop ends it.
 Result<std::string> read_configuration(const fs::path& file);
 
 /// Reads TEXT; relative paths in it start at BASE.

@@ -80,6 +80,16 @@ Result<std::uint64_t> Codec<std::uint64_t>::read(const Value& value, const fs::p
   return static_cast<std::uint64_t>(*number);
 }
 
+Result<ThreadCount> Codec<ThreadCount>::read(const Value& value, const fs::path& base) {
+  constexpr std::uint64_t kMost = 256;
+  const auto number = Codec<std::uint64_t>::read(value, base);
+  if (!number) return number.error();
+  if (*number > kMost) {
+    return make_error(ErrorKind::kInvalid, "{} is more than {}", *number, kMost);
+  }
+  return ThreadCount{*number};
+}
+
 Result<Count> Codec<Count>::read(const Value& value, const fs::path&) {
   const auto number = number_of(value);
   if (!number) return number.error();

@@ -147,6 +147,13 @@ struct Codec<std::uint64_t> : AnyValue {
 };
 
 template <>
+struct Codec<ThreadCount> : AnyValue {
+  static constexpr std::string_view kType = "number";
+  static Result<ThreadCount> read(const Value& value, const fs::path& base);
+  static Value write(ThreadCount value) { return static_cast<std::int64_t>(value.value); }
+};
+
+template <>
 struct Codec<Count> : AnyValue {
   static constexpr std::string_view kType = "number";
   static Result<Count> read(const Value& value, const fs::path& base);

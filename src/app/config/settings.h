@@ -44,6 +44,11 @@ struct Globs : std::vector<std::string> {};
 /// Where to listen: see http::Address.
 struct ListenAddresses : std::vector<std::string> {};
 
+/// How many threads do a work; 0: as many as there are processors.
+struct ThreadCount {
+  std::uint64_t value = 0;
+};
+
 /// A number that is at least 1.
 struct Count {
   std::int64_t value = 1;
@@ -138,7 +143,7 @@ struct LandingSettings : AcceptanceSettings {
 struct WatchSettings {
   std::chrono::milliseconds rescan_interval = landing::WatchOptions{}.rescan_interval;
   std::chrono::milliseconds poll_interval = landing::WatchOptions{}.poll_interval;
-  std::uint64_t hash_threads = landing::WatchOptions{}.hash_threads;
+  ThreadCount hash_threads{landing::WatchOptions{}.hash_threads};
 };
 
 struct DestinationSettings : ConnectionSettings {
