@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 
@@ -48,6 +49,34 @@ class Then:
     def states(self):
         last = {row["id"]: row for row in tables(self.site.metastore)[0]}
         return [row.get("state", "ready") for row in last.values()]
+
+
+def test_what_cannot_be_archived_is_said_wherever_somebody_looks(site, folder):
+    archive = folder / "archive"
+    then = Then(site, folder, archive)
+    archive.write_bytes(b"not a directory")
+    for name in ("a.csv", "b.csv"):
+        put(then.area / name, name.encode())
+    then.site.watch_once()
+    for _ in range(2):  # the second has nothing to deliver
+        ended = then.site.transfer()
+        assert (ended.code, ended.json["untaken"]) == (1, 2), ended.stderr
+    ended = then.site.ferry("transfer")
+    assert ended.code == 1
+    assert re.search(r"2 delivered files could not be archived or deleted: [ab].csv: ", ended.stdout)
+    assert "2 delivered files could not be archived or deleted: " in then.site.ferry("status").stdout
+    status = then.site.ferry("status", "--json").json["untaken"]
+    assert status["files"] == 2 and status["path"] in ("a.csv", "b.csv") and str(archive) in status["message"]
+    checked = then.site.ferry("status", "--check")
+    assert checked.code == 1 and "2 not archived or deleted" in checked.stdout
+    assert "ferry_untaken_files 2" in then.site.ferry("status", "--prometheus").stdout
+    archive.unlink()
+    archive.mkdir()
+    ended = then.site.transfer()
+    assert (ended.code, ended.json["untaken"]) == (0, 0), ended.stderr
+    assert then.what_is_left() == []
+    assert then.site.ferry("status", "--json").json["untaken"] is None
+    assert then.site.ferry("status", "--check").code == 0
 
 
 @needs_strace

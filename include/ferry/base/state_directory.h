@@ -38,14 +38,17 @@ class StateDirectory {
   fs::path taking() const { return path_ / kTaking; }
   /// Who may ask the service for what: a file.
   fs::path tokens() const { return path_ / kTokens; }
+  /// Of delivered files that could not be archived or deleted: a file.
+  fs::path untaken() const { return path_ / kUntaken; }
   /// What uploads have begun.
   fs::path uploads() const { return path_ / kUploads; }
   // Beside it: uploads.lock, the names that uploads are giving.
 
   /// True if NAME is one of these.
   static constexpr bool has(std::string_view name) {
-    for (const char* ours : {kAgents, kBatches, kJournals, kNotified, kOutages, kResumable,
-                             kServers, kSpool, kTaking, kTokens, kUploads, "uploads.lock"}) {
+    for (const char* ours :
+         {kAgents, kBatches, kJournals, kNotified, kOutages, kResumable, kServers, kSpool, kTaking,
+          kTokens, kUntaken, kUploads, "uploads.lock"}) {
       if (name == ours) return true;
     }
     return false;
@@ -62,6 +65,7 @@ class StateDirectory {
   static constexpr const char* kSpool = "spool";
   static constexpr const char* kTaking = "taking";
   static constexpr const char* kTokens = "tokens.jsonl";
+  static constexpr const char* kUntaken = "untaken.json";
   static constexpr const char* kUploads = "uploads";
 
   fs::path path_;

@@ -18,6 +18,9 @@ struct Settled {
   std::uint64_t archived = 0;
   std::uint64_t deleted = 0;
   std::uint64_t failed = 0;  // logged; the next run tries again
+  // Of the first that failed; no path if a whole server does not answer.
+  std::string failed_path{};
+  std::string failure{};
 };
 
 struct SettleOptions {

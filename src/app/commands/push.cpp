@@ -156,7 +156,7 @@ void print_push(const landing::WatchSummary& registered, const Waiting& waiting,
     print_json(json);
     return;
   }
-  print_endings(run.endings, false);
+  print_endings(run.endings, run.untaken, false);
   std::string text;
   const auto add = [&](std::uint64_t files, std::string_view what) {
     if (files > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", files, what);

@@ -61,6 +61,7 @@ struct Report {
   std::optional<std::size_t> held_unregistered;
   std::vector<ExpectedDay> late;
   std::vector<Outage> outages;
+  std::optional<Untaken> untaken;
   Timestamp time = now();
 
   void add(const metastore::Totals& totals) {
@@ -91,6 +92,7 @@ Json to_json(const Report& report) {
   json["late"] = to_json(report.late);
   json["unreachable"] = Json::array();
   for (const Outage& outage : report.outages) json["unreachable"].push_back(to_json(outage));
+  json["untaken"] = report.untaken ? to_json(*report.untaken) : Json();
   json["destinations"] = Json::array();
   for (const auto& [destination, counts] : report.by_destination) {
     Json entry{{"destination", destination}};
@@ -156,6 +158,10 @@ std::string to_text(const Report& report) {
         "list'\n",
         *report.held_unregistered);
   }
+  if (report.untaken) {
+    text += fmt::format("\n{}, since {}\n", report.untaken->to_text(),
+                        format_local(report.untaken->since));
+  }
   if (report.damaged_rows > 0) {
     text += fmt::format("\n{} rows of the metastore cannot be read; they are kept\n",
                         report.damaged_rows);
@@ -183,6 +189,7 @@ Report to_report(const Overview& known, std::optional<std::size_t> held_unregist
   report.orphaned_rows = known.orphaned_rows;
   report.late = known.late;
   report.outages = known.outages;
+  report.untaken = known.untaken;
   report.held_unregistered = held_unregistered;
   return report;
 }
@@ -211,6 +218,7 @@ ExitStatus check(const Report& report) {
   const bool is_critical = !troubles.empty();
   add(failed, "failed");
   add(quarantined + report.held_unregistered.value_or(0), "quarantined");
+  if (report.untaken) add(report.untaken->files, "not archived or deleted");
   const bool is_well = troubles.empty();
   print(fmt::format("FERRY {}: {} | pending={} failed={} given_up={} quarantined={} late={}\n",
                     is_critical ? "CRITICAL" : (is_well ? "OK" : "WARNING"),
@@ -306,7 +314,7 @@ Command status_command() {
       .exits = {{ExitStatus::kDone, "done; with --pending: something is pending"},
                 {ExitStatus::kSomeFailed,
                  "with --pending: nothing is pending; with --check: a warning, as files have "
-                 "failed or are in quarantine; standard "
+                 "failed, are in quarantine, or could not be archived or deleted; standard "
                  "input or output failed"},
                 {ExitStatus::kUsage,
                  "with --check: critical, as files are late or given up, or rows are damaged or "

@@ -98,8 +98,8 @@ Command transfer_command() {
                     {kIdleExitCode, "N", "exit with this code if there was nothing to do"}},
           .exits = {{ExitStatus::kDone, "all is delivered, or there was nothing to do"},
                     {ExitStatus::kSomeFailed,
-                     "some files failed or are given up, or the deadline passed; the others are "
-                     "delivered"},
+                     "some files failed or are given up, or could not be archived or deleted "
+                     "afterwards, or the deadline passed; the others are delivered"},
                     {ExitStatus::kUsage},
                     {ExitStatus::kDestination},
                     {ExitStatus::kMetastore},

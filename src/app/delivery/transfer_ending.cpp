@@ -150,14 +150,16 @@ Json to_json(const std::vector<TransferEnding>& endings) {
   return all;
 }
 
-void print_endings(const std::vector<TransferEnding>& endings, bool as_json) {
+void print_endings(const std::vector<TransferEnding>& endings, const Untaken& untaken,
+                   bool as_json) {
   if (as_json) {
-    print_json({{"destinations", to_json(endings)}});
+    print_json({{"destinations", to_json(endings)}, {"untaken", untaken.files}});
     return;
   }
   for (const TransferEnding& ending : endings) {
     if (!ending.error) print(to_text(ending));
   }
+  if (untaken.files > 0) print(untaken.to_text() + "\n");
 }
 
 }  // namespace ferry::app

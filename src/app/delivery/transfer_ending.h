@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/exit_status.h"
+#include "app/report/untaken.h"
 #include "ferry/base/json.h"
 #include "ferry/transfer/agent.h"
 
@@ -40,7 +41,9 @@ ExitStatus status_of(const TransferEnding& ending);
 /// IDLE if none of them had anything to do.
 ExitStatus status_of(const std::vector<TransferEnding>& endings, ExitStatus idle);
 
-void print_endings(const std::vector<TransferEnding>& endings, bool as_json);
+/// UNTAKEN: of all destinations together.
+void print_endings(const std::vector<TransferEnding>& endings, const Untaken& untaken,
+                   bool as_json);
 
 /// As an array, one object for each.
 Json to_json(const std::vector<TransferEnding>& endings);

@@ -51,13 +51,13 @@ class Report {
     const std::scoped_lock lock(mutex_);
     unreachable_.erase(destination);
     clear_outage(destination, plan_.settings);
-    settle_sources(store_, plan_, invocation_.stop);
+    settle();
     TransferEnding ending{.destination = destination, .summary = {}, .error = {}, .sent = sent};
     ending.summary.add(batch);
     ending.summary.duration = batch.duration;
     look_at_left_out(ending);
     last_[destination] = status_of(ending);
-    print_endings({ending}, invocation_.arguments.has("json"));
+    print_endings({ending}, untaken_, invocation_.arguments.has("json"));
     flush_output();
   }
 
@@ -85,7 +85,7 @@ class Report {
 
   ExitStatus worst() const {
     const std::scoped_lock lock(mutex_);
-    ExitStatus status = ExitStatus::kDone;
+    ExitStatus status = untaken_.files > 0 ? ExitStatus::kSomeFailed : ExitStatus::kDone;
     for (const auto& [destination, last] : last_) status = worse_of(status, last);
     for (const auto& [destination, left_out] : left_out_) {
       if (left_out != LeftOut{}) status = worse_of(status, ExitStatus::kSomeFailed);
@@ -94,6 +94,15 @@ class Report {
   }
 
  private:
+  void settle() {
+    const auto untaken = settle_sources(store_, plan_, invocation_.stop);
+    if (untaken) {
+      untaken_ = *untaken;
+    } else {
+      log::warning("delivered files not archived or deleted", {{"error", untaken.error().message}});
+    }
+  }
+
   void look_at_left_out(TransferEnding& ending) {
     const auto left_out = find_left_out(ending.destination, store_, plan_);
     if (!left_out) return;  // whoever delivers hears of it, too
@@ -108,6 +117,7 @@ class Report {
   const TransferPlan& plan_;
   mutable std::mutex mutex_;
   std::set<std::string> unreachable_;
+  Untaken untaken_;
   std::map<std::string, ExitStatus> last_;
   std::map<std::string, LeftOut> left_out_;
 };

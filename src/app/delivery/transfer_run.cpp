@@ -154,15 +154,22 @@ void tell_of_left_out(const TransferEnding& ending) {
        "'ferry list --status unrouted' says why");
 }
 
-void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopToken& stop) {
-  if (!plan.routes) return;
+Result<Untaken> settle_sources(metastore::Metastore& store, const TransferPlan& plan,
+                               StopToken& stop) {
+  if (!plan.routes) return Untaken{};
   const transfer::SettleOptions options{.landings = plan.options.landings,
                                         .remote_landings = plan.options.remote_landings,
                                         .intents = state_directory(plan.settings).taking()};
   const auto settled = transfer::settle_sources(store, *plan.routes, options, stop);
-  if (!settled) {
-    log::warning("delivered files not archived or deleted", {{"error", settled.error().message}});
-  }
+  if (!settled) return settled.error();
+  if (stop.stop_requested()) return Untaken{};  // what was not begun has not failed
+  Untaken untaken{.files = settled->failed,
+                  .path = settled->failed_path,
+                  .message = settled->failure,
+                  .since = now()};
+  const auto noted = write_untaken(state_directory(plan.settings).untaken(), untaken);
+  if (!noted) log::warning("note not written", {{"error", noted.error().message}});
+  return untaken;
 }
 
 DeliveredRun deliver_all(const TransferPlan& plan, metastore::Metastore& store, StopToken& stop) {
@@ -170,7 +177,12 @@ DeliveredRun deliver_all(const TransferPlan& plan, metastore::Metastore& store, 
   const RunDeadline deadline(plan.settings.transfer.deadline, stop);
   DeliveredRun run{.endings = run_all(store, plan, stop)};
   run.has_passed_deadline = deadline.has_passed();
-  settle_sources(store, plan, stop);
+  if (const auto untaken = settle_sources(store, plan, stop)) {
+    run.untaken = *untaken;
+  } else {
+    run.settling_error = untaken.error();
+    log::warning("delivered files not archived or deleted", {{"error", untaken.error().message}});
+  }
   std::ranges::for_each(run.endings, &tell_of_left_out);
   run.was_interrupted = stop.stop_requested() && !deadline.has_passed();
   return run;
@@ -191,14 +203,18 @@ Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan,
     return fail(*endings.front().error, Origin::kDestination);
   }
   if (run.was_interrupted) return ExitStatus::kInterrupted;
-  return status_of(endings, idle);
+  ExitStatus status = status_of(endings, idle);
+  if (run.settling_error) {
+    status = worse_of(status, exit_status_for({Origin::kMetastore, *run.settling_error}));
+  }
+  return run.untaken.files > 0 ? worse_of(status, ExitStatus::kSomeFailed) : status;
 }
 
 Outcome<ExitStatus> deliver_once(const TransferPlan& plan, metastore::Metastore& store,
                                  const Invocation& invocation, ExitStatus idle) {
   const DeliveredRun run = deliver_all(plan, store, invocation.stop);
   const bool as_json = invocation.arguments.has("json");
-  print_endings(run.endings, as_json);
+  print_endings(run.endings, run.untaken, as_json);
   if (!as_json && had_nothing_to_do(run.endings) && is_empty(store)) {
     print(fmt::format("nothing is registered yet: '{}' registers what lies in the landing area\n",
                       registering_command(invocation.arguments)));

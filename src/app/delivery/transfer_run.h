@@ -4,6 +4,7 @@
 #include "app/commands/command.h"
 #include "app/delivery/transfer_ending.h"
 #include "app/delivery/transfer_plan.h"
+#include "app/report/untaken.h"
 #include "ferry/metastore/metastore.h"
 
 namespace ferry::app {
@@ -20,12 +21,17 @@ Result<LeftOut> find_left_out(const std::string& destination, metastore::Metasto
 /// Logs what the run did not take.
 void tell_of_left_out(const TransferEnding& ending);
 
-/// What the routes say about sources that everybody has by now. The files are delivered, whatever
-/// comes of it.
-void settle_sources(metastore::Metastore& store, const TransferPlan& plan, StopToken& stop);
+/// Does what the routes say about sources that everybody has by now. The files are delivered,
+/// whatever comes of it; what could not be done is returned, noted for others, and tried again by
+/// the next run.
+/// Errors: the metastore's.
+Result<Untaken> settle_sources(metastore::Metastore& store, const TransferPlan& plan,
+                               StopToken& stop);
 
 struct DeliveredRun {
   std::vector<TransferEnding> endings = {};
+  Untaken untaken = {};
+  std::optional<Error> settling_error = {};
   bool has_passed_deadline = false;  // before all was done
   bool was_interrupted = false;      // by a signal
 };

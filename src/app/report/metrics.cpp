@@ -46,6 +46,7 @@ Result<Overview> look_at_all(metastore::Metastore& metastore, const Settings& se
   // Who may not look into the state directory is told of the rest.
   auto outages = Outages(state_directory(settings).outages()).all();
   if (outages) overview.outages = std::move(*outages);
+  overview.untaken = read_untaken(state_directory(settings).untaken());
   std::erase_if(overview.outages, [&](const Outage& outage) {
     return destination && outage.destination != *destination;
   });
@@ -112,6 +113,9 @@ std::string to_prometheus(const Overview& overview, const Settings& settings, Ti
   for (const Outage& outage : overview.outages) {
     page.sample({{"destination", outage.destination}}, unix_time(outage.since));
   }
+  page.family("ferry_untaken_files", Type::kGauge,
+              "Delivered files that this host's last run could not archive or delete.");
+  page.sample({}, overview.untaken ? static_cast<double>(overview.untaken->files) : 0);
   page.family("ferry_damaged_rows", Type::kGauge, "Rows of the metastore that cannot be read.");
   page.sample({}, static_cast<double>(overview.damaged_rows));
   page.family("ferry_orphaned_rows", Type::kGauge,

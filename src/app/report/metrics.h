@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/report/expectations.h"
+#include "app/report/untaken.h"
 #include "ferry/base/outages.h"
 #include "ferry/metastore/metastore.h"
 
@@ -18,6 +19,7 @@ struct Overview {
   std::uint64_t orphaned_rows = 0;  // see metastore::Upkeep::Orphans
   std::vector<ExpectedDay> late;    // its pointers are those of the settings
   std::vector<Outage> outages;      // as this host's agents see it
+  std::optional<Untaken> untaken;
 };
 
 /// Of all destinations, or of DESTINATION.

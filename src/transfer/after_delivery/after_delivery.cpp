@@ -118,7 +118,7 @@ class Settling {
     return is_durable && std::ranges::none_of(files, &TakeAway::is_under_way);
   }
 
-  static bool take_here(int root, std::span<TakeAway* const> files) {
+  bool take_here(int root, std::span<TakeAway* const> files) {
     for (TakeAway* what : files) take_away(root, *what);
     const auto synced = sync_taken(root, files);
     if (!synced) tell_of_loss(synced.error());
@@ -144,8 +144,15 @@ class Settling {
   }
 
   /// Once for all the files at a server.
-  static void tell_of_loss(const Error& error) {
+  void tell_of_loss(const Error& error) {
+    keep_failure("", error);
     log::warning("delivered files not archived or deleted", {{"error", error.message}});
+  }
+
+  void keep_failure(const std::string& path, const Error& error) {
+    if (!settled_.failure.empty()) return;
+    settled_.failed_path = path;
+    settled_.failure = error.message;
   }
 
   void note(const TakeAway& what) {
@@ -153,6 +160,7 @@ class Settling {
     if (!what.outcome) {
       ++settled_.failed;
       if (what.outcome.error().kind == ErrorKind::kCancelled) return;  // said once for all of them
+      keep_failure(file.path, what.outcome.error());
       log::warning(what.deletes() ? "delivered file not deleted" : "delivered file not archived",
                    {{"path", file.path}, {"id", file.id}, {"error", what.outcome.error().message}});
       return;
