@@ -1,12 +1,21 @@
 """Looking at the metastore, and the help."""
 
 import json
+import subprocess
 
 import pytest
 
-from ferry_harness import make_files, put, tables
+from ferry_harness import command, environment, make_files, put, tables
 
 COMMANDS = ("watch", "transfer", "status", "list", "history", "import", "config")
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["help", "watch"], ["watch", "--help"]])
+def test_what_cannot_be_shown_is_not_done(words):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        ended = subprocess.run(command(*words), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+                               env=environment(), check=False)
+    assert ended.returncode == 1 and "standard output cannot be written" in ended.stderr
 
 
 def test_version_and_help(ferry):

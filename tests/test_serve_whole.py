@@ -108,6 +108,7 @@ def test_status_is_looked_at_live(whole, landing, folder, metastore):
         assert block, looking.log()
         screen += block
     assert b"in_progress" in screen and b"of 4.0 MiB" in screen
+    assert b"\x1b" not in screen  # it is no terminal
     looking.popen.send_signal(signal.SIGINT)
     assert looking.popen.wait(timeout=30) == 0
 

@@ -18,6 +18,10 @@ int code(ExitStatus status) {
   return static_cast<int>(status);
 }
 
+Error output_failed() {
+  return make_error(ErrorKind::kIo, "standard output cannot be written");
+}
+
 void report(std::string_view command, const Failure& failure, ExitStatus status, bool as_event) {
   if (as_event && status == ExitStatus::kInterrupted) {
     log::info("command stopped", {{"command", command}, {"reason", failure.error.message}});
@@ -40,6 +44,13 @@ void report(std::string_view command, const Failure& failure, ExitStatus status,
   }
 }
 
+/// Of what was only to be shown.
+int shown() {
+  if (flush_output()) return code(ExitStatus::kDone);
+  report("", {Origin::kLocal, output_failed()}, ExitStatus::kSomeFailed, false);
+  return code(ExitStatus::kSomeFailed);
+}
+
 int usage_error(std::string_view command, const Error& error) {
   report(command, {Origin::kLocal, error}, ExitStatus::kUsage, false);
   fmt::print(stderr, "Try 'ferry {}--help'.\n", command.empty() ? "" : fmt::format("{} ", command));
@@ -56,12 +67,12 @@ int unknown_command(const std::string& word) {
 int print_help(const std::vector<std::string>& words) {
   if (words.empty() || words.front().starts_with("-")) {
     print(program_help());
-    return code(ExitStatus::kDone);
+    return shown();
   }
   const Command* command = find_command(words.front());
   if (command == nullptr) return unknown_command(words.front());
   print(command_help(*command, std::ranges::find(words, "--all") != words.end()));
-  return code(ExitStatus::kDone);
+  return shown();
 }
 
 int run_without_command(const std::vector<std::string>& words) {
@@ -69,7 +80,7 @@ int run_without_command(const std::vector<std::string>& words) {
   if (!arguments) return usage_error("", arguments.error());
   if (arguments->has("version")) {
     print("ferry " FERRY_VERSION "\n");
-    return code(ExitStatus::kDone);
+    return shown();
   }
   if (arguments->has("help")) return print_help({});
   fmt::print(stderr, "{}", program_help());
@@ -84,10 +95,7 @@ int run_command(const Command& command, const std::vector<std::string>& words) {
   const bool as_event = log_to_journal_if_connected() || arguments->last("log-format") == "json";
   const auto ended = command.run({command, std::move(*arguments), stop_on_signals()});
   if (ended && flush_output()) return code(*ended);
-  const Failure failure = ended ? Failure{Origin::kLocal, make_error(ErrorKind::kIo,
-                                                                     "standard output cannot be "
-                                                                     "written")}
-                                : ended.error();
+  const Failure failure = ended ? Failure{Origin::kLocal, output_failed()} : ended.error();
   const ExitStatus status = exit_status_for(failure);
   report(command.name, failure, status, as_event);
   return code(status);

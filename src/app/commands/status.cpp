@@ -241,7 +241,8 @@ Outcome<ExitStatus> show_live(metastore::Metastore& store, const Settings& setti
     std::erase_if(shown, [&](const AgentProgress& agent) {
       return destination && agent.destination != *destination;
     });
-    print(live_screen(to_text(to_report(*known, std::nullopt)), shown, terminal_width()));
+    print(live_screen(to_text(to_report(*known, std::nullopt)), shown, terminal_width(),
+                      screen_of_output()));
     if (!flush_output()) return ExitStatus::kSomeFailed;
   } while (sleep_unless_stopped(kRefreshInterval, stop));
   return ExitStatus::kDone;
@@ -307,7 +308,9 @@ Command status_command() {
       .flags = {{"destination", "NAME", "only how files stand with this destination"},
                 {"json", "", "print one JSON object"},
                 {"check", "", "print one line and end with 0, 1 or 2, as monitoring plugins do"},
-                {"live", "", "show it until interrupted, with what agents of this host do"},
+                {"live", "",
+                 "show it until interrupted, with what agents of this host do; elsewhere than on a "
+                 "terminal one screen follows the other"},
                 {"prometheus", "", "print metrics in the text format of Prometheus"},
                 {"pending", "", "only say, by the exit code, whether anything is pending"},
                 {kIdleExitCode, "N", "with --pending: the code if nothing is, in place of 1"}},

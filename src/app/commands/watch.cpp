@@ -120,8 +120,11 @@ Command watch_command() {
           "a configuration with mistakes changes nothing.",
       .flags = {{"once", "", "register what is there, then end"},
                 {"json", "", "with --once: print the summary as JSON"}},
-      .exits = {{ExitStatus::kDone, "stopped, or with --once: all is registered"},
-                {ExitStatus::kSomeFailed, "with --once: some files could not be read"},
+      .exits = {{ExitStatus::kDone,
+                 "stopped, or with --once: all is registered, but for files that are still being "
+                 "written"},
+                {ExitStatus::kSomeFailed,
+                 "with --once: some files, or a directory on a server, could not be read"},
                 {ExitStatus::kUsage},
                 {ExitStatus::kDestination,
                  "with --once: a landing area's server is unreachable or refused us"},

@@ -46,13 +46,17 @@ std::string to_text(const AgentProgress& agent, std::size_t width) {
 }  // namespace
 
 std::string live_screen(std::string_view counts, std::span<const AgentProgress> agents,
-                        std::size_t width) {
-  std::string text(kClear);
+                        std::size_t width, Screen screen) {
+  std::string text(screen == Screen::kCleared ? kClear : "");
   text += counts;
   text += "\n";
   if (agents.empty()) text += "no agent runs on this host\n";
   for (const AgentProgress& agent : agents) text += to_text(agent, width) + "\n";
   return text;
+}
+
+Screen screen_of_output() {
+  return ::isatty(STDOUT_FILENO) != 0 ? Screen::kCleared : Screen::kContinued;
 }
 
 std::size_t terminal_width() {

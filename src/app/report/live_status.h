@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,10 +11,15 @@
 
 namespace ferry::app {
 
-/// Clears the terminal, and shows COUNTS and below them a bar for each agent that has something to
-/// do. Pure.
+enum class Screen : std::uint8_t {
+  kCleared,    // a terminal's
+  kContinued,  // what a file or a pipe gets, without a terminal's commands
+};
+Screen screen_of_output();
+
+/// Shows COUNTS and below them a bar for each agent that has something to do. Pure.
 std::string live_screen(std::string_view counts, std::span<const AgentProgress> agents,
-                        std::size_t width);
+                        std::size_t width, Screen screen);
 
 /// Of the terminal at standard output; 80 if it is none.
 std::size_t terminal_width();
