@@ -1,6 +1,7 @@
 """What goes wrong is said clearly, with the right exit code, and changes nothing."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -281,6 +282,30 @@ def opened_by(process):
         with contextlib.suppress(OSError):
             found.append(os.readlink(os.path.join(directory, name)))
     return found
+
+
+@pytest.mark.parametrize("path, reason", [
+    ("a\nb", "control characters"), ("a\x1b[2Jb", "control characters"), ("a//b", "has a part that is empty"),
+    ("a/./b", "has a part that is empty"), ("./a", "has a part that is empty"), ("a/", "has a part that is empty"),
+    ("/a", "not relative"), ("a/../b", "leads out"), ("", "an empty path")])
+def test_import_of_a_path_that_no_landing_area_registers(ferry, metastore, path, reason):
+    row = {"id": "1", "path": path, "updated_date": "2026-01-01", "checksum": "0" * 32}
+    ended = ferry("import", "-", "--metastore", metastore, stdin=json.dumps(row) + "\n")
+    assert ended.code == 2
+    assert reason in ended.stderr and "-:1:" in ended.stderr and "nothing was imported" in ended.stderr
+    assert "\x1b" not in ended.stderr
+    assert bytes_of_tables(metastore) in ([], [b"", b""])
+
+
+def test_a_row_with_such_a_path_hides_no_other(ferry, metastore, register):
+    register()
+    rows = [{"id": name, "path": path, "updated_date": "2026-01-01", "checksum": "0" * 32}
+            for name, path in (("1", "a//b"), ("2", "good"))]
+    with open(metastore / "file_registry.jsonl", "a", encoding="utf-8") as table:
+        table.writelines(json.dumps(row) + "\n" for row in rows)
+    ended = ferry("list", "--json", "--metastore", metastore)
+    assert [line["path"] for line in ended.json_lines] == ["good"]
+    assert "table=file_registry line=1" in ended.stderr and "has a part that is empty" in ended.stderr
 
 
 def test_import_with_a_bad_line(ferry, metastore, folder):

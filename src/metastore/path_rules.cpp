@@ -17,7 +17,9 @@ std::string_view path_problem(std::string_view path) {
   if (path.find('\0') != std::string_view::npos) return "has a NUL character";
   for (std::size_t start = 0; start <= path.size();) {
     const std::size_t end = std::min(path.find('/', start), path.size());
-    if (path.substr(start, end - start) == "..") return "leads out of the landing area";
+    const std::string_view part = path.substr(start, end - start);
+    if (part == "..") return "leads out of the landing area";
+    if (part.empty() || part == ".") return "has a part that is empty, or '.'";
     start = end + 1;
   }
   return {};

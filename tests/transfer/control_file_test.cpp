@@ -106,6 +106,15 @@ TEST_CASE_FIXTURE(Fixture, "an error of the medium is the writer's") {
   CHECK_FALSE(short_one.finish());
 }
 
+TEST_CASE("a line of sums escapes what sha256sum escapes, and nothing else") {
+  const Checksum checksum = sha256_of("x");
+  const std::string digest = checksum.to_hex();
+  CHECK(sum_line(checksum, "a b") == digest + "  a b\n");
+  CHECK(sum_line(checksum, "a\tb") == digest + "  a\tb\n");
+  CHECK(sum_line(checksum, "a\\b") == "\\" + digest + "  a\\\\b\n");
+  CHECK(sum_line(checksum, "a\nb\r") == "\\" + digest + "  a\\nb\\r\n");
+}
+
 TEST_CASE("its name comes from the batch") {
   CHECK(control_file_name("b1") == "b1.control.json");
 }

@@ -71,7 +71,8 @@ std::string control_file_name(std::string_view batch_id,
 /// ".sha256", ".done", or nothing.
 std::string_view suffix_of(Sidecar sidecar);
 
-/// A line of sha256sum(1), which escapes a name with a backslash in it.
+/// A line of sha256sum(1), which escapes a name with a backslash, a newline or a carriage return in
+/// it.
 std::string sum_line(const Checksum& checksum, std::string_view name);
 
 /// Writes a control file piece by piece: one JSON object, one file a line. HEADER's sums have to be

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "ferry/base/file.h"
+#include "ferry/base/text.h"
 
 namespace ferry::app {
 namespace {
@@ -16,6 +17,14 @@ namespace {
 constexpr std::size_t kLongestLine = 1 << 20;  // as in the tables
 constexpr std::size_t kMostProblems = 100;
 constexpr std::size_t kBlockBytes = 256 * 1024;
+
+/// What a landing area puts into quarantine, an import does not bring past it.
+Result<metastore::FileRecord> check_name(metastore::FileRecord row) {
+  const std::string shown = escape_controls(row.path);
+  if (shown == row.path || row.state == metastore::FileState::kQuarantined) return row;
+  return make_error(ErrorKind::kInvalid, "the row has a path '{}' that has control characters",
+                    shown);
+}
 
 }  // namespace
 
@@ -42,6 +51,7 @@ void RowParser::take_line(std::string_view line) {
   ++line_;
   if (line.find_first_not_of(" \t\r") == line.npos) return;
   auto row = metastore::parse_file_record(line);
+  if (row) row = check_name(std::move(*row));
   if (!row) return complain(row.error().message);
   if (problem_count_ == 0) rows_.push_back(std::move(*row));
 }

@@ -38,9 +38,23 @@ std::string_view suffix_of(Sidecar sidecar) {
 
 std::string sum_line(const Checksum& checksum, std::string_view name) {
   const std::string digest = checksum.to_hex();
-  if (name.find('\\') == name.npos) return fmt::format("{}  {}\n", digest, name);
+  if (name.find_first_of("\\\n\r") == name.npos) return fmt::format("{}  {}\n", digest, name);
   std::string escaped;
-  for (const char letter : name) escaped.append(letter == '\\' ? "\\\\" : std::string(1, letter));
+  for (const char letter : name) {
+    switch (letter) {
+      case '\\':
+        escaped += "\\\\";
+        break;
+      case '\n':
+        escaped += "\\n";
+        break;
+      case '\r':
+        escaped += "\\r";
+        break;
+      default:
+        escaped += letter;
+    }
+  }
   return fmt::format("\\{}  {}\n", digest, escaped);
 }
 
