@@ -387,6 +387,20 @@ TEST_CASE_FIXTURE(Fixture, "replace is one posix-rename where the server has it"
   CHECK(requests() == std::vector{PacketType::kInit, PacketType::kExtended});
 }
 
+TEST_CASE_FIXTURE(Fixture, "a second name is one hardlink where the server has it") {
+  SUBCASE("it has") {
+    extensions = {{"hardlink@openssh.com", "1"}};
+    REQUIRE(start());
+    CHECK(client->offers_hardlink());
+    CHECK(run(client->link("a", "b")));
+    CHECK(requests() == std::vector{PacketType::kInit, PacketType::kExtended});
+  }
+  SUBCASE("it has not") {
+    REQUIRE(start());
+    CHECK_FALSE(client->offers_hardlink());
+  }
+}
+
 TEST_CASE_FIXTURE(Fixture, "replace without posix-rename") {
   REQUIRE(start());
   SUBCASE("is a plain rename where the target is new") {

@@ -89,6 +89,7 @@ class Client {
   bool offers_fsync() const;
   bool offers_posix_rename() const;
   bool offers_statvfs() const;
+  bool offers_hardlink() const;
   const ServerLimits& limits() const;
   Agreement agreement() const;  // the channel's
   /// The line's, near enough: the shortest time in which any request was answered so far.
@@ -128,6 +129,9 @@ class Client {
   /// rename, which fails if TO exists; then TO is removed first, and for that moment neither is
   /// there.
   Task<Result<void>> replace(std::string from, std::string to);
+
+  /// Gives FILE, which may be a symbolic link itself, a second name; fails if something has that.
+  Task<Result<void>> link(std::string file, std::string name);  // only if offers_hardlink()
 
   /// Writes the bytes [BEGIN, END) of a source at the same offsets of HANDLE, as many writes in
   /// flight as the window has room for; of several such tasks the one that began first goes first.

@@ -169,6 +169,9 @@ bool Client::offers_posix_rename() const {
 bool Client::offers_statvfs() const {
   return offers(connection_->version(), wire::kStatvfs, "2");
 }
+bool Client::offers_hardlink() const {
+  return offers(connection_->version(), wire::kHardlink, "1");
+}
 const ServerLimits& Client::limits() const {
   return limits_;
 }
@@ -319,6 +322,12 @@ Task<Result<FileSystemSpace>> Client::statvfs(std::string path) {
   const std::uint32_t id = connection_->ask(wire::kStatvfs, {path});
   Pending<FileSystemSpace> answer(*connection_, id,
                                   &parse_answer<FileSystemSpace, wire::parse_statvfs>);
+  co_return co_await answer;
+}
+
+Task<Result<void>> Client::link(std::string file, std::string name) {
+  const std::uint32_t id = connection_->ask(wire::kHardlink, {file, name});
+  Pending<void> answer(*connection_, id, &parse_ok);
   co_return co_await answer;
 }
 

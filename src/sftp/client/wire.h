@@ -69,6 +69,7 @@ constexpr std::string_view kPosixRename = "posix-rename@openssh.com";
 constexpr std::string_view kFsync = "fsync@openssh.com";
 constexpr std::string_view kLimits = "limits@openssh.com";
 constexpr std::string_view kStatvfs = "statvfs@openssh.com";
+constexpr std::string_view kHardlink = "hardlink@openssh.com";
 
 // Requests.
 
