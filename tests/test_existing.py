@@ -1,8 +1,11 @@
 """What becomes of a file if the destination has another one of its name: existing = …"""
 
+import os
+
 import pytest
 
-from ferry_harness import Process, eventually, make_big_file, make_files, put, server_with, tables
+from ferry_harness import (Process, Server, eventually, make_big_file, make_files, put, server_with,
+                           tables)
 
 SMALL, LARGE = 1 << 20, 12 << 20
 WAYS = ["skip", "fail", "version"]
@@ -344,3 +347,37 @@ def test_the_configuration_is_checked(configured):
     configured.write(route("ask"))
     ended = configured.run("config", "check")
     assert ended.code == 2 and "replace, skip, fail, version" in ended.stderr + ended.stdout
+
+
+@pytest.fixture
+def drop_box(folder):
+    """A server whose account may write, and not read what it wrote."""
+    sftp = "/usr/lib/openssh/sftp-server -u 0444"
+    if os.geteuid() == 0:  # may read everything
+        sftp = "/usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups " + sftp
+        folder.chmod(0o755)
+    running = Server(folder / "box", sftp=sftp)
+    running.root.chmod(0o777)
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("existing", [*WAYS, "replace"])
+@pytest.mark.parametrize("batch", ["independent", "all-or-nothing"])
+def test_what_a_dead_run_delivered_where_nothing_can_be_read_is_not_sent_again(
+        configured, folder, landing, drop_box, existing, batch):
+    configured.servers = {"b": drop_box}
+    configured.write(route(existing, f'[transfer]\nbatch = "{batch}"\n'))
+    count = 3000
+    for number in range(count):
+        put(landing / f"f{number:04}.csv", b"mine %d" % number)
+    configured.register()
+    agent = Process(folder, "transfer", "--json", env={"FERRY_CONFIG": str(configured.file)})
+    eventually(lambda: any(drop_box.root.glob("f*")), deadline=60, what="some names")
+    agent.kill()
+    assert len(drop_box.files()) < count
+    ended = configured.transfer()
+    assert ended.code == 0, ended.stderr
+    assert drop_box.files() == [f"f{number:04}.csv" for number in range(count)]
+    assert set(configured.standings("b").values()) == {"successful"}
+    assert ended.summary["skipped"] == 0 and drop_box.leftovers() == []

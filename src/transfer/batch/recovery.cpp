@@ -83,7 +83,10 @@ class Remains {
       if (client().error()) co_return *client().error();
       co_return Result<void>();  // it cannot be known, and is sent again
     }
-    const bool is_there = *fate == RenameFate::kDone;
+    // Before it was begun its name was looked at, unless it replaces whatever has that.
+    const bool was_free = begun.file.if_exists != IfExists::kReplace;
+    const bool is_there =
+        *fate == RenameFate::kDone || (*fate == RenameFate::kUnreadable && was_free);
     const std::string kept = is_there ? std::string() : resumable;
     co_await remove_parts(begun, kept);
     if (is_there) co_return batch_.journal().note_end(begun.place, {.date = now()});

@@ -121,6 +121,7 @@ Task<Result<RenameFate>> fate_of_rename(Client& client, const Target& target) {
   if (there->size.value_or(target.size) != target.size) co_return RenameFate::kVoid;
   const auto found = co_await read_checksum(client, target.final_path, target.size);
   if (!found && found.error().kind == ErrorKind::kNotFound) co_return RenameFate::kVoid;
+  if (!found && found.error().kind == ErrorKind::kDenied) co_return RenameFate::kUnreadable;
   if (!found) co_return found.error();
   co_return *found == target.sha256 ? RenameFate::kDone : RenameFate::kVoid;
 }

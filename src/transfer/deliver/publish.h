@@ -43,6 +43,9 @@ enum class RenameFate : std::uint8_t {
   kDone,     // the final name has exactly what was sent
   kPending,  // the part file is still there: it can be renamed again
   kVoid,     // there is no part file, and under the final name, if anything, something else
+  /// There is no part file, and what has the final name has the size of what was sent and may not
+  /// be read. If the rename was asked for, or the name was free, it is what was sent.
+  kUnreadable,
 };
 /// Reads the file back if nothing else tells: that a name is there, with the right size, does not
 /// mean that we gave it.

@@ -33,7 +33,9 @@ Task<Result<Worker::Course>> Worker::heed_existing(Job& job) {
   Result<Occupant> occupant = Occupant::kOther;
   if (!job.shares_name) occupant = co_await occupant_of(*session_.client, plain);
   if (!occupant) co_return occupant.error();
-  if (*occupant == Occupant::kOther) co_return co_await give_way(job);
+  // What may not be read is not known to be this file.
+  const bool is_other = *occupant == Occupant::kOther || *occupant == Occupant::kUnreadable;
+  if (is_other) co_return co_await give_way(job);
   const auto named = take_name(job, plain.final_path);
   if (!named) co_return named.error();
   if (*occupant == Occupant::kNobody) co_return Course::kSend;

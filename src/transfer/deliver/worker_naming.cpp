@@ -13,6 +13,7 @@ using sftp::Task;
 Task<Result<RenameFate>> Worker::look_after_rename(Job& job) {
   const auto fate = co_await fate_of_rename(*session_.client, target_of(job));
   if (fate && *fate == RenameFate::kVoid) job.part = {};
+  if (fate && *fate == RenameFate::kUnreadable) co_return RenameFate::kDone;
   co_return fate;
 }
 

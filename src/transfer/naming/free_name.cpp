@@ -32,7 +32,8 @@ Task<Result<Occupant>> occupant_of(Client& client, Target target) {
   const auto found = co_await read_checksum(client, target.final_path, target.size);
   if (found) co_return *found == target.sha256 ? Occupant::kSame : Occupant::kOther;
   if (client.error()) co_return *client.error();
-  // It need not be ours to read, may have grown, or be gone by now.
+  if (found.error().kind == ErrorKind::kDenied) co_return Occupant::kUnreadable;
+  // It may have grown, or be gone by now.
   co_return Occupant::kOther;
 }
 
@@ -50,6 +51,12 @@ Task<Result<Publication>> publish_if_free(Client& client, Target target) {
     co_return renamed.error().with_context("rename to " + target.final_path);
   }
   if (*before == Occupant::kOther) co_return Publication::kTaken;
+  if (*before == Occupant::kUnreadable) {
+    // Nothing but our own rename takes the part away.
+    const auto part = co_await is_there(client, target.part_path);
+    if (!part) co_return part.error();
+    co_return *part ? Publication::kTaken : Publication::kDone;
+  }
   // A server that renames by link(2) and unlink(2) may have been cut off between the two.
   const auto removed = co_await client.remove(target.part_path);
   if (!removed && client.error()) co_return *client.error();

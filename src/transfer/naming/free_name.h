@@ -19,8 +19,9 @@ namespace ferry::transfer {
 /// What has a name.
 enum class Occupant : std::uint8_t {
   kNobody,
-  kSame,   // the very content that is to get it: an earlier try may have given it, and died
-  kOther,  // anything else, symbolic links and directories too
+  kSame,        // the very content that is to get it: an earlier try may have given it, and died
+  kOther,       // anything else, symbolic links and directories too
+  kUnreadable,  // a file of that size, which we may not read
 };
 /// Of TARGET's final name. Reads back what is there if its size is right. Errors: whatever keeps us
 /// from knowing.

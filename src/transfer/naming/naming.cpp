@@ -62,7 +62,9 @@ Task<Result<void>> give_name(Session& session, Batch& batch, BegunFile begun) {
   if (!renamed && !client.error()) {
     // It may have been done by a request whose answer was lost.
     const auto fate = co_await fate_of_rename(client, target);
-    if (fate && *fate == RenameFate::kDone) renamed = Result<void>();
+    const bool is_done =
+        fate && (*fate == RenameFate::kDone || *fate == RenameFate::kUnreadable);
+    if (is_done) renamed = Result<void>();
   }
   if (!renamed) co_return renamed;
   co_return batch.journal().note_end(begun.place, {.date = now()});
