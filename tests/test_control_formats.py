@@ -126,6 +126,39 @@ def test_the_list_comes_after_the_sidecars(deliver, configured, server):
     assert not [path for path in server.root.rglob(".*")], "parts are left"
 
 
+@pytest.mark.parametrize("content", [b"precious\n", b"0" * 64 + b"  b.csv\n", b""])
+@pytest.mark.parametrize("existing, delivered, code", [
+    ("fail", [], 1), ("skip", [], 0), ("version", ["a.1.csv"], 0), ("replace", ["a.csv"], 0)])
+def test_a_file_that_is_called_like_a_sidecar_is_another_file(configured, landing, server, content,
+                                                              existing, delivered, code):
+    configured.write(f'[route.all]\nto = ["b"]\nexisting = "{existing}"\n', b='sidecar = "sha256"')
+    theirs = server.root / "a.csv.sha256"
+    theirs.write_bytes(content)
+    put(landing / "a.csv", b"ours")
+    configured.register()
+    ended = configured.transfer("--to", "b")
+    assert ended.code == code, ended.stderr
+    assert [name for name in server.files() if name.endswith(".csv")] == delivered
+    for name in delivered:
+        assert sums_are_right(f"{name}.sha256", server.root) == 1
+    assert existing == "replace" or theirs.read_bytes() == content
+
+
+@pytest.mark.parametrize("sidecar", ["sha256", "done"])
+def test_an_earlier_sidecar_is_in_nobodys_way(configured, landing, server, sidecar):
+    configured.write('[route.all]\nto = ["b"]\nexisting = "fail"\n', b=f'sidecar = "{sidecar}"')
+    name = "back\\slash.csv"
+    for content in (b"one", b"two, of another size"):
+        put(landing / name, content)
+        configured.register()
+        ended = configured.transfer("--to", "b")
+        assert ended.code == 0, ended.stderr
+        assert (server.root / name).read_bytes() == content
+        if sidecar == "sha256":
+            assert sums_are_right(f"{name}.sha256", server.root) == 1
+        (server.root / name).unlink()  # the receiver took it, and left the sidecar
+
+
 @pytest.mark.parametrize("form, suffix", [("json", ".control.json"), ("sha256sums", ".SHA256SUMS")])
 def test_who_made_the_list(deliver, configured, server, folder, form, suffix):
     ours, theirs = key(folder, "ours"), key(folder, "theirs")

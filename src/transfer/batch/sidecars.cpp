@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ferry/base/log.h"
 #include "transfer/deliver/publish.h"
 #include "transfer/naming/remote_path.h"
 #include "transfer/run/tenure.h"
@@ -10,15 +11,40 @@
 namespace ferry::transfer {
 namespace {
 
+using sftp::Client;
 using sftp::Task;
+
+constexpr std::size_t kSha256Bytes = 32;
 
 /// At once, over one connection: each has a handle.
 constexpr std::size_t kSideBySide = 32;
 
-std::string content_of(Sidecar sidecar, const BatchFile& file) {
+std::string content_of(Sidecar sidecar, const Checksum& sha256, std::string_view path) {
   if (sidecar != Sidecar::kSha256) return {};
-  const std::string& path = file.remote_path;
-  return sum_line(file.sha256, std::string_view(path).substr(path.rfind('/') + 1));
+  return sum_line(sha256, path.substr(path.rfind('/') + 1));
+}
+
+/// What sum_line makes of any checksum and this name.
+bool is_sum_line(std::string_view text, std::string_view expected) {
+  const std::size_t digits_at = expected.starts_with('\\') ? 1 : 0;
+  const std::size_t digits_end = digits_at + 2 * kSha256Bytes;
+  return text.size() == expected.size() &&
+         text.substr(0, digits_at) == expected.substr(0, digits_at) &&
+         text.substr(digits_end) == expected.substr(digits_end);
+}
+
+Task<Result<std::string>> read_small(Client& client, std::string path, std::uint64_t at_most) {
+  const auto handle = co_await client.open(path, sftp::kOpenRead, 0);
+  if (!handle) co_return handle.error();
+  std::string text;
+  const sftp::DataSink take = [&](std::span<const std::byte> data) {
+    text.append(reinterpret_cast<const char*>(data.data()), data.size());
+  };
+  const auto read = co_await client.read(*handle, at_most, take);
+  const auto closed = co_await client.close(*handle);
+  if (!read) co_return read.error();
+  if (!closed) co_return closed.error();
+  co_return text;
 }
 
 std::string sidecar_path(const BatchInfo& info, const BatchFile& file) {
@@ -66,9 +92,25 @@ class Sidecars {
     return group;
   }
 
+  /// What is in the way is left alone.
+  Task<Result<bool>> has_room(const BatchFile& file) {
+    if (file.if_exists == IfExists::kReplace) co_return true;
+    Client& client = *session_.client;
+    const auto can = co_await can_have_sidecar(client, batch_.info().sidecar, file.remote_path);
+    if (can && !*can) {
+      log::warning("sidecar not pushed", {{"batch_id", batch_.info().id},
+                                          {"remote_path", sidecar_path(batch_.info(), file)},
+                                          {"reason", "somebody else's file has the name"}});
+    }
+    co_return can;
+  }
+
   Task<void> push(BatchFile file) {
     const BatchInfo& info = batch_.info();
-    const std::string content = content_of(info.sidecar, file);
+    const auto room = co_await has_room(file);
+    if (!room && outcome_) outcome_ = room.error();
+    if (!room || !*room) co_return;
+    const std::string content = content_of(info.sidecar, file.sha256, file.remote_path);
     const Target target{.part_path = sidecar_part(info, file, try_number_),
                         .final_path = sidecar_path(info, file),
                         .size = content.size(),
@@ -99,6 +141,23 @@ class Sidecars {
 
 std::string sidecar_part(const BatchInfo& info, const BatchFile& file, unsigned try_number) {
   return part_path(sidecar_path(info, file), part_token(info.id, file.id, try_number));
+}
+
+Task<Result<bool>> can_have_sidecar(Client& client, Sidecar sidecar, std::string remote_path) {
+  if (sidecar == Sidecar::kNone) co_return true;
+  const std::string path = remote_path + std::string(suffix_of(sidecar));
+  const auto there = co_await client.lstat(path);
+  if (!there && there.error().kind == ErrorKind::kNotFound) co_return true;
+  if (!there) co_return there.error().with_context("look at " + path);
+  const std::string expected = content_of(sidecar, Checksum(), remote_path);
+  const bool may_be_one =
+      sftp::is_regular(*there) && there->size.value_or(expected.size()) == expected.size();
+  if (!may_be_one || expected.empty()) co_return may_be_one;
+  const auto text = co_await read_small(client, path, expected.size());
+  if (text) co_return is_sum_line(*text, expected);
+  if (client.error()) co_return *client.error();
+  // Where nothing may be read, its size is all that there is to go by.
+  co_return text.error().kind == ErrorKind::kDenied;
 }
 
 Task<Result<void>> push_sidecars(Session& session, Batch& batch, unsigned try_number,

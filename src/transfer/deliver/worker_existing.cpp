@@ -1,6 +1,7 @@
 // Files whose route does not replace what has their name at the destination.
 #include "transfer/batch/batch.h"
 #include "transfer/batch/control_name.h"
+#include "transfer/batch/sidecars.h"
 #include "transfer/deliver/resume.h"
 #include "transfer/deliver/worker.h"
 #include "transfer/naming/free_name.h"
@@ -18,8 +19,8 @@ const std::string& plain_path_of(const Job& job) {
 
 Error refused_because_it_is_there(const Job& job) {
   return make_error(ErrorKind::kAbnormal,
-                    "the destination has another file of the name {}, which the route does not "
-                    "replace: take that "
+                    "the destination has another file of the name {}, or of its sidecar's, which "
+                    "the route does not replace: take that "
                     "away, or give this one another name, and run 'ferry retry'",
                     job.remote_path);
 }
@@ -34,7 +35,13 @@ Task<Result<Worker::Course>> Worker::heed_existing(Job& job) {
   if (!job.shares_name) occupant = co_await occupant_of(*session_.client, plain);
   if (!occupant) co_return occupant.error();
   // What may not be read is not known to be this file.
-  const bool is_other = *occupant == Occupant::kOther || *occupant == Occupant::kUnreadable;
+  bool is_other = *occupant == Occupant::kOther || *occupant == Occupant::kUnreadable;
+  if (*occupant == Occupant::kNobody) {
+    const auto can =
+        co_await can_have_sidecar(*session_.client, context_.destination.sidecar, plain.final_path);
+    if (!can) co_return can.error();
+    is_other = !*can;
+  }
   if (is_other) co_return co_await give_way(job);
   const auto named = take_name(job, plain.final_path);
   if (!named) co_return named.error();
@@ -62,7 +69,8 @@ Task<Result<Worker::Course>> Worker::take_version(Job& job) {
   const std::string suffix = job.transformed ? suffix_of(*job.transformed->route) : std::string();
   Target target = target_of(job);
   target.final_path = plain_path;
-  const auto found = co_await find_free_version(*session_.client, target, suffix);
+  const auto found = co_await find_free_version(*session_.client, target, suffix,
+                                                suffix_of(context_.destination.sidecar));
   if (!found) co_return found.error();
   std::uint64_t number = found->number;
   std::string name = version_name(plain_path, number, suffix);

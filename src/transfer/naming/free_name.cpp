@@ -20,6 +20,12 @@ Task<Result<bool>> is_there(Client& client, std::string path) {
   co_return there.error();
 }
 
+Task<Result<bool>> is_taken(Client& client, std::string path, std::string_view sidecar_suffix) {
+  const auto there = co_await is_there(client, path);
+  if (!there || *there || sidecar_suffix.empty()) co_return there;
+  co_return co_await is_there(client, path.append(sidecar_suffix));
+}
+
 }  // namespace
 
 Task<Result<Occupant>> occupant_of(Client& client, Target target) {
@@ -63,13 +69,14 @@ Task<Result<Publication>> publish_if_free(Client& client, Target target) {
   co_return Publication::kDone;
 }
 
-Task<Result<FreeName>> find_free_version(Client& client, Target target, std::string suffix) {
+Task<Result<FreeName>> find_free_version(Client& client, Target target, std::string suffix,
+                                         std::string_view sidecar_suffix) {
   const std::string plain = target.final_path;
   std::uint64_t taken = 0;
   std::uint64_t free = 1;
   for (;; free *= 2) {
     const std::string path = version_name(plain, free, suffix);
-    const auto there = co_await is_there(client, path);
+    const auto there = co_await is_taken(client, path, sidecar_suffix);
     if (!there) co_return there.error();
     if (!*there) break;
     taken = free;
@@ -80,7 +87,7 @@ Task<Result<FreeName>> find_free_version(Client& client, Target target, std::str
   while (free - taken > 1) {
     const std::uint64_t middle = taken + (free - taken) / 2;
     const std::string path = version_name(plain, middle, suffix);
-    const auto there = co_await is_there(client, path);
+    const auto there = co_await is_taken(client, path, sidecar_suffix);
     if (!there) co_return there.error();
     (*there ? taken : free) = middle;
   }

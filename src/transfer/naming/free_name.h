@@ -41,8 +41,9 @@ struct FreeName {
   bool is_there = false;
 };
 /// The number behind the last version of TARGET's final name. Costs some requests for each doubling
-/// of the versions that there are. SUFFIX as in version_name.
+/// of the versions that there are. SUFFIX as in version_name. A version's name is not free either
+/// if something has that with SIDECAR_SUFFIX, if there is such.
 sftp::Task<Result<FreeName>> find_free_version(sftp::Client& client, Target target,
-                                               std::string suffix);
+                                               std::string suffix, std::string_view sidecar_suffix);
 
 }  // namespace ferry::transfer
