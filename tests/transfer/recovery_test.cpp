@@ -53,6 +53,9 @@ struct Fixture : AgentFixture {
   std::string part_of(const std::string& path, unsigned n = 0) const {
     return part_path(remote(path).string(), part_token(batch_id, ids.at(path), n));
   }
+  std::string aside_of(const std::string& path) const {
+    return aside_path(remote(path).string(), part_token(batch_id, ids.at(path), 0));
+  }
   Place begin(const std::string& path, const std::string& content) const {
     const auto place = journal->note_begun({.id = ids.at(path),
                                             .attempt = 1,
@@ -612,6 +615,93 @@ TEST_CASE_FIXTURE(AllOrNothing,
   REQUIRE(run());
   CHECK(rows_of("b").back().status == TransferStatus::kFailed);
   CHECK(names_at_destination() == Paths{"a"});
+}
+
+TEST_CASE_FIXTURE(AllOrNothing,
+                  "what was replaced is put back, unless somebody else has the name") {
+  REQUIRE(journal->note_existing(a));
+  REQUIRE(journal->note_naming());
+  REQUIRE(replace_file(aside_of("a"), "before"));
+  std::string left = "before";
+  bool is_kept = false;
+  SUBCASE("it was replaced") {
+    name_at_server("a");
+    end(a);
+  }
+  SUBCASE("it was replaced, and that was not heard of any more") {
+    name_at_server("a");
+  }
+  SUBCASE("it was about to be: it has both names") {
+    fs::create_hard_link(aside_of("a"), remote("a"));
+  }
+  SUBCASE("it was about to be: it has no other name") {}
+  SUBCASE("somebody has taken the new one away") {
+    end(a);
+    fs::remove(part_of("a"));
+  }
+  SUBCASE("somebody else has the name") {
+    end(a);
+    fs::remove(part_of("a"));
+    left = "his!!";  // of the size of what was sent
+    is_kept = true;
+    REQUIRE(replace_file(remote("a"), left));
+  }
+  fs::remove(part_of("b"));
+  options.max_attempts = 1;
+  die();
+  REQUIRE(run());
+  CHECK(read_file(remote("a")).value_or("") == left);
+  CHECK(fs::exists(aside_of("a")) == is_kept);
+  CHECK(rows_of("a").back().status == TransferStatus::kFailed);
+}
+
+TEST_CASE_FIXTURE(AllOrNothing,
+                  "of somebody else's file under a name that was given nothing is taken") {
+  REQUIRE(journal->note_naming());
+  end(a);
+  fs::remove(part_of("a"));
+  SUBCASE("of the same size") {
+    REQUIRE(replace_file(remote("a"), "his!!"));
+  }
+  SUBCASE("of another") {
+    REQUIRE(replace_file(remote("a"), "somebody else's"));
+  }
+  const std::string theirs = read_file(remote("a")).value();
+  fs::remove(part_of("b"));
+  options.max_attempts = 1;
+  die();
+  REQUIRE(run());
+  CHECK(read_file(remote("a")).value_or("") == theirs);
+}
+
+TEST_CASE_FIXTURE(AllOrNothing,
+                  "what was replaced is not kept any longer than it may be put back") {
+  REQUIRE(journal->note_existing(a));
+  REQUIRE(journal->note_naming());
+  REQUIRE(replace_file(aside_of("a"), "before"));
+  SUBCASE("the batch is completed") {}
+  SUBCASE("it had been") {
+    for (const char* path : {"a", "b"}) name_at_server(path);
+    end(a);
+    end(b);
+    REQUIRE(journal->note_pushed());
+  }
+  die();
+  REQUIRE(run());
+  CHECK(read_file(remote("a")).value_or("") == "hello");
+  CHECK_FALSE(fs::exists(aside_of("a")));
+}
+
+TEST_CASE_FIXTURE(AllOrNothing, "a roll back that was begun is not followed by names") {
+  REQUIRE(journal->note_naming());
+  REQUIRE(journal->note_rolling_back());
+  name_at_server("a");
+  end(a);
+  options.max_attempts = 1;
+  die();
+  REQUIRE(run());
+  CHECK(names_at_destination().empty());
+  CHECK(rows_of("b").back().error->message.contains("rolled back"));
 }
 
 TEST_CASE_FIXTURE(AllOrNothing,

@@ -6,6 +6,7 @@
 #include "transfer/batch/recovery.h"
 #include "transfer/batch/sidecars.h"
 #include "transfer/deliver/backoff.h"
+#include "transfer/naming/kept_aside.h"
 #include "transfer/naming/naming.h"
 #include "transfer/naming/remote_path.h"
 #include "transfer/run/tenure.h"
@@ -103,7 +104,7 @@ Task<Result<void>> finish_at_destination(Session& session, Batch& batch,
       co_return pushed;
     }
   }
-  co_return Result<void>();
+  co_return co_await remove_kept(session, batch);
 }
 
 }  // namespace

@@ -115,6 +115,7 @@ Result<void> BatchJournal::read(Place size) {
     }
     is_pushed_ = is_pushed_ || row.is("pushed");
     is_naming_ = is_naming_ || row.is("naming");
+    is_rolling_back_ = is_rolling_back_ || row.is("rolling_back");
     has_voids_ = has_voids_ || row.is("void");
     are_failures_recorded_ = are_failures_recorded_ || row.is("failures_recorded");
     return true;
@@ -220,6 +221,9 @@ Result<void> BatchJournal::note_pushed() {
 Result<void> BatchJournal::note_naming() {
   return mark("naming", is_naming_);
 }
+Result<void> BatchJournal::note_rolling_back() {
+  return mark("rolling_back", is_rolling_back_);
+}
 
 bool BatchJournal::is_pushed() const {
   const std::scoped_lock lock(mutex_);
@@ -234,6 +238,11 @@ bool BatchJournal::are_failures_recorded() const {
 bool BatchJournal::is_naming() const {
   const std::scoped_lock lock(mutex_);
   return is_naming_;
+}
+
+bool BatchJournal::is_rolling_back() const {
+  const std::scoped_lock lock(mutex_);
+  return is_rolling_back_;
 }
 
 Result<void> BatchJournal::sync() {

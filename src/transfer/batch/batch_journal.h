@@ -17,7 +17,8 @@
 //   {"event":"pushed"}                            B has the control file
 //
 // and in a batch that is all or nothing: "uploaded"; "existing" (something had its name, which is
-// replaced); "naming" (all are uploaded, from here on they get their names).
+// kept if it is replaced: see kept_aside.h); "naming" (all are uploaded, from here on they get
+// their names); "rolling_back" (they do not after all).
 //
 // Lines are appended and not synced: sync does that, for many at once, before B hears of a part
 // file; what is lost of later lines can be seen at B. A last line that was cut off counts as not
@@ -130,6 +131,7 @@ class BatchJournal {
   Result<void> note_uploaded(Place begun);
   Result<void> note_existing(Place begun);
   Result<void> note_naming();
+  Result<void> note_rolling_back();
 
   /// Where the next line goes.
   Place end() const;
@@ -145,6 +147,7 @@ class BatchJournal {
   bool is_pushed() const;
   bool are_failures_recorded() const;
   bool is_naming() const;
+  bool is_rolling_back() const;
 
   /// Those that have ended, in the order in which they did, but for what is void.
   using EndVisitor = std::function<Result<void>(const BatchFile& file, const BatchEnd& end)>;
@@ -193,6 +196,7 @@ class BatchJournal {
   bool is_pushed_ = false;
   bool are_failures_recorded_ = false;
   bool is_naming_ = false;
+  bool is_rolling_back_ = false;
   bool has_voids_ = false;
   bool is_broken_ = false;  // its last line is torn
 

@@ -5,6 +5,7 @@
 #include "transfer/deliver/journal.h"
 #include "transfer/deliver/journal_lanes.h"
 #include "transfer/deliver/publish.h"
+#include "transfer/naming/kept_aside.h"
 #include "transfer/naming/naming.h"
 #include "transfer/naming/remote_path.h"
 
@@ -134,12 +135,14 @@ class Remains {
 }  // namespace
 
 Task<Result<void>> look_at_remains(Session& session, Batch& batch, const BatchContext& context) {
-  if (batch.journal().is_pushed()) co_return Result<void>();
+  if (batch.journal().is_pushed()) co_return co_await remove_kept(session, batch);
   if (batch.info().all_or_nothing && batch.journal().is_naming()) {
     const auto before = batch.journal().marks();
     if (!before) co_return before.error();
     // Without what others have taken it will never be whole.
-    if (!before->moved.empty()) co_return co_await roll_back(session, batch);
+    if (!before->moved.empty() || batch.journal().is_rolling_back()) {
+      co_return co_await roll_back(session, batch);
+    }
     const auto named = co_await give_names(session, batch);
     if (session.client->error()) co_return *session.client->error();
     if (named) {

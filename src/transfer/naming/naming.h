@@ -12,13 +12,14 @@ namespace ferry::transfer {
 // batch's journal. Errors: those of the connection, of the journal, and of the first file that
 // failed.
 
-/// Notes which names are taken: what is replaced there cannot be undone.
+/// Notes which names are taken: what has them is kept before it is replaced, see kept_aside.h.
 sftp::Task<Result<void>> look_at_targets(Session& session, Batch& batch);
 
-/// Gives all that is uploaded its name.
+/// Gives all that is uploaded its name. Once all of it is over, remove_kept removes what was kept.
 sftp::Task<Result<void>> give_names(Session& session, Batch& batch);
 
-/// Removes the part files, and those whose names were free before. Their files count as failed.
+/// Removes the part files, and those that were given names that had been free, and puts back what
+/// was replaced. Their files count as failed. What somebody else has put there since is left alone.
 sftp::Task<Result<void>> roll_back(Session& session, Batch& batch);
 /// True for what roll_back made of a file.
 bool is_rolled_back(const BatchFailure& failure);

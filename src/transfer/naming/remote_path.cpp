@@ -22,6 +22,23 @@ bool continues_utf8_character(char byte) {
   return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
 }
 
+/// ".<name>.<token>.<word>" beside FINAL_PATH.
+std::string hidden_beside(std::string_view final_path, std::string_view token,
+                          std::string_view word) {
+  const auto slash = final_path.rfind('/');
+  const std::size_t name_at = slash == std::string_view::npos ? 0 : slash + 1;
+  const std::string_view directory = final_path.substr(0, name_at);
+  std::string_view name = final_path.substr(name_at);
+  const std::string suffix = fmt::format(".{}.{}", token, word);
+  const std::size_t most = std::clamp(name.size(), kShortNameBytes, kLongestPartNameBytes);
+  if (1 + name.size() + suffix.size() > most) {
+    std::size_t size = most - std::min(most, 1 + suffix.size());
+    while (size > 0 && size < name.size() && continues_utf8_character(name[size])) --size;
+    name = name.substr(0, size);
+  }
+  return fmt::format("{}.{}{}", directory, name, suffix);
+}
+
 }  // namespace
 
 std::string_view below(std::string_view directory, std::string_view path) {
@@ -35,18 +52,11 @@ std::string part_token(std::string_view batch_id, std::string_view id, unsigned 
 }
 
 std::string part_path(std::string_view final_path, std::string_view token) {
-  const auto slash = final_path.rfind('/');
-  const std::size_t name_at = slash == std::string_view::npos ? 0 : slash + 1;
-  const std::string_view directory = final_path.substr(0, name_at);
-  std::string_view name = final_path.substr(name_at);
-  const std::string suffix = fmt::format(".{}.part", token);
-  const std::size_t most = std::clamp(name.size(), kShortNameBytes, kLongestPartNameBytes);
-  if (1 + name.size() + suffix.size() > most) {
-    std::size_t size = most - std::min(most, 1 + suffix.size());
-    while (size > 0 && size < name.size() && continues_utf8_character(name[size])) --size;
-    name = name.substr(0, size);
-  }
-  return fmt::format("{}.{}{}", directory, name, suffix);
+  return hidden_beside(final_path, token, "part");
+}
+
+std::string aside_path(std::string_view final_path, std::string_view token) {
+  return hidden_beside(final_path, token, "old");
 }
 
 std::optional<std::string_view> name_of_part(std::string_view name) {

@@ -26,6 +26,9 @@ std::string part_path(std::string_view final_path, std::string_view token);
 /// one.
 std::optional<std::string_view> name_of_part(std::string_view name);
 
+/// The name under which what FINAL_PATH had is kept: ".<name>.<token>.old" beside it, cut likewise.
+std::string aside_path(std::string_view final_path, std::string_view token);
+
 /// True for a path, or one name in it, that the usual file systems do not take.
 bool is_too_long(std::string_view path);
 
