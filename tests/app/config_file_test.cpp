@@ -63,7 +63,7 @@ TEST_CASE("a configuration file is read completely") {
   CHECK(settings.landings[0].ignore == std::vector<std::string>{"*.bak", "skip/*"});
   CHECK(settings.landings[0].settle == std::chrono::seconds(3));
   CHECK(settings.watch.rescan_interval == std::chrono::minutes(1));
-  CHECK(settings.watch.hash_threads == 2);
+  CHECK(settings.watch.hash_threads.value == 2);
   REQUIRE(settings.destinations.size() == 1);
   CHECK(settings.destinations[0].name == "b");
   CHECK(settings.destinations[0].url.host == "b.example.org");

@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <memory>
 
-
 namespace ferry::metastore {
 namespace {
 

@@ -49,8 +49,8 @@ class Directory {
   Result<bool> rename(const std::string& from, const std::string& to) const;
   /// Makes names in FOLDER ("" is the directory itself) durable.
   Result<void> sync(const std::string& folder) const;
-  /// In one step and durably: a temporary file, fsync, rename, fsync of the folder. The caller holds
-  /// the lock: the temporary name is always the same, so that a crash leaves one at most.
+  /// In one step and durably: a temporary file, fsync, rename, fsync of the folder. The caller
+  /// holds the lock: the temporary name is always the same, so that a crash leaves one at most.
   Result<void> replace(const std::string& name, std::string_view content) const;
 
  private:
