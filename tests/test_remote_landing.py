@@ -433,7 +433,7 @@ def test_what_cannot_be_archived_at_a_keeps_its_name(remote):
     put(remote.area / "a", b"content")
     remote.register()
     ended = remote.transfer()
-    assert ended.code == 0
+    assert (ended.code, ended.summary["successful"]) == (1, 1), ended.stderr
     assert "delivered file not archived" in ended.stderr
     assert relative_files(remote.area) == ["a"]
     port = remote.a.port
@@ -453,7 +453,7 @@ def test_a_line_that_is_lost_while_files_are_deleted_at_a_is_told_of_once(remote
     with Line(folder, remote.a.port, "--cut-after-bytes", 30_000) as line:
         then(remote, '"delete"', line)
         ended = remote.transfer()
-    assert ended.code == 0, ended.stderr
+    assert ended.code == 1, ended.stderr
     assert ended.stderr.count("delivered file") == 1
     assert "delivered files not archived or deleted" in ended.stderr
     assert 0 < len(relative_files(remote.area)) <= 150

@@ -103,10 +103,10 @@ TEST_CASE_FIXTURE(Fixture, "a name that goes while it is looked at is not there"
   CHECK(fate().value() == RenameFate::kVoid);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a name of which the content cannot be read is not guessed at either") {
+TEST_CASE_FIXTURE(Fixture, "a name of which the content cannot be read is told as such") {
   files["/in/a"] = content;
   on[PacketType::kOpen] = [](const Request& request) {
     return sftp::testing::status(request.id, StatusCode::kPermissionDenied);
   };
-  CHECK(fate().error().kind == ErrorKind::kDenied);
+  CHECK(fate().value() == RenameFate::kUnreadable);
 }

@@ -10,10 +10,14 @@ namespace ferry::transfer {
 
 using sftp::Task;
 
+/// What cannot be read is sent again if it may be replaced: an earlier version may have that size.
+/// If it may not, nobody but us can have given the name.
 Task<Result<RenameFate>> Worker::look_after_rename(Job& job) {
-  const auto fate = co_await fate_of_rename(*session_.client, target_of(job));
+  auto fate = co_await fate_of_rename(*session_.client, target_of(job));
+  if (fate && *fate == RenameFate::kUnreadable) {
+    fate = job.if_exists == IfExists::kReplace ? RenameFate::kVoid : RenameFate::kDone;
+  }
   if (fate && *fate == RenameFate::kVoid) job.part = {};
-  if (fate && *fate == RenameFate::kUnreadable) co_return RenameFate::kDone;
   co_return fate;
 }
 
