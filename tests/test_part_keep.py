@@ -1,5 +1,7 @@
 """Part files at the destination that nobody goes on with: part_keep = …"""
 
+import contextlib
+import glob
 import os
 import shutil
 import time
@@ -64,6 +66,15 @@ def test_it_is_looked_through_once_a_day(keeping, landing, server, metastore):
     assert not old.exists()
 
 
+def is_open(path):
+    """By a process that we may look at."""
+    for fd in glob.glob("/proc/[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(fd) == str(path):
+                return True
+    return False
+
+
 def test_what_a_run_may_go_on_with_stays_and_goes_once_nobody_knows_of_it(keeping, landing, server, metastore, folder):
     put(landing / "big.bin", os.urandom(64 << 20))
     keeping.register()
@@ -72,6 +83,7 @@ def test_what_a_run_may_go_on_with_stays_and_goes_once_nobody_knows_of_it(keepin
     eventually(lambda: any("end" in path.read_text() for path in metastore.glob("journals/*")), what="a journal")
     agent.kill()
     (part,) = server.root.rglob(".big.bin.*.part")
+    eventually(lambda: not is_open(part), what="the end of what the server still had to write")
     os.utime(part, (time.time() - 40 * DAY,) * 2)
     put(landing / "small.csv", b"small")
     keeping.register()
