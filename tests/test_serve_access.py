@@ -46,13 +46,19 @@ def test_a_revoked_token_is_good_for_nothing_at_once(serve, token, ferry, metast
     assert service.get("/v1/status").status == 401
 
 
+def begun_upload(service, secret, landing, size):
+    """A connection over which the first two bytes of an upload have come."""
+    connection = socket.create_connection(("127.0.0.1", service.port), timeout=30)
+    connection.sendall(f"PUT /v1/files/landing/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n"
+                       f"Authorization: Bearer {secret}\r\n\r\n12".encode())
+    eventually(lambda: list(landing.glob(".upload-*")), what="the beginning of the upload")
+    return connection
+
+
 def test_a_token_that_is_revoked_during_an_upload_ends_it(serve, token, ferry, metastore, landing):
     secret = token("erp", "--upload", "landing")
     service = serve()
-    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
-        connection.sendall(f"PUT /v1/files/landing/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
-                           f"Authorization: Bearer {secret}\r\n\r\n12".encode())
-        eventually(lambda: list(landing.glob(".upload-*")), what="the beginning of the upload")
+    with begun_upload(service, secret, landing, size=4) as connection:
         assert ferry("token", "revoke", "erp", "--metastore", metastore).code == 0
         connection.sendall(b"34")
         assert b" 401 " in connection.recv(65536).split(b"\r\n")[0]
@@ -62,10 +68,7 @@ def test_a_token_that_is_revoked_during_an_upload_ends_it(serve, token, ferry, m
 def test_a_token_that_is_revoked_ends_an_upload_that_goes_on(serve, token, ferry, metastore, landing):
     secret = token("erp", "--upload", "landing")
     service = serve()
-    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
-        connection.sendall(f"PUT /v1/files/landing/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
-                           f"Authorization: Bearer {secret}\r\n\r\n12".encode())
-        eventually(lambda: list(landing.glob(".upload-*")), what="the beginning of the upload")
+    with begun_upload(service, secret, landing, size=1_000_000) as connection:
         assert ferry("token", "revoke", "erp", "--metastore", metastore).code == 0
 
         def answered():
