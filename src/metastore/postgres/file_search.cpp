@@ -170,22 +170,16 @@ std::string FileSearch::conditions(const Snapshot& snapshot, Parameters& paramet
     parameters.add(states);
     sql += fmt::format(" AND f.state = ANY({}::text[])", placeholder(parameters));
   }
-  if (query_.updated.since) {
-    parameters.add(format_timestamp(*query_.updated.since));
-    sql += fmt::format(" AND f.updated_date >= {}::timestamptz", placeholder(parameters));
-  }
-  if (query_.updated.until) {
-    parameters.add(format_timestamp(*query_.updated.until));
-    sql += fmt::format(" AND f.updated_date < {}::timestamptz", placeholder(parameters));
-  }
-  if (query_.registered.since) {
-    parameters.add(to_ms(*query_.registered.since));
-    sql += fmt::format(" AND f.registered >= {}", placeholder(parameters));
-  }
-  if (query_.registered.until) {
-    parameters.add(to_ms(*query_.registered.until));
-    sql += fmt::format(" AND f.registered < {}", placeholder(parameters));
-  }
+  const auto bound = [&](std::string_view column_and_comparison, const auto& time, auto as_value,
+                         std::string_view type) {
+    if (!time) return;
+    parameters.add(as_value(*time));
+    sql += fmt::format(" AND {} {}::{}", column_and_comparison, placeholder(parameters), type);
+  };
+  bound("f.updated_date >=", query_.updated.since, format_timestamp, "timestamptz");
+  bound("f.updated_date <", query_.updated.until, format_timestamp, "timestamptz");
+  bound("f.registered >=", query_.registered.since, to_ms, "bigint");
+  bound("f.registered <", query_.registered.until, to_ms, "bigint");
   if (ranges_.front().until.empty()) return sql;
   std::string below;
   for (const PathRange& range : ranges_) {

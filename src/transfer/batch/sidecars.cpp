@@ -5,6 +5,7 @@
 
 #include "ferry/base/log.h"
 #include "transfer/deliver/publish.h"
+#include "transfer/naming/free_name.h"
 #include "transfer/naming/remote_path.h"
 #include "transfer/run/tenure.h"
 
@@ -146,12 +147,13 @@ std::string sidecar_part(const BatchInfo& info, const BatchFile& file, unsigned 
 Task<Result<bool>> can_have_sidecar(Client& client, Sidecar sidecar, std::string remote_path) {
   if (sidecar == Sidecar::kNone) co_return true;
   const std::string path = remote_path + std::string(suffix_of(sidecar));
-  const auto there = co_await client.lstat(path);
-  if (!there && there.error().kind == ErrorKind::kNotFound) co_return true;
-  if (!there) co_return there.error().with_context("look at " + path);
+  const auto occupant = co_await look_at(client, path);
+  if (!occupant) co_return occupant.error();
+  if (!*occupant) co_return true;
+  const sftp::Attributes& there = **occupant;
   const std::string expected = content_of(sidecar, Checksum(), remote_path);
   const bool may_be_one =
-      sftp::is_regular(*there) && there->size.value_or(expected.size()) == expected.size();
+      sftp::is_regular(there) && there.size.value_or(expected.size()) == expected.size();
   if (!may_be_one || expected.empty()) co_return may_be_one;
   const auto text = co_await read_small(client, path, expected.size());
   if (text) co_return is_sum_line(*text, expected);

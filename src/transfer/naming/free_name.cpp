@@ -5,6 +5,7 @@
 
 namespace ferry::transfer {
 
+using sftp::Attributes;
 using sftp::Client;
 using sftp::Task;
 
@@ -14,10 +15,9 @@ namespace {
 constexpr std::uint64_t kMostVersions = 1ULL << 40;
 
 Task<Result<bool>> is_there(Client& client, std::string path) {
-  const auto there = co_await client.lstat(std::move(path));
-  if (there) co_return true;
-  if (there.error().kind == ErrorKind::kNotFound) co_return false;
-  co_return there.error();
+  const auto there = co_await look_at(client, std::move(path));
+  if (!there) co_return there.error();
+  co_return there->has_value();
 }
 
 Task<Result<bool>> is_taken(Client& client, std::string path, std::string_view sidecar_suffix) {
@@ -28,12 +28,20 @@ Task<Result<bool>> is_taken(Client& client, std::string path, std::string_view s
 
 }  // namespace
 
+Task<Result<std::optional<Attributes>>> look_at(Client& client, std::string path) {
+  auto found = co_await client.lstat(path);
+  if (found) co_return std::optional(*found);
+  if (found.error().kind == ErrorKind::kNotFound) co_return std::optional<Attributes>();
+  co_return found.error().with_context("look at " + path);
+}
+
 Task<Result<Occupant>> occupant_of(Client& client, Target target) {
-  const auto there = co_await client.lstat(target.final_path);
-  if (!there && there.error().kind == ErrorKind::kNotFound) co_return Occupant::kNobody;
-  if (!there) co_return there.error().with_context("look at " + target.final_path);
+  const auto there = co_await look_at(client, target.final_path);
+  if (!there) co_return there.error();
+  if (!*there) co_return Occupant::kNobody;
+  const Attributes& found_there = **there;
   const bool may_be_same =
-      sftp::is_regular(*there) && there->size.value_or(target.size) == target.size;
+      sftp::is_regular(found_there) && found_there.size.value_or(target.size) == target.size;
   if (!may_be_same) co_return Occupant::kOther;
   const auto found = co_await read_checksum(client, target.final_path, target.size);
   if (found) co_return *found == target.sha256 ? Occupant::kSame : Occupant::kOther;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "ferry/base/result.h"
@@ -15,6 +16,9 @@
 #include "transfer/deliver/publish.h"
 
 namespace ferry::transfer {
+
+/// Of the name itself, also if it is a link; nothing: nothing has it.
+sftp::Task<Result<std::optional<sftp::Attributes>>> look_at(sftp::Client& client, std::string path);
 
 /// What has a name.
 enum class Occupant : std::uint8_t {

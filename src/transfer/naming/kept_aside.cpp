@@ -13,14 +13,6 @@ using sftp::Client;
 using sftp::Task;
 using Place = BatchJournal::Place;
 
-/// Of the name itself; nothing: nothing has it.
-Task<Result<std::optional<Attributes>>> look_at(Client& client, std::string path) {
-  auto found = co_await client.lstat(path);
-  if (found) co_return std::optional(*found);
-  if (found.error().kind == ErrorKind::kNotFound) co_return std::optional<Attributes>();
-  co_return found.error().with_context("look at " + path);
-}
-
 /// As far as a server tells.
 bool is_same_file(const Attributes& one, const Attributes& other) {
   return one.size == other.size && one.modified == other.modified &&
