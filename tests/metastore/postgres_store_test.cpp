@@ -244,20 +244,28 @@ DATABASE_TEST("what was committed is done, even if the answer is lost") {
   auto store = open();
   server.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
   server.run("SELECT pg_reload_conf()");
-  std::optional<Registration> done;
-  std::thread writer([&] { done = put(*store, found("x", "1")); });
+  std::vector<Registration> done;
+  // The server takes the setting in when it comes to it: until then nobody waits.
+  std::jthread writer([&](std::stop_token ended) {
+    while (!ended.stop_requested()) {
+      done.push_back(put(*store, found(std::to_string(done.size()), "1")));
+    }
+  });
   // It has committed, and waits for a standby that there is not before it says so.
   wait_until([&] {
     return server.run(
                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
                "wait_event = 'SyncRep'") != "0";
   });
+  writer.request_stop();
   server.run("ALTER SYSTEM RESET synchronous_standby_names");
   server.run("SELECT pg_reload_conf()");
   writer.join();
-  REQUIRE(done);
-  CHECK(done->outcome == Registration::Outcome::kInserted);
-  CHECK(must(store->history("x")).at(0).file.size() == 1);
+  for (std::size_t i = 0; i < done.size(); ++i) {
+    CHECK(done[i].outcome == Registration::Outcome::kInserted);
+    CHECK(must(store->history(std::to_string(i))).at(0).file.size() == 1);
+  }
+  CHECK(files(*store).size() == done.size());
 }
 
 DATABASE_TEST("who waits is told when the server is back") {
