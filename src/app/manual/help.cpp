@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <utility>
 
 #include "app/arguments.h"
 #include "app/manual/help_examples.h"
@@ -17,8 +18,8 @@ namespace {
 constexpr std::size_t kColumn = 30;
 constexpr std::size_t kWidest = 100;
 
-/// Columns that there are for text; 0: as many as it takes, for programs.
-std::size_t text_width() {
+/// Columns that there are; 0: as many as it takes, for programs.
+std::size_t columns() {
   std::size_t columns = 0;
   if (const char* given = std::getenv("COLUMNS"); given != nullptr) {
     const std::string_view text(given);
@@ -26,12 +27,12 @@ std::size_t text_width() {
   }
   winsize size{};
   if (columns == 0 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) columns = size.ws_col;
-  if (columns == 0) return 0;
-  return std::clamp(columns, kColumn + 20, kWidest) - kColumn;
+  return columns == 0 ? 0 : std::clamp(columns, kColumn + 20, kWidest);
 }
 
-/// Lines of at most WIDTH columns, if their words are no longer.
-std::string wrapped(std::string_view text, std::size_t width, std::size_t indent) {
+/// Lines from column INDENT on, if their words are no longer.
+std::string wrapped(std::string_view text, std::size_t indent) {
+  const std::size_t width = columns() == 0 ? 0 : columns() - indent;
   std::string out;
   std::size_t column = 0;
   while (!text.empty()) {
@@ -48,10 +49,38 @@ std::string wrapped(std::string_view text, std::size_t width, std::size_t indent
   return out;
 }
 
+/// The lines of a description as wide as the terminal: paragraphs, and entries such as
+/// "show   prints", which keep their two columns.
+std::string filled(std::string_view text) {
+  if (columns() == 0) return fmt::format("{}\n", text);
+  std::string out;
+  std::string running;
+  std::size_t indent = 0;
+  const auto finish = [&] {
+    if (!running.empty()) out += wrapped(std::exchange(running, ""), indent) + "\n";
+  };
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const bool goes_on = line.starts_with(' ');
+    const std::size_t gap = goes_on ? line.npos : line.find("  ");
+    if (line.empty() || gap != line.npos) finish();
+    if (line.empty()) out += '\n';
+    if (!goes_on) indent = gap == line.npos ? 0 : line.find_first_not_of(' ', gap);
+    if (gap != line.npos) out += line.substr(0, indent);
+    line.remove_prefix(
+        std::min(gap == line.npos ? line.find_first_not_of(' ') : indent, line.size()));
+    running += running.empty() ? "" : " ";
+    running += line;
+  }
+  finish();
+  return out;
+}
+
 std::string entry(std::string_view left, std::string_view right) {
   std::string line = fmt::format("  {:<{}}", left, kColumn - 2);
   if (left.size() > kColumn - 4) line += fmt::format("\n{:{}}", "", kColumn);
-  return line.append(wrapped(right, text_width(), kColumn)).append("\n");
+  return line.append(wrapped(right, kColumn)).append("\n");
 }
 
 std::string flag_entry(std::string_view name, std::string_view metavar, std::string_view help,
@@ -119,8 +148,8 @@ std::string grouped_entries(const Command& command, bool all) {
   std::string out;
   for (const auto& [title, entries] : groups) out += fmt::format("\n{}\n{}", title, entries);
   if (left_out > 0) {
-    out += fmt::format("\n{} more, for rare cases: 'ferry help {} --all', 'man ferry'\n", left_out,
-                       command.name);
+    out += "\n" + filled(fmt::format("{} more, for rare cases: 'ferry help {} --all', 'man ferry'",
+                                     left_out, command.name));
   }
   return out;
 }
@@ -128,7 +157,7 @@ std::string grouped_entries(const Command& command, bool all) {
 std::string examples(const Command& command) {
   std::string out;
   for (const Example& example : examples_of(command.name)) {
-    out += fmt::format("  {}\n      {}\n", example.line, example.meaning);
+    out += fmt::format("  {}\n      {}\n", example.line, wrapped(example.meaning, 6));
   }
   return out.empty() ? out : "\nexamples\n" + out;
 }
@@ -136,21 +165,23 @@ std::string examples(const Command& command) {
 }  // namespace
 
 std::string program_help() {
-  std::string out =
+  std::string out = filled(
       "ferry registers the files that land in a directory and delivers each of them over SFTP:\n"
-      "once, whole, proven, and recorded.\n\n"
-      "usage: ferry [global options] COMMAND [options]\n\ncommands\n";
+      "once, whole, proven, and recorded.");
+  out += "\nusage: ferry [global options] COMMAND [options]\n\ncommands\n";
   for (const Command& command : commands()) out += entry(command.name, command.summary);
   out += entry("help [COMMAND]", "this page, or a command's");
   out += "\nglobal options\n" + global_entries();
-  out += "\nferry COMMAND --help tells a command's options and exit codes.\n";
+  out += "\n" + filled("ferry COMMAND --help tells a command's options and exit codes.");
   return out;
 }
 
 std::string command_help(const Command& command, bool all) {
-  std::string out = fmt::format("usage: ferry {} [options]", command.name);
-  if (!command.positional.empty()) out += fmt::format(" {}", command.positional);
-  out += fmt::format("\n\n{}\n", command.description);
+  std::string usage = fmt::format("ferry {} [options]", command.name);
+  if (!command.positional.empty()) usage += fmt::format(" {}", command.positional);
+  constexpr std::string_view kUsage = "usage: ";
+  std::string out = fmt::format("{}{}\n\n", kUsage, wrapped(usage, kUsage.size()));
+  out += filled(command.description);
   out += examples(command);
   if (!command.flags.empty()) out += "\noptions\n";
   for (const Flag& flag : command.flags) out += flag_entry(flag.name, flag.metavar, flag.help);
