@@ -108,6 +108,25 @@ def test_what_works_again(told, landing, server):
     assert told.run() == []
 
 
+def test_a_dead_destination_is_one_event(told, landing, server):
+    told.write()
+    port = server.port
+    server.stop()
+    for number in range(20):
+        put(landing / f"{number:02}", b"%d" % number)
+    told.configured.register()
+    assert told.configured.transfer("--to", "b").code == 3
+    (event,) = told.run()
+    assert (event["event"], event["destination"], event["files"]) == ("failed", "b", 20)
+    assert event["error_kinds"] == {"unreachable": 20}
+    assert f"127.0.0.1:{port}" in event["examples"][0]["reason"]
+    assert told.configured.transfer("--to", "b").code == 3
+    assert told.run() == []
+    server.start(port)
+    assert told.configured.transfer("--to", "b").code == 0
+    assert kinds(told.run()) == ["recovered", "batch"]
+
+
 def test_what_a_command_did_not_take_is_told_again(told, landing, server):
     told.write()
     fail_some(told, landing, server, 1)

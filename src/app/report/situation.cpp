@@ -1,9 +1,12 @@
 #include "app/report/situation.h"
 
+#include <algorithm>
+
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
 #include "app/report/expectations.h"
 #include "ferry/base/kept_batches.h"
+#include "ferry/base/outages.h"
 
 namespace ferry::app {
 namespace {
@@ -38,6 +41,34 @@ Result<void> look_at_destinations(metastore::Metastore& metastore, Situation& si
         .failed = {}, .given_up = one.given_up.files, .examples = std::move(*examples)};
     for (const auto& [kind, files] : one.failed_by_kind) trouble.failed.emplace(kind, files);
     situation.destinations.emplace(one.destination, std::move(trouble));
+  }
+  return {};
+}
+
+/// Of all TOTALS those of DESTINATION; until a log names it, of what nobody has got yet.
+const metastore::Totals* totals_of(const std::vector<metastore::Totals>& totals,
+                                   std::string_view destination) {
+  auto found = std::ranges::find(totals, destination, &metastore::Totals::destination);
+  if (found == totals.end()) found = std::ranges::find(totals, "", &metastore::Totals::destination);
+  return found == totals.end() ? nullptr : &*found;
+}
+
+/// What waits for a destination that this host cannot reach has not failed, but does not arrive.
+Result<void> look_at_outages(metastore::Metastore& metastore, const Settings& settings,
+                             Situation& situation) {
+  const auto outages = Outages(state_directory(settings).outages()).all();
+  if (!outages) return outages.error();
+  const auto totals = metastore.totals();
+  if (!totals) return totals.error();
+  for (const Outage& outage : *outages) {
+    const metastore::Totals* waiting = totals_of(*totals, outage.destination);
+    if (waiting == nullptr || !waiting->oldest_pending) continue;
+    const bool is_lost = outage.kind == to_string(ErrorKind::kConnectionLost);
+    const std::string kind(is_lost ? to_string(ErrorKind::kUnreachable) : outage.kind);
+    Situation::Trouble& trouble = situation.destinations[outage.destination];
+    trouble.failed[kind] += (*waiting)[metastore::Standing::kPending].files;
+    trouble.examples.insert(trouble.examples.begin(),
+                            {waiting->oldest_pending->path, outage.message});
   }
   return {};
 }
@@ -104,6 +135,7 @@ Result<Situation> look_at_situation(metastore::Metastore& metastore, const Setti
                                     Timestamp time) {
   Situation situation;
   if (auto done = look_at_destinations(metastore, situation); !done) return done.error();
+  if (auto done = look_at_outages(metastore, settings, situation); !done) return done.error();
   if (auto done = look_at_quarantine(metastore, settings, situation); !done) return done.error();
   if (auto done = look_at_expectations(metastore, settings, time, situation); !done) {
     return done.error();
