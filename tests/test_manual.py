@@ -21,7 +21,7 @@ def page(name):
 def shown(folder, name):
     """A page as a reader sees it."""
     (folder / name).write_text(page(name))
-    return subprocess.run([tool("mandoc"), "-Tascii", "-Owidth=200", folder / name],
+    return subprocess.run([tool("mandoc"), "-Tascii", "-Owidth=300", folder / name],
                           capture_output=True, text=True, timeout=60,
                           check=True).stdout.replace("\b", "\0")
 

@@ -79,3 +79,16 @@ def test_notes_that_are_damaged_are_left_out(pending, server, metastore):
         assert outages(pending) == []
     assert pending.transfer().code == 3
     assert len(outages(pending)) == 1
+
+
+def test_a_check_warns_while_something_waits_for_it(pending, server):
+    port = server.port
+    server.stop()
+    assert pending.run("status", "--check").code == 0
+    assert pending.transfer().code == 3
+    warned = pending.run("status", "--check")
+    assert warned.code == 1
+    assert "WARNING: 1 unreachable" in warned.stdout
+    server.start(port)
+    assert pending.transfer().code == 0
+    assert pending.run("status", "--check").code == 0

@@ -71,6 +71,14 @@ struct Report {
     all.add(totals);
     by_destination.emplace(totals.destination, counts);
   }
+  /// Unreachable destinations that files wait for: those that no log names yet, for any of them.
+  auto outages_in_the_way() const {
+    return std::ranges::count_if(outages, [&](const Outage& outage) {
+      auto found = by_destination.find(outage.destination);
+      if (found == by_destination.end()) found = by_destination.find("");
+      return found != by_destination.end() && found->second.of(Standing::kPending) > 0;
+    });
+  }
 };
 
 Json to_json(const Counts& counts, Timestamp time) {
@@ -216,6 +224,7 @@ ExitStatus check(const Report& report) {
   add(report.damaged_rows, "damaged rows");
   add(report.orphaned_rows, "rows without their files");
   const bool is_critical = !troubles.empty();
+  add(static_cast<std::uint64_t>(report.outages_in_the_way()), "unreachable");
   add(failed, "failed");
   add(quarantined + report.held_unregistered.value_or(0), "quarantined");
   if (report.untaken) add(report.untaken->files, "not archived or deleted");
@@ -317,8 +326,8 @@ Command status_command() {
       .exits = {{ExitStatus::kDone, "done; with --pending: something is pending"},
                 {ExitStatus::kSomeFailed,
                  "with --pending: nothing is pending; with --check: a warning, as files have "
-                 "failed, are in quarantine, or could not be archived or deleted; standard "
-                 "input or output failed"},
+                 "failed, wait for a destination that cannot be reached, are in quarantine, or "
+                 "could not be archived or deleted; standard input or output failed"},
                 {ExitStatus::kUsage,
                  "with --check: critical, as files are late or given up, or rows are damaged or "
                  "without their files; "
