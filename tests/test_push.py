@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from ferry_harness import Process, eventually, make_files, put, same_tree, tables
+from ferry_harness import Process, Server, eventually, make_files, put, same_tree, tables
 
 
 @pytest.fixture
@@ -249,3 +249,15 @@ def test_hidden_directories_are_refused_like_hidden_files(push, server, folder):
         ended = push(*words)
         assert ended.code == 2, ended.stdout
     assert server.files() == []
+
+
+def test_who_forgets_the_home_directory_is_told(folder, ferry, home):
+    strict = Server(folder / "strict", sftp="internal-sftp -P mkdir")  # as to an account that is not root's
+    try:
+        put(folder / "in/a.csv", b"a")
+        ended = ferry("push", folder / "in/a.csv", *strict.options("/ferry-inbox"), env=home)
+        assert ended.code == 3
+        assert ("create remote directory /ferry-inbox: permission denied (sftp://HOST/~/ferry-inbox would be in the "
+                "account's home directory)") in ended.stderr
+    finally:
+        strict.stop()

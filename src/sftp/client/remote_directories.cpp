@@ -1,5 +1,7 @@
 #include "ferry/sftp/remote_directories.h"
 
+#include <fmt/format.h>
+
 #include "ferry/sftp/remote_path.h"
 
 namespace ferry::sftp {
@@ -30,7 +32,12 @@ Task<Result<void>> RemoteDirectories::make(std::string directory) {
   // Another agent may have made it between our two requests.
   const auto there_now = co_await is_directory(directory);
   if (there_now && *there_now) co_return Result<void>();
-  co_return made.error().with_context("create remote directory " + directory);
+  Error error = made.error().with_context("create remote directory " + directory);
+  if (parent == "/" && error.kind == ErrorKind::kDenied) {
+    error.message +=
+        fmt::format(" (sftp://HOST/~{} would be in the account's home directory)", directory);
+  }
+  co_return error;
 }
 
 Task<Result<bool>> RemoteDirectories::is_directory(std::string path) {
