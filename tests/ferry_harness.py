@@ -145,7 +145,7 @@ class Process:
 class Server:
     """An OpenSSH server on a loopback port, with keys of its own and a folder to deliver to."""
 
-    def __init__(self, folder, *config, sftp="internal-sftp"):
+    def __init__(self, folder, *config, sftp="internal-sftp", under=()):
         self.folder = folder
         self.root = folder / "drop"
         self.root.mkdir(parents=True)
@@ -156,6 +156,7 @@ class Server:
         shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
         self._extra = config
         self._sftp = sftp
+        self._under = under
         self._process = None
         self.port = None
         self.start()
@@ -165,7 +166,7 @@ class Server:
             self.port = port or free_port()
             self._write_config()
             self._process = subprocess.Popen(
-                [REPOSITORY / "scripts/run_sshd.sh", "-D", "-e", "-f", self.folder / "sshd_config"],
+                [*self._under, REPOSITORY / "scripts/run_sshd.sh", "-D", "-e", "-f", self.folder / "sshd_config"],
                 stdout=subprocess.DEVNULL, stderr=open(self.folder / "sshd.log", "ab"))
             if self._answers():
                 self._write_known_hosts()

@@ -116,8 +116,8 @@ class PersonAtTerminal final : public sftp::Person {
     if (!is_new) return answer->second;
     const UniqueFd terminal = open_terminal();
     if (!terminal) return {};
+    const NoEcho hidden(terminal.get());  // before the prompt: who sees it may type
     write_to(terminal.get(), escape_controls(prompt));
-    const NoEcho hidden(terminal.get());
     return answer->second = read_line(terminal.get(), stop_);
   }
 
