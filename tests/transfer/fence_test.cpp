@@ -27,7 +27,9 @@ struct Fixture : AgentFixture {
   std::shared_ptr<Presence> presence = std::make_shared<Presence>();
   StopToken stop;
   RateLimiter limiter{destination.bandwidth};
-  Session session = std::move(*open_session(destination, options, limiter, stop));
+  Session session{options, stop};
+
+  Fixture() { REQUIRE(connect(session, destination, options, limiter)); }
 
   bool is_named(const std::string& name) const { return fs::exists(remote(name)); }
 };

@@ -53,51 +53,60 @@ Error as_refusal(Error error) {
   return error;
 }
 
-}  // namespace
-
-Session& Session::operator=(Session&& other) noexcept {
-  checksums = std::move(other.checksums);
-  directories = std::move(other.directories);
-  client = std::move(other.client);
-  loop = std::move(other.loop);
-  directory = std::move(other.directory);
-  control_directory = std::move(other.control_directory);
-  return *this;
-}
-
-Result<Session> open_session(const Destination& destination, const TransferOptions& options,
-                             RateLimiter& limiter, StopToken& stop, KnownDirectories known) {
+Result<void> dial(Session& session, const Destination& destination, const TransferOptions& options,
+                  RateLimiter& limiter) {
   sftp::ClientOptions client_options;
   client_options.window_bytes = options.limits.window_bytes;
   client_options.stall_timeout = options.limits.stall_timeout;
   if (!destination.bandwidth.is_off()) {
     client_options.pace = [&limiter](std::size_t bytes) { return limiter.reserve(bytes); };
   }
-  auto loop = std::make_unique<sftp::EventLoop>(stop);
-  auto client = loop->wait_for(sftp::Client::connect(destination.connect, client_options, *loop));
+  sftp::EventLoop& loop = *session.loop;
+  auto client = loop.wait_for(sftp::Client::connect(destination.connect, client_options, loop));
   if (!client) return client.error();
-  Session session;
-  session.loop = std::move(loop);
   session.client = std::move(*client);
-  session.directory = std::move(known.directory);
-  session.control_directory = std::move(known.control_directory);
   session.directories = std::make_unique<sftp::RemoteDirectories>(*session.client);
   session.checksums = std::make_unique<RemoteChecksums>(
       *session.client, destination.connect, options.verify_command, options.limits.stall_timeout);
-  return session;
+  return {};
 }
 
-Result<Session> open_session(const Destination& destination, const TransferOptions& options,
-                             RateLimiter& limiter, StopToken& stop) {
-  auto session = open_session(destination, options, limiter, stop, {});
-  if (!session) return session;
+}  // namespace
+
+Session::Session(const TransferOptions& options, StopToken& stop)
+    : loop(std::make_unique<sftp::EventLoop>(stop)),
+      sources(std::make_unique<SourceOpener>(options.limits.stall_timeout, *loop)) {}
+
+Session& Session::operator=(Session&& other) noexcept {
+  checksums = std::move(other.checksums);
+  directories = std::move(other.directories);
+  client = std::move(other.client);
+  sources = std::move(other.sources);
+  loop = std::move(other.loop);
+  directory = std::move(other.directory);
+  control_directory = std::move(other.control_directory);
+  return *this;
+}
+
+Result<void> connect(Session& session, const Destination& destination,
+                     const TransferOptions& options, RateLimiter& limiter) {
+  if (auto dialled = dial(session, destination, options, limiter); !dialled) return dialled;
   std::vector<Lookup> lookups{{.name = destination.directory, .made = {}, .path = {}}};
   if (!destination.control_directory.empty()) {
     lookups.push_back({.name = destination.control_directory, .made = {}, .path = {}});
   }
-  if (auto found = look_up(*session, lookups); !found) return as_refusal(found.error());
-  session->directory = *lookups.front().path;
-  session->control_directory = *lookups.back().path;
+  if (auto found = look_up(session, lookups); !found) return as_refusal(found.error());
+  session.directory = *lookups.front().path;
+  session.control_directory = *lookups.back().path;
+  return {};
+}
+
+Result<Session> open_session(const Destination& destination, const TransferOptions& options,
+                             RateLimiter& limiter, StopToken& stop, KnownDirectories known) {
+  Session session(options, stop);
+  if (auto dialled = dial(session, destination, options, limiter); !dialled) return dialled.error();
+  session.directory = std::move(known.directory);
+  session.control_directory = std::move(known.control_directory);
   return session;
 }
 

@@ -55,7 +55,6 @@ Worker::Worker(const RunContext& context, WorkQueue& queue, Session& session)
       queue_(queue),
       session_(session),
       handles_(*session.client),
-      sources_(context.options.limits.stall_timeout, *session.loop),
       performing_(*session.loop),
       changed_(std::make_shared<sftp::Condition>(*session.loop)),
       over_(*session.loop) {}
@@ -189,8 +188,8 @@ Task<Result<void>> Worker::send_content(Job& job) {
   const auto durable = co_await make_durable(job);
   if (!durable) co_return durable;
   const Target target = target_of(job);
-  auto opened = co_await sources_.open(content_root(job), content_path(job), job.source.identity,
-                                       {0, target.size});
+  auto opened = co_await session_.sources->open(content_root(job), content_path(job),
+                                                job.source.identity, {0, target.size});
   if (!opened) co_return opened.error();
   SourceStream source(std::move(*opened), content_path(job), job.source.sha256);
   const Content content{
@@ -222,8 +221,8 @@ Task<Result<void>> Worker::send_chunk(const Work& work) {
   const Target target = target_of(job);
   const auto directory = co_await session_.directories->ensure(remote_parent(target.final_path));
   if (!directory) co_return directory;
-  auto source =
-      co_await sources_.open(content_root(job), content_path(job), job.source.identity, work.range);
+  auto source = co_await session_.sources->open(content_root(job), content_path(job),
+                                                job.source.identity, work.range);
   if (!source) co_return source.error();
   const auto durable = co_await make_durable(job);
   if (!durable) co_return durable;

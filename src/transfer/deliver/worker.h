@@ -104,7 +104,6 @@ class Worker {
   WorkQueue& queue_;
   Session& session_;
   PartHandles handles_;
-  SourceOpener sources_;
   sftp::TaskGroup performing_;
   /// Something has changed for dispatch. Shared with those who say so from other threads.
   std::shared_ptr<sftp::Condition> changed_;

@@ -32,8 +32,8 @@ Task<Result<void>> Worker::preserve_attributes(const Job& job) {
   sftp::Attributes attributes;
   if (route->preserves_mtime) attributes.modified = sftp_time(identity.mtime_ns);
   if (route->preserves_mode) {
-    auto source =
-        co_await sources_.open(job.landing, job.path, identity, {identity.size, identity.size});
+    auto source = co_await session_.sources->open(job.landing, job.path, identity,
+                                                  {identity.size, identity.size});
     if (!source) co_return source.error();
     const auto permissions = co_await (*source)->permissions();
     if (!permissions) co_return permissions.error();

@@ -61,8 +61,8 @@ Task<Result<void>> Worker::check_source_again(Job& job) {
   if (!job.transformed && !job.spread) co_return Result<void>();
   const FileIdentity identity =
       job.transformed ? job.transformed->source.identity : job.source.identity;
-  auto source =
-      co_await sources_.open(job.landing, job.path, identity, {identity.size, identity.size});
+  auto source = co_await session_.sources->open(job.landing, job.path, identity,
+                                                {identity.size, identity.size});
   Result<void> outcome;
   if (!source) {
     outcome = source.error();

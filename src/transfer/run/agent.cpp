@@ -21,6 +21,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using metastore::Metastore;
+using sftp::Task;
 
 /// For how long a connection without work is kept.
 constexpr std::chrono::seconds kKeepSession{30};
@@ -43,6 +44,12 @@ Result<void> not_mounted(const std::string& landing, std::uint64_t files) {
       landing, files);
 }
 
+/// A landing area in which there is something to be sent, and whether it can be read.
+struct Area {
+  std::string name;
+  Result<void> reached;
+};
+
 class Agent {
  public:
   Agent(Metastore& metastore, const Destination& destination, const TransferOptions& options,
@@ -63,8 +70,11 @@ class Agent {
   Result<std::shared_ptr<metastore::AgentPresence>> stand_in_for(const std::string& agent);
   Result<bool> find_files();
   std::vector<std::string> landings() const;
-  Result<void> reach(const std::string& landing);
+  Result<std::vector<Area>> find_areas();
+  Result<void> look_at(const std::string& landing) const;
+  Result<void> reach_servers(std::vector<Area>& areas);
   Result<void> deliver_round(bool has_files);
+  void begin_session();
   Result<void> connect();
   Result<void> get_to_know_server();
   Result<void> bring_to_end();
@@ -252,12 +262,11 @@ Result<bool> Agent::find_files() {
   core_.roots = LandingRoots::open(core_.options.landings, core_.options.remote_landings);
   core_.feed.begin(core_.roots);
   core_.readable.clear();
+  auto areas = find_areas();
+  if (!areas) return areas.error();
+  const auto connected = reach_servers(*areas);
   std::optional<Error> failure;
-  for (const std::string& landing : landings()) {
-    const auto found = core_.feed.look_in(landing);
-    if (!found) return found.error();
-    if (!found->any && found->unmounted == 0) continue;
-    const auto reached = found->any ? reach(landing) : not_mounted(landing, found->unmounted);
+  for (const auto& [landing, reached] : *areas) {
     core_.options.on_landing(landing, reached ? nullptr : &reached.error());
     if (reached) {
       core_.readable.insert(landing);
@@ -266,6 +275,7 @@ Result<bool> Agent::find_files() {
     }
   }
   if (core_.readable.empty() && failure) return *failure;
+  if (!connected) return connected.error();
   if (!core_.readable.empty()) {
     core_.feed.rewind(core_.readable);
     return true;
@@ -284,7 +294,19 @@ std::vector<std::string> Agent::landings() const {
   return names;
 }
 
-Result<void> Agent::reach(const std::string& landing) {
+Result<std::vector<Area>> Agent::find_areas() {
+  std::vector<Area> areas;
+  for (std::string& landing : landings()) {
+    const auto found = core_.feed.look_in(landing);
+    if (!found) return found.error();
+    if (!found->any && found->unmounted == 0) continue;
+    auto reached = found->any ? look_at(landing) : not_mounted(landing, found->unmounted);
+    areas.push_back({.name = std::move(landing), .reached = std::move(reached)});
+  }
+  return areas;
+}
+
+Result<void> Agent::look_at(const std::string& landing) const {
   if (const Error* absence = core_.roots.absence(landing)) return *absence;
   const LandingRoot* root = core_.roots.find(landing);
   if (root != nullptr && root->is_empty) {
@@ -294,8 +316,28 @@ Result<void> Agent::reach(const std::string& landing) {
         "mounted? If they were removed, 'ferry watch' notes that",
         landing);
   }
-  if (root == nullptr || !root->is_remote()) return {};
-  return core_.loop.wait_for(core_.sources.reach(*root));
+  return {};
+}
+
+/// A single run dials the destination meanwhile: each connection takes several round trips. One
+/// that follows does not: it would do so for nothing each time that they do not answer.
+Result<void> Agent::reach_servers(std::vector<Area>& areas) {
+  const auto reach = [](SourceOpener& sources, const LandingRoot& root, Area& area) -> Task<void> {
+    area.reached = co_await sources.reach(root);
+  };
+  if (!core_.session || !core_.session->is_connected()) begin_session();
+  const Session& session = *core_.session;
+  bool any = false;
+  for (Area& area : areas) {
+    const LandingRoot* root = core_.roots.find(area.name);
+    if (!area.reached || root == nullptr || !root->is_remote()) continue;
+    session.loop->spawn(reach(*session.sources, *root, area));
+    any = true;
+  }
+  if (!any) return {};
+  if (core_.following == nullptr && !session.client) return connect();
+  session.loop->run();
+  return {};
 }
 
 // Doing it.
@@ -327,11 +369,19 @@ Result<void> Agent::deliver_round(bool has_files) {
   return {};
 }
 
+void Agent::begin_session() {
+  core_.session.emplace(core_.options, core_.cut);
+}
+
 Result<void> Agent::connect() {
-  if (core_.session && !core_.session->client->error()) return {};
-  auto session = open_session(core_.destination, core_.options, core_.limiter, core_.cut);
-  if (!session) return session.error();
-  core_.session = std::move(*session);
+  if (core_.session && core_.session->is_connected()) return {};
+  if (!core_.session || core_.session->client) begin_session();
+  auto connected =
+      transfer::connect(*core_.session, core_.destination, core_.options, core_.limiter);
+  if (!connected) {
+    core_.session.reset();
+    return connected;
+  }
   core_.directories = {core_.session->directory, core_.session->control_directory};
   return get_to_know_server();
 }
@@ -367,7 +417,7 @@ void Agent::tidy_destination() {
 void Agent::remove_what_is_old() {
   const Destination& destination = core_.destination;
   const bool is_due = !old_removed_ || Clock::now() >= *old_removed_ + kRemoveOldAgain;
-  const bool may_do_it = core_.session && !core_.session->client->error() &&
+  const bool may_do_it = core_.session && core_.session->is_connected() &&
                          !core_.stop.stop_requested() && !has_lost_claims();
   if (!is_due || !may_do_it) return;
   old_removed_ = Clock::now();
@@ -379,7 +429,7 @@ void Agent::remove_what_is_old() {
     complain("old control files not removed", core_.session->loop->wait_for(prune_control_directory(
                                                   *core_.session, destination, now() - keep)));
   }
-  if (destination.part_keep.count() > 0 && !core_.session->client->error()) {
+  if (destination.part_keep.count() > 0 && core_.session->is_connected()) {
     complain("old part files not removed",
              core_.session->loop->wait_for(
                  remove_old_parts(*core_.session, destination, core_.options, core_.metastore)));

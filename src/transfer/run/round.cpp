@@ -97,7 +97,7 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
     core.closing.use(queue);
     core.closing.advance();
     if (core.closing.needs_connection()) {
-      if (!core.session || core.session->client->error()) {
+      if (!core.session || !core.session->is_connected()) {
         auto session = open_session(core.destination, core.options, core.limiter, connections,
                                     core.directories);
         if (!session) {
