@@ -5,14 +5,13 @@ import functools
 import os
 import shutil
 import signal
-import socket
-import threading
 
 import pytest
 
 import ferry_harness
 from ferry_harness import (Process, Server, make_big_file, make_files, put, relative_files,
                            same_tree, tables)
+from silent_server import SilentServer
 
 eventually = functools.partial(ferry_harness.eventually, deadline=60)
 MIB = 1 << 20
@@ -219,33 +218,8 @@ def test_a_receiver_of_all_or_nothing_never_sees_half_a_batch_after_a_stop(
 # Destinations side by side.
 
 
-class Silent:
-    """A server that takes connections and says nothing."""
-
-    def __enter__(self):
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._taken = []
-        self._thread = threading.Thread(target=self._take, daemon=True)
-        self._thread.start()
-        return self
-
-    def _take(self):
-        while True:
-            try:
-                self._taken.append(self._listener.accept()[0])
-            except OSError:
-                return
-
-    def __exit__(self, *_):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._taken:
-            connection.close()
-
-
 def test_a_destination_that_does_not_answer_delays_no_other(configured, folder, landing, server):
-    with Silent() as silent:
+    with SilentServer() as silent:
         configured.write("", b=f'url = "sftp://127.0.0.1:{silent.port}/"')
         text = configured.file.read_text().replace(f'url = "{server.url()}"\n', "", 1)
         configured.file.write_text(text)

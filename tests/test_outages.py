@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ferry_harness import Process, eventually, put
+from silent_server import SilentServer
 
 
 def outages(configured, *arguments):
@@ -92,3 +93,16 @@ def test_a_check_warns_while_something_waits_for_it(pending, server):
     server.start(port)
     assert pending.transfer().code == 0
     assert pending.run("status", "--check").code == 0
+
+
+@pytest.mark.parametrize("transport", ["libssh2", "openssh"])
+def test_a_stop_is_heard_while_a_server_does_not_answer(folder, landing, metastore, register,
+                                                        transport):
+    put(landing / "a.csv", b"a")
+    register()
+    with SilentServer() as silent:
+        agent = Process(folder, "transfer", "--landing", landing, "--metastore", metastore,
+                        "--to", f"sftp://127.0.0.1:{silent.port}/", "--transport", transport,
+                        "--connect-timeout", "10m")
+        eventually(lambda: silent.taken, what="a connection")
+        assert agent.stop().code == 130

@@ -16,6 +16,7 @@ from ferry_harness import (SANITIZED, USER, Process, Server, command, environmen
                            make_big_file, make_files, make_key, put, relative_files, run_ferry, same_tree,
                            tables)
 from line_proxy import Line, known_hosts_for
+from silent_server import SilentServer
 
 GIB = 1 << 30
 LIAR = pathlib.Path(__file__).with_name("lying_sftp_server.py")
@@ -122,6 +123,16 @@ def test_what_came_from_a_is_verified_at_b(remote):
     (remote.b.root / "file").unlink()
     ended = remote.ferry(*verify)
     assert ended.code == 1 and "file" in ended.stdout, ended.stderr
+
+
+def test_a_stop_is_heard_while_a_does_not_answer(remote):
+    put(remote.area / "file", b"content")
+    remote.register()
+    with SilentServer() as silent:
+        remote.reach_a_by(silent)
+        agent = remote.start("transfer", "--connect-timeout", "10m")
+        eventually(lambda: silent.taken, what="a connection")
+        assert agent.stop().code == 130
 
 
 def test_the_command_line_alone_will_do(remote, ferry):

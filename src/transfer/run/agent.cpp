@@ -6,6 +6,7 @@
 #include "ferry/base/hash.h"
 #include "ferry/base/lock.h"
 #include "ferry/base/log.h"
+#include "ferry/base/stop_relay.h"
 #include "transfer/batch/kept_control_file.h"
 #include "transfer/batch/old_control_files.h"
 #include "transfer/batch/reconciliation.h"
@@ -336,6 +337,7 @@ Result<void> Agent::reach_servers(std::vector<Area>& areas) {
   }
   if (!any) return {};
   if (core_.following == nullptr && !session.client) return connect();
+  const StopRelay stopping(core_.stop, core_.cut);
   session.loop->run();
   return {};
 }
@@ -376,6 +378,7 @@ void Agent::begin_session() {
 Result<void> Agent::connect() {
   if (core_.session && core_.session->is_connected()) return {};
   if (!core_.session || core_.session->client) begin_session();
+  const StopRelay stopping(core_.stop, core_.cut);
   auto connected =
       transfer::connect(*core_.session, core_.destination, core_.options, core_.limiter);
   if (!connected) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "ferry/base/log.h"
+#include "ferry/base/stop_relay.h"
 #include "ferry/base/uuid.h"
 #include "transfer/naming/remote_path.h"
 
@@ -98,6 +99,8 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
     core.closing.advance();
     if (core.closing.needs_connection()) {
       if (!core.session || !core.session->is_connected()) {
+        std::optional<StopRelay> stopping;
+        if (!core.stop.stop_requested()) stopping.emplace(core.stop, connections);
         auto session = open_session(core.destination, core.options, core.limiter, connections,
                                     core.directories);
         if (!session) {

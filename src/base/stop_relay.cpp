@@ -1,0 +1,23 @@
+#include "ferry/base/stop_relay.h"
+
+#include <poll.h>
+
+#include <array>
+
+namespace ferry {
+
+StopRelay::StopRelay(const StopToken& from, StopToken& to)
+    : thread_([this, &from, &to] {
+        std::array<pollfd, 2> fds{pollfd{from.fd(), POLLIN, 0}, pollfd{over_.fd(), POLLIN, 0}};
+        while (!from.stop_requested() && !over_.stop_requested()) {
+          ::poll(fds.data(), fds.size(), -1);
+        }
+        if (from.stop_requested()) to.request_stop();
+      }) {}
+
+StopRelay::~StopRelay() {
+  over_.request_stop();
+  thread_.join();
+}
+
+}  // namespace ferry
