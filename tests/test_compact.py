@@ -156,3 +156,13 @@ def test_beside_a_watcher_and_transfers(
     done = collections.Counter(row["id"] for row in logs
                                if row.get("transfer_status") == "successful")
     assert set(done.values()) == {1} and len(done) == 500
+
+
+def test_where_nothing_is_settled_nothing_changes(ferry, metastore, landing, register, compact):
+    make_files(landing, 3, 100)
+    register()
+    size = sum((metastore / f"{table}.jsonl").stat().st_size for table in TABLES
+               if (metastore / f"{table}.jsonl").exists())
+    done = compact()
+    assert (done["rows_before"], done["rows_after"]) == (3, 3)
+    assert (done["bytes_before"], done["bytes_after"]) == (size, size)

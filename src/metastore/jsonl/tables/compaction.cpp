@@ -86,6 +86,7 @@ Result<void> Compaction::stage(Snapshot& snapshot, Timestamp since) {
   if (auto sorted = sort_deliveries(snapshot); !sorted) return sorted;
   outcome_.rows_before += outcome_.rows_after;
   outcome_.bytes_before = registry_end_.offset + transfers_end_.offset;
+  outcome_.bytes_after = outcome_.bytes_before;
   if (!is_worth_while()) return {};
   if (auto written = write_archive(tables.registry(), tables.transfers()); !written) return written;
   if (auto written = write_transfers(tables.transfers(), transfers_end_.offset); !written) {
