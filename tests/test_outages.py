@@ -1,5 +1,6 @@
 """Destinations that cannot be reached: said by status, also when no agent runs."""
 
+import datetime
 import json
 
 import pytest
@@ -12,6 +13,10 @@ def outages(configured, *arguments):
     ended = configured.run("status", "--json", *arguments)
     assert ended.code == 0, ended.stderr
     return ended.json["unreachable"]
+
+
+def time_of_now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 @pytest.fixture
@@ -106,3 +111,21 @@ def test_a_stop_is_heard_while_a_server_does_not_answer(folder, landing, metasto
                         "--connect-timeout", "10m")
         eventually(lambda: silent.taken, what="a connection")
         assert agent.stop().code == 130
+
+
+def test_a_destination_that_is_no_longer_configured_is_forgotten_after_a_day(pending, server, metastore):
+    """Nobody may ever try it again: a name that was mistyped, or that was taken out."""
+    server.stop()
+    pending.transfer()
+    (note,) = (metastore / "outages").iterdir()
+    old = {**json.loads(note.read_text()), "last_try": "2026-01-01T00:00:00.000Z"}
+    note.write_text(json.dumps(old))
+    assert len(outages(pending)) == 1, "it is configured: somebody waits for it"
+    text = pending.file.read_text()
+    assert text.count("[destination.b]") == 1
+    pending.file.write_text(text.replace("[destination.b]", "[destination.renamed]").replace(
+        'to = ["b", "c"]', 'to = ["renamed", "c"]'))
+    assert outages(pending) == []
+    assert 'unreachable_since_timestamp_seconds{' not in pending.run("status", "--prometheus").stdout
+    note.write_text(json.dumps({**old, "last_try": time_of_now()}))
+    assert len(outages(pending)) == 1, "it was tried just now"

@@ -4,6 +4,7 @@
 
 #include "app/config/state_directory.h"
 #include "app/report/prometheus.h"
+#include "app/report/unreachable.h"
 
 namespace ferry::app {
 namespace {
@@ -44,7 +45,7 @@ Result<Overview> look_at_all(metastore::Metastore& metastore, const Settings& se
   if (!late) return late.error();
   overview.late = std::move(*late);
   // Who may not look into the state directory is told of the rest.
-  auto outages = Outages(state_directory(settings).outages()).all();
+  auto outages = unreachable_destinations(settings, now());
   if (outages) overview.outages = std::move(*outages);
   overview.untaken = read_untaken(state_directory(settings).untaken());
   std::erase_if(overview.outages, [&](const Outage& outage) {

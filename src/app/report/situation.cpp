@@ -5,8 +5,8 @@
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
 #include "app/report/expectations.h"
+#include "app/report/unreachable.h"
 #include "ferry/base/kept_batches.h"
-#include "ferry/base/outages.h"
 
 namespace ferry::app {
 namespace {
@@ -55,8 +55,8 @@ const metastore::Totals* totals_of(const std::vector<metastore::Totals>& totals,
 
 /// What waits for a destination that this host cannot reach has not failed, but does not arrive.
 Result<void> look_at_outages(metastore::Metastore& metastore, const Settings& settings,
-                             Situation& situation) {
-  const auto outages = Outages(state_directory(settings).outages()).all();
+                             Timestamp time, Situation& situation) {
+  const auto outages = unreachable_destinations(settings, time);
   if (!outages) return outages.error();
   const auto totals = metastore.totals();
   if (!totals) return totals.error();
@@ -135,7 +135,9 @@ Result<Situation> look_at_situation(metastore::Metastore& metastore, const Setti
                                     Timestamp time) {
   Situation situation;
   if (auto done = look_at_destinations(metastore, situation); !done) return done.error();
-  if (auto done = look_at_outages(metastore, settings, situation); !done) return done.error();
+  if (auto done = look_at_outages(metastore, settings, time, situation); !done) {
+    return done.error();
+  }
   if (auto done = look_at_quarantine(metastore, settings, situation); !done) return done.error();
   if (auto done = look_at_expectations(metastore, settings, time, situation); !done) {
     return done.error();
