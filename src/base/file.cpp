@@ -1,6 +1,7 @@
 #include "ferry/base/file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
@@ -12,6 +13,7 @@ namespace ferry {
 namespace {
 
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr mode_t kDirectoryMode = 0755;  // whatever the umask is, others write to none of ours
 
 std::int64_t to_ns(const struct timespec& time) {
   return time.tv_sec * kNanosecondsPerSecond + time.tv_nsec;
@@ -195,9 +197,12 @@ Result<void> make_directories(const fs::path& directory) {
   if (directory.empty() || fs::is_directory(directory, code)) return {};
   const fs::path parent = parent_of(directory);
   if (auto made = make_directories(parent); !made) return made;
-  const bool is_new = fs::create_directory(directory, code);
-  if (code) return errno_error(code.value(), action("create directory", directory));
-  if (!is_new || ::geteuid() != 0) return {};
+  if (::mkdir(directory.c_str(), kDirectoryMode) != 0) {
+    const int error = errno;
+    if (error == EEXIST && fs::is_directory(directory, code)) return {};
+    return errno_error(error, action("create directory", directory));
+  }
+  if (::geteuid() != 0) return {};
   const auto fd = open_retrying(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
   if (fd) give_to_owner_of_directory(fd->get(), parent);
   return {};

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <boost/filesystem/directory.hpp>
 #include <boost/filesystem/operations.hpp>
@@ -96,4 +97,19 @@ TEST_CASE_FIXTURE(Fixture, "identity follows a change of the bytes and of the in
   CHECK(identity() == first);
   REQUIRE(replace_file(path, "two"));
   CHECK(identity() != first);
+}
+
+TEST_CASE_FIXTURE(Fixture, "whatever the umask is, others may not write to a directory of ours") {
+  const mode_t usual = ::umask(0);
+  const auto made = make_directories(directory.path() / "a" / "b");
+  ::umask(usual);
+  REQUIRE(made);
+  for (const fs::path& made_now : {directory.path() / "a", directory.path() / "a" / "b"}) {
+    struct stat status{};
+    REQUIRE(::stat(made_now.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0755);
+  }
+  CHECK(make_directories(directory.path() / "a"));
+  REQUIRE(replace_file(path, "a file"));
+  CHECK(make_directories(path).error().message.find("File exists") != std::string::npos);
 }
