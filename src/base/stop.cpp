@@ -76,6 +76,7 @@ StopToken& stop_on_signals() {
     handle(SIGINT, on_signal);
     handle(SIGTERM, on_signal);
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ, SIG_IGN);  // what is too large for a limit is an error, as on a full disk
     return true;
   }();
   (void)installed;

@@ -1,7 +1,9 @@
 #include "landing/register/workers.h"
 
+#include <system_error>
 #include <utility>
 
+#include "ferry/base/log.h"
 #include "landing/quarantine/quarantine_folder.h"
 #include "landing/register/registered.h"
 
@@ -58,7 +60,13 @@ Workers::Workers(std::size_t threads, const std::vector<LandingArea>& areas,
   for (const LandingArea& area : areas) rules_.push_back(rules_of(area, metastore));
   for (std::size_t i = 0; i < threads; ++i) {
     Pulse& pulse = pulses.add(fmt::format("inspector {}", i + 1));
-    threads_.emplace_back([this, &pulse] { run(pulse); });
+    try {
+      threads_.emplace_back([this, &pulse] { run(pulse); });
+    } catch (const std::system_error& error) {
+      if (threads_.empty()) throw;
+      log::warning("fewer threads", {{"threads", i}, {"wanted", threads}, {"error", error.what()}});
+      return;
+    }
   }
 }
 
