@@ -61,7 +61,8 @@ def test_requests_may_follow_one_another(service):
 
 def test_http_10_and_absolute_targets_are_understood(service):
     assert statuses(service.raw(b"GET /healthz HTTP/1.0\r\n\r\n")) == [200]
-    assert statuses(service.raw(b"GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")) == [200]
+    for path in (b"", b"/", b"/healthz", b"/page.css", b"/%70age.css?x", b"/v1/openapi.json"):
+        assert statuses(service.raw(b"GET http://localhost" + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")) == [200], path
 
 
 def test_a_client_that_asks_first_is_told_to_go_on(service):

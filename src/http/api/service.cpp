@@ -140,10 +140,10 @@ class Service {
     const auto target = parse_target(request.target);
     if (!target) return std::unexpected(target.error());
     if (is_reading(request.method)) {
-      if (auto asset = find_asset(request)) return *asset;
+      if (auto asset = find_asset(*target)) return *asset;
     }
     std::vector<std::string> arguments;
-    const auto route = find_route(request.method, *target, arguments);
+    const auto route = find_route(method_of(request, *target), *target, arguments);
     if (!route) return std::unexpected(route.error());
     Call call{exchange, *target, {}, [] { return Answer<void>(); }, std::move(arguments)};
     if ((*route)->need != Need::kNothing) {
@@ -174,9 +174,9 @@ class Service {
     return (*route)->endpoint(context_, call);
   }
 
-  static std::optional<Response> find_asset(const Request& request) {
-    const std::string_view path =
-        std::string_view(request.target).substr(0, request.target.find('?'));
+  static std::optional<Response> find_asset(const Target& target) {
+    std::string path;
+    for (const std::string& segment : target.segments) path += "/" + segment;
     const auto found = std::ranges::find(assets(), path, &Asset::path);
     if (found == assets().end()) return std::nullopt;
     return Response{200, {{"Content-Type", std::string(found->type)}}, std::string(found->content)};
