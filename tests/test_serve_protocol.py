@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import select
 import socket
 
 import pytest
@@ -82,6 +83,26 @@ def test_slow_clients_do_not_keep_others_out(serve):
         with concurrent.futures.ThreadPoolExecutor(20) as clients:
             replies = clients.map(lambda number: service.put(f"landing/{number}").status, range(100))
             assert set(replies) == {201}
+
+
+def test_who_is_too_slow_is_told_so(service, landing):
+    """A header that does not end, a body that pauses, and one that trickles."""
+    begun = PUT + b"Content-Length: 1000000\r\n\r\nbegun"
+    with contextlib.ExitStack() as slow:
+        header, pause, trickle = (slow.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=60))
+                                  for _ in range(3))
+        header.sendall(PUT)
+        pause.sendall(begun)
+        trickle.sendall(begun.replace(b"/a ", b"/b "))
+
+        def answered():
+            trickle.sendall(b"x")
+            return select.select([trickle], [], [], 0.2)[0]
+
+        eventually(answered, deadline=60, what="the end of the trickle")
+        for connection in (header, pause, trickle):
+            assert statuses(connection.recv(65536)) == [408]
+    eventually(lambda: everything_in(landing) == [], what="nothing of it")
 
 
 def test_who_reads_nothing_makes_room_for_others(serve):
