@@ -1,6 +1,7 @@
-"""What the service tells of files that should come every day, and of destinations that cannot be reached."""
+"""What the service tells of files that should come every day, and of what else needs somebody."""
 
 import datetime
+import json
 
 import pytest
 
@@ -62,3 +63,31 @@ def test_a_destination_that_is_away_is_told(running, configured, server, landing
     assert configured.transfer("--to", "b").code == 3
     (outage,) = running.get("/v1/status").json["unreachable"]
     assert (outage["destination"], outage["kind"], outage["next_try"]) == ("b", "unreachable", None)
+
+
+def test_what_was_delivered_and_not_archived_is_told_until_it_is(configured, serve, landing, folder):
+    archive = folder / "archive"
+    archive.write_bytes(b"not a directory")
+    configured.write(f'[route.all]\nto = ["b"]\nafter = "archive"\narchive = "{archive}"\n')
+    service = serve("--config", configured.file, places=False)
+    assert service.get("/v1/status").json["untaken"] is None
+    put(landing / "a.csv", b"a")
+    configured.register()
+    assert configured.transfer("--to", "b").code == 1
+    untaken = service.get("/v1/status").json["untaken"]
+    assert (untaken["files"], untaken["path"]) == (1, "a.csv") and str(archive) in untaken["message"]
+    archive.unlink()
+    archive.mkdir()
+    assert configured.transfer("--to", "b").code == 0
+    assert service.get("/v1/status").json["untaken"] is None
+
+
+def test_rows_that_are_damaged_or_without_their_files_are_told(service, metastore):
+    assert service.put("landing/a").status == 201
+    status = service.get("/v1/status").json
+    assert (status["damaged_rows"], status["orphaned_rows"]) == (0, 0)
+    with open(metastore / "transfer_logs.jsonl", "a", encoding="utf-8") as logs:
+        logs.write("garbage\n" + json.dumps({"id": "lost", "transfer_status": "successful",
+                                             "transfer_date": "2026-11-01T00:00:00.000Z"}) + "\n")
+    status = service.get("/v1/status").json
+    assert (status["damaged_rows"], status["orphaned_rows"]) == (1, 1)

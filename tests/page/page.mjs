@@ -80,13 +80,17 @@ const scenarios = {
     const page = await open();
     await shown(page);
     const items = page.locator("#trouble li");
-    await items.nth(3).waitFor();
+    await items.nth(7).waitFor();
     for (const [nth, ...texts] of [
-      [0, "b", "refused", "the next run of an agent tries again", "ferry doctor", "unreachable"],
-      [1, "orders", "3 files */orders-*.csv, due", "2 landed, 0 at every destination",
+      [0, "1 row cannot be read", "ferry doctor", "damaged"],
+      [1, "1 row of transfer_logs", "ferry doctor", "incomplete"],
+      [2, "b", "refused", "the next run of an agent tries again", "ferry doctor", "unreachable"],
+      [3, "orders", "3 files */orders-*.csv, due", "2 landed, 0 at every destination",
         "Ask who sends the others: they have not reached landing area in.", "late"],
-      [2, "stock", "1 file partner-1/stock.csv, due", "12:00 AM GMT+", "Not at b yet; b cannot be reached, see above.", "late"],
-      [3, "partner-3/orders-2.csv", "failed"]]) {
+      [4, "stock", "1 file partner-1/stock.csv, due", "12:00 AM GMT+", "Not at b yet; b cannot be reached, see above.", "late"],
+      [5, "partner-3/orders-2.csv", "failed"],
+      [6, "prices.csv", "1 delivered file could not be archived or deleted", "not taken away"],
+      [7, "photo.jpg", "quarantined"]]) {
       const text = await items.nth(nth).innerText();
       for (const one of texts) if (!text.includes(one)) complaints.push(`no '${one}' in '${text}'`);
     }
@@ -94,7 +98,7 @@ const scenarios = {
       await page.locator("#expected tr", { hasText: name }).locator(".mark", { hasText: state }).waitFor();
     }
     console.log("ready");
-    await trouble(page, "doctor").waitFor({ state: "detached" });
+    await trouble(page, "unreachable").waitFor({ state: "detached" });
     await trouble(page, "stock").waitFor({ state: "detached" });
     await page.locator("#expected tr", { hasText: "stock" }).locator(".mark", { hasText: "came late" }).waitFor();
   },

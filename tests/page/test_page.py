@@ -113,11 +113,15 @@ def test_it_is_fit_to_be_looked_at(whole, ferry, look, landing, server, folder, 
 
 
 @pytest.fixture
-def troubled(configured, serve, landing, server, other_server):
-    """A service whose orders and stock are late and whose prices came late; b cannot be reached, c minds a name, a file is held."""
+def troubled(configured, serve, landing, metastore, folder, server, other_server):
+    """A service whose orders and stock are late and whose prices came late; b cannot be reached, c minds a name, a file is held.
+
+    Prices cannot be archived, and two rows of the logs are of no use.
+    """
     server.stop()
     (other_server.root / "partner-3").touch()
-    configured.write('[route.prices]\nmatch = ["prices*"]\nto = ["c"]\n[route.all]\nto = ["b", "c"]\n'
+    configured.write('[route.prices]\nmatch = ["prices*"]\nto = ["c"]\n'
+                     f'after = "archive"\narchive = "{folder}/archive"\n[route.all]\nto = ["b", "c"]\n'
                      '[expect.orders]\nlanding = ["in"]\nby = "00:00"\nmatch = ["*/orders-*.csv"]\ncount = 3\n'
                      '[expect.stock]\nby = "00:00"\ntimezone = "Europe/Berlin"\nmatch = ["partner-1/stock.csv"]\n'
                      '[expect.prices]\nby = "00:00"\nmatch = ["prices*"]\n')
@@ -125,8 +129,11 @@ def troubled(configured, serve, landing, server, other_server):
         "[landing.in]\n", '[landing.in]\nextensions = ["csv"]\n'))
     for name in ("partner-1/orders-1.csv", "partner-3/orders-2.csv", "partner-1/stock.csv", "prices.csv", "photo.jpg"):
         put(landing / name, b"content")
+    (folder / "archive").touch()
     configured.register()
     configured.transfer()
+    with open(metastore / "transfer_logs.jsonl", "a", encoding="utf-8") as logs:
+        logs.write('garbage\n{"id": "lost", "transfer_status": "failed", "transfer_date": "2026-11-01T00:00:00.000Z"}\n')
     return serve("--config", configured.file, places=False)
 
 

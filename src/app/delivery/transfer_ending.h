@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "app/exit_status.h"
-#include "app/report/untaken.h"
 #include "ferry/base/json.h"
+#include "ferry/base/untaken.h"
 #include "ferry/transfer/agent.h"
 
 namespace ferry::app {

@@ -4,7 +4,7 @@
 #include "app/commands/command.h"
 #include "app/delivery/transfer_ending.h"
 #include "app/delivery/transfer_plan.h"
-#include "app/report/untaken.h"
+#include "ferry/base/untaken.h"
 #include "ferry/metastore/metastore.h"
 
 namespace ferry::app {

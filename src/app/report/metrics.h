@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "app/report/expectations.h"
-#include "app/report/untaken.h"
 #include "ferry/base/outages.h"
+#include "ferry/base/untaken.h"
 #include "ferry/metastore/metastore.h"
 
 namespace ferry::app {

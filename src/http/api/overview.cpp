@@ -2,6 +2,7 @@
 
 #include "ferry/base/outages.h"
 #include "ferry/base/state_directory.h"
+#include "ferry/base/untaken.h"
 #include "http/api/api.h"
 
 namespace ferry::http {
@@ -51,12 +52,15 @@ Answer<Json> status_json(const Context& context, const Grant& grant) {
   if (!totals) return refuse(totals.error());
   const auto damaged = context.store.upkeep().damaged_rows();
   if (!damaged) return refuse(damaged.error());
+  const auto orphans = context.store.upkeep().orphans();
+  if (!orphans) return refuse(orphans.error());
   auto late = context.late.ask([&] { return context.options.late(context.store); });
   if (!late) return refuse(late.error());
   Json destinations = Json::array();
   for (const Totals& one : *totals) destinations.push_back(to_json(one));
   Json unreachable = Json::array();
   for (const Outage& outage : outages_of(context)) unreachable.push_back(to_json(outage));
+  const auto untaken = read_untaken(StateDirectory(context.options.state).untaken());
   Json landings = Json::array();
   for (const UploadArea& area : context.options.areas) landings.push_back(area.name);
   return Json{{"time", format_timestamp(now())},
@@ -66,6 +70,8 @@ Answer<Json> status_json(const Context& context, const Grant& grant) {
               {"late", std::move(*late)},
               {"landings", std::move(landings)},
               {"damaged_rows", *damaged},
+              {"orphaned_rows", orphans->rows},
+              {"untaken", untaken ? to_json(*untaken) : Json()},
               {"may_manage", grant.manage}};
 }
 

@@ -43,7 +43,7 @@ export function timeIn(zone, date) {
 }
 
 export function mark(status, suffix = "") {
-  return make("span", { className: `mark ${status}` }, status.replace("_", " ") + suffix);
+  return make("span", { className: `mark ${status}` }, status.replaceAll("_", " ") + suffix);
 }
 
 export function say(text) {

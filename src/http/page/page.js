@@ -252,18 +252,15 @@ async function refresh() {
       ask("GET", "/v1/agents"), ask("GET", "/v1/activity"), ask("GET", "/v1/batches?limit=8"),
       ask("GET", "/v1/expectations")]);
     mayManage = status.may_manage;
-    const failures = status.destinations.reduce((sum, one) => sum + one.files.failed, 0);
     showDestinations(status.destinations);
     showRunning(running.agents);
     showActivity(activity);
     showBatches(batches);
     showExpected(expected);
-    showTrouble({ unreachable: status.unreachable, late: status.late, failed: failed.files, failures,
-      held: quarantine.files, does: { mayManage, act, showStory } });
+    showTrouble({ status, failed: failed.files, held: quarantine.files, does: { mayManage, act, showStory } });
     get("login").hidden = true;
     get("content").hidden = false;
-    get("state").textContent = `as of ${new Date(status.time).toLocaleTimeString()}${
-      status.damaged_rows ? `, ${status.damaged_rows} rows of the metastore cannot be read` : ""}`;
+    get("state").textContent = `as of ${new Date(status.time).toLocaleTimeString()}`;
     if (!cursor || get("files").childElementCount <= 50) await search();
   } catch (error) {
     if (error.status === 401 || error.status === 403) {

@@ -30,6 +30,23 @@ function item(className, name, lines, ...rest) {
 
 const named = (text) => make("span", { className: "path" }, text);
 
+/** Rows of the tables that tell nobody anything. */
+function rowItems({ damaged_rows: damaged, orphaned_rows: orphaned }) {
+  const rows = (count, one, many) => `${numbers.format(count)} ${count === 1 ? one : many}`;
+  const remedy = "“ferry doctor” says what to do.";
+  return [
+    damaged ? item("", named("metastore"), [rows(damaged, "row cannot be read; it is kept", "rows cannot be read; they are kept"), remedy], mark("damaged")) : null,
+    orphaned ? item("", named("metastore"), [rows(orphaned, "row of transfer_logs tells of a file that file_registry does not have",
+      "rows of transfer_logs tell of files that file_registry does not have"), remedy], mark("incomplete")) : null,
+  ].filter(Boolean);
+}
+
+function untakenItem({ files, path, message, since }) {
+  const what = `${numbers.format(files)} delivered ${files === 1 ? "file" : "files"} could not be archived or deleted`;
+  return item("held", named(path || "Delivered files"), [`${what}, for ${age(since)}: ${brief(message, path)}`,
+    "The next run of an agent tries again."], mark("not_taken_away"));
+}
+
 function unreachableItem(outage) {
   const left = (Date.parse(outage.next_try) - Date.now()) / 1000;
   const next = left > 0 ? `An agent tries again in ${duration(left)}.`
@@ -79,18 +96,22 @@ function heldItem(file, does) {
     button("Delete…", () => confirmDrop(file, does.act), "danger")] : [];
   return item("held",
     file.registered ? button(file.path, () => does.showStory(file.id), "path") : named(file.path),
-    [`${file.reason}; in ${file.landing}, for ${age(file.since)}`], mark("quarantined"), ...actions);
+    [`${file.reason}; in landing area ${file.landing}, for ${age(file.since)}`], mark("quarantined"), ...actions);
 }
 
-/** FAILURES: how many deliveries have failed, of which FAILED are the newest. */
-export function showTrouble({ unreachable, late, failed, failures, held, does }) {
-  const total = unreachable.length + late.length + Math.max(failures, failed.length) + held.length;
+/** FAILED: the newest of the files whose deliveries have failed. */
+export function showTrouble({ status, failed, held, does }) {
+  const { unreachable, late, untaken } = status;
+  const failures = Math.max(status.destinations.reduce((sum, one) => sum + one.files.failed, 0), failed.length);
+  const rest = failures - failed.length + Math.max(held.length - SHOWN, 0);
   const worstFirst = [...failed].sort((one, two) => isGivenUp(two) - isGivenUp(one));
   const shownHeld = held.slice(0, SHOWN);
-  const rest = total - unreachable.length - late.length - failed.length - shownHeld.length;
-  redraw(get("trouble"), [unreachable, late, worstFirst, shownHeld, rest], () => [
-    ...unreachable.map(unreachableItem), ...late.map((day) => lateItem(day, unreachable)),
-    ...worstFirst.map((file) => failedItem(file, does)), ...shownHeld.map((file) => heldItem(file, does)),
+  const rows = rowItems(status);
+  const total = rows.length + unreachable.length + late.length + failures + (untaken ? 1 : 0) + held.length;
+  redraw(get("trouble"), [status.damaged_rows, status.orphaned_rows, unreachable, late, worstFirst, untaken, shownHeld, rest], () => [
+    ...rows, ...unreachable.map(unreachableItem), ...late.map((day) => lateItem(day, unreachable)),
+    ...worstFirst.map((file) => failedItem(file, does)), untaken ? untakenItem(untaken) : "",
+    ...shownHeld.map((file) => heldItem(file, does)),
     rest > 0 ? make("li", { className: "rest" },
       `and ${numbers.format(rest)} more: choose “failed” or “quarantined” below`) : ""]);
   get("trouble-count").textContent = total > 0 ? numbers.format(total) : "";

@@ -10,7 +10,7 @@
 #include "ferry/base/json.h"
 #include "ferry/base/time.h"
 
-namespace ferry::app {
+namespace ferry {
 
 struct Untaken {
   std::uint64_t files = 0;
@@ -30,4 +30,4 @@ std::optional<Untaken> read_untaken(const fs::path& note);
 /// SINCE stays that of a previous note. No files: the note goes.
 Result<void> write_untaken(const fs::path& note, Untaken untaken);
 
-}  // namespace ferry::app
+}  // namespace ferry

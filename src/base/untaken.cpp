@@ -1,10 +1,10 @@
-#include "app/report/untaken.h"
+#include "ferry/base/untaken.h"
 
 #include <unistd.h>
 
 #include "ferry/base/text.h"
 
-namespace ferry::app {
+namespace ferry {
 
 std::string Untaken::to_text() const {
   const std::string about = path.empty() ? message : fmt::format("{}: {}", path, message);
@@ -39,7 +39,7 @@ Result<void> write_untaken(const fs::path& note, Untaken untaken) {
     return {};
   }
   if (const auto before = read_untaken(note)) untaken.since = before->since;
-  return replace_file(note, ferry::to_text(to_json(untaken)) + "\n");
+  return replace_file(note, to_text(to_json(untaken)) + "\n");
 }
 
-}  // namespace ferry::app
+}  // namespace ferry
