@@ -95,7 +95,8 @@ def test_what_the_service_understands_is_told(service):
     {"Upload-Metadata": ""}, {"Upload-Metadata": "path !"}, {"Upload-Metadata": "path a"},
     {"Upload-Metadata": f"path {encoded('../a')}"}, {"Upload-Metadata": f"path {encoded('.a')}"},
     {"Upload-Metadata": f"path {encoded('a//b')}"}, {"Upload-Metadata": f"path {encoded('/a')}"},
-    {"Upload-Metadata": "path YQ==,path Yg=="}, {"Repr-Digest": "nonsense"}, {"If-None-Match": "x"},
+    {"Upload-Metadata": "path YQ==,path Yg=="}, {"Upload-Metadata": "path YQ==,\u00ff YQ=="},
+    {"Upload-Metadata": "path YQ==,a\tb YQ=="}, {"Repr-Digest": "nonsense"}, {"If-None-Match": "x"},
     {"Upload-Concat": "partial"}])
 def test_what_is_no_upload_is_not_begun(service, landing, fields):
     refused = create(service, "a", 1, fields=fields)

@@ -42,6 +42,11 @@ Answer<std::uint64_t> parse_number(const Request& request, const char* name) {
   return refuse(400, "invalid", fmt::format("{}: a number of bytes is wanted", name));
 }
 
+/// tus wants ASCII; what stands between them is no part of one.
+bool is_key(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
 /// "name BASE64,name BASE64"; a value may be missing.
 Answer<std::map<std::string, std::string>> parse_metadata(std::string_view text) {
   std::map<std::string, std::string> values;
@@ -53,7 +58,8 @@ Answer<std::map<std::string, std::string>> parse_metadata(std::string_view text)
     start = end + 1;
     const auto space = std::min(pair.find(' '), pair.size());
     auto value = decode_base64(pair.substr(std::min(space + 1, pair.size())));
-    if (space == 0 || !value || !values.emplace(pair.substr(0, space), *value).second) {
+    const auto key = pair.substr(0, space);
+    if (!is_key(key) || !value || !values.emplace(key, *value).second) {
       return refuse(400, "invalid", "Upload-Metadata is malformed");
     }
   }
