@@ -454,3 +454,17 @@ def test_an_upload_is_begun_at_the_same_cost_however_many_there_are(serve, metas
     fill(metastore, 500)
     service = serve()
     assert cost() < first + 100
+
+
+def test_who_can_send_no_other_methods_names_them_in_a_post(service, landing):
+    url = create(service, "a", 3).fields["Location"]
+    for method in ("POST", "PUT", "patch", ""):
+        assert service.ask("POST", url, fields={**VERSION, "X-HTTP-Method-Override": method}).status == 405
+    sent = service.ask("POST", url, b"abc", fields={
+        **VERSION, "X-HTTP-Method-Override": "PATCH", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"})
+    assert sent.status == 204 and (landing / "a").read_bytes() == b"abc"
+    asked = service.ask("POST", url, fields={**VERSION, "X-HTTP-Method-Override": "HEAD"})
+    assert (asked.status, asked.fields["Upload-Offset"]) == (200, "3")
+    other = create(service, "b", 3).fields["Location"]
+    assert service.ask("POST", other, fields={**VERSION, "X-HTTP-Method-Override": "DELETE"}).status == 204
+    assert head(service, other).status == 404

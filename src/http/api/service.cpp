@@ -94,6 +94,14 @@ bool is_loopback(const std::string& name) {
   return !name.empty() && address && address->is_local();
 }
 
+/// tus lets clients that can send no other methods name them in a POST.
+std::string method_of(const Request& request, const Target& target) {
+  const auto& segments = target.segments;
+  const bool is_of_tus = segments.size() == 4 && segments[0] == "v1" && segments[1] == "uploads";
+  if (!is_of_tus || request.method != "POST") return request.method;
+  return request.field("x-http-method-override").value_or(request.method);
+}
+
 bool is_reading(std::string_view method) {
   return method == "GET" || method == "HEAD";
 }
