@@ -20,6 +20,10 @@ export function size(bytes) {
   return `${bytes >= 100 || unit === 0 ? Math.round(bytes) : bytes.toFixed(1)} ${units[unit]}`;
 }
 
+export function countOf(files) {
+  return `${numbers.format(files)} ${files === 1 ? "file" : "files"}`;
+}
+
 export function age(date) {
   return duration(Math.max(0, (Date.now() - Date.parse(date)) / 1000));
 }

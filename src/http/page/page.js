@@ -1,4 +1,4 @@
-import { age, button, duration, get, make, mark, numbers, redraw, say, size, time } from "./elements.js";
+import { age, button, countOf, duration, get, make, mark, numbers, redraw, say, size, time } from "./elements.js";
 import { showExpected } from "./expected.js";
 import { Refused, ask, authorization, hasToken, useToken } from "./service.js";
 import { showTrouble } from "./trouble.js";
@@ -75,7 +75,7 @@ function runningItem(agent) {
   const done = agent.files_done + agent.files_failed;
   const share = agent.bytes ? agent.bytes_done / agent.bytes : agent.files ? done / agent.files : 0;
   const facts = [`${size(agent.bytes_done)} of ${size(agent.bytes)}`,
-    `${numbers.format(done)} of ${numbers.format(agent.files)} files`, `${size(agent.bytes_a_second)}/s`];
+    `${numbers.format(done)} of ${countOf(agent.files)}`, `${size(agent.bytes_a_second)}/s`];
   if (agent.seconds_left !== null) facts.push(`${duration(agent.seconds_left)} left`);
   const now = agent.in_progress.map((file) => file.path).join(", ") || agent.last_file || "";
   const meter = make("progress", { max: 1, value: Math.min(share, 1) });
@@ -124,17 +124,16 @@ function plot(title, series, values, tell) {
 }
 
 function showActivity({ hour, day }) {
-  const count = (value) => `${numbers.format(value)} ${value === 1 ? "file" : "files"}`;
   redraw(get("activity"), [hour, day], () => [
-    plot("last hour", hour, hour.files, count), plot("last hour", hour, hour.bytes, size),
-    plot("last day", day, day.files, count), plot("last day", day, day.bytes, size)]);
+    plot("last hour", hour, hour.files, countOf), plot("last hour", hour, hour.bytes, size),
+    plot("last day", day, day.files, countOf), plot("last day", day, day.bytes, size)]);
 }
 
 // Batches.
 
 function batchRow(batch) {
   const facts = batch.count === null ? ["its control file cannot be read"]
-    : [`to ${batch.destination}`, `${numbers.format(batch.count)} ${batch.count === 1 ? "file" : "files"}`, size(batch.total_bytes)];
+    : [`to ${batch.destination}`, countOf(batch.count), size(batch.total_bytes)];
   return make("tr", {},
     make("td", {}, button(batch.control_file, () => showBatch(batch), "path")),
     make("td", {}, mark(batch.complete ? "successful" : "in_progress")),
@@ -168,7 +167,7 @@ async function showBatch(batch) {
     const files = await firstFiles(batch.id);
     get("story-title").textContent = batch.control_file;
     get("story-facts").replaceChildren(make("div", {}, `to ${batch.destination || "?"}, by ${batch.agent || "?"}`),
-      make("div", {}, `${numbers.format(batch.count || 0)} files, ${size(batch.total_bytes)}`));
+      make("div", {}, `${countOf(batch.count || 0)}, ${size(batch.total_bytes)}`));
     const rest = (batch.count || 0) - files.length;
     get("story-rows").replaceChildren(...files.map((file) => make("li", {},
       button(file.path, () => { get("story").close(); showStory(file.id); }, "path"), make("p", {}, `${size(file.size)}, ${file.checksum}`))),
@@ -194,14 +193,14 @@ function fileRow(file) {
 async function search(more = false) {
   const mine = ++searches;
   const query = new URLSearchParams({ limit: "50" });
-  for (const key of ["q", "status", "destination"]) {
-    if (get(key).value) query.set(key, get(key).value);
-  }
+  const chosen = ["q", "status", "destination"].filter((key) => get(key).value);
+  for (const key of chosen) query.set(key, get(key).value);
   if (more && cursor) query.set("cursor", cursor);
   const page = await ask("GET", `/v1/files?${query}`);
   if (mine !== searches) return;
   if (more) get("files").append(...page.files.map(fileRow));
   else redraw(get("files"), page.files, () => page.files.map(fileRow));
+  get("no-files").textContent = chosen.length ? "No file is like this." : "Nothing has been registered yet.";
   get("no-files").hidden = get("files").childElementCount > 0;
   cursor = page.next || "";
   get("more").hidden = !cursor;

@@ -2,7 +2,7 @@
 //
 // WHAT.does is what the page can do: mayManage, act(method, target, done) and showStory(id).
 
-import { age, button, dates, duration, get, make, mark, numbers, redraw, timeIn } from "./elements.js";
+import { age, button, countOf, dates, duration, get, make, mark, numbers, redraw, timeIn } from "./elements.js";
 
 const SHOWN = 20;
 
@@ -69,8 +69,7 @@ function lateRemedy(day, unreachable) {
 }
 
 function lateItem(day, unreachable) {
-  const files = `${numbers.format(day.count)} ${day.count === 1 ? "file" : "files"}`;
-  const what = [files, day.match.join(" or ")].filter(Boolean).join(" ");
+  const what = [countOf(day.count), day.match.join(" or ")].filter(Boolean).join(" ");
   return item("", named(day.name),
     [[`${what}, due `, timeIn(day.timezone, day.deadline), `, ${age(day.deadline)} ago: ${numbers.format(day.landed)} landed, ${
       numbers.format(day.arrived)} at every destination`], lateRemedy(day, unreachable)], mark("late"));
