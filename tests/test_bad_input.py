@@ -256,6 +256,18 @@ def test_what_config_check_finds(ferry, folder, text, line, words):
     assert words in ended.stdout and "secret" not in ended.stdout
 
 
+@pytest.mark.parametrize("table, key", [
+    ("watch", "rescan_interval"), ("watch", "poll_interval"), ("landing.in", "validate_timeout"),
+    ("route.r", "validate_timeout"), ("transform.t", "time_limit"), ("notify.n", "time_limit"),
+    ("transfer", "stall_timeout"), ("transfer", "connect_timeout")])
+def test_no_time_at_all_is_no_time_limit(ferry, folder, table, key):
+    """A watcher would rescan without end, and nothing would ever be in time."""
+    (folder / "ferry.toml").write_text(f'[{table}]\n{key} = "0s"\n')
+    ended = ferry("config", "check", "--config", folder / "ferry.toml")
+    assert ended.code == 2, ended.stdout
+    assert f"ferry.toml:2:{len(key) + 4}: {table}.{key}: must be more than 0" in ended.stdout
+
+
 def test_a_configuration_from_a_pipe(folder, landing):
     """As <(command) names one; it is waited for, and a signal ends that."""
     pipe = folder / "pipe"

@@ -64,11 +64,14 @@ using ClassOf = decltype(class_of(kMember));
 template <auto kMember>
 using TypeOf = decltype(type_of(kMember));
 
-template <auto kMember>
+template <auto kMember, bool kIsPositive>
 Result<void> set(const Scope& scope, const Value& value) {
   const ClassOf<kMember>* tag = nullptr;
   auto read = Codec<TypeOf<kMember>>::read(value, scope.base);
   if (!read) return read.error();
+  if constexpr (kIsPositive) {
+    if (read->count() == 0) return make_error(ErrorKind::kInvalid, "must be more than 0");
+  }
   part(scope, tag).*kMember = std::move(*read);
   return {};
 }
@@ -85,7 +88,7 @@ struct Traits {
   std::string_view key_help = "";
 };
 
-template <auto kMember>
+template <auto kMember, bool kIsPositive = false>
 Option option(Section section, std::string_view key, std::string_view flag,
               std::string_view metavar, std::string_view help, unsigned commands,
               Traits traits = {}) {
@@ -96,7 +99,7 @@ Option option(Section section, std::string_view key, std::string_view flag,
           metavar,
           help,
           commands,
-          &set<kMember>,
+          &set<kMember, kIsPositive>,
           &get<kMember>,
           traits.repeatable,
           traits.selects,
@@ -128,6 +131,7 @@ constexpr unsigned kFinders = kWatchBit | kServeBit | kConfigBit | kPushBit;
 constexpr unsigned kJudges = kFinders | kUploadBit;
 constexpr unsigned kTellers = kFlows | kVerifyBit | kListBit;
 constexpr unsigned kFileOnly = 0;
+constexpr bool kPositive = true;  // a time: 0 would be none at all, and no 'never'
 constexpr Traits kRepeatable{.repeatable = true};
 
 constexpr Traits selects(std::string_view key_help) {
@@ -185,11 +189,11 @@ std::vector<Option> make_options() {
     option<&Acceptance::validate>(kLanding, "validate", "", "COMMAND",
         "quarantine files that this program, given as a list with its arguments, refuses: it reads "
         "the file from its standard input and ends with 0 to accept it", kFileOnly),
-    option<&Acceptance::validate_timeout>(kLanding, "validate_timeout", "validate-timeout", "TIME",
+    option<&Acceptance::validate_timeout, kPositive>(kLanding, "validate_timeout", "validate-timeout", "TIME",
         "refuse the file when the validating command takes longer", kJudges),
-    option<&Watch::rescan_interval>(kWatch, "rescan_interval", "rescan-interval", "TIME",
+    option<&Watch::rescan_interval, kPositive>(kWatch, "rescan_interval", "rescan-interval", "TIME",
         "how often to compare the landing areas with the registry", kFinders),
-    option<&Watch::poll_interval>(kWatch, "poll_interval", "poll-interval", "TIME",
+    option<&Watch::poll_interval, kPositive>(kWatch, "poll_interval", "poll-interval", "TIME",
         "the same on file systems without events (NFS, SMB, FUSE), and on servers", kFinders),
     option<&Watch::hash_threads>(kWatch, "hash_threads", "hash-threads", "N",
         "threads that read and hash files; 0: one per processor, at most 8", kFinders),
@@ -261,7 +265,7 @@ std::vector<Option> make_options() {
     option<&Acceptance::validate>(kRoute, "validate", "", "COMMAND",
         "do not deliver files that this program, given as a list with its arguments, refuses: it reads "
         "the file from its standard input and ends with 0 to accept it", kFileOnly),
-    option<&Acceptance::validate_timeout>(kRoute, "validate_timeout", "", "TIME",
+    option<&Acceptance::validate_timeout, kPositive>(kRoute, "validate_timeout", "", "TIME",
         "refuse the file when the validating command takes longer", kFileOnly),
     option<&Route::transforms>(kRoute, "transforms", "", "NAME",
         "what is done to the files on the way, in this order: [transform.NAME], gzip, zstd or line-endings",
@@ -291,7 +295,7 @@ std::vector<Option> make_options() {
     option<&Transform::command>(kTransform, "command", "", "WORD",
         "program and arguments of a filter from stdin to stdout; FERRY_PATH and FERRY_ID tell it which "
         "file it is; exit status 75: to be tried again", kFileOnly, kRepeatable),
-    option<&Transform::time_limit>(kTransform, "time_limit", "", "TIME",
+    option<&Transform::time_limit, kPositive>(kTransform, "time_limit", "", "TIME",
         "for a command and one file", kFileOnly),
     option<&Transform::level>(kTransform, "level", "", "N",
         "for gzip, 1 to 9, and zstd, 1 to 19; 0: their own default", kFileOnly),
@@ -322,7 +326,7 @@ std::vector<Option> make_options() {
         kFileOnly, kRepeatable),
     option<&Notify::interval>(kNotify, "interval", "", "TIME",
         "how long one message waits after the one before it: what happens meanwhile comes together", kFileOnly),
-    option<&Notify::time_limit>(kNotify, "time_limit", "", "TIME",
+    option<&Notify::time_limit, kPositive>(kNotify, "time_limit", "", "TIME",
         "how long the program may run", kFileOnly),
     option<&Transfer::max_attempts>(kTransfer, "max_attempts", "max-attempts", "N",
         "leave a file alone after it failed this often", kFlows),
@@ -352,7 +356,7 @@ std::vector<Option> make_options() {
         "short, less is used", kDialers),
     option<&Transfer::files_in_flight>(kTransfer, "files_in_flight", "files-in-flight", "N",
         "files on the way at once, per connection", kFlows),
-    option<&Transfer::stall_timeout>(kTransfer, "stall_timeout", "stall-timeout", "TIME",
+    option<&Transfer::stall_timeout, kPositive>(kTransfer, "stall_timeout", "stall-timeout", "TIME",
         "give a connection up after this long without progress", kDialers),
     option<&Transfer::retries>(kTransfer, "retries", "retries", "N",
         "retry what may pass this often within a run", kFlows),
@@ -361,7 +365,7 @@ std::vector<Option> make_options() {
     option<&Transfer::retry_after>(kTransfer, "retry_after", "retry-after", "TIME",
         "with --follow: leave a failed file alone this long, and twice as long after each failure",
         kFlows),
-    option<&Transfer::connect_timeout>(kTransfer, "connect_timeout", "connect-timeout", "TIME",
+    option<&Transfer::connect_timeout, kPositive>(kTransfer, "connect_timeout", "connect-timeout", "TIME",
         "for each step of connecting", kDialers),
     option<&Transfer::deadline>(kTransfer, "deadline", "deadline", "TIME",
         "end the run after this long; what is not delivered stays pending; 0s: never", kFlows),
