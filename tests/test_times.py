@@ -9,17 +9,19 @@ import pytest
 
 from ferry_harness import put
 
-BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
+BERLIN = "Europe/Berlin"
+HAVANA = "America/Havana"  # where clocks are set at midnight: days begin at 1:00, or have two midnights
 
 
 @pytest.fixture
 def imported(ferry, metastore):
-    """A file registered each half hour around the days when Berlin's clocks were set."""
+    """A file registered each half hour around the days when clocks were set."""
 
-    def registered(*days):
+    def registered(*days, zone=BERLIN):
         rows = []
         for day in days:
-            start = datetime.datetime.combine(day, datetime.time(), BERLIN).astimezone(datetime.UTC)
+            midnight = datetime.datetime.combine(day, datetime.time(), zoneinfo.ZoneInfo(zone))
+            start = midnight.astimezone(datetime.UTC)
             for number in range(-4, 56):
                 time = start + datetime.timedelta(minutes=30 * number)
                 rows.append({"id": f"{day}-{number}", "path": f"{day}/{number}.csv",
@@ -32,14 +34,16 @@ def imported(ferry, metastore):
     return registered
 
 
-@pytest.mark.parametrize("day, hours", [("2026-03-28", 24), ("2026-03-29", 23), ("2026-10-25", 25)])
-def test_a_day_has_its_own_hours(ferry, metastore, imported, day, hours):
-    imported(datetime.date.fromisoformat(day))
-    listed = ferry("list", "--json", "--date", day, "--timezone", "Europe/Berlin", "--metastore",
-                   metastore)
+@pytest.mark.parametrize("zone, day, hours, begins", [
+    (BERLIN, "2026-03-28", 24, "00:00:00 CET"), (BERLIN, "2026-03-29", 23, "00:00:00 CET"),
+    (BERLIN, "2026-10-25", 25, "00:00:00 CEST"), (HAVANA, "2026-03-08", 23, "01:00:00 CDT"),
+    (HAVANA, "2026-11-01", 25, "00:00:00 CDT")])
+def test_a_day_has_its_own_hours(ferry, metastore, imported, zone, day, hours, begins):
+    imported(datetime.date.fromisoformat(day), zone=zone)
+    listed = ferry("list", "--json", "--date", day, "--timezone", zone, "--metastore", metastore)
     assert listed.code == 0, listed.stderr
     assert len(listed.json_lines) == 2 * hours
-    assert f"since='{day} 00:00:00 CE" in listed.stderr or f'since="{day} 00:00:00 CE' in listed.stderr
+    assert f'since="{day} {begins}"' in listed.stderr
 
 
 def test_the_host_s_zone_is_the_default(ferry, metastore, imported):
