@@ -22,7 +22,7 @@ if [ "$(id -u)" -eq 0 ]; then
       mv -T "$new" "$files" 2> /dev/null || rm -r "$new"  # somebody else was faster
     fi
     export LD_PRELOAD=libnss_wrapper.so
-    export NSS_WRAPPER_PASSWD=$files/passwd NSS_WRAPPER_GROUP=$files/group
+    export NSS_WRAPPER_PASSWD=$files/passwd NSS_WRAPPER_GROUP=$files/group NSS_WRAPPER_SHADOW=/etc/shadow
   fi
 fi
 exec "$tools/sshd" "$@"
