@@ -1,6 +1,7 @@
 """Who sits at a terminal is asked: about host keys, for passphrases and passwords, and what a configuration is to say."""
 
 import os
+import pathlib
 import pty
 import re
 import subprocess
@@ -125,6 +126,46 @@ def test_a_passphrase_is_asked_for_and_not_shown(folder, server, home):
     assert server.files() == ["a.csv"]
 
 
+def usual_key(home, kind, passphrase=""):
+    """A key where ssh-keygen puts it; its public half."""
+    key = pathlib.Path(home["HOME"]) / f".ssh/id_{kind}"
+    key.parent.mkdir(mode=0o700)
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-f", key], check=True)
+    return key.with_name(f"{key.name}.pub").read_text()
+
+
+def test_an_rsa_key_at_its_usual_place_is_used_and_the_host_key_asked_for(folder, server, home):
+    """By ssh, which cannot ask. It does not look for keys in HOME, but at the account's home."""
+    (server.folder / "authorized_keys").write_text(usual_key(home, "rsa"))
+    put(folder / "bin/ssh", f'#!/bin/sh\nexec /usr/bin/ssh -o IdentityFile={home["HOME"]}/.ssh/id_rsa "$@"\n'.encode())
+    (folder / "bin/ssh").chmod(0o755)
+    home = {**home, "PATH": f"{folder}/bin:{os.environ['PATH']}"}
+    put(folder / "in/a.csv", b"a")
+    words = ["push", folder / "in/a.csv", "--to", server.url(), "--no-agent"]
+    run = Terminal(*words, "--known-hosts", folder / "known", env=home)
+    run.expect(r"Is it the server's\?.*\(yes/no\)")
+    assert fingerprint(server) in run.shown
+    run.type("yes\n")
+    assert run.wait() == 0, run.shown
+    assert "Password" not in run.shown and run.shown.count("yes/no") == 1
+    assert server.files() == ["a.csv"]
+    doctor = Terminal("doctor", *words[2:], "--known-hosts", folder / "known", "--landing", folder / "in",
+                      "--metastore", folder / "store", env=home)
+    assert doctor.wait() == 0, doctor.shown
+
+
+def test_a_host_key_is_refused_where_ssh_is_used(folder, server, home):
+    (server.folder / "authorized_keys").write_text(usual_key(home, "rsa"))
+    put(folder / "in/a.csv", b"a")
+    run = Terminal("push", folder / "in/a.csv", "--to", server.url(), "--no-agent", "--known-hosts", folder / "known",
+                   env=home)
+    run.expect(r"\(yes/no\)")
+    run.type("no\n")
+    assert run.wait() == 3, run.shown
+    assert "is unknown" in run.shown
+    assert server.files() == [] and not (folder / "known").exists()
+
+
 PASSWORD = "correct horse"
 AS_A_PASSWORD = ["UsePAM yes", "PasswordAuthentication yes"]
 AS_AN_ANSWER = ["UsePAM yes", "KbdInteractiveAuthentication yes", "PasswordAuthentication no"]
@@ -158,6 +199,20 @@ def test_a_password_is_asked_for_once_and_not_shown(folder, by_password, home):
     assert run.shown.count("Password of") == 1
     assert PASSWORD not in run.shown
     assert len(by_password.files()) == 201
+
+
+@pytest.mark.parametrize("by_password", [AS_A_PASSWORD], indirect=True)
+@pytest.mark.parametrize("passphrase", ["", "open sesame"])
+def test_who_has_an_rsa_key_that_is_not_wanted_is_asked_for_the_password(folder, by_password, home, passphrase):
+    usual_key(home, "rsa", passphrase)
+    run = push(folder, by_password, home)
+    run.expect(r"\(yes/no\)")
+    run.type("yes\n")
+    run.expect("Password of")
+    run.type(PASSWORD + "\n")
+    assert run.wait() == 0, run.shown
+    assert "Passphrase" not in run.shown, "of a key that libssh2 does not use"
+    assert by_password.files() == ["a.csv"]
 
 
 @pytest.mark.parametrize("by_password", [AS_A_PASSWORD], indirect=True)

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from ferry_harness import USER, make_big_file, make_files, put, same_tree
+from ferry_harness import USER, eventually, make_big_file, make_files, put, same_tree
 
 
 @pytest.fixture
@@ -106,6 +106,41 @@ def test_an_rsa_key_that_libssh2_cannot_sign_with(by_key, server, folder):
     (reason,) = chosen(ended)
     assert "SHA-1 only" in reason
     assert by_key(key, "--transport", "libssh2").code == 0, "nothing is left to deliver"
+
+
+def test_an_rsa_key_that_an_agent_has(ferry, server, folder, landing, metastore, register):
+    key, home = make_key(folder / "rsa", "rsa"), folder / "home"
+    home.mkdir()
+    (server.folder / "authorized_keys").write_text((folder / "rsa.pub").read_text())
+    make_files(landing, 1, 10)
+    register()
+    env = {"HOME": str(home), "SSH_AUTH_SOCK": str(folder / "agent")}
+    with subprocess.Popen(["ssh-agent", "-D", "-a", folder / "agent"], stdout=subprocess.DEVNULL) as agent:
+        eventually((folder / "agent").exists, what="the agent")
+        subprocess.run(["ssh-add", "-q", key], check=True, env=os.environ | env)
+        ended = ferry("transfer", "--landing", landing, "--metastore", metastore, "--to", server.url(),
+                      "--known-hosts", server.known_hosts, "--log-level", "debug", env=env)
+        agent.terminate()
+    assert ended.code == 0, ended.stderr
+    (reason,) = chosen(ended)
+    assert "agent" in reason and "SHA-1 only" in reason
+
+
+def test_a_passphrase_that_nobody_can_give_is_told_of(by_key, server, folder):
+    key = folder / "rsa"
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "open sesame", "-f", key], check=True)
+    (server.folder / "authorized_keys").write_text((folder / "rsa.pub").read_text())
+    ended = by_key(key)
+    assert ended.code == 3
+    assert f"{key} has a passphrase: ssh takes it from an agent (ssh-add)" in ended.stderr
+
+
+def test_a_certificate_that_libssh2_does_not_use_is_told_of(by_key, server, folder):
+    key = make_key(folder / "user", "ed25519")
+    (folder / "user-cert.pub").write_text("not looked into")
+    ended = by_key(key, "--transport", "libssh2")
+    assert ended.code == 3
+    assert f"key {key}, without its certificate, which only the openssh transport uses (refused)" in ended.stderr
 
 
 def test_a_certificate(by_key, server, folder):

@@ -72,12 +72,12 @@ Outcome<Push> make_push(const Arguments& arguments, const StopToken& stop) {
   if (const auto checked = check_areas(*settings); !checked) return fail(checked.error());
   auto watched = watch_options(*settings, !goes_on);
   if (!watched) return fail(watched.error());
+  ask_at_terminal(stop);
   auto plan = make_transfer_plan(std::move(*settings), {}, goes_on);
   if (!plan) return std::unexpected(plan.error());
   // It answers as the configuration has it, whatever is pushed.
   auto store = open_store_to_work(configured, Access::kCreate);
   if (!store) return std::unexpected(store.error());
-  ask_at_terminal(stop);
   plan->options.landings.erase("");  // rows that name no area may be anybody's
   return Push{configured, std::move(*plan), std::move(*watched), std::move(*store)};
 }

@@ -117,9 +117,9 @@ Result<void> check_flags(const Arguments& arguments) {
 
 /// Connects and tries what deliveries need; false if something is in the way.
 Outcome<ExitStatus> try_out(const Settings& settings, StopToken& stop) {
+  ask_at_terminal(stop);
   const auto destination = resolve_destination(settings.destinations.front(), settings.transfer);
   if (!destination) return fail(destination.error());
-  ask_at_terminal(stop);
   transfer::Limits limits;
   limits.window_bytes = settings.transfer.window.value;
   limits.stall_timeout = settings.transfer.stall_timeout;

@@ -31,4 +31,8 @@ class HostKeyCheck {
   std::vector<KnownHost> known_;
 };
 
+/// Connects, by libssh2, as far as the server's host key, and checks that: whoever sits at a
+/// terminal is asked.
+Result<void> ask_about_host_key(const ConnectOptions& options, StopToken& stop);
+
 }  // namespace ferry::sftp

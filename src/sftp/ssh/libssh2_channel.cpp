@@ -528,13 +528,8 @@ Result<LIBSSH2_CHANNEL*> open_channel(Session& session, const ChannelStartup& st
                     session.last_error());
 }
 
-}  // namespace
-
-bool libssh2_signs_rsa_with_sha1_only() {
-  return libssh2_version(kFirstVersionWithRsaSha2) == nullptr;
-}
-
-Result<std::unique_ptr<Channel>> connect_libssh2(const ConnectOptions& options, StopToken& stop) {
+/// A connection to a server that is the one it says it is.
+Result<std::unique_ptr<Session>> greet(const ConnectOptions& options, StopToken& stop) {
   const auto host_key = HostKeyCheck::load(options);
   if (!host_key) return host_key.error();
   auto socket = dial(options.host, options.port, options.timeout, stop);
@@ -545,14 +540,32 @@ Result<std::unique_ptr<Channel>> connect_libssh2(const ConnectOptions& options, 
   if (ready) ready = set_preferences(*session, *host_key, options.legacy_algorithms);
   if (ready) ready = shake_hands(*session);
   if (ready) ready = check_host_key(*session, *host_key);
-  if (ready) ready = log_in_to(*session, options);
   if (!ready) return ready.error();
-  const auto channel = open_channel(*session, channel_startup(options));
+  return session;
+}
+
+}  // namespace
+
+Result<void> ask_about_host_key(const ConnectOptions& options, StopToken& stop) {
+  const auto session = greet(options, stop);
+  if (!session) return session.error();
+  return {};
+}
+
+bool libssh2_signs_rsa_with_sha1_only() {
+  return libssh2_version(kFirstVersionWithRsaSha2) == nullptr;
+}
+
+Result<std::unique_ptr<Channel>> connect_libssh2(const ConnectOptions& options, StopToken& stop) {
+  auto session = greet(options, stop);
+  if (!session) return session.error();
+  if (const auto ready = log_in_to(**session, options); !ready) return ready.error();
+  const auto channel = open_channel(**session, channel_startup(options));
   if (!channel) return channel.error();
 
   UniqueFd always_ready(::eventfd(1, EFD_CLOEXEC));
   if (!always_ready) return errno_error(errno, "eventfd");
-  return std::make_unique<Libssh2Channel>(std::move(session), *channel, std::move(always_ready),
+  return std::make_unique<Libssh2Channel>(std::move(*session), *channel, std::move(always_ready),
                                           !options.command.empty());
 }
 

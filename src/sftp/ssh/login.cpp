@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <concepts>
 #include <cstdlib>
 
 #include "ferry/base/text.h"
@@ -74,16 +73,13 @@ class Login {
     return false;
   }
 
-  /// OFFER gives the key to the server. Not so one that it would prove by SHA-1.
-  template <std::invocable Offer>
-  Result<bool> try_key(const std::string& what, bool is_rsa, Offer offer) {
+  /// Not a key that it would prove by SHA-1.
+  bool may_offer(const std::string& what, bool is_rsa) {
     const bool is_legacy = is_rsa && authenticator_.signs_rsa_with_sha1_only();
     if (is_legacy) rsa_refused_ = true;  // for the message, if nothing else is accepted
-    if (is_legacy && !options_.legacy_algorithms) {
-      report(what, "not offered: an RSA key, which is used with SHA-1");
-      return false;
-    }
-    return conclude(what, offer());
+    if (!is_legacy || options_.legacy_algorithms) return true;
+    report(what, "not offered: an RSA key, which is used with SHA-1");
+    return false;
   }
 
   Result<bool> try_keys() {
@@ -108,15 +104,21 @@ class Login {
       const AgentKey& key = (*keys)[index];
       const std::string what =
           fmt::format("agent key {} {}", fingerprint(key.blob), excerpt(key.comment));
-      auto done = try_key(what, key_type_of(key.blob) == "ssh-rsa",
-                          [&] { return authenticator_.offer_agent_key(index); });
+      if (!may_offer(what, key_type_of(key.blob) == "ssh-rsa")) continue;
+      auto done = conclude(what, authenticator_.offer_agent_key(index));
       if (!done || *done) return done;
     }
     return false;
   }
 
   Result<bool> try_key_file(const fs::path& file) {
-    const std::string what = "key " + file.string();
+    std::string what = "key " + file.string();
+    fs::path certificate = file;
+    if (::access((certificate += "-cert.pub").c_str(), F_OK) == 0) {
+      what += ", without its certificate, which only the openssh transport uses";
+    }
+    // Nobody is asked for the passphrase of one that is of no use.
+    if (!may_offer(what, look_at_private_key(file).is_rsa)) return false;
     std::string passphrase = options_.passphrase;
     auto key = load_private_key(file, passphrase);
     if (!key && key.error().kind == ErrorKind::kDenied && person() != nullptr) {
@@ -127,13 +129,12 @@ class Login {
       report(what, key.error().message);
       return false;
     }
-    return try_key(what, key->is_rsa, [&] {
-      auto reply = authenticator_.offer_key(key->text, passphrase);
-      if (reply && reply->kind == LoginReply::Kind::kUnusable && key->encrypted) {
-        reply->message = "cannot be decrypted: wrong passphrase?";
-      }
-      return reply;
-    });
+    if (!may_offer(what, key->is_rsa)) return false;
+    auto reply = authenticator_.offer_key(key->text, passphrase);
+    if (reply && reply->kind == LoginReply::Kind::kUnusable && key->encrypted) {
+      reply->message = "cannot be decrypted: wrong passphrase?";
+    }
+    return conclude(what, reply);
   }
 
   Result<bool> try_password() {

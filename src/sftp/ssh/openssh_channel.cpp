@@ -11,7 +11,9 @@
 
 #include "ferry/base/child_process.h"
 #include "ferry/sftp/connect.h"
+#include "ferry/sftp/person.h"
 #include "sftp/ssh/dial.h"
+#include "sftp/ssh/host_key.h"
 #include "sftp/ssh/ssh_algorithms.h"
 #include "sftp/ssh/ssh_command.h"
 #include "sftp/ssh/ssh_diagnosis.h"
@@ -129,12 +131,9 @@ Result<void> wait_for_login(ChildProcess& ssh, const ConnectOptions& options,
   }
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Channel>> connect_openssh(const ConnectOptions& options, StopToken& stop) {
-  if (auto checked = check_options(options); !checked) return checked.error();
-  if (stop.stop_requested()) return cancelled("ssh to " + peer_name(options.host, options.port));
-  if (auto ready = make_room_for_known_hosts(options); !ready) return ready.error();
+/// Until it has logged in. IS_HOST_UNKNOWN: that is what keeps it from it.
+Result<std::unique_ptr<ChildProcess>> start_ssh(const ConnectOptions& options,
+                                                const StopToken& stop, bool& is_host_unknown) {
   auto ssh =
       ChildProcess::start({.argv = ssh_command(options, ssh_algorithm_options(options, stop)),
                            .environment = ssh_environment()});
@@ -143,7 +142,26 @@ Result<std::unique_ptr<Channel>> connect_openssh(const ConnectOptions& options, 
     return make_error(ErrorKind::kInvalid,
                       "the openssh transport needs the program ssh, which is not in $PATH");
   }
-  if (auto done = wait_for_login(**ssh, options, stop); !done) return done.error();
+  if (auto done = wait_for_login(**ssh, options, stop); !done) {
+    is_host_unknown = says_host_key_unknown((*ssh)->stderr_text(), options);
+    return done.error();
+  }
+  return ssh;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Channel>> connect_openssh(const ConnectOptions& options, StopToken& stop) {
+  if (auto checked = check_options(options); !checked) return checked.error();
+  if (stop.stop_requested()) return cancelled("ssh to " + peer_name(options.host, options.port));
+  if (auto ready = make_room_for_known_hosts(options); !ready) return ready.error();
+  bool is_host_unknown = false;
+  auto ssh = start_ssh(options, stop, is_host_unknown);
+  // ssh runs where it cannot ask a person.
+  if (is_host_unknown && person() != nullptr && ask_about_host_key(options, stop)) {
+    ssh = start_ssh(options, stop, is_host_unknown);
+  }
+  if (!ssh) return ssh.error();
   if (!options.command.empty()) ::shutdown((*ssh)->input(), SHUT_WR);
   return std::make_unique<OpensshChannel>(std::move(*ssh), options);
 }

@@ -124,6 +124,7 @@ PrivateKey look_at_private_key(const fs::path& file) {
   const auto key = begin != std::string::npos
                        ? look_into_openssh(PrivateKey{.text = std::move(*text)}, begin)
                        : load_private_key(file, "");
+  seen.encrypted = key ? key->encrypted : key.error().kind == ErrorKind::kDenied;
   if (!key) return seen;
   seen.is_rsa = key->is_rsa;
   seen.is_in_hardware = key->is_in_hardware;

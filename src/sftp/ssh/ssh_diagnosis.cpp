@@ -9,6 +9,8 @@
 #include "sftp/ssh/channel_end.h"
 #include "sftp/ssh/dial.h"
 #include "sftp/ssh/known_hosts.h"
+#include "sftp/ssh/login.h"
+#include "sftp/ssh/private_key.h"
 
 namespace ferry::sftp {
 namespace {
@@ -110,8 +112,14 @@ std::string unknown_key(const std::string& said, const std::string& peer,
       options.known_hosts.empty() ? "~/.ssh/known_hosts" : options.known_hosts.front().string());
 }
 
-std::string refused_login(const std::vector<std::string_view>& lines, const std::string& said) {
+std::string refused_login(const std::vector<std::string_view>& lines, const std::string& said,
+                          const ConnectOptions& options) {
   std::string text = "login refused: " + said;
+  for (const fs::path& key : identities_of(options)) {
+    if (!look_at_private_key(key).encrypted) continue;
+    text +=
+        fmt::format("; {} has a passphrase: ssh takes it from an agent (ssh-add)", key.string());
+  }
   for (const std::string_view line : lines) {
     const bool is_about_a_key = line.starts_with("no such identity: ") ||
                                 line.starts_with("Load key ") || line.contains("UNPROTECTED");
@@ -151,7 +159,7 @@ Error before_running(const std::vector<std::string_view>& lines, const SshEnd& e
     return make_error(kind, "{}", unknown_key(line, name, options));
   }
   if (symptom->words == kLoginRefused) {
-    return make_error(kind, "{}: {}", peer, refused_login(lines, said));
+    return make_error(kind, "{}: {}", peer, refused_login(lines, said, options));
   }
   if (symptom->words == kNoSubsystem) {
     return make_error(kind, "{}: server has no sftp subsystem for this account: {}", peer, said);
@@ -175,6 +183,11 @@ bool says_logged_in(std::string_view stderr_text) {
     if (lines_begin(at)) return true;
   }
   return false;
+}
+
+bool says_host_key_unknown(std::string_view stderr_text, const ConnectOptions& options) {
+  return stderr_text.contains(
+      fmt::format("{}{} ", kHostKeyUnknown, known_hosts_name(options.host, options.port)));
 }
 
 Agreement agreement_in(std::string_view stderr_text) {

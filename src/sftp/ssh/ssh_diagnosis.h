@@ -26,6 +26,9 @@ struct SshEnd {
 /// True from the line on by which ssh says (LogLevel=VERBOSE) that the login is done.
 bool says_logged_in(std::string_view stderr_text);
 
+/// True if ssh knows no key of this very host; not of one on the way there.
+bool says_host_key_unknown(std::string_view stderr_text, const ConnectOptions& options);
+
 /// What ssh says (LogLevel=DEBUG1) that was agreed upon.
 Agreement agreement_in(std::string_view stderr_text);
 
