@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import resource
 import select
 import socket
 
@@ -83,6 +84,18 @@ def test_slow_clients_do_not_keep_others_out(serve):
         with concurrent.futures.ThreadPoolExecutor(20) as clients:
             replies = clients.map(lambda number: service.put(f"landing/{number}").status, range(100))
             assert set(replies) == {201}
+
+
+def test_who_is_idle_makes_room_where_the_system_has_no_more(service):
+    few = service.descriptors() + 20
+    resource.prlimit(service.process.popen.pid, resource.RLIMIT_NOFILE, (few, few))
+    with contextlib.ExitStack() as held:
+        for _ in range(100):
+            idle = held.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=60))
+            with contextlib.suppress(OSError):
+                idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: ")
+        assert service.get("/healthz").status == 200
+    eventually(lambda: service.put("landing/a", check=False).status == 201, what="an upload")
 
 
 def test_who_is_too_slow_is_told_so(service, landing):

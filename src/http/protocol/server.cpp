@@ -60,16 +60,7 @@ class Crew {
     }
   }
 
- private:
-  void bury() {
-    std::erase_if(sessions_, [](Session& session) {
-      if (!session.ended) return false;
-      session.thread.join();
-      return true;
-    });
-  }
-
-  /// Ends the connection that has been idle for the longest time.
+  /// Ends the connection that has been idle for the longest time. False: all are busy.
   bool make_room() {
     Session* longest = nullptr;
     for (Session& session : sessions_) {
@@ -83,8 +74,18 @@ class Crew {
     while (!longest->ended && std::chrono::steady_clock::now() < deadline) {
       if (!sleep_unless_stopped(std::chrono::milliseconds(1), stop_)) break;
     }
-    bury();
-    return sessions_.size() < limit_;
+    return bury();
+  }
+
+ private:
+  /// False: nobody has ended.
+  bool bury() {
+    const std::size_t buried = std::erase_if(sessions_, [](Session& session) {
+      if (!session.ended) return false;
+      session.thread.join();
+      return true;
+    });
+    return buried > 0;
   }
 
   /// Who has yet to shake hands for TLS learns nothing.
@@ -134,7 +135,7 @@ void serve_listeners(std::span<const Listener> listeners, const ServerOptions& o
         if (!listener.is_unix) ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         crew.take(std::move(fd), listener.is_unix ? nullptr : options.tls);
       } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        sleep_unless_stopped(kPauseWithoutDescriptors, stop);
+        if (!crew.make_room()) sleep_unless_stopped(kPauseWithoutDescriptors, stop);
       }
     }
   }
