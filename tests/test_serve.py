@@ -1,6 +1,8 @@
 """ferry serve: questions, management and the page."""
 
+import datetime
 import re
+import shutil
 import urllib.parse
 
 from ferry_harness import REPOSITORY, put
@@ -146,3 +148,52 @@ def test_the_page_needs_nothing_from_elsewhere(service):
         assert reply.status == 200
         parts += {"/" + module for module in re.findall(r'from "\./([^"]+)"', reply.body.decode())} - set(parts)
     assert "/elements.js" in parts
+
+
+# What was delivered.
+
+def enter(metastore, deliveries):
+    """A file for each of the DELIVERIES, which are (time, destination or "")."""
+    metastore.mkdir(exist_ok=True)
+    (metastore / "metastore.json").write_text('{"format_version":1}\n')
+    with open(metastore / "file_registry.jsonl", "w", encoding="ascii") as registry:
+        registry.writelines(
+            f'{{"id":"0195f5a0-0000-7000-8000-{number:012x}","path":"{number}.csv","checksum":"sha256:{number:064x}",'
+            '"updated_date":"2026-01-01T00:00:00.000Z"}\n' for number in range(len(deliveries)))
+    with open(metastore / "transfer_logs.jsonl", "w", encoding="ascii") as logs:
+        logs.writelines(
+            f'{{"id":"0195f5a0-0000-7000-8000-{number:012x}","transfer_status":"successful","transfer_date":"{time}",'
+            + (f'"destination":"{destination}",' if destination else "") + '"bytes":7}\n'
+            for number, (time, destination) in enumerate(deliveries))
+
+
+LONG_AGO = "2026-01-01T00:00:00.000Z"
+
+
+def just_now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_what_was_delivered_lately_is_counted_once_wherever_it_went(serve, metastore):
+    enter(metastore, [(LONG_AGO, "b"), (just_now(), "b"), (just_now(), "c"), (just_now(), ""), (LONG_AGO, "")])
+    for series in serve().get("/v1/activity").json.values():
+        assert (sum(series["files"]), sum(series["bytes"])) == (3, 21)
+
+
+def test_what_was_delivered_long_ago_costs_nothing(serve, metastore):
+    def reads(process):
+        text = open(f"/proc/{process.popen.pid}/io", encoding="ascii").read()
+        return int(text.split("syscr: ")[1].split()[0])
+
+    def cost(count):
+        enter(metastore, [(LONG_AGO, "b")] * count + [(just_now(), "b")])
+        service = serve()
+        before = reads(service.process)
+        assert sum(service.get("/v1/activity").json["hour"]["files"]) == 1
+        after = reads(service.process)
+        assert service.process.stop().code == 0
+        shutil.rmtree(metastore)
+        return after - before
+
+    few = cost(10)
+    assert cost(30_000) < few + 100

@@ -33,14 +33,23 @@ Result<void> Activity::update(metastore::Metastore& store, Timestamp now) {
   if (now - updated_ < kFresh) return {};
   const Timestamp since = floor<minutes>(std::max(now - kKept, updated_ - kLate));
   std::map<Minute, Count> fresh;
-  const auto visited = store.visit_transfers(
-      {.statuses = {metastore::TransferStatus::kSuccessful}, .date = {.since = since}},
-      [&](const metastore::FileRecord&, const metastore::Delivery& delivery) {
-        Count& count = fresh[floor<minutes>(delivery.date)];
-        count.files += 1;
-        count.bytes += static_cast<std::uint64_t>(delivery.bytes);
-      });
-  if (!visited) return visited.error();
+  const auto destinations = store.logged_destinations();
+  if (!destinations) return destinations.error();
+  // One after the other: the store finds them by date for each, and walks them all for any.
+  for (const std::string& destination : *destinations) {
+    const auto visited = store.visit_transfers(
+        {.destination = destination,
+         .statuses = {metastore::TransferStatus::kSuccessful},
+         .date = {.since = since}},
+        [&](const metastore::FileRecord&, const metastore::Delivery& delivery) {
+          // "" asks for any, and is here for rows that name none.
+          if (delivery.destination != destination) return;
+          Count& count = fresh[floor<minutes>(delivery.date)];
+          count.files += 1;
+          count.bytes += static_cast<std::uint64_t>(delivery.bytes);
+        });
+    if (!visited) return visited.error();
+  }
   minutes_.erase(minutes_.lower_bound(floor<minutes>(since)), minutes_.end());
   minutes_.insert(fresh.begin(), fresh.end());
   minutes_.erase(minutes_.begin(), minutes_.lower_bound(floor<minutes>(now - kKept)));
