@@ -38,7 +38,7 @@ const row = (page, path) => page.locator("#files tr", { hasText: path });
 const trouble = (page, path) => page.locator("#trouble li", { hasText: path });
 
 const scenarios = {
-  /** A file arrives, moves and is delivered, and nobody touches the page. */
+  /** A file arrives, moves and is delivered, and nobody touches the page; then its batch is looked into. */
   async arrives() {
     const page = await open();
     await shown(page);
@@ -48,6 +48,12 @@ const scenarios = {
     await page.screenshot({ path: `${folder}/running.png` });
     await row(page, argument).locator(".successful").waitFor();
     await page.locator("#running-part").waitFor({ state: "hidden" });
+    await page.locator("#activity", { hasText: "1 file" }).waitFor();
+    await page.locator("#batches button", { hasText: ".control.json" }).click();
+    await page.locator("#story-facts", { hasText: "1 file, 3.0 MiB" }).waitFor();
+    await page.locator("#story-rows button", { hasText: argument }).click();
+    await page.locator("#story-title", { hasText: argument }).waitFor();
+    await page.locator("#story-rows .successful").waitFor();
   },
   /** A failure, retried by keyboard. */
   async retries() {
