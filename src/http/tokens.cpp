@@ -191,7 +191,8 @@ Result<void> TokenBook::refresh() {
     tokens_.clear();
     return {};
   }
-  is_required_ = true;
+  // Any other error leaves open whether there is one.
+  if (fd || fd.error().kind == ErrorKind::kDenied) is_required_ = true;
   if (!fd) return fd.error();
   const auto status = stat_fd(fd->get(), file_);
   if (!status) return status.error();
