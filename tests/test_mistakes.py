@@ -189,7 +189,8 @@ MISPLACED = {
     '[landing.in]\npath = "in"\nignore = [""]\n': "'' is not a pattern: it is empty",
     '[destination.b]\nurl = "sftp://b/x"\n[route.r]\nto = ["b"]\nmatch = "/in/*.csv"\n':
         "it begins with '/'",
-    '[expect.e]\nby = "06:00"\nmatch = ["["]\n': "'[' without ']'"}
+    '[expect.e]\nby = "06:00"\nmatch = ["["]\n': "'[' without ']'",
+    '[metastore]\nlocation = "store"\n': "metastore: expected a value, 'metastore = …', not a table"}
 
 
 @pytest.mark.parametrize("text, words", MISPLACED.items())

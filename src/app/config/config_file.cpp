@@ -225,7 +225,8 @@ class Loader {
       }
       const Result<void> stored =
           value ? option.set(target, *value)
-                : make_error(ErrorKind::kInvalid, "this type of value is not understood");
+                : make_error(ErrorKind::kInvalid, "expected a value, '{} = …', not {}", key,
+                             node.is_table() ? "a table" : "this type of value");
       if (!stored) complain(node, fmt::format("{}: {}", full, stored.error().message));
       return;
     }
