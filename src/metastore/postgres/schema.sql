@@ -86,6 +86,7 @@ CREATE TABLE files (
   row          bigint NOT NULL,              -- in file_registry
   UNIQUE (landing, path, version)
 );
+CREATE INDEX files_registered ON files (registered);
 CREATE INDEX files_held ON files (number) WHERE state = 'quarantined';
 CREATE INDEX files_gone ON files (updated_date) WHERE state IN ('superseded', 'missing');
 
