@@ -7,6 +7,7 @@
 
 #include "ferry/base/child_process.h"
 #include "ferry/base/file.h"
+#include "ferry/base/path.h"
 
 namespace ferry {
 namespace {
@@ -17,7 +18,7 @@ char lower(char letter) {
 
 bool ends_with_extension(std::string_view path, std::string_view extension) {
   if (extension.starts_with('.')) extension.remove_prefix(1);
-  const std::string_view name = path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+  const std::string_view name = base_name(path);
   // A name is more than its extension.
   if (name.size() < extension.size() + 2) return false;
   const std::string_view end = name.substr(name.size() - extension.size());

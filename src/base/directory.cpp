@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "ferry/base/path.h"
+
 namespace ferry {
 namespace {
 
@@ -116,8 +118,7 @@ Result<struct stat> stat_beneath(int root, const std::string& relative) {
 
 std::optional<std::uint64_t> device_above(int root, std::string relative) {
   for (;;) {
-    const auto slash = relative.rfind('/');
-    relative = slash == relative.npos ? "." : relative.substr(0, slash);
+    relative = parent_of(relative);
     const auto status = stat_beneath(root, relative);
     if (status) return status->st_dev;
     if (relative == "." || status.error().kind != ErrorKind::kNotFound) return std::nullopt;
@@ -138,10 +139,9 @@ Result<std::optional<struct stat>> find_at(int directory, const std::string& nam
 }
 
 Result<Entry> open_parent(int root, const std::string& path) {
-  const auto slash = path.rfind('/');
-  auto directory = open_beneath(root, slash == path.npos ? "." : path.substr(0, slash), kDirectory);
+  auto directory = open_beneath(root, parent_of(path), kDirectory);
   if (!directory) return directory.error();
-  Entry entry{std::move(*directory), path.substr(slash + 1)};  // npos + 1 is 0
+  Entry entry{std::move(*directory), std::string(base_name(path))};
   if (entry.name.empty() || entry.name == "." || entry.name == "..") {
     return make_error(ErrorKind::kInvalid, "'{}' is no name for a file", path);
   }

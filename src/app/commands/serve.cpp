@@ -15,6 +15,7 @@
 #include "app/report/metrics.h"
 #include "app/service_manager.h"
 #include "ferry/base/log.h"
+#include "ferry/base/path.h"
 #include "ferry/http/service.h"
 
 namespace ferry::app {
@@ -26,7 +27,7 @@ Result<std::vector<http::UploadArea>> upload_areas(const Settings& settings) {
   for (const LandingSettings& landing : settings.landings) {
     auto area = landing_area(landing, settings);
     if (!area) return area.error();
-    const std::string name = landing.name.substr(landing.name.rfind('/') + 1);  // npos + 1 is 0
+    const std::string name(base_name(landing.name));
     const bool is_taken = std::ranges::find(areas, name, &http::UploadArea::name) != areas.end();
     if (name.empty() || is_taken) {
       return make_error(ErrorKind::kInvalid,

@@ -5,6 +5,7 @@
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
 #include "app/output.h"
+#include "ferry/base/path.h"
 #include "ferry/base/text.h"
 #include "ferry/landing/upload.h"
 
@@ -19,10 +20,6 @@ struct Item {
   std::string input;
   std::string path;  // in the landing area
 };
-
-std::string base_name(const std::string& path) {
-  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
-}
 
 /// --as names the file, or with a '/' at its end the directory for all of them.
 Result<std::vector<Item>> items_of(const Arguments& arguments) {
@@ -52,7 +49,7 @@ Result<std::vector<Item>> items_of(const Arguments& arguments) {
       return make_error(ErrorKind::kInvalid, "standard input has no name: give --as PATH");
     }
     const bool is_named = !as.empty() && !is_directory;
-    items.push_back({input, is_named ? as : as + base_name(input)});
+    items.push_back({input, is_named ? as : as + std::string(base_name(input))});
   }
   return items;
 }

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "ferry/base/directory.h"
+#include "ferry/base/path.h"
 #include "landing/quarantine/quarantine_note.h"
 #include "landing/watch/scan.h"
 
@@ -21,8 +22,8 @@ std::string note_name(const std::string& id) {
   return id + std::string(kNoteSuffix);
 }
 
-std::string base_name(const std::string& path) {
-  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+std::string name_of(const HeldFile& file) {
+  return std::string(base_name(file.path));
 }
 
 std::string_view kind_of(mode_t mode) {
@@ -153,11 +154,11 @@ Result<std::optional<HeldFile>> QuarantineFolder::read_note(const std::string& n
   if (!note || note_name(note->id) != name) return Note();
   const auto entry = open_entry(*note);
   if (!entry) return absent(entry.error());
-  if (const auto there = stat_at(entry->get(), base_name(note->path)); !there) {
+  if (const auto there = stat_at(entry->get(), name_of(*note)); !there) {
     return absent(there.error());
   }
   note->landing = landing_;
-  note->location = path_ / note->id / base_name(note->path);
+  note->location = path_ / note->id / name_of(*note);
   return note;
 }
 
@@ -191,7 +192,7 @@ Result<std::vector<HeldFile>> QuarantineFolder::list() const {
 Result<UniqueFd> QuarantineFolder::open_file(const HeldFile& file) const {
   const auto entry = open_entry(file);
   if (!entry) return entry.error();
-  const std::string name = base_name(file.path);
+  const std::string name = name_of(file);
   const auto status = stat_at(entry->get(), name);
   if (!status) return status.error();
   if (!S_ISREG(status->st_mode)) {
@@ -206,8 +207,7 @@ Result<void> QuarantineFolder::put_back(const HeldFile& file, const std::string&
   if (!entry) return entry.error();
   const auto place = make_parent(root_.get(), path);
   if (!place) return place.error();
-  if (auto moved =
-          rename_new(entry->get(), base_name(file.path), place->directory.get(), place->name);
+  if (auto moved = rename_new(entry->get(), name_of(file), place->directory.get(), place->name);
       !moved) {
     if (moved.error().os_code != EEXIST) return moved;
     return make_error(ErrorKind::kInvalid,
@@ -222,10 +222,10 @@ Result<void> QuarantineFolder::remove(const HeldFile& file) {
   const auto entry = open_entry(file);
   if (!entry) return entry.error();
   // Of a release that a crash cut short.
-  if (const auto status = stat_at(entry->get(), base_name(file.path))) {
+  if (const auto status = stat_at(entry->get(), name_of(file))) {
     remove_mark(release_mark_name(identity_of(*status)));
   }
-  if (auto removed = remove_at(entry->get(), base_name(file.path));
+  if (auto removed = remove_at(entry->get(), name_of(file));
       !removed && removed.error().kind != ErrorKind::kNotFound) {
     return removed.error().with_context((path_ / file.id).string());
   }

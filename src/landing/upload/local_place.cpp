@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "ferry/base/directory.h"
+#include "ferry/base/path.h"
 #include "landing/register/inspect.h"
 
 namespace ferry::landing {
@@ -17,13 +18,8 @@ namespace {
 
 constexpr int kDirectory = O_RDONLY | O_DIRECTORY;
 
-std::string parent_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
 std::string name_of(const std::string& path) {
-  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+  return std::string(base_name(path));
 }
 
 /// A directory and two names in it.

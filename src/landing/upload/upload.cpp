@@ -6,6 +6,7 @@
 #include <set>
 
 #include "ferry/base/log.h"
+#include "ferry/base/path.h"
 #include "ferry/base/uuid.h"
 #include "landing/upload/name_locks.h"
 #include "landing/upload/upload_journal.h"
@@ -30,9 +31,7 @@ Error unfit(std::string_view path, std::string_view why) {
 
 /// Beside the file, under a name that no watcher registers.
 std::string temporary_for(const std::string& path) {
-  const auto slash = path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "" : path.substr(0, slash + 1);
-  return fmt::format("{}.upload-{}.part", directory, uuid_v7());
+  return beside(path, fmt::format(".upload-{}.part", uuid_v7()));
 }
 
 Error refused(const std::string& path, std::string_view reason) {
@@ -334,15 +333,13 @@ Result<void> check_upload_path(const LandingArea& area, const std::string& path)
   if (std::ranges::count(path, '/') > kMostDirectories) {
     return unfit(path, "lies below more than 64 directories");
   }
-  for (std::size_t start = 0; start <= path.size();) {
-    const std::size_t end = std::min(path.find('/', start), path.size());
-    const std::string_view name = std::string_view(path).substr(start, end - start);
+  for (Components names(path); const auto next = names.next();) {
+    const std::string_view name = *next;
     if (name == "..") return unfit(path, "leads out of the landing area");
     if (name.empty() || name == ".") return unfit(path, "is not a plain relative path");
     if (name.find('\0') != name.npos) return unfit(path, "has a NUL character");
     if (name.size() > kMaxNameBytes) return unfit(path, "has a name of more than 255 bytes");
     if (const auto problem = name_problem(name)) return unfit(path, *problem);
-    start = end + 1;
   }
   if (IgnoreRules(area.ignore).ignores_file(path)) {
     return unfit(path,

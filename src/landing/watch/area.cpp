@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ferry/base/log.h"
+#include "ferry/base/path.h"
 #include "landing/quarantine/quarantine_folder.h"
 
 namespace ferry::landing {
@@ -26,10 +27,6 @@ constexpr Duration kCreatedDelay = milliseconds(100);
 /// An error of Root::find or Root::open that says that the area is not there.
 bool is_loss(const Error& error) {
   return error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kDenied;
-}
-
-std::string_view base_name(std::string_view path) {
-  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "ferry/base/path.h"
 #include "ferry/base/text.h"
 
 namespace ferry::landing {
@@ -22,8 +23,7 @@ bool is_hidden(std::string_view name) {
 
 std::optional<IgnoredAs> IgnoreRules::find_rule(const std::string& path) const {
   if (has_hidden_component(path)) return IgnoredAs::kHidden;
-  const auto slash = path.rfind('/');
-  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  const std::string_view name = base_name(path);
   if (std::ranges::any_of(kUnfinishedSuffixes, [&](auto end) { return name.ends_with(end); })) {
     return IgnoredAs::kUnfinished;
   }

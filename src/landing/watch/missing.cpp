@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ferry/base/directory.h"
+#include "ferry/base/path.h"
 
 namespace ferry::landing {
 namespace {
@@ -27,8 +28,7 @@ bool Subtrees::cover(std::string_view path) const {
   for (std::string_view above = path;;) {
     if (std::ranges::binary_search(sorted_, above, std::less<>())) return true;
     if (above.empty()) return false;
-    const auto slash = above.rfind('/');
-    above = slash == std::string_view::npos ? std::string_view() : above.substr(0, slash);
+    above = directory_of(above);
   }
 }
 

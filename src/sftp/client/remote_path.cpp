@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "ferry/base/path.h"
+
 namespace ferry::sftp {
 
 std::string join_remote(std::string_view directory, std::string_view relative) {
@@ -11,9 +13,7 @@ std::string join_remote(std::string_view directory, std::string_view relative) {
 }
 
 std::string remote_parent(std::string_view path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string_view::npos) return ".";
-  return std::string(slash == 0 ? "/" : path.substr(0, slash));
+  return parent_of(path);
 }
 
 }  // namespace ferry::sftp

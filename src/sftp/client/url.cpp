@@ -2,6 +2,7 @@
 #include <charconv>
 #include <optional>
 
+#include "ferry/base/path.h"
 #include "ferry/sftp/connect.h"
 
 namespace ferry::sftp {
@@ -47,13 +48,6 @@ std::string percent_encode(std::string_view text, std::string_view also_plain) {
     }
   }
   return result;
-}
-
-bool has_control_character(std::string_view text) {
-  return std::ranges::any_of(text, [](char c) {
-    const auto code = static_cast<unsigned char>(c);
-    return code < 0x20 || code == 0x7f;
-  });
 }
 
 template <typename... Args>

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "ferry/base/directory.h"
+#include "ferry/base/path.h"
 #include "ferry/base/uuid.h"
 #include "transfer/after_delivery/archive.h"
 
@@ -157,8 +158,7 @@ void take_away(int landing_fd, TakeAway& what) {
 Result<void> sync_taken(int landing_fd, std::span<TakeAway* const> files) {
   std::set<std::string> done;
   const auto is_new = [&](const TakeAway& what, const std::string& place) {
-    return done.insert(place + '\0' + what.file.path.substr(0, what.file.path.rfind('/') + 1))
-        .second;
+    return done.insert(place + '\0' + std::string(directory_of(what.file.path))).second;
   };
   for (const TakeAway* what : files) {
     if (!what->outcome || *what->outcome != Taken::kAway) continue;

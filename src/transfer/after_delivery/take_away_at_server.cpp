@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ferry/base/path.h"
 #include "ferry/sftp/remote_path.h"
 #include "transfer/after_delivery/archive.h"
 #include "transfer/verify/remote_digest.h"
@@ -17,10 +18,6 @@ constexpr std::size_t kLanes = 64;
 
 bool is_version(const Result<sftp::Attributes>& found, const FileRecord& file) {
   return found && sftp::is_regular(*found) && sftp::identity_of(*found) == file.identity;
-}
-
-std::string base_name(const std::string& path) {
-  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
 }
 
 }  // namespace
@@ -119,7 +116,8 @@ Task<Result<void>> ServerTaker::move_to_archive(const TakeAway& what, const Plac
   auto moved = co_await give_name(place, target);
   if (!moved) co_return moved.error();
   if (*moved) co_return Result<void>();
-  target = sftp::join_remote(sftp::remote_parent(target), with_id(base_name(target), what.file));
+  target = sftp::join_remote(sftp::remote_parent(target),
+                             with_id(std::string(base_name(target)), what.file));
   moved = co_await give_name(place, target);
   if (!moved) co_return moved.error();
   if (*moved) co_return Result<void>();

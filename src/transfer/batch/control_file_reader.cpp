@@ -4,6 +4,8 @@
 #include <istream>
 #include <unordered_set>
 
+#include "ferry/base/path.h"
+
 namespace ferry::transfer {
 namespace {
 
@@ -99,14 +101,11 @@ bool ControlFileReader::set_path(std::string_view text) {
   if (text.find('\0') != text.npos) return fail("its path has a NUL character");
   if (text.front() == '/') return fail("its path '{}' is not relative", text);
   file_.path.clear();
-  for (std::size_t start = 0; start <= text.size();) {
-    const std::size_t end = std::min(text.find('/', start), text.size());
-    const std::string_view part = text.substr(start, end - start);
-    start = end + 1;
-    if (part == "..") return fail("its path '{}' leads out of the directory", text);
-    if (part.empty() || part == ".") continue;
+  for (Components names(text); const auto name = names.next();) {
+    if (*name == "..") return fail("its path '{}' leads out of the directory", text);
+    if (name->empty() || *name == ".") continue;
     if (!file_.path.empty()) file_.path += '/';
-    file_.path += part;
+    file_.path += *name;
   }
   return !file_.path.empty() || fail("its path '{}' names no file", text);
 }

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "ferry/base/glob.h"
+#include "ferry/base/path.h"
 #include "ferry/transfer/control_file.h"
 #include "transfer/naming/remote_path.h"
 
@@ -43,14 +44,14 @@ Result<void> check_remote_name(const Destination& destination, std::string_view 
   if (is_too_long(std::string(path).append(suffix_of(destination.sidecar)))) {
     return make_error(ErrorKind::kAbnormal, "its remote name, {}, is too long", path);
   }
-  if (name_of_part(path.substr(path.rfind('/') + 1))) {
+  if (name_of_part(base_name(path))) {
     return make_error(ErrorKind::kAbnormal,
                       "its remote name, {}, is one of part files, and would be taken for one: give "
                       "it another with a route's 'rename'",
                       path);
   }
   if (remote_parent(path) == control_directory &&
-      is_name_of_control_files(destination, path.substr(path.rfind('/') + 1))) {
+      is_name_of_control_files(destination, base_name(path))) {
     return make_error(ErrorKind::kAbnormal,
                       "its remote name, {}, is one of control files, and would be taken for one: "
                       "give it another with a route's 'rename'",

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "ferry/base/log.h"
+#include "ferry/base/path.h"
 #include "transfer/deliver/publish.h"
 #include "transfer/naming/free_name.h"
 #include "transfer/naming/remote_path.h"
@@ -22,7 +23,7 @@ constexpr std::size_t kSideBySide = 32;
 
 std::string content_of(Sidecar sidecar, const Checksum& sha256, std::string_view path) {
   if (sidecar != Sidecar::kSha256) return {};
-  return sum_line(sha256, path.substr(path.rfind('/') + 1));
+  return sum_line(sha256, base_name(path));
 }
 
 /// What sum_line makes of any checksum and this name.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ferry/base/glob.h"
+#include "ferry/base/path.h"
 #include "transfer/naming/date_format.h"
 
 namespace ferry::transfer {
@@ -13,22 +14,10 @@ const std::vector<std::string_view> kFileVariables{"path",    "dir", "name", "st
                                                    "landing", "id",  "date", "mtime"};
 const std::vector<std::string_view> kControlVariables{"batch_id", "destination", "date"};
 
-bool is_control(char letter) {
-  const auto byte = static_cast<unsigned char>(letter);
-  return byte < 0x20 || byte == 0x7F;
-}
-
 struct Split {
   std::string_view before;
   std::string_view after;
 };
-
-/// At the last slash.
-Split split_path(std::string_view path) {
-  const auto slash = path.rfind('/');
-  if (slash == path.npos) return {"", path};
-  return {path.substr(0, slash), path.substr(slash + 1)};
-}
 
 /// At the last dot, which goes with the extension.
 Split split_name(std::string_view name) {
@@ -38,10 +27,10 @@ Split split_name(std::string_view name) {
 }
 
 std::string_view value_of(std::string_view variable, const NameTemplate::File& file) {
-  const auto [directory, name] = split_path(file.path);
+  const std::string_view name = base_name(file.path);
   const auto [stem, extension] = split_name(name);
   if (variable == "path") return file.path;
-  if (variable == "dir") return directory;
+  if (variable == "dir") return directory_of(file.path);
   if (variable == "name") return name;
   if (variable == "stem") return stem;
   if (variable == "ext") return extension;
@@ -60,12 +49,9 @@ std::string uuid_pattern() {
 /// TEXT without empty and "." components; nothing if it leads upwards or nowhere.
 std::string cleaned_path(std::string_view text) {
   std::string path;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find('/', begin), text.size());
-    const std::string_view part = text.substr(begin, end - begin);
-    if (part == "..") return {};
-    if (!part.empty() && part != ".") path.append(path.empty() ? "" : "/").append(part);
-    begin = end + 1;
+  for (Components names(text); const auto name = names.next();) {
+    if (*name == "..") return {};
+    if (!name->empty() && *name != ".") path.append(path.empty() ? "" : "/").append(*name);
   }
   return path;
 }
@@ -120,7 +106,7 @@ Result<NameTemplate> NameTemplate::parse(std::string_view text,
                                          const std::vector<std::string_view>& variables) {
   NameTemplate result;
   result.text_ = text;
-  if (std::ranges::any_of(text, is_control)) {
+  if (has_control_character(text)) {
     return make_error(ErrorKind::kInvalid, "a name cannot have control characters");
   }
   std::string literal;

@@ -6,6 +6,7 @@
 
 #include "ferry/base/file.h"
 #include "ferry/base/hash.h"
+#include "ferry/base/path.h"
 
 namespace ferry::transfer {
 namespace {
@@ -25,10 +26,7 @@ bool continues_utf8_character(char byte) {
 /// ".<name>.<token>.<word>" beside FINAL_PATH.
 std::string hidden_beside(std::string_view final_path, std::string_view token,
                           std::string_view word) {
-  const auto slash = final_path.rfind('/');
-  const std::size_t name_at = slash == std::string_view::npos ? 0 : slash + 1;
-  const std::string_view directory = final_path.substr(0, name_at);
-  std::string_view name = final_path.substr(name_at);
+  std::string_view name = base_name(final_path);
   const std::string suffix = fmt::format(".{}.{}", token, word);
   const std::size_t most = std::clamp(name.size(), kShortNameBytes, kLongestPartNameBytes);
   if (1 + name.size() + suffix.size() > most) {
@@ -36,7 +34,7 @@ std::string hidden_beside(std::string_view final_path, std::string_view token,
     while (size > 0 && size < name.size() && continues_utf8_character(name[size])) --size;
     name = name.substr(0, size);
   }
-  return fmt::format("{}.{}{}", directory, name, suffix);
+  return beside(final_path, fmt::format(".{}{}", name, suffix));
 }
 
 }  // namespace
@@ -73,10 +71,8 @@ std::optional<std::string_view> name_of_part(std::string_view name) {
 
 bool is_too_long(std::string_view path) {
   if (path.size() > kMaxPathBytes) return true;
-  for (std::size_t start = 0; start < path.size();) {
-    const std::size_t end = std::min(path.find('/', start), path.size());
-    if (end - start > kMaxNameBytes) return true;
-    start = end + 1;
+  for (Components names(path); const auto name = names.next();) {
+    if (name->size() > kMaxNameBytes) return true;
   }
   return false;
 }

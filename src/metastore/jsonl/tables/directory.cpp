@@ -11,16 +11,17 @@
 #include <cstdio>
 #include <memory>
 
+#include "ferry/base/path.h"
+
 namespace ferry::metastore {
 namespace {
 
 std::string folder_of(const std::string& name) {
-  const auto slash = name.rfind('/');
-  return slash == std::string::npos ? std::string() : name.substr(0, slash);
+  return std::string(directory_of(name));
 }
 
 std::string last_of(const std::string& name) {
-  return name.substr(name.rfind('/') + 1);  // npos + 1 is 0
+  return std::string(base_name(name));
 }
 
 }  // namespace

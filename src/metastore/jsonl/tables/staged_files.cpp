@@ -9,6 +9,7 @@
 
 #include "ferry/base/json.h"
 #include "ferry/base/log.h"
+#include "ferry/base/path.h"
 #include "ferry/base/uuid.h"
 #include "metastore/jsonl/tables/layout.h"
 
@@ -17,22 +18,12 @@ namespace {
 
 constexpr std::size_t kBufferBytes = 256 * 1024;
 
-std::string folder_of(const std::string& name) {
-  const auto slash = name.rfind('/');
-  return slash == std::string::npos ? std::string() : name.substr(0, slash);
-}
-
-std::string last_of(const std::string& name) {
-  return name.substr(name.rfind('/') + 1);  // npos + 1 is 0
-}
-
 bool is_temporary(std::string_view name) {
   return name.starts_with('.') && name.ends_with(".tmp");
 }
 
 std::string temporary_name(const std::string& name) {
-  const std::string folder = folder_of(name);
-  return fmt::format("{}{}.{}.{}.tmp", folder, folder.empty() ? "" : "/", last_of(name), uuid_v7());
+  return beside(name, fmt::format(".{}.{}.tmp", base_name(name), uuid_v7()));
 }
 
 bool is_table(std::string_view name) {
@@ -41,16 +32,15 @@ bool is_table(std::string_view name) {
 
 /// archive/<month>/<table>.<…>.jsonl
 bool is_archive_part(const std::string& name) {
-  const std::string folder = folder_of(name);
-  const std::string last = last_of(name);
+  const std::string_view last = base_name(name);
   const bool is_of_table = last.starts_with(fmt::format("{}.", kRegistryTable)) ||
                            last.starts_with(fmt::format("{}.", kTransferTable));
-  return folder_of(folder) == kArchive && is_of_table && last.ends_with(".jsonl");
+  return directory_of(directory_of(name)) == kArchive && is_of_table && last.ends_with(".jsonl");
 }
 
 /// Others are none that we gave: whoever wrote them into the note may want us to lose something.
 bool may_be_given(const std::string& from, const std::string& to) {
-  return is_temporary(last_of(from)) && folder_of(from) == folder_of(to) &&
+  return is_temporary(base_name(from)) && directory_of(from) == directory_of(to) &&
          (is_table(to) || is_archive_part(to));
 }
 
@@ -117,7 +107,8 @@ Result<StagedFile*> StagedFiles::add(const std::string& name) {
   file.name_ = name;
   file.temporary_ = temporary_name(name);
   file.shown_ = directory_.shown(file.temporary_);
-  if (auto made = directory_.make_folder(folder_of(name)); !made) return made.error();
+  if (auto made = directory_.make_folder(std::string(directory_of(name))); !made)
+    return made.error();
   auto fd = directory_.open_file(file.temporary_, O_RDWR | O_CREAT | O_EXCL);
   if (!fd) return fd.error();
   auto lock = FileLock::try_acquire(std::move(*fd), file.shown_);
@@ -131,8 +122,8 @@ Result<void> StagedFiles::sync() {
   std::set<std::string> folders;
   for (StagedFile& file : files_) {
     if (auto synced = file.sync(); !synced) return synced;
-    for (std::string folder = folder_of(file.name_); !folder.empty(); folder = folder_of(folder)) {
-      folders.insert(folder);
+    for (auto folder = directory_of(file.name_); !folder.empty(); folder = directory_of(folder)) {
+      folders.emplace(folder);
     }
   }
   folders.insert("");
@@ -191,7 +182,7 @@ Result<void> finish_staged_files(const Directory& directory, const std::string& 
   for (const Naming& naming : *names) {
     // If there is no such file, the name was given before.
     if (auto given = directory.rename(naming.from, naming.to); !given) return given.error();
-    folders.insert(folder_of(naming.to));
+    folders.emplace(directory_of(naming.to));
   }
   for (const std::string& folder : folders) {
     auto synced = directory.sync(folder);
