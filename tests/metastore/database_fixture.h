@@ -1,11 +1,23 @@
 // For what is particular to the store in PostgreSQL.
 #pragma once
 
+#include <chrono>
+#include <thread>
+
 #include "store_fixture.h"
 
 namespace ferry::metastore::testing {
 
 #define DATABASE_TEST(name) TEST_CASE_FIXTURE(DatabaseFixture, name* doctest::skip(is_missing()))
+
+template <typename Condition>
+void wait_until(Condition holds) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() >= deadline) FAIL("waited in vain");
+    std::this_thread::yield();
+  }
+}
 
 inline bool is_missing() {
   return postgres_programs().empty();

@@ -1,99 +1,19 @@
-// What is made of batches whose agent has died, against a real OpenSSH server and a real metastore.
+// What is made of batches whose agent has died.
 #include "transfer/batch/recovery.h"
 
 #include <algorithm>
 #include <thread>
 
-#include "ferry/base/uuid.h"
-#include "transfer/agent_fixture.h"
-#include "transfer/batch/batch_journal.h"
 #include "transfer/deliver/journal.h"
-#include "transfer/naming/remote_path.h"
+#include "transfer/recovery_fixture.h"
 
 using namespace ferry;
 using namespace ferry::transfer;
 using namespace ferry::transfer::testing;
-using Place = BatchJournal::Place;
-
-namespace {
-
-/// An agent that delivers by hand, as far as the test wants it to, and dies.
-struct Fixture : AgentFixture {
-  std::string batch_id = uuid_v7();
-  std::map<std::string, std::string> ids;  // by path
-  std::unique_ptr<metastore::AgentPresence> agent = std::move(*store->join());
-  std::unique_ptr<BatchJournal> journal;
-
-  std::string register_file(const std::string& path, const std::string& content) {
-    return ids[path] = land_and_register(path, content);
-  }
-  Sidecar sidecar = Sidecar::kNone;  // of the dead agent's batch
-  std::string control_path() const { return remote(batch_id + ".control.json").string(); }
-
-  void claim(const std::vector<std::string>& paths, bool all_or_nothing = false) {
-    metastore::ClaimRequest request{
-        .destination = destination.name, .batch_id = batch_id, .agent = agent->name()};
-    for (const std::string& path : paths) request.ids.push_back(ids.at(path));
-    REQUIRE(store->claim(request)->size() == paths.size());
-    begin_journal(all_or_nothing);
-  }
-  void begin_journal(bool all_or_nothing) {
-    auto begun = BatchJournal::begin(options.control_files, {.id = batch_id,
-                                                             .agent = agent->name(),
-                                                             .destination = destination.name,
-                                                             .directory = destination.directory,
-                                                             .control_path = control_path(),
-                                                             .created = now(),
-                                                             .all_or_nothing = all_or_nothing,
-                                                             .control = ControlFormat::kJson,
-                                                             .sidecar = sidecar});
-    REQUIRE(begun);
-    journal = std::move(*begun);
-  }
-  std::string part_of(const std::string& path, unsigned n = 0) const {
-    return part_path(remote(path).string(), part_token(batch_id, ids.at(path), n));
-  }
-  std::string aside_of(const std::string& path) const {
-    return aside_path(remote(path).string(), part_token(batch_id, ids.at(path), 0));
-  }
-  Place begin(const std::string& path, const std::string& content) const {
-    const auto place = journal->note_begun({.id = ids.at(path),
-                                            .attempt = 1,
-                                            .remote_path = remote(path).string(),
-                                            .size = content.size(),
-                                            .sha256 = sha256(content),
-                                            .source_sha256 = {},
-                                            .part_path = part_of(path)});
-    REQUIRE(place);
-    return *place;
-  }
-  void end(Place place, std::optional<BatchFailure> failure = {}) const {
-    REQUIRE(journal->note_end(place, {.date = now(), .failure = std::move(failure)}));
-  }
-  void die() {
-    journal.reset();
-    agent.reset();
-  }
-  fs::path journal_path() const { return options.control_files / (batch_id + ".journal"); }
-
-  std::vector<metastore::TransferRecord> rows_of(const std::string& path) {
-    return store->history(ids.at(path))->at(0).transfers;
-  }
-  void check_no_part_is_left() const {
-    for (const std::string& name : names_at_destination()) CHECK_FALSE(name.ends_with(".part"));
-  }
-  void empty_the_server() const {
-    for (const auto& entry : fs::directory_iterator(server.root())) fs::remove_all(entry.path());
-  }
-};
-
-using Paths = std::vector<std::string>;
-
-}  // namespace
 
 // What is under its final name.
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(DeadAgent,
                   "what a dead agent delivered is listed and recorded, and not sent again") {
   register_file("in/a", "hello");
   claim({"in/a"});
@@ -128,7 +48,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(run()->batches.empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "what it had not begun is delivered in a batch of its own") {
+TEST_CASE_FIXTURE(DeadAgent, "what it had not begun is delivered in a batch of its own") {
   register_file("a", "hello");
   register_file("b", "other");
   register_file("c", "third");
@@ -147,7 +67,7 @@ TEST_CASE_FIXTURE(Fixture, "what it had not begun is delivered in a batch of its
   CHECK(recorder.bytes == 10);
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(DeadAgent,
                   "a file whose rename was not asked for is sent again, and its part goes") {
   register_file("a", "hello");
   claim({"a"});
@@ -164,7 +84,7 @@ TEST_CASE_FIXTURE(Fixture,
   check_no_part_is_left();
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(DeadAgent,
                   "what is not at the server any more is sent again, whatever the journal says") {
   register_file("a", "hello");
   register_file("b", "other");
@@ -193,7 +113,7 @@ TEST_CASE_FIXTURE(Fixture,
 }
 
 TEST_CASE_FIXTURE(
-    Fixture, "an older file of the same name and size is not taken for the one that was sent") {
+    DeadAgent, "an older file of the same name and size is not taken for the one that was sent") {
   register_file("a", "hello");
   claim({"a"});
   begin("a", "hello");
@@ -205,7 +125,7 @@ TEST_CASE_FIXTURE(
   CHECK_FALSE(fs::exists(control_path()));
 }
 
-TEST_CASE_FIXTURE(Fixture, "a batch of which nothing was delivered gets no control file") {
+TEST_CASE_FIXTURE(DeadAgent, "a batch of which nothing was delivered gets no control file") {
   register_file("a", "hello");
   claim({"a"});
   SUBCASE("nothing was begun") {}
@@ -221,7 +141,7 @@ TEST_CASE_FIXTURE(Fixture, "a batch of which nothing was delivered gets no contr
 
 // What had failed.
 
-TEST_CASE_FIXTURE(Fixture, "what had failed is recorded, once, and tried again") {
+TEST_CASE_FIXTURE(DeadAgent, "what had failed is recorded, once, and tried again") {
   register_file("a", "hello");
   claim({"a"});
   end(begin("a", "hello"),
@@ -249,7 +169,7 @@ TEST_CASE_FIXTURE(Fixture, "what had failed is recorded, once, and tried again")
 // The control file.
 
 TEST_CASE_FIXTURE(
-    Fixture, "what was listed is recorded, and the control file stays as the receiver found it") {
+    DeadAgent, "what was listed is recorded, and the control file stays as the receiver found it") {
   register_file("a", "hello");
   claim({"a"});
   end(begin("a", "hello"));
@@ -263,7 +183,7 @@ TEST_CASE_FIXTURE(
   CHECK_FALSE(fs::exists(journal_path()));
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(DeadAgent,
                   "sidecars are pushed as the batch asks for, and no part of them is left") {
   sidecar = Sidecar::kSha256;
   register_file("a", "hello");
@@ -279,7 +199,7 @@ TEST_CASE_FIXTURE(Fixture,
   check_no_part_is_left();
 }
 
-TEST_CASE_FIXTURE(Fixture, "a control file that may be there already is pushed again") {
+TEST_CASE_FIXTURE(DeadAgent, "a control file that may be there already is pushed again") {
   register_file("a", "hello");
   claim({"a"});
   end(begin("a", "hello"));
@@ -290,7 +210,7 @@ TEST_CASE_FIXTURE(Fixture, "a control file that may be there already is pushed a
   CHECK(listed_in(control_path()) == Paths{"a"});
 }
 
-TEST_CASE_FIXTURE(Fixture, "part files of pushes are removed") {
+TEST_CASE_FIXTURE(DeadAgent, "part files of pushes are removed") {
   register_file("a", "hello");
   claim({"a"});
   end(begin("a", "hello"));
@@ -303,7 +223,7 @@ TEST_CASE_FIXTURE(Fixture, "part files of pushes are removed") {
   check_no_part_is_left();
 }
 
-TEST_CASE_FIXTURE(Fixture, "part files of pushes are removed, whichever of them are there") {
+TEST_CASE_FIXTURE(DeadAgent, "part files of pushes are removed, whichever of them are there") {
   register_file("a", "hello");
   claim({"a"});
   end(begin("a", "hello"));
@@ -317,7 +237,7 @@ TEST_CASE_FIXTURE(Fixture, "part files of pushes are removed, whichever of them 
 
 // Whose batch it is.
 
-TEST_CASE_FIXTURE(Fixture, "the batch of a running agent is left alone") {
+TEST_CASE_FIXTURE(DeadAgent, "the batch of a running agent is left alone") {
   register_file("a", "hello");
   register_file("b", "other");
   claim({"a"});
@@ -330,7 +250,7 @@ TEST_CASE_FIXTURE(Fixture, "the batch of a running agent is left alone") {
   CHECK(statuses()["a"] == TransferStatus::kInProgress);
 }
 
-TEST_CASE_FIXTURE(Fixture, "what goes on in a later batch is that batch's") {
+TEST_CASE_FIXTURE(DeadAgent, "what goes on in a later batch is that batch's") {
   register_file("a", "hello");
   register_file("large", "large");
   claim({"a", "large"});
@@ -364,7 +284,7 @@ TEST_CASE_FIXTURE(Fixture, "what goes on in a later batch is that batch's") {
   CHECK(rows_of("large").back().batch_id == batch_id);
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(DeadAgent,
                   "a journal that cannot be read is left alone, and what it may speak of too") {
   register_file("a", "hello");
   register_file("b", "other");
@@ -380,7 +300,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(listed_in(only_batch(run()).control_file) == Paths{"a"});
 }
 
-TEST_CASE_FIXTURE(Fixture, "a journal whose last line is torn is completed as far as it goes") {
+TEST_CASE_FIXTURE(DeadAgent, "a journal whose last line is torn is completed as far as it goes") {
   register_file("a", "hello");
   register_file("b", "other");
   claim({"a", "b"});
@@ -405,7 +325,7 @@ TEST_CASE_FIXTURE(Fixture, "a journal whose last line is torn is completed as fa
   CHECK(rows_of("a").back().batch_id == batch_id);
 }
 
-TEST_CASE_FIXTURE(Fixture, "two agents that find a dead one's batch complete it once") {
+TEST_CASE_FIXTURE(DeadAgent, "two agents that find a dead one's batch complete it once") {
   for (int i = 0; i < 20; ++i) register_file("f" + std::to_string(i), "hello");
   Paths paths;
   for (const auto& [path, id] : ids) paths.push_back(path);
@@ -436,7 +356,7 @@ TEST_CASE_FIXTURE(Fixture, "two agents that find a dead one's batch complete it 
 
 // Destinations.
 
-TEST_CASE_FIXTURE(Fixture, "a dead batch of one destination is not another's business") {
+TEST_CASE_FIXTURE(DeadAgent, "a dead batch of one destination is not another's business") {
   register_file("a", "hello");
   claim({"a"});
   end(begin("a", "hello"));
@@ -457,7 +377,7 @@ TEST_CASE_FIXTURE(Fixture, "a dead batch of one destination is not another's bus
   CHECK(recorder.bytes == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(DeadAgent,
                   "destinations that get files of the same names go on from their own parts") {
   constexpr std::size_t kSize = 16'000'000;
   const std::string id = register_file("a", pattern(kSize));
@@ -486,234 +406,4 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(third.bytes < kSize * 3 / 4);
   CHECK(read_file(remote("a")).value() == pattern(kSize));
   CHECK(fs::is_empty(options.journals));
-}
-
-// All or nothing.
-
-namespace {
-
-/// Files "a" and "b", uploaded.
-struct AllOrNothing : Fixture {
-  Place a = 0;
-  Place b = 0;
-
-  AllOrNothing() {
-    options.batch = BatchMode::kAllOrNothing;
-    register_file("a", "hello");
-    register_file("b", "other");
-    claim({"a", "b"}, true);
-    a = begin("a", "hello");
-    b = begin("b", "other");
-    REQUIRE(replace_file(part_of("a"), "hello"));
-    REQUIRE(replace_file(part_of("b"), "other"));
-    REQUIRE(journal->note_uploaded(a));
-    REQUIRE(journal->note_uploaded(b));
-  }
-  void name_at_server(const std::string& path) const { fs::rename(part_of(path), remote(path)); }
-  void check_all_is_recorded(const std::string& batch) {
-    for (const char* path : {"a", "b"}) {
-      CHECK(rows_of(path).back().status == TransferStatus::kSuccessful);
-      CHECK(rows_of(path).back().batch_id == batch);
-      CHECK(fs::exists(remote(path)));
-    }
-    check_no_part_is_left();
-    CHECK_FALSE(fs::exists(journal_path()));
-  }
-};
-
-}  // namespace
-
-TEST_CASE_FIXTURE(AllOrNothing, "names that were being given are all given") {
-  REQUIRE(journal->note_naming());
-  SUBCASE("none was") {}
-  SUBCASE("one was") {
-    name_at_server("a");
-    end(a);
-  }
-  SUBCASE("one was, and that was not heard of any more") {
-    name_at_server("b");
-  }
-  SUBCASE("all were") {
-    name_at_server("a");
-    name_at_server("b");
-    end(b);
-    end(a);
-  }
-  die();
-  const auto summary = run();
-  CHECK(only_batch(summary).id == batch_id);
-  CHECK(only_batch(summary).successful == 2);
-  Paths listed = listed_in(control_path());
-  std::ranges::sort(listed);
-  CHECK(listed == Paths{"a", "b"});
-  CHECK(recorder.bytes == 0);
-  CHECK(recorder.delivered.size() == 2);
-  check_all_is_recorded(batch_id);
-}
-
-TEST_CASE_FIXTURE(AllOrNothing, "of a part that was begun anew the last is what gets the name") {
-  REQUIRE(journal->note_part(a, part_of("a", 1)));
-  fs::rename(part_of("a"), part_of("a", 1));
-  REQUIRE(journal->note_naming());
-  die();
-  CHECK(only_batch(run()).successful == 2);
-  check_all_is_recorded(batch_id);
-}
-
-TEST_CASE_FIXTURE(AllOrNothing,
-                  "a batch that was not all there is removed, and delivered as another") {
-  SUBCASE("all was uploaded, and no name given yet") {}
-  SUBCASE("a part is not whole") {
-    REQUIRE(replace_file(part_of("b"), "oth"));
-  }
-  die();
-  const auto summary = run();
-  CHECK(only_batch(summary).id != batch_id);
-  CHECK_FALSE(fs::exists(control_path()));
-  check_all_is_recorded(only_batch(summary).id);
-}
-
-TEST_CASE_FIXTURE(AllOrNothing, "a batch that can no longer get all its names loses them") {
-  REQUIRE(journal->note_naming());
-  SUBCASE("its own names") {
-    name_at_server("a");
-    end(a);
-  }
-  SUBCASE("one that was not heard of any more") {
-    name_at_server("a");
-  }
-  SUBCASE("none has one") {}
-  fs::remove(part_of("b"));
-  INFO("nothing is delivered again, so that it can be seen");
-  options.max_attempts = 1;
-  die();
-  const auto summary = run();
-  REQUIRE(summary);
-  CHECK(summary->batches.empty());
-  CHECK(summary->successful == 0);
-  CHECK(names_at_destination().empty());
-  for (const char* path : {"a", "b"}) {
-    CHECK(rows_of(path).back().status == TransferStatus::kFailed);
-    CHECK(rows_of(path).back().error->message.contains("rolled back"));
-  }
-  CHECK_FALSE(fs::exists(journal_path()));
-  INFO("and the next run delivers it as another batch");
-  options.max_attempts = 5;
-  const auto next = run();
-  check_all_is_recorded(only_batch(next).id);
-}
-
-TEST_CASE_FIXTURE(AllOrNothing,
-                  "what had its name before the batch came keeps it when that is rolled back") {
-  REQUIRE(journal->note_existing(a));
-  REQUIRE(journal->note_naming());
-  name_at_server("a");
-  end(a);
-  fs::remove(part_of("b"));
-  options.max_attempts = 1;
-  die();
-  REQUIRE(run());
-  CHECK(rows_of("b").back().status == TransferStatus::kFailed);
-  CHECK(names_at_destination() == Paths{"a"});
-}
-
-TEST_CASE_FIXTURE(AllOrNothing,
-                  "what was replaced is put back, unless somebody else has the name") {
-  REQUIRE(journal->note_existing(a));
-  REQUIRE(journal->note_naming());
-  REQUIRE(replace_file(aside_of("a"), "before"));
-  std::string left = "before";
-  bool is_kept = false;
-  SUBCASE("it was replaced") {
-    name_at_server("a");
-    end(a);
-  }
-  SUBCASE("it was replaced, and that was not heard of any more") {
-    name_at_server("a");
-  }
-  SUBCASE("it was about to be: it has both names") {
-    fs::create_hard_link(aside_of("a"), remote("a"));
-  }
-  SUBCASE("it was about to be: it has no other name") {}
-  SUBCASE("somebody has taken the new one away") {
-    end(a);
-    fs::remove(part_of("a"));
-  }
-  SUBCASE("somebody else has the name") {
-    end(a);
-    fs::remove(part_of("a"));
-    left = "his!!";  // of the size of what was sent
-    is_kept = true;
-    REQUIRE(replace_file(remote("a"), left));
-  }
-  fs::remove(part_of("b"));
-  options.max_attempts = 1;
-  die();
-  REQUIRE(run());
-  CHECK(read_file(remote("a")).value_or("") == left);
-  CHECK(fs::exists(aside_of("a")) == is_kept);
-  CHECK(rows_of("a").back().status == TransferStatus::kFailed);
-}
-
-TEST_CASE_FIXTURE(AllOrNothing,
-                  "of somebody else's file under a name that was given nothing is taken") {
-  REQUIRE(journal->note_naming());
-  end(a);
-  fs::remove(part_of("a"));
-  SUBCASE("of the same size") {
-    REQUIRE(replace_file(remote("a"), "his!!"));
-  }
-  SUBCASE("of another") {
-    REQUIRE(replace_file(remote("a"), "somebody else's"));
-  }
-  const std::string theirs = read_file(remote("a")).value();
-  fs::remove(part_of("b"));
-  options.max_attempts = 1;
-  die();
-  REQUIRE(run());
-  CHECK(read_file(remote("a")).value_or("") == theirs);
-}
-
-TEST_CASE_FIXTURE(AllOrNothing,
-                  "what was replaced is not kept any longer than it may be put back") {
-  REQUIRE(journal->note_existing(a));
-  REQUIRE(journal->note_naming());
-  REQUIRE(replace_file(aside_of("a"), "before"));
-  SUBCASE("the batch is completed") {}
-  SUBCASE("it had been") {
-    for (const char* path : {"a", "b"}) name_at_server(path);
-    end(a);
-    end(b);
-    REQUIRE(journal->note_pushed());
-  }
-  die();
-  REQUIRE(run());
-  CHECK(read_file(remote("a")).value_or("") == "hello");
-  CHECK_FALSE(fs::exists(aside_of("a")));
-}
-
-TEST_CASE_FIXTURE(AllOrNothing, "a roll back that was begun is not followed by names") {
-  REQUIRE(journal->note_naming());
-  REQUIRE(journal->note_rolling_back());
-  name_at_server("a");
-  end(a);
-  options.max_attempts = 1;
-  die();
-  REQUIRE(run());
-  CHECK(names_at_destination().empty());
-  CHECK(rows_of("b").back().error->message.contains("rolled back"));
-}
-
-TEST_CASE_FIXTURE(AllOrNothing,
-                  "names that were all given are not believed if the server is a new one") {
-  REQUIRE(journal->note_naming());
-  end(a);
-  end(b);
-  empty_the_server();
-  die();
-  const auto summary = run();
-  REQUIRE(summary);
-  CHECK(read_file(remote("a")).value_or("") == "hello");
-  CHECK(read_file(remote("b")).value_or("") == "other");
-  CHECK(rows_of("a").back().batch_id != batch_id);
 }

@@ -25,10 +25,6 @@ bool names_secret(std::string_view parameter) {
 
 }  // namespace
 
-bool is_database(std::string_view location) {
-  return end_of_scheme(location) > 0;
-}
-
 std::string shown_location(std::string_view location) {
   std::string shown(location.substr(0, end_of_scheme(location)));
   std::string_view rest = location.substr(shown.size());

@@ -8,9 +8,7 @@
 
 namespace ferry::metastore::postgres {
 
-/// postgresql://… or postgres://…, as PostgreSQL 15's manual has it (34.1.1.2).
-bool is_database(std::string_view location);
-
+/// LOCATION is postgresql://… or postgres://…, as PostgreSQL 15's manual has it (34.1.1.2).
 /// kInvalid if it has a password in it: everybody could see that in the list of processes.
 Result<void> check_database_location(std::string_view location);
 

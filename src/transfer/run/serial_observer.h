@@ -1,9 +1,7 @@
-// Lets one call through at a time, and holds back deliveries that may still be undone.
+// Lets one call through at a time.
 #pragma once
 
-#include <map>
 #include <mutex>
-#include <string_view>
 
 #include "ferry/transfer/agent.h"
 
@@ -23,36 +21,16 @@ class SerialObserver final : public Observer {
   }
   void on_delivered(const FileOutcome& file) override {
     const std::scoped_lock lock(mutex_);
-    if (holds_) {
-      held_.emplace(file.id, file);
-    } else {
-      inner_.on_delivered(file);
-    }
+    inner_.on_delivered(file);
   }
   void on_failed(const FileOutcome& file, const Error& error) override {
     const std::scoped_lock lock(mutex_);
-    held_.erase(file.id);
     inner_.on_failed(file, error);
-  }
-
-  /// From here on deliveries are not told before tell_held(), and not at all if they fail
-  /// meanwhile. What the outcomes are views of lives until then.
-  void hold_deliveries() {
-    const std::scoped_lock lock(mutex_);
-    holds_ = true;
-  }
-  void tell_held() {
-    const std::scoped_lock lock(mutex_);
-    for (const auto& [id, file] : held_) inner_.on_delivered(file);
-    held_.clear();
-    holds_ = false;
   }
 
  private:
   std::mutex mutex_;
   Observer& inner_;
-  bool holds_ = false;
-  std::map<std::string_view, FileOutcome> held_;  // by id
 };
 
 }  // namespace ferry::transfer
