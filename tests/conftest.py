@@ -8,6 +8,7 @@ import fleet_harness
 import http_service
 import landing_site
 import postgres_harness
+import remote_site
 
 # They need a system, an Airflow or servers of their own: make test-systemd, test-airflow, test-servers, test-page, test-container.
 collect_ignore = ["systemd", "airflow", "servers", "page", "container"]
@@ -151,3 +152,20 @@ def fleet(postgres, folder, landing, server):
     hosts = fleet_harness.Fleet(postgres, folder, landing, server)
     yield hosts
     hosts.end()
+
+
+@pytest.fixture
+def remote(folder):
+    a, b = harness.Server(folder / "a"), harness.Server(folder / "b")
+    yield remote_site.Remote(folder, a, b)
+    a.stop()
+    b.stop()
+
+
+@pytest.fixture
+def watcher(remote):
+    running = remote.start("watch")
+    harness.eventually(lambda: " ready" in running.log(), what="the watcher")
+    yield running
+    ended = running.stop()
+    assert ended.code == 0, ended.stderr

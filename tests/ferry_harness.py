@@ -26,6 +26,21 @@ SANITIZED = bool(os.environ.get("FERRY_SANITIZED"))
 USER = pwd.getpwuid(os.geteuid()).pw_name
 
 
+def kill_upload_at(area, size, *words):
+    """Kills an upload of one file to AREA once SIZE bytes of it have come, or when it has ended."""
+    before = set(area.glob(".upload-*"))
+    running = subprocess.Popen(command("upload", *words), env=environment(),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def has_come():
+        begun = set(area.glob(".upload-*")) - before
+        return any(os.path.exists(path) and os.path.getsize(path) >= size for path in begun)
+
+    eventually(lambda: running.poll() is not None or size == 0 or has_come(), what=f"{size} bytes")
+    running.kill()
+    running.wait()
+
+
 def eventually(condition, deadline=20.0, what="the condition"):
     """Waits until condition() is true, and returns what it returned."""
     end = time.monotonic() + deadline

@@ -1,16 +1,13 @@
 """ferry upload: placed in one step, registered once, all files or none, whenever it is killed."""
 
 import hashlib
-import json
 import os
-import random
 import subprocess
-import time
 
 import pytest
 
-from ferry_harness import (FERRY, SANITIZED, Process, command, environment, eventually, put, read_table,
-                           relative_files)
+from ferry_harness import (FERRY, SANITIZED, Process, command, environment, eventually,
+                           kill_upload_at, put, read_table, relative_files)
 
 BIG = os.urandom(1 << 20) * 3
 
@@ -215,15 +212,11 @@ def test_killed_at_any_of_its_steps(ferry, folder, landing, metastore, outside, 
     assert any(outcomes) and not all(outcomes)
 
 
-def test_killed_at_random_moments(ferry, landing, metastore, outside):
+def test_killed_wherever_it_is(ferry, landing, metastore, outside):
     source = outside("big", BIG * 4)
-    for _ in range(15):
-        running = subprocess.Popen(command("upload", "--landing", landing, "--metastore",
-                                           metastore, source), env=environment(),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(random.uniform(0, 0.15))
-        running.kill()
-        running.wait()
+    for tenths in range(11):
+        kill_upload_at(landing, len(BIG) * 4 * tenths // 10, "--landing", landing, "--metastore",
+                       metastore, source)
         for path in landing.iterdir():
             if path.name == "big":
                 assert path.read_bytes() == BIG * 4

@@ -1,0 +1,69 @@
+"""Uploads to a landing area on a server A."""
+
+import os
+
+from ferry_harness import eventually, kill_upload_at, put, relative_files, same_tree
+
+
+def source(remote, name, content):
+    put(remote.folder / "outside" / name, content)
+    return remote.folder / "outside" / name
+
+
+def dot_files(area):
+    return [path for path in area.rglob(".*") if path.is_file()]
+
+
+def test_an_upload_to_a_is_registered_here_once(remote, watcher):
+    content = os.urandom(5 << 20)
+    ended = remote.upload("--as", "new/deep/", source(remote, "big", content),
+                   source(remote, "empty", b""))
+    assert ended.code == 0, ended.stderr
+    assert (remote.area / "new/deep/big").read_bytes() == content
+    typed = remote.upload("--as", "typed", "-", stdin="typed")
+    assert typed.json["source"] == "upload", typed.stderr
+    put(remote.area / "the last", b"x")
+    eventually(lambda: remote.states("the last") == ["ready"], what="the last file")
+    assert len(remote.rows()) == 4
+    assert dot_files(remote.area) == []
+    assert remote.transfer().summary["successful"] == 4
+    assert same_tree(remote.area, remote.b.root)
+
+
+def test_no_clobber_and_all_or_none_on_a(remote):
+    put(remote.area / "taken", b"old")
+    ended = remote.upload("--no-clobber", source(remote, "free", b"new"),
+                   source(remote, "taken", b"new"))
+    assert ended.code == 1 and "taken" in ended.stderr, ended.stderr
+    assert relative_files(remote.area) == ["taken"]
+    assert (remote.area / "taken").read_bytes() == b"old"
+    assert remote.upload(source(remote, "taken", b"new")).code == 0
+    assert (remote.area / "taken").read_bytes() == b"new"
+    assert remote.upload("--as", "../out", "-", stdin="x").code == 2
+    wrong = remote.upload("--expect-checksum", "0" * 64, source(remote, "x", b"x"))
+    assert wrong.code == 1, wrong.stderr
+    assert relative_files(remote.area) == ["taken"]
+
+
+def test_an_upload_to_a_that_is_down_fails_clearly(remote):
+    file = source(remote, "x", b"x")
+    remote.a.stop()
+    ended = remote.upload(file)
+    assert ended.code == 3, ended.stderr
+
+
+def test_an_upload_to_a_killed_wherever_it_is(remote):
+    content = os.urandom(4 << 20)
+    file = source(remote, "big", content)
+    for tenths in range(11):
+        kill_upload_at(remote.area, len(content) * tenths // 10, "--config", remote.config, file)
+        for path in remote.area.iterdir():
+            if path.name == "big":
+                assert path.read_bytes() == content
+            else:
+                assert path.name.startswith(".upload-") and path.name.endswith(".part")
+    remote.register()
+    assert dot_files(remote.area) == []
+    there = relative_files(remote.area)
+    assert there in ([], ["big"])
+    assert sorted(row["path"] for row in remote.rows()) == there
