@@ -143,7 +143,7 @@ Result<Entry> open_parent(int root, const std::string& path) {
   if (!directory) return directory.error();
   Entry entry{std::move(*directory), std::string(base_name(path))};
   if (entry.name.empty() || entry.name == "." || entry.name == "..") {
-    return make_error(ErrorKind::kInvalid, "'{}' is no name for a file", path);
+    return make_error(ErrorKind::kInvalid, "'{}' is not a name for a file", path);
   }
   return entry;
 }

@@ -90,7 +90,7 @@ class RowReader {
   std::string_view text(std::size_t column) {
     const Cell& cell = cells_[column];
     if (cell.kind == Cell::Kind::kAbsent) return {};
-    if (cell.kind != Cell::Kind::kString) fail("a {} that is no string", names_[column]);
+    if (cell.kind != Cell::Kind::kString) fail("a {} that is not a string", names_[column]);
     return cell.text;
   }
 
@@ -105,7 +105,7 @@ class RowReader {
   std::int64_t integer(std::size_t column, std::int64_t absent = 0) {
     const Cell& cell = cells_[column];
     if (cell.kind == Cell::Kind::kAbsent) return absent;
-    if (cell.kind != Cell::Kind::kInteger) fail("a {} that is no integer", names_[column]);
+    if (cell.kind != Cell::Kind::kInteger) fail("a {} that is not an integer", names_[column]);
     if (cell.too_large) fail("a {} that is too large", names_[column]);
     return cell.number;
   }

@@ -125,12 +125,12 @@ TEST_CASE("a bad registry row says what is wrong") {
   CHECK(reason("{\"id\":") == "not valid JSON at byte 7");
   CHECK(reason("{}") == "the row has no id");
   CHECK(reason(R"({"id":"a"})") == "the row has no path");
-  CHECK(reason(R"({"id":7})") == "the row has a id that is no string");
+  CHECK(reason(R"({"id":7})") == "the row has a id that is not a string");
   CHECK(reason(R"({"id":""})") == "the row has an empty id");
   CHECK(reason(file_row(R"(,"state":"odd")")) == "the row has the unknown state 'odd'");
-  CHECK(reason(file_row(R"(,"state":[])")) == "the row has a state that is no string");
-  CHECK(reason(file_row(R"(,"size":"1")")) == "the row has a size that is no integer");
-  CHECK(reason(file_row(R"(,"size":1.5)")) == "the row has a size that is no integer");
+  CHECK(reason(file_row(R"(,"state":[])")) == "the row has a state that is not a string");
+  CHECK(reason(file_row(R"(,"size":"1")")) == "the row has a size that is not an integer");
+  CHECK(reason(file_row(R"(,"size":1.5)")) == "the row has a size that is not an integer");
   CHECK(reason(file_row(R"(,"size":-1)")) == "the row has a negative size");
   CHECK(reason(file_row(R"(,"mtime_ns":18446744073709551615)")) ==
         "the row has a mtime_ns that is too large");
@@ -201,7 +201,7 @@ TEST_CASE("a bad log row says what is wrong") {
         "the row has the unknown transfer_status 'done'");
   CHECK(transfer_reason(transfer_row(R"(,"attempt":-1)")) == "the row has a negative attempt");
   CHECK(transfer_reason(transfer_row(R"(,"transfer_date":5)")) ==
-        "the row has a transfer_date that is no string");
+        "the row has a transfer_date that is not a string");
 }
 
 TEST_CASE("an error of another shape is kept as its message") {

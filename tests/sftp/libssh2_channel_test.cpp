@@ -305,5 +305,5 @@ TEST_CASE("a server that only has algorithms we lack is told from an unreachable
 TEST_CASE("what is no SSH server is told from one") {
   Listener listener;
   const auto greeted = listener.greet("HTTP/1.1 400 Bad Request\r\n\r\n");
-  CHECK(says(refused(listener.options(), ErrorKind::kRefused), "no SSH server"));
+  CHECK(says(refused(listener.options(), ErrorKind::kRefused), "not an SSH server"));
 }

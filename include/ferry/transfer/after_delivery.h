@@ -14,7 +14,7 @@
 
 namespace ferry::transfer {
 
-struct Settled {
+struct SourcesTaken {
   std::uint64_t archived = 0;
   std::uint64_t deleted = 0;
   std::uint64_t failed = 0;  // logged; the next run tries again
@@ -23,7 +23,7 @@ struct Settled {
   std::string failure{};
 };
 
-struct SettleOptions {
+struct TakeSourcesOptions {
   /// Directories of the landing areas, by the registry's `landing` column; files of other areas are
   /// left alone.
   std::map<std::string, fs::path> landings;
@@ -41,7 +41,7 @@ struct SettleOptions {
 /// its name. A server that does not answer is logged.
 /// Files of areas that are not there are left alone. Errors: the metastore's, and kIo for the
 /// notes.
-Result<Settled> settle_sources(metastore::Metastore& metastore, const Routes& routes,
-                               const SettleOptions& options, StopToken& stop);
+Result<SourcesTaken> take_sources_away(metastore::Metastore& metastore, const Routes& routes,
+                                       const TakeSourcesOptions& options, StopToken& stop);
 
 }  // namespace ferry::transfer

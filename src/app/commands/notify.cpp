@@ -77,7 +77,7 @@ class Notifying {
   Result<void> tell(const NotifySettings& notify) {
     const fs::path note = directory_ / (to_file_name(notify.name) + ".json");
     const auto known = read_told(note);
-    // Batches that were done before anybody asked are no news.
+    // Batches that were done before anybody asked are not news.
     Told told;
     told.batches = told_of(situation_, {}).batches;
     if (known) told = *known;

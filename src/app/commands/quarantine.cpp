@@ -16,13 +16,13 @@ namespace {
 using landing::HeldFile;
 
 /// What the subcommands work with.
-struct Desk {
+struct Quarantine {
   std::vector<landing::LandingArea> areas;
   std::unique_ptr<metastore::Metastore> store;
   std::vector<HeldFile> held;
 };
 
-Outcome<Desk> open_desk(const Arguments& arguments, Access access) {
+Outcome<Quarantine> open_quarantine(const Arguments& arguments, Access access) {
   const auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());
   if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
@@ -30,17 +30,17 @@ Outcome<Desk> open_desk(const Arguments& arguments, Access access) {
   if (!areas) return fail(areas.error());
   auto store = open_store(*settings, access);
   if (!store) return std::unexpected(store.error());
-  Desk desk{std::move(*areas), std::move(*store), {}};
-  auto held = landing::held_files(*desk.store, desk.areas);
+  Quarantine quarantine{std::move(*areas), std::move(*store), {}};
+  auto held = landing::held_files(*quarantine.store, quarantine.areas);
   if (!held) return fail(held.error());
-  desk.held = std::move(*held);
+  quarantine.held = std::move(*held);
   if (arguments.has("landing")) {
-    std::erase_if(desk.held, [&](const HeldFile& file) {
-      return std::ranges::find(desk.areas, file.landing, &landing::LandingArea::name) ==
-             desk.areas.end();
+    std::erase_if(quarantine.held, [&](const HeldFile& file) {
+      return std::ranges::find(quarantine.areas, file.landing, &landing::LandingArea::name) ==
+             quarantine.areas.end();
     });
   }
-  return desk;
+  return quarantine;
 }
 
 Json json_of(const HeldFile& file) {
@@ -58,9 +58,9 @@ std::string to_text(const HeldFile& file) {
 }
 
 Outcome<ExitStatus> list(const Invocation& invocation) {
-  const auto desk = open_desk(invocation.arguments, Access::kRead);
-  if (!desk) return std::unexpected(desk.error());
-  for (const HeldFile& file : desk->held) {
+  const auto quarantine = open_quarantine(invocation.arguments, Access::kRead);
+  if (!quarantine) return std::unexpected(quarantine.error());
+  for (const HeldFile& file : quarantine->held) {
     if (invocation.arguments.has("json")) {
       print_json(json_of(file));
     } else {
@@ -94,16 +94,16 @@ Result<HeldFile> find_held(const std::vector<HeldFile>& held, const std::string&
 }
 
 /// The files that the words of the command line mean, each once; all of them with --all.
-Result<std::vector<HeldFile>> chosen(const Desk& desk, const Arguments& arguments) {
+Result<std::vector<HeldFile>> chosen(const Quarantine& quarantine, const Arguments& arguments) {
   const auto& words = arguments.positional;
   if (arguments.has("all")) {
     if (words.size() > 1) return make_error(ErrorKind::kInvalid, "give either --all or names");
-    return desk.held;
+    return quarantine.held;
   }
   if (words.size() == 1) return make_error(ErrorKind::kInvalid, "ID|PATH or --all is missing");
   std::vector<HeldFile> files;
   for (auto word = std::next(words.begin()); word != words.end(); ++word) {
-    auto file = find_held(desk.held, *word);
+    auto file = find_held(quarantine.held, *word);
     if (!file) return file.error();
     const bool is_named_twice = std::ranges::find(files, file->id, &HeldFile::id) != files.end();
     if (!is_named_twice) files.push_back(std::move(*file));
@@ -113,15 +113,16 @@ Result<std::vector<HeldFile>> chosen(const Desk& desk, const Arguments& argument
 
 /// Does ACT with each file; one that fails does not keep the others.
 template <typename Act>
-Outcome<ExitStatus> for_each_chosen(const Invocation& invocation, Desk& desk, std::string_view verb,
-                                    Act act) {
-  const auto files = chosen(desk, invocation.arguments);
+Outcome<ExitStatus> for_each_chosen(const Invocation& invocation, Quarantine& quarantine,
+                                    std::string_view verb, Act act) {
+  const auto files = chosen(quarantine, invocation.arguments);
   if (!files) return fail(files.error());
   ExitStatus status = ExitStatus::kDone;
   for (const HeldFile& file : *files) {
-    const auto area = std::ranges::find(desk.areas, file.landing, &landing::LandingArea::name);
+    const auto area =
+        std::ranges::find(quarantine.areas, file.landing, &landing::LandingArea::name);
     const Result<Json> done =
-        area != desk.areas.end()
+        area != quarantine.areas.end()
             ? act(*area, file)
             : make_error(ErrorKind::kInvalid, "landing area {} is not configured", file.landing);
     if (!done) {
@@ -139,29 +140,30 @@ Outcome<ExitStatus> for_each_chosen(const Invocation& invocation, Desk& desk, st
 }
 
 Outcome<ExitStatus> release(const Invocation& invocation) {
-  auto desk = open_desk(invocation.arguments, Access::kWrite);
-  if (!desk) return std::unexpected(desk.error());
+  auto quarantine = open_quarantine(invocation.arguments, Access::kWrite);
+  if (!quarantine) return std::unexpected(quarantine.error());
   const auto as = invocation.arguments.last("as");
   if (as && (invocation.arguments.has("all") || invocation.arguments.positional.size() != 2)) {
     return fail(make_error(ErrorKind::kInvalid, "--as goes with one file"));
   }
   return for_each_chosen(
-      invocation, *desk, "released",
+      invocation, *quarantine, "released",
       [&](const landing::LandingArea& area, const HeldFile& file) -> Result<Json> {
-        const auto record =
-            landing::release(*desk->store, area, file, as.value_or(file.path), invocation.stop);
+        const auto record = landing::release(*quarantine->store, area, file, as.value_or(file.path),
+                                             invocation.stop);
         if (!record) return record.error();
         return Json::parse(metastore::to_line(*record), nullptr, false);
       });
 }
 
 Outcome<ExitStatus> drop(const Invocation& invocation) {
-  auto desk = open_desk(invocation.arguments, Access::kWrite);
-  if (!desk) return std::unexpected(desk.error());
+  auto quarantine = open_quarantine(invocation.arguments, Access::kWrite);
+  if (!quarantine) return std::unexpected(quarantine.error());
   return for_each_chosen(
-      invocation, *desk, "dropped",
+      invocation, *quarantine, "dropped",
       [&](const landing::LandingArea& area, const HeldFile& file) -> Result<Json> {
-        if (auto dropped = landing::drop(*desk->store, area, file, invocation.stop); !dropped) {
+        if (auto dropped = landing::drop(*quarantine->store, area, file, invocation.stop);
+            !dropped) {
           return dropped.error();
         }
         return json_of(file);

@@ -9,7 +9,7 @@
 
 namespace ferry::app {
 
-/// Named after the table, and the key in it, where a person would mend it.
+/// Named after the table, and the key in it, where a person would fix it.
 struct Contradiction {
   Section section;
   std::string name;

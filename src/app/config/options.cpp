@@ -10,46 +10,46 @@
 namespace ferry::app {
 namespace {
 
-GeneralSettings& part(const Scope& scope, const GeneralSettings*) {
+GeneralSettings& settings_in(const Scope& scope, const GeneralSettings*) {
   return scope.settings->general;
 }
-LogSettings& part(const Scope& scope, const LogSettings*) {
+LogSettings& settings_in(const Scope& scope, const LogSettings*) {
   return scope.settings->log;
 }
-WatchSettings& part(const Scope& scope, const WatchSettings*) {
+WatchSettings& settings_in(const Scope& scope, const WatchSettings*) {
   return scope.settings->watch;
 }
-TransferSettings& part(const Scope& scope, const TransferSettings*) {
+TransferSettings& settings_in(const Scope& scope, const TransferSettings*) {
   return scope.settings->transfer;
 }
-ServeSettings& part(const Scope& scope, const ServeSettings*) {
+ServeSettings& settings_in(const Scope& scope, const ServeSettings*) {
   return scope.settings->serve;
 }
-LandingSettings& part(const Scope& scope, const LandingSettings*) {
+LandingSettings& settings_in(const Scope& scope, const LandingSettings*) {
   return *scope.landing;
 }
 /// Of the route, where the scope has one.
-AcceptanceSettings& part(const Scope& scope, const AcceptanceSettings*) {
+AcceptanceSettings& settings_in(const Scope& scope, const AcceptanceSettings*) {
   if (scope.route != nullptr) return *scope.route;
   return *scope.landing;
 }
-DestinationSettings& part(const Scope& scope, const DestinationSettings*) {
+DestinationSettings& settings_in(const Scope& scope, const DestinationSettings*) {
   return *scope.destination;
 }
-RouteSettings& part(const Scope& scope, const RouteSettings*) {
+RouteSettings& settings_in(const Scope& scope, const RouteSettings*) {
   return *scope.route;
 }
-TransformSettings& part(const Scope& scope, const TransformSettings*) {
+TransformSettings& settings_in(const Scope& scope, const TransformSettings*) {
   return *scope.transform;
 }
-ExpectSettings& part(const Scope& scope, const ExpectSettings*) {
+ExpectSettings& settings_in(const Scope& scope, const ExpectSettings*) {
   return *scope.expect;
 }
-NotifySettings& part(const Scope& scope, const NotifySettings*) {
+NotifySettings& settings_in(const Scope& scope, const NotifySettings*) {
   return *scope.notify;
 }
 
-ConnectionSettings& part(const Scope& scope, const ConnectionSettings*) {
+ConnectionSettings& settings_in(const Scope& scope, const ConnectionSettings*) {
   if (scope.destination != nullptr) return *scope.destination;
   return scope.landing->connection;
 }
@@ -72,14 +72,14 @@ Result<void> set(const Scope& scope, const Value& value) {
   if constexpr (kIsPositive) {
     if (read->count() == 0) return make_error(ErrorKind::kInvalid, "must be more than 0");
   }
-  part(scope, tag).*kMember = std::move(*read);
+  settings_in(scope, tag).*kMember = std::move(*read);
   return {};
 }
 
 template <auto kMember>
 Value get(const Scope& scope) {
   const ClassOf<kMember>* tag = nullptr;
-  return Codec<TypeOf<kMember>>::write(part(scope, tag).*kMember);
+  return Codec<TypeOf<kMember>>::write(settings_in(scope, tag).*kMember);
 }
 
 struct Traits {
@@ -168,7 +168,7 @@ std::vector<Option> make_options() {
     option<&Landing::settle>(kLanding, "settle", "settle", "TIME",
         "how long a file must rest if the kernel cannot tell who writes it", kFinders),
     option<&Landing::unsettled_after>(kLanding, "unsettled_after", "unsettled-after", "TIME",
-        "complain of a file that is still being written after this long", kFinders),
+        "warn about a file that is still being written after this long", kFinders),
     option<&Landing::quarantine>(kLanding, "quarantine", "quarantine", "DIR",
         "where abnormal files are moved to, on the same file system; else .quarantine in the area",
         kFinders | kTransferBit | kQuarantineBit | kServeBit),

@@ -95,7 +95,7 @@ class Report {
 
  private:
   void settle() {
-    const auto untaken = settle_sources(store_, plan_, invocation_.stop);
+    const auto untaken = take_sources_away(store_, plan_, invocation_.stop);
     if (untaken) {
       untaken_ = *untaken;
     } else {

@@ -154,18 +154,18 @@ void tell_of_left_out(const TransferEnding& ending) {
        "'ferry list --status unrouted' says why");
 }
 
-Result<Untaken> settle_sources(metastore::Metastore& store, const TransferPlan& plan,
-                               StopToken& stop) {
+Result<Untaken> take_sources_away(metastore::Metastore& store, const TransferPlan& plan,
+                                  StopToken& stop) {
   if (!plan.routes) return Untaken{};
-  const transfer::SettleOptions options{.landings = plan.options.landings,
-                                        .remote_landings = plan.options.remote_landings,
-                                        .intents = state_directory(plan.settings).taking()};
-  const auto settled = transfer::settle_sources(store, *plan.routes, options, stop);
-  if (!settled) return settled.error();
+  const transfer::TakeSourcesOptions options{.landings = plan.options.landings,
+                                             .remote_landings = plan.options.remote_landings,
+                                             .intents = state_directory(plan.settings).taking()};
+  const auto taken = transfer::take_sources_away(store, *plan.routes, options, stop);
+  if (!taken) return taken.error();
   if (stop.stop_requested()) return Untaken{};  // what was not begun has not failed
-  Untaken untaken{.files = settled->failed,
-                  .path = settled->failed_path,
-                  .message = settled->failure,
+  Untaken untaken{.files = taken->failed,
+                  .path = taken->failed_path,
+                  .message = taken->failure,
                   .since = now()};
   const auto noted = write_untaken(state_directory(plan.settings).untaken(), untaken);
   if (!noted) log::warning("note not written", {{"error", noted.error().message}});
@@ -177,10 +177,10 @@ DeliveredRun deliver_all(const TransferPlan& plan, metastore::Metastore& store, 
   const RunDeadline deadline(plan.settings.transfer.deadline, stop);
   DeliveredRun run{.endings = run_all(store, plan, stop)};
   run.has_passed_deadline = deadline.has_passed();
-  if (const auto untaken = settle_sources(store, plan, stop)) {
+  if (const auto untaken = take_sources_away(store, plan, stop)) {
     run.untaken = *untaken;
   } else {
-    run.settling_error = untaken.error();
+    run.taking_error = untaken.error();
     log::warning("delivered files not archived or deleted", {{"error", untaken.error().message}});
   }
   std::ranges::for_each(run.endings, &tell_of_left_out);
@@ -204,8 +204,8 @@ Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan,
   }
   if (run.was_interrupted) return ExitStatus::kInterrupted;
   ExitStatus status = status_of(endings, idle);
-  if (run.settling_error) {
-    status = worse_of(status, exit_status_for({Origin::kMetastore, *run.settling_error}));
+  if (run.taking_error) {
+    status = worse_of(status, exit_status_for({Origin::kMetastore, *run.taking_error}));
   }
   return run.untaken.files > 0 ? worse_of(status, ExitStatus::kSomeFailed) : status;
 }

@@ -25,13 +25,13 @@ void tell_of_left_out(const TransferEnding& ending);
 /// whatever comes of it; what could not be done is returned, noted for others, and tried again by
 /// the next run.
 /// Errors: the metastore's.
-Result<Untaken> settle_sources(metastore::Metastore& store, const TransferPlan& plan,
-                               StopToken& stop);
+Result<Untaken> take_sources_away(metastore::Metastore& store, const TransferPlan& plan,
+                                  StopToken& stop);
 
 struct DeliveredRun {
   std::vector<TransferEnding> endings = {};
   Untaken untaken = {};
-  std::optional<Error> settling_error = {};
+  std::optional<Error> taking_error = {};
   bool has_passed_deadline = false;  // before all was done
   bool was_interrupted = false;      // by a signal
 };

@@ -264,7 +264,7 @@ Result<FileRecord> release(Metastore& metastore, const LandingArea& area, const 
   const auto status = stat_fd(fd->get(), held.location);
   if (!status) return status.error();
   if (!S_ISREG(status->st_mode)) {
-    return make_error(ErrorKind::kAbnormal, "it is no regular file and cannot be delivered");
+    return make_error(ErrorKind::kAbnormal, "it is not a regular file and cannot be delivered");
   }
   const auto in_place = is_in_place(area, held);
   if (!in_place) return in_place.error();

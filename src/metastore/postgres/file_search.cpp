@@ -46,7 +46,7 @@ std::vector<std::string> labels_of(const std::vector<std::string>& landings,
 }  // namespace
 
 FileSearch::FileSearch(const FileQuery& query)
-    : query_(query), way_(way_for(query)), left_(query.limit), page_(kFirstPage) {
+    : query_(query), found_by_(how_to_find(query)), left_(query.limit), page_(kFirstPage) {
   if (query_.newest_first) last_ = kBehindAll;
   if (query_.below.empty() || has(query_.below, std::string())) {
     ranges_ = {{.from = "", .until = ""}};
@@ -55,15 +55,15 @@ FileSearch::FileSearch(const FileQuery& query)
   ranges_ = ranges_below(query_.below);
 }
 
-FileSearch::Way FileSearch::way_for(const FileQuery& query) {
-  if (!query.names.empty()) return Way::kNames;
-  if (query.deliverable || query.leaves_stale_part || query.due_to_go) return Way::kClasses;
+FileSearch::FoundBy FileSearch::how_to_find(const FileQuery& query) {
+  if (!query.names.empty()) return FoundBy::kNames;
+  if (query.deliverable || query.leaves_stale_part || query.due_to_go) return FoundBy::kClasses;
   if (!query.standings.empty() && !has(query.standings, Standing::kSuccessful)) {
-    return Way::kClasses;
+    return FoundBy::kClasses;
   }
-  if (query.states == std::vector{FileState::kQuarantined}) return Way::kQuarantined;
-  if (query.latest_versions && !query.landings.empty()) return Way::kLatest;
-  return Way::kAll;
+  if (query.states == std::vector{FileState::kQuarantined}) return FoundBy::kQuarantined;
+  if (query.latest_versions && !query.landings.empty()) return FoundBy::kLatest;
+  return FoundBy::kAll;
 }
 
 Result<std::vector<KnownFile>> FileSearch::next(Snapshot& snapshot, const RouteState& route) {
@@ -104,16 +104,16 @@ Result<std::vector<FileNumber>> FileSearch::candidates(Snapshot& snapshot, const
                                                        std::size_t limit) {
   if (auto taken_up = take_up(snapshot); !taken_up) return taken_up.error();
   const auto find = [&] {
-    switch (way_) {
-      case Way::kNames:
+    switch (found_by_) {
+      case FoundBy::kNames:
         return named(snapshot);
-      case Way::kClasses:
+      case FoundBy::kClasses:
         return in_classes(snapshot, route, limit, "");
-      case Way::kQuarantined:
+      case FoundBy::kQuarantined:
         return everywhere(snapshot, "f.state = 'quarantined'", limit);
-      case Way::kLatest:
+      case FoundBy::kLatest:
         return latest_versions(snapshot, limit);
-      case Way::kAll:
+      case FoundBy::kAll:
         break;
     }
     return everywhere(snapshot, "true", limit);
@@ -127,7 +127,7 @@ Result<std::vector<FileNumber>> FileSearch::unlocked_candidates(Snapshot& snapsh
                                                                 const RouteState& route,
                                                                 std::size_t limit) {
   if (auto taken_up = take_up(snapshot); !taken_up) return taken_up.error();
-  if (route.is_current() && way_ == Way::kClasses) {
+  if (route.is_current() && found_by_ == FoundBy::kClasses) {
     auto numbers = in_classes(snapshot, route, limit, " FOR UPDATE OF f SKIP LOCKED");
     if (numbers && !numbers->empty()) last_ = numbers->back();
     return numbers;

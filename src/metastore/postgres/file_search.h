@@ -20,7 +20,7 @@ class FileSearch {
   explicit FileSearch(const FileQuery& query);
 
   /// Whether it has to know where files stand: ROUTE of the functions below.
-  bool needs_standings() const { return way_ == Way::kClasses; }
+  bool needs_standings() const { return found_by_ == FoundBy::kClasses; }
 
   /// The next files. No files: there are no more.
   Result<std::vector<KnownFile>> next(Snapshot& snapshot, const RouteState& route);
@@ -37,9 +37,9 @@ class FileSearch {
   Result<std::vector<KnownFile>> matching(Snapshot& snapshot, std::vector<KnownFile> files) const;
 
  private:
-  enum class Way : std::uint8_t { kNames, kClasses, kQuarantined, kLatest, kAll };
+  enum class FoundBy : std::uint8_t { kNames, kClasses, kQuarantined, kLatest, kAll };
 
-  static Way way_for(const FileQuery& query);
+  static FoundBy how_to_find(const FileQuery& query);
   Result<void> take_up(Snapshot& snapshot);
   std::string conditions(const Snapshot& snapshot, Parameters& parameters) const;
   Result<std::vector<FileNumber>> run(Snapshot& snapshot, std::string_view sql,
@@ -56,7 +56,7 @@ class FileSearch {
                        const Snapshot& snapshot) const;
 
   FileQuery query_;
-  Way way_;
+  FoundBy found_by_;
   std::size_t left_;
   std::size_t page_;
   bool is_taken_up_ = false;

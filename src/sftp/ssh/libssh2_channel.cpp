@@ -470,7 +470,7 @@ Result<void> shake_hands(Session& session) {
     return {};
   }
   if (*code == LIBSSH2_ERROR_BANNER_RECV && !session.dropped()) {
-    return make_error(ErrorKind::kRefused, "{}: what answers there is no SSH server",
+    return make_error(ErrorKind::kRefused, "{}: what answers there is not an SSH server",
                       session.peer());
   }
   if (session.dropped()) {

@@ -68,10 +68,10 @@ TakeAway to_take_away(const Candidate& candidate) {
 }
 
 /// Takes files away, wherever they are, and tells of each.
-class Settling {
+class TakingAway {
  public:
-  Settling(metastore::Metastore& metastore, const LandingRoots& roots, const fs::path& intents,
-           StopToken& stop)
+  TakingAway(metastore::Metastore& metastore, const LandingRoots& roots, const fs::path& intents,
+             StopToken& stop)
       : metastore_(metastore), roots_(roots), intents_(intents), stop_(stop) {}
 
   Result<void> settle(std::vector<TakeAway> files) {
@@ -98,7 +98,7 @@ class Settling {
     });
   }
 
-  const Settled& settled() const { return settled_; }
+  const SourcesTaken& taken() const { return taken_; }
 
  private:
   /// False if something may be half-way, or not be durable.
@@ -150,15 +150,15 @@ class Settling {
   }
 
   void keep_failure(const std::string& path, const Error& error) {
-    if (!settled_.failure.empty()) return;
-    settled_.failed_path = path;
-    settled_.failure = error.message;
+    if (!taken_.failure.empty()) return;
+    taken_.failed_path = path;
+    taken_.failure = error.message;
   }
 
   void note(const TakeAway& what) {
     const FileRecord& file = what.file;
     if (!what.outcome) {
-      ++settled_.failed;
+      ++taken_.failed;
       if (what.outcome.error().kind == ErrorKind::kCancelled) return;  // said once for all of them
       keep_failure(file.path, what.outcome.error());
       log::warning(what.deletes() ? "delivered file not deleted" : "delivered file not archived",
@@ -170,7 +170,7 @@ class Settling {
     if (taken == Taken::kGone && is_unmounted(*roots_.find(file.landing), file)) return;
     changes_.push_back({file.id, FileState::kMissing, reason_for(what, taken)});
     if (taken == Taken::kGone) return;
-    ++(what.deletes() ? settled_.deleted : settled_.archived);
+    ++(what.deletes() ? taken_.deleted : taken_.archived);
     log::info(what.deletes() ? "deleted after delivery" : "archived after delivery",
               {{"path", file.path}, {"id", file.id}});
   }
@@ -185,31 +185,31 @@ class Settling {
   const LandingRoots& roots_;
   const fs::path& intents_;
   StopToken& stop_;
-  Settled settled_;
+  SourcesTaken taken_;
   std::vector<metastore::StateChange> changes_;
   std::map<const sftp::Location*, std::optional<Result<ServerTaker>>> takers_;
 };
 
 }  // namespace
 
-Result<Settled> settle_sources(metastore::Metastore& metastore, const Routes& routes,
-                               const SettleOptions& options, StopToken& stop) {
+Result<SourcesTaken> take_sources_away(metastore::Metastore& metastore, const Routes& routes,
+                                       const TakeSourcesOptions& options, StopToken& stop) {
   const auto roots = LandingRoots::open(options.landings, options.remote_landings);
-  Settling settling(metastore, roots, options.intents, stop);
-  if (auto finished = settling.finish_earlier(); !finished) return finished.error();
+  TakingAway taking(metastore, roots, options.intents, stop);
+  if (auto finished = taking.finish_earlier(); !finished) return finished.error();
   const bool keeps_all = std::ranges::all_of(
       routes.all(), [](const Route& route) { return route.after == AfterDelivery::kKeep; });
-  if (keeps_all) return settling.settled();
+  if (keeps_all) return taking.taken();
   const auto candidates = find_candidates(metastore, routes, roots);
   if (!candidates) return candidates.error();
   for (std::span<const Candidate> left = *candidates; !left.empty();) {
     const auto group = left.first(std::min(kGroupSize, left.size()));
     std::vector<TakeAway> files;
     for (const Candidate& candidate : group) files.push_back(to_take_away(candidate));
-    if (auto settled = settling.settle(std::move(files)); !settled) return settled.error();
+    if (auto settled = taking.settle(std::move(files)); !settled) return settled.error();
     left = left.subspan(group.size());
   }
-  return settling.settled();
+  return taking.taken();
 }
 
 }  // namespace ferry::transfer

@@ -15,9 +15,9 @@ sftp::Task<Result<bool>> can_have_sidecar(sftp::Client& client, Sidecar sidecar,
                                           std::string remote_path);
 
 /// Those of all files that the batch has delivered; once more does no harm. What has such a name
-/// and is no sidecar is replaced only if the file's route replaces what has its name; else that is
-/// said, and the file has none. TRY_NUMBER: of this batch's tries, each of which has parts of its
-/// own.
+/// and is not a sidecar is replaced only if the file's route replaces what has its name; else that
+/// is said, and the file has none. TRY_NUMBER: of this batch's tries, each of which has parts of
+/// its own.
 sftp::Task<Result<void>> push_sidecars(Session& session, Batch& batch, unsigned try_number,
                                        const TransferOptions& options);
 

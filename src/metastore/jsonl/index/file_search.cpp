@@ -41,9 +41,9 @@ std::int64_t last_registration(const FileQuery& query) {
 }  // namespace
 
 FileSearch::FileSearch(const FileQuery& query)
-    : query_(query), way_(way_for(query)), left_(query.limit), last_id_(query.after) {
+    : query_(query), found_by_(how_to_find(query)), left_(query.limit), last_id_(query.after) {
   if (query_.newest_first) last_ = kBehindAll;
-  if (way_ == Way::kRegistered) {
+  if (found_by_ == FoundBy::kRegistered) {
     // Of those at that very time: all behind it, and none before it.
     last_registered_ = first_registration(query_);
     last_ = 0;
@@ -55,24 +55,24 @@ FileSearch::FileSearch(const FileQuery& query)
   ranges_ = ranges_below(query_.below);
 }
 
-FileSearch::Way FileSearch::way_for(const FileQuery& query) {
-  if (!query.names.empty()) return Way::kNames;
-  if (query.deliverable || query.leaves_stale_part || query.due_to_go) return Way::kClasses;
+FileSearch::FoundBy FileSearch::how_to_find(const FileQuery& query) {
+  if (!query.names.empty()) return FoundBy::kNames;
+  if (query.deliverable || query.leaves_stale_part || query.due_to_go) return FoundBy::kClasses;
   if (!query.standings.empty() && !has(query.standings, Standing::kSuccessful)) {
-    return Way::kClasses;
+    return FoundBy::kClasses;
   }
-  if (query.states == std::vector{FileState::kQuarantined}) return Way::kQuarantined;
-  if (query.latest_versions && !query.landings.empty()) return Way::kLatest;
-  if (!query.text.empty()) return Way::kText;
-  return query.registered.since || query.registered.until ? Way::kRegistered : Way::kAll;
+  if (query.states == std::vector{FileState::kQuarantined}) return FoundBy::kQuarantined;
+  if (query.latest_versions && !query.landings.empty()) return FoundBy::kLatest;
+  if (!query.text.empty()) return FoundBy::kText;
+  return query.registered.since || query.registered.until ? FoundBy::kRegistered : FoundBy::kAll;
 }
 
 bool FileSearch::needs_perspective() const {
-  return way_ == Way::kClasses;
+  return found_by_ == FoundBy::kClasses;
 }
 
 bool FileSearch::needs_text_index() const {
-  return way_ == Way::kText || (way_ == Way::kClasses && !query_.text.empty());
+  return found_by_ == FoundBy::kText || (found_by_ == FoundBy::kClasses && !query_.text.empty());
 }
 
 Result<Page> FileSearch::next(Snapshot& snapshot) {
@@ -116,7 +116,7 @@ Result<void> FileSearch::take_up(Snapshot& snapshot) {
     return make_error(ErrorKind::kNotFound, "no file has the id {}", last_id_);
   }
   if (number) last_ = *number;
-  if (number && way_ == Way::kRegistered) {
+  if (number && found_by_ == FoundBy::kRegistered) {
     if (const auto file = snapshot.index().file(*number)) last_registered_ = file->registered;
   }
   return {};
@@ -125,20 +125,20 @@ Result<void> FileSearch::take_up(Snapshot& snapshot) {
 // Candidates: in order, behind the last one, some more than one page needs or all that there are.
 
 std::vector<FileNumber> FileSearch::candidates(Snapshot& snapshot) {
-  switch (way_) {
-    case Way::kNames:
+  switch (found_by_) {
+    case FoundBy::kNames:
       return named(snapshot);
-    case Way::kClasses:
+    case FoundBy::kClasses:
       return in_classes(snapshot);
-    case Way::kQuarantined:
+    case FoundBy::kQuarantined:
       return snapshot.index().quarantined_files(last_, query_.newest_first, kPage);
-    case Way::kLatest:
+    case FoundBy::kLatest:
       return latest_versions(snapshot);
-    case Way::kText:
+    case FoundBy::kText:
       return with_text(snapshot);
-    case Way::kRegistered:
+    case FoundBy::kRegistered:
       return registered(snapshot);
-    case Way::kAll:
+    case FoundBy::kAll:
       break;
   }
   return snapshot.index().files(last_, query_.newest_first, kPage);

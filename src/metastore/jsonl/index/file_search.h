@@ -27,7 +27,7 @@ class FileSearch {
 
  private:
   /// How candidates are found: by the condition that leaves the fewest.
-  enum class Way : std::uint8_t {
+  enum class FoundBy : std::uint8_t {
     kNames,
     kClasses,
     kQuarantined,
@@ -37,7 +37,7 @@ class FileSearch {
     kAll
   };
 
-  static Way way_for(const FileQuery& query);
+  static FoundBy how_to_find(const FileQuery& query);
   Result<void> take_up(Snapshot& snapshot);
   std::vector<FileNumber> candidates(Snapshot& snapshot);
   std::vector<FileNumber> named(Snapshot& snapshot);
@@ -51,7 +51,7 @@ class FileSearch {
   bool stands_as_asked(const FileRecord& outline, FileNumber number, Snapshot& snapshot) const;
 
   FileQuery query_;
-  Way way_;
+  FoundBy found_by_;
   std::size_t left_;
   bool is_over_ = false;
   // The last one that was looked at.

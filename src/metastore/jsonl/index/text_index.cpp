@@ -76,10 +76,10 @@ void TextIndex::extend_to(FileNumber last) {
   database_.run("UPDATE path_parts_until SET last = ?", last);
 }
 
-void TextIndex::replace(FileNumber number, std::string_view former, std::string_view path) {
+void TextIndex::replace(FileNumber number, std::string_view previous, std::string_view path) {
   if (number > last_indexed()) return;
   database_.run("INSERT INTO path_part(path_part, rowid, path) VALUES('delete', ?, ?)", number,
-                former);
+                previous);
   database_.run("INSERT INTO path_part(rowid, path) VALUES(?, ?)", number, path);
 }
 

@@ -28,7 +28,7 @@ class TextIndex {
   void extend_to(FileNumber last);
   FileNumber last_indexed();
   /// A file's path is another from now on. In a writing transaction.
-  void replace(FileNumber number, std::string_view former, std::string_view path);
+  void replace(FileNumber number, std::string_view previous, std::string_view path);
 
   /// Files behind AFTER, or, newest first, before it: all those with TEXT in their path, and
   /// others.
