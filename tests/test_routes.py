@@ -37,6 +37,18 @@ def test_or_all_of_them(configured, landing, server, other_server):
     assert other_server.files() == ["a.csv", "a.txt"]
 
 
+def test_a_file_goes_to_a_destination_once_by_the_first_of_its_routes(configured, landing, server):
+    configured.write('routing = "all"\n[route.renamed]\nmatch = "*.csv"\nto = "b"\nrename = "first-{name}"\n'
+                     '[route.rest]\nto = "b"\n')
+    put(landing / "a.csv", b"a")
+    put(landing / "a.txt", b"t")
+    configured.register()
+    ended = configured.transfer()
+    assert ended.code == 0, ended.stderr
+    assert server.files() == ["a.txt", "first-a.csv"]
+    assert configured.transfer("--idle-exit-code", "99").code == 99
+
+
 def test_a_file_that_no_route_takes_is_not_pending(configured, landing, server, other_server):
     configured.write(CSV_TO_B)
     put(landing / "a.txt", b"t")

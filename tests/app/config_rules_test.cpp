@@ -109,6 +109,8 @@ TEST_CASE("with routing = all no file may go to one place twice") {
   };
   CHECK(parse_all("[route.y]\nto = \"b\"\n").problems.empty());
   CHECK(parse_all("[route.y]\nmatch = \"*.txt\"\nto = \"a\"\n").problems.empty());
+  INFO("of one destination the first route counts");
+  CHECK(parse_all("[route.y]\nto = \"a\"\n").problems.empty());
   const auto twice = parse_all("[route.y]\nmatch = \"in/*\"\nto = \"a2\"\n");
   REQUIRE(twice.problems.size() == 1);
   CHECK(twice.problems[0].line == kBaseLines + 1 + 2 + 6);

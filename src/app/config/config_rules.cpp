@@ -254,11 +254,12 @@ class Rules {
                  "never takes a file: route '{}' before it takes them all", earlier.name);
         return;
       }
-    } else if (shared && share_files(earlier, later)) {
+    } else if (const auto other = shared_place(earlier, later, Names::kDifferent);
+               other && share_files(earlier, later)) {
       complain(Section::kRoute, later.name, "to",
                "a file may go to '{}' by this route and by route '{}': it would be delivered there "
                "twice",
-               *shared, earlier.name);
+               *other, earlier.name);
       return;
     }
     if (shared && earlier.rename && later.rename && !earlier.rename->has_variables() &&
@@ -268,12 +269,17 @@ class Rules {
     }
   }
 
+  /// Of one destination only the first route counts; two that are one place would get a file twice.
+  enum class Names : std::uint8_t { kAny, kDifferent };
+
   /// A destination of LATER that is one of EARLIER's too, or the same place.
   std::optional<std::string> shared_place(const transfer::Route& earlier,
-                                          const transfer::Route& later) const {
+                                          const transfer::Route& later,
+                                          Names names = Names::kAny) const {
     for (const std::string& one : earlier.destinations) {
       for (const std::string& other : later.destinations) {
-        if (one == other || same_place(one, other) != nullptr) return other;
+        const bool is_same_name = one == other && names == Names::kAny;
+        if (is_same_name || same_place(one, other) != nullptr) return other;
       }
     }
     return std::nullopt;
