@@ -22,6 +22,9 @@ TEST_CASE("one limit for all times") {
   CHECK(limit("512K").at(hours(3)) == kMiB / 2);
   CHECK(limit("1GiB").at(hours(3)) == 1024 * kMiB);
   CHECK(limit("1000").at(hours(3)) == 1000);
+  INFO("as all sizes");
+  CHECK(limit("10MB").at(hours(3)) == 10'000'000);
+  CHECK(limit("1.5M").at(hours(3)) == 3 * kMiB / 2);
   CHECK(limit("off").at(hours(3)) == 0);
   CHECK(limit("").is_off());
 }

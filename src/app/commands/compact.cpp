@@ -2,8 +2,8 @@
 
 #include "app/commands/command.h"
 #include "app/config/setup.h"
-#include "app/config/units.h"
 #include "app/output.h"
+#include "ferry/base/units.h"
 
 namespace ferry::app {
 namespace {

@@ -11,10 +11,10 @@
 #include "app/config/connections.h"
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
-#include "app/config/units.h"
 #include "app/report/standings.h"
 #include "ferry/base/child_process.h"
 #include "ferry/base/lock.h"
+#include "ferry/base/units.h"
 #include "ferry/landing/area_facts.h"
 #include "ferry/transfer/control_signature.h"
 

@@ -7,9 +7,9 @@
 
 #include "app/commands/command.h"
 #include "app/config/setup.h"
-#include "app/config/units.h"
 #include "app/output.h"
 #include "app/report/changes.h"
+#include "ferry/base/units.h"
 
 namespace ferry::app {
 namespace {

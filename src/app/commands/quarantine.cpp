@@ -4,10 +4,10 @@
 #include "app/commands/command.h"
 #include "app/config/setup.h"
 #include "app/config/text.h"
-#include "app/config/units.h"
 #include "app/output.h"
 #include "ferry/base/log.h"
 #include "ferry/base/text.h"
+#include "ferry/base/units.h"
 #include "ferry/landing/quarantine.h"
 
 namespace ferry::app {

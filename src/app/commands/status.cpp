@@ -11,13 +11,13 @@
 #include "app/config/selection.h"
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
-#include "app/config/units.h"
 #include "app/output.h"
 #include "app/report/expectations.h"
 #include "app/report/live_status.h"
 #include "app/report/metrics.h"
 #include "app/report/situation.h"
 #include "app/report/standings.h"
+#include "ferry/base/units.h"
 #include "ferry/landing/quarantine.h"
 
 namespace ferry::app {

@@ -4,11 +4,11 @@
 #include "app/commands/whole.h"
 #include "app/config/selection.h"
 #include "app/config/setup.h"
-#include "app/config/units.h"
 #include "app/delivery/transfer_following.h"
 #include "app/delivery/transfer_plan.h"
 #include "app/delivery/transfer_preview.h"
 #include "app/delivery/transfer_run.h"
+#include "ferry/base/units.h"
 
 namespace ferry::app {
 namespace {

@@ -12,12 +12,12 @@
 #include "app/config/selection.h"
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
-#include "app/config/units.h"
 #include "app/delivery/delivered_batches.h"
 #include "app/output.h"
 #include "ferry/base/file.h"
 #include "ferry/base/log.h"
 #include "ferry/base/text.h"
+#include "ferry/base/units.h"
 #include "ferry/transfer/control_signature.h"
 #include "ferry/transfer/verify.h"
 

@@ -6,10 +6,10 @@
 #include "app/commands/whole.h"
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
-#include "app/config/units.h"
 #include "app/output.h"
 #include "app/service_manager.h"
 #include "ferry/base/log.h"
+#include "ferry/base/units.h"
 #include "ferry/landing/upload.h"
 #include "ferry/landing/watch.h"
 

@@ -249,33 +249,18 @@ class Loader {
   std::map<Place, toml::source_position> places_;
 };
 
-std::string in_quotes(std::string_view text) {
-  std::string out = "\"";
-  for (const char letter : text) {
-    const auto byte = static_cast<unsigned char>(letter);
-    if (letter == '"' || letter == '\\') {
-      out.append("\\").push_back(letter);
-    } else if (byte < 0x20) {
-      out += fmt::format("\\u{:04X}", byte);
-    } else {
-      out.push_back(letter);
-    }
-  }
-  return escape_controls_in_json(out + "\"");  // TOML has the same escapes
-}
-
 std::string key_text(std::string_view name) {
   const bool bare = !name.empty() && name.find_first_not_of(kKeyCharacters) == name.npos;
-  return bare ? std::string(name) : in_quotes(name);
+  return bare ? std::string(name) : toml_string(name);
 }
 
 std::string value_text(const Value& value) {
   if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
-  if (const auto* text = std::get_if<std::string>(&value)) return in_quotes(*text);
+  if (const auto* text = std::get_if<std::string>(&value)) return toml_string(*text);
   std::string out;
   for (const std::string& text : std::get<std::vector<std::string>>(value)) {
-    out += (out.empty() ? "" : ", ") + in_quotes(text);
+    out += (out.empty() ? "" : ", ") + toml_string(text);
   }
   return fmt::format("[{}]", out);
 }
@@ -333,6 +318,21 @@ Result<Settings> load_configuration(const fs::path& file) {
     all += (all.empty() ? "" : "\n") + to_string(problem, file);
   }
   return Error{ErrorKind::kInvalid, std::move(all), 0};
+}
+
+std::string toml_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    if (letter == '"' || letter == '\\') {
+      out.append("\\").push_back(letter);
+    } else if (byte < 0x20) {
+      out += fmt::format("\\u{:04X}", byte);
+    } else {
+      out.push_back(letter);
+    }
+  }
+  return escape_controls_in_json(out + "\"");  // TOML has the same escapes
 }
 
 std::string to_toml(Settings settings) {

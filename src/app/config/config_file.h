@@ -34,6 +34,9 @@ Configuration parse_configuration(std::string_view text, const fs::path& base);
 /// Reads FILE. kInvalid with all problems, one a line, if there are any.
 Result<Settings> load_configuration(const fs::path& file);
 
+/// TEXT as TOML writes a string.
+std::string toml_string(std::string_view text);
+
 /// The settings as a configuration file. Secrets appear as the names of their files only.
 std::string to_toml(Settings settings);
 

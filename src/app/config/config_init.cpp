@@ -20,29 +20,14 @@
 namespace ferry::app {
 namespace {
 
-/// As TOML writes a string.
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char letter : text) {
-    const auto code = static_cast<unsigned char>(letter);
-    if (letter == '"' || letter == '\\') out += '\\';
-    if (code < 0x20 || code == 0x7F) {
-      out += fmt::format("\\u{:04X}", code);
-    } else {
-      out += letter;
-    }
-  }
-  return out + "\"";
-}
-
 std::string key(std::string_view name, const std::string& value) {
-  return fmt::format("{} = {}\n", name, quoted(value));
+  return fmt::format("{} = {}\n", name, toml_string(value));
 }
 
 std::string keys(std::string_view name, const std::vector<fs::path>& values) {
   std::string list;
   for (const fs::path& value : values) {
-    list += (list.empty() ? "" : ", ") + quoted(value.string());
+    list += (list.empty() ? "" : ", ") + toml_string(value.string());
   }
   return values.empty() ? "" : fmt::format("{} = [{}]\n", name, list);
 }

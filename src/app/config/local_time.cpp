@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <ctime>
 
-#include "app/config/units.h"
+#include "ferry/base/units.h"
 
 namespace ferry::app {
 namespace {

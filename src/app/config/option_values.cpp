@@ -6,7 +6,7 @@
 #include "app/config/local_time.h"
 #include "app/config/placement.h"
 #include "app/config/text.h"
-#include "app/config/units.h"
+#include "ferry/base/units.h"
 
 namespace ferry::app {
 namespace {

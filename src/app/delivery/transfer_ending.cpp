@@ -5,9 +5,9 @@
 #include "ferry/base/json.h"
 #include "ferry/base/text.h"
 
-#include "app/config/units.h"
 #include "app/output.h"
 #include "app/report/standings.h"
+#include "ferry/base/units.h"
 
 namespace ferry::app {
 namespace {

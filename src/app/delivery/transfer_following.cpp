@@ -13,7 +13,6 @@
 #include "app/config/routing.h"
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
-#include "app/config/units.h"
 #include "app/delivery/follow.h"
 #include "app/delivery/outage_report.h"
 #include "app/delivery/transfer_ending.h"
@@ -22,6 +21,7 @@
 #include "app/report/progress.h"
 #include "app/service_manager.h"
 #include "ferry/base/log.h"
+#include "ferry/base/units.h"
 #include "ferry/base/writers.h"
 
 namespace ferry::app {

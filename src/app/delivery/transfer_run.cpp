@@ -7,7 +7,6 @@
 
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
-#include "app/config/units.h"
 #include "app/delivery/abnormal_sources.h"
 #include "app/delivery/outage_report.h"
 #include "app/delivery/run_deadline.h"
@@ -15,6 +14,7 @@
 #include "app/report/progress.h"
 #include "app/report/standings.h"
 #include "ferry/base/log.h"
+#include "ferry/base/units.h"
 #include "ferry/base/writers.h"
 #include "ferry/transfer/after_delivery.h"
 

@@ -8,9 +8,9 @@
 #include <cstdlib>
 
 #include "app/config/text.h"
-#include "app/config/units.h"
 #include "app/config/words.h"
 #include "ferry/base/text.h"
+#include "ferry/base/units.h"
 
 namespace ferry::app {
 namespace {

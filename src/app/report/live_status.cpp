@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include "app/config/units.h"
 #include "app/report/progress.h"
 #include "ferry/base/text.h"
+#include "ferry/base/units.h"
 
 namespace ferry::app {
 namespace {

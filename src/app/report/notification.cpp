@@ -6,8 +6,8 @@
 #include <span>
 
 #include "app/config/option_values.h"
-#include "app/config/units.h"
 #include "ferry/base/text.h"
+#include "ferry/base/units.h"
 
 namespace ferry::app {
 namespace {

@@ -8,9 +8,9 @@
 #include <mutex>
 #include <utility>
 
-#include "app/config/units.h"
 #include "ferry/base/agent_progress.h"
 #include "ferry/base/log.h"
+#include "ferry/base/units.h"
 
 namespace ferry::app {
 namespace {

@@ -6,9 +6,9 @@
 #include <memory>
 #include <optional>
 
-#include "app/config/units.h"
 #include "app/report/progress.h"
 #include "ferry/base/log.h"
+#include "ferry/base/units.h"
 
 namespace ferry::app {
 namespace {

@@ -5,6 +5,8 @@
 #include <ctime>
 #include <optional>
 
+#include "ferry/base/units.h"
+
 namespace ferry::transfer {
 namespace {
 
@@ -30,15 +32,8 @@ std::optional<std::uint64_t> parse_number(std::string_view& text) {
 
 std::optional<std::uint64_t> parse_rate(std::string_view text) {
   if (text == "off") return 0;
-  const auto number = parse_number(text);
-  if (!number || *number == 0) return std::nullopt;
-  if (text.empty()) return number;
-  const auto unit = kUnits.find(text[0]);
-  text.remove_prefix(1);
-  if (unit == std::string_view::npos || (!text.empty() && text != "iB")) return std::nullopt;
-  const auto shift = 10 * (unit + 1);
-  if (*number > (UINT64_MAX >> shift)) return std::nullopt;
-  return *number << shift;
+  const auto rate = parse_size(text);
+  return rate && *rate > 0 ? std::optional(*rate) : std::nullopt;
 }
 
 /// "08:00"

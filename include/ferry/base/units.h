@@ -8,7 +8,7 @@
 
 #include "ferry/base/result.h"
 
-namespace ferry::app {
+namespace ferry {
 
 /// "500ms", "2s", "5m", "1.5h", "1h30m", "1d 12h".
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
@@ -26,4 +26,4 @@ std::string human_size(double bytes);
 /// For reading, rounded: "2h 5m", "3m 20s", "0.8s".
 std::string human_duration(std::chrono::milliseconds duration);
 
-}  // namespace ferry::app
+}  // namespace ferry

@@ -1,8 +1,8 @@
-#include "app/config/units.h"
+#include "ferry/base/units.h"
 
 #include <doctest/doctest.h>
 
-namespace ferry::app {
+namespace ferry {
 namespace {
 
 using std::chrono::hours;
@@ -70,4 +70,4 @@ TEST_CASE("amounts for reading are rounded") {
 }
 
 }  // namespace
-}  // namespace ferry::app
+}  // namespace ferry

@@ -1,4 +1,4 @@
-#include "app/config/units.h"
+#include "ferry/base/units.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <span>
 #include <utility>
 
-namespace ferry::app {
+namespace ferry {
 namespace {
 
 using std::chrono::milliseconds;
@@ -166,4 +166,4 @@ std::string human_duration(milliseconds duration) {
   return fmt::format("{}d {}h", seconds / 86'400, seconds / 3600 % 24);
 }
 
-}  // namespace ferry::app
+}  // namespace ferry
