@@ -1,7 +1,7 @@
 // What an agent that has lost its claims pushes beside files gets no name.
 #include "ferry/base/uuid.h"
 #include "transfer/agent_fixture.h"
-#include "transfer/batch/kept_control_file.h"
+#include "transfer/batch/pushing.h"
 #include "transfer/batch/sidecars.h"
 #include "transfer/deliver/session.h"
 
@@ -31,44 +31,51 @@ struct Fixture : AgentFixture {
 
   Fixture() { REQUIRE(connect(session, destination, options, limiter)); }
 
+  std::unique_ptr<Batch> open_batch(Sidecar sidecar) const {
+    auto batch = Batch::open(options.control_files, {.id = uuid_v7(),
+                                                     .agent = presence->name(),
+                                                     .destination = destination.name,
+                                                     .directory = destination.directory,
+                                                     .control_path = remote("list").string(),
+                                                     .created = now(),
+                                                     .all_or_nothing = false,
+                                                     .control = ControlFormat::kJson,
+                                                     .sidecar = sidecar});
+    REQUIRE(batch);
+    return std::move(*batch);
+  }
   bool is_named(const std::string& name) const { return fs::exists(remote(name)); }
 };
 
 }  // namespace
 
 TEST_CASE_FIXTURE(Fixture, "a control file gets its name from who holds the claims alone") {
+  const auto batch = open_batch(Sidecar::kNone);
   const std::string text = "{}";
   const fs::path copy = options.control_files / "copy";
-  REQUIRE(make_directories(options.control_files));
   REQUIRE(replace_file(copy, text));
-  const KeptFile kept{.path = copy,
-                      .fd = std::move(*open_file(copy, O_RDONLY)),
-                      .size = text.size(),
-                      .sha256 = sha256_of(text)};
+  const KeptControlFile kept{.list = KeptFile{.path = copy,
+                                              .fd = std::move(*open_file(copy, O_RDONLY)),
+                                              .size = text.size(),
+                                              .sha256 = sha256_of(text)},
+                             .signature = {}};
+  const BatchContext context{destination, options, stop};
+  unsigned tries = 0;
   const auto push = [&] {
-    return session.loop->wait_for(
-        push_kept_file(session, kept, remote("list").string(), "token", options, presence.get()));
+    return session.loop->wait_for(finish_at_destination(session, *batch, &kept, tries, context));
   };
+  batch->set_presence(presence);
   presence->lose();
   CHECK(push().error().kind == ErrorKind::kCancelled);
   CHECK_FALSE(is_named("list"));
-  presence = std::make_shared<Presence>();
+  batch->set_presence(nullptr);
   CHECK(push());
   CHECK(is_named("list"));
 }
 
 TEST_CASE_FIXTURE(Fixture, "sidecars get their names from who holds the claims alone") {
-  auto batch = Batch::open(options.control_files, {.id = uuid_v7(),
-                                                   .agent = presence->name(),
-                                                   .destination = destination.name,
-                                                   .directory = destination.directory,
-                                                   .control_path = remote("list").string(),
-                                                   .created = now(),
-                                                   .all_or_nothing = false,
-                                                   .control = ControlFormat::kJson,
-                                                   .sidecar = Sidecar::kSha256});
-  REQUIRE(batch);
-  BatchJournal& journal = (*batch)->journal();
+  const auto batch = open_batch(Sidecar::kSha256);
+  BatchJournal& journal = batch->journal();
   const auto place = journal.note_begun({.id = uuid_v7(),
                                          .attempt = 1,
                                          .remote_path = remote("file").string(),
@@ -78,11 +85,11 @@ TEST_CASE_FIXTURE(Fixture, "sidecars get their names from who holds the claims a
                                          .part_path = remote(".part").string()});
   REQUIRE(place);
   REQUIRE(journal.note_end(*place, {.date = now()}));
-  (*batch)->set_presence(presence);
+  batch->set_presence(presence);
   presence->lose();
-  CHECK_FALSE(session.loop->wait_for(push_sidecars(session, **batch, 0, options)));
+  CHECK_FALSE(session.loop->wait_for(push_sidecars(session, *batch, 0, options)));
   CHECK_FALSE(is_named("file.sha256"));
-  (*batch)->set_presence(nullptr);
-  CHECK(session.loop->wait_for(push_sidecars(session, **batch, 1, options)));
+  batch->set_presence(nullptr);
+  CHECK(session.loop->wait_for(push_sidecars(session, *batch, 1, options)));
   CHECK(is_named("file.sha256"));
 }

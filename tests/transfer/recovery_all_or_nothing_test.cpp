@@ -213,6 +213,24 @@ TEST_CASE_FIXTURE(AllOrNothing,
   CHECK_FALSE(fs::exists(aside_of("a")));
 }
 
+TEST_CASE_FIXTURE(AllOrNothing, "nothing is taken back of what a control file lists") {
+  REQUIRE(journal->note_existing(b));
+  REQUIRE(journal->note_naming());
+  for (const char* path : {"a", "b"}) name_at_server(path);
+  end(a);
+  end(b);
+  REQUIRE(replace_file(aside_of("b"), "before"));
+  REQUIRE(journal->note_pushing(control_part()));
+  REQUIRE(replace_file(control_path(), "as it was read"));
+  INFO("the receiver is about to take all of it away");
+  fs::remove(remote("a"));
+  die();
+  CHECK(only_batch(run()).id == batch_id);
+  CHECK(names_at_destination() == Paths{"b", batch_id + ".control.json"});
+  CHECK(read_file(remote("b")).value() == "other");
+  for (const char* path : {"a", "b"}) CHECK(rows_of(path).back().batch_id == batch_id);
+}
+
 TEST_CASE_FIXTURE(AllOrNothing, "a roll back that was begun is not followed by names") {
   REQUIRE(journal->note_naming());
   REQUIRE(journal->note_rolling_back());

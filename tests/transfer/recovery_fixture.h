@@ -79,6 +79,9 @@ struct DeadAgent : AgentFixture {
   std::vector<metastore::TransferRecord> rows_of(const std::string& path) {
     return store->history(ids.at(path))->at(0).transfers;
   }
+  std::string control_part() const {
+    return part_path(control_path(), part_token(batch_id, batch_id, 0));
+  }
   void check_no_part_is_left() const {
     for (const std::string& name : names_at_destination()) CHECK_FALSE(name.ends_with(".part"));
   }

@@ -210,6 +210,44 @@ TEST_CASE_FIXTURE(DeadAgent, "a control file that may be there already is pushed
   CHECK(listed_in(control_path()) == Paths{"a"});
 }
 
+TEST_CASE_FIXTURE(DeadAgent, "a control file that got its name is not pushed again") {
+  register_file("a", "hello");
+  claim({"a"});
+  end(begin("a", "hello"));
+  REQUIRE(journal->note_pushing(control_part()));
+  Paths left;
+  SUBCASE("the receiver has read it, and taken the file away") {
+    REQUIRE(replace_file(control_path(), "as it was read"));
+    left = {batch_id + ".control.json"};
+  }
+  SUBCASE("the receiver has taken both away") {}
+  die();
+  CHECK(only_batch(run()).id == batch_id);
+  CHECK(rows_of("a").back().status == TransferStatus::kSuccessful);
+  CHECK(rows_of("a").back().batch_id == batch_id);
+  CHECK(recorder.bytes == 0);
+  CHECK(names_at_destination() == left);
+  if (!left.empty()) CHECK(read_file(control_path()).value() == "as it was read");
+}
+
+TEST_CASE_FIXTURE(DeadAgent, "a control file that was about to get its name is pushed") {
+  register_file("a", "hello");
+  claim({"a"});
+  end(begin("a", "hello"));
+  REQUIRE(replace_file(remote("a"), "hello"));
+  REQUIRE(journal->note_pushing(control_part()));
+  SUBCASE("its part is there") {
+    REQUIRE(replace_file(control_part(), "{"));
+  }
+  SUBCASE("somebody saw that it did not get it, and died when the part was gone") {
+    REQUIRE(journal->note_not_pushed());
+  }
+  die();
+  CHECK(only_batch(run()).id == batch_id);
+  CHECK(listed_in(control_path()) == Paths{"a"});
+  check_no_part_is_left();
+}
+
 TEST_CASE_FIXTURE(DeadAgent, "part files of pushes are removed") {
   register_file("a", "hello");
   claim({"a"});

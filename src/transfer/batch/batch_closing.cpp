@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "ferry/base/log.h"
+#include "transfer/batch/pushing.h"
 #include "transfer/batch/recovery.h"
-#include "transfer/batch/sidecars.h"
 #include "transfer/deliver/backoff.h"
 #include "transfer/naming/kept_aside.h"
 #include "transfer/naming/naming.h"
-#include "transfer/naming/remote_path.h"
 #include "transfer/run/tenure.h"
 
 namespace ferry::transfer {
@@ -56,55 +55,6 @@ TransferRecord record_of(const BatchInfo& batch, const BatchFile& file, const Ba
     record.checksum = file.sha256;
   }
   return record;
-}
-
-/// What is pushed under a name of its own, which takes another part with every try.
-struct Push {
-  const KeptFile* file = nullptr;
-  std::string remote_path;
-};
-
-/// In this order: the control file is the last.
-std::vector<Push> pushes_of(const BatchInfo& info, const KeptControlFile& kept) {
-  std::vector<Push> pushes;
-  const std::string& path = info.control_path;
-  if (kept.signature) pushes.push_back({&*kept.signature, path + std::string(kSignatureSuffix)});
-  if (kept.list) pushes.push_back({&*kept.list, path});
-  return pushes;
-}
-
-/// What connections that have ended may have made again; then, with KEPT, what says that the files
-/// are there.
-Task<Result<void>> finish_at_destination(Session& session, Batch& batch,
-                                         const KeptControlFile* kept, unsigned& tries,
-                                         const BatchContext& context) {
-  const auto remove = [](Session& there, std::string path) -> Task<void> {
-    [[maybe_unused]] const auto removed = co_await there.client->remove(std::move(path));
-  };
-  const auto parts = batch.take_abandoned_parts();
-  {
-    sftp::TaskGroup removing(*session.loop);
-    for (const std::string& path : parts) removing.spawn(remove(session, path));
-    co_await removing;
-  }
-  if (session.client->error()) {
-    for (const std::string& path : parts) batch.abandon_part(path);
-    co_return *session.client->error();
-  }
-  if (kept == nullptr) co_return Result<void>();
-  const unsigned number = tries++;
-  auto placed = co_await push_sidecars(session, batch, number, context.options);
-  if (!placed) co_return placed.error().with_context("sidecar");
-  const std::string token = part_token(batch.info().id, batch.info().id, number);
-  for (const Push& push : pushes_of(batch.info(), *kept)) {
-    auto pushed = co_await push_kept_file(session, *push.file, push.remote_path, token,
-                                          context.options, batch.presence());
-    if (!pushed) {
-      batch.abandon_part(part_path(push.remote_path, token));
-      co_return pushed;
-    }
-  }
-  co_return co_await remove_kept(session, batch);
 }
 
 }  // namespace

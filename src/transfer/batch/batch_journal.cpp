@@ -114,6 +114,8 @@ Result<void> BatchJournal::read(Place size) {
       info_ = std::move(*info);
     }
     is_pushed_ = is_pushed_ || row.is("pushed");
+    if (row.is("pushing")) pushing_part_ = row.text(kPart);
+    if (row.is("not_pushed")) pushing_part_.clear();
     is_naming_ = is_naming_ || row.is("naming");
     is_rolling_back_ = is_rolling_back_ || row.is("rolling_back");
     has_voids_ = has_voids_ || row.is("void");
@@ -215,6 +217,20 @@ Result<void> BatchJournal::note_void(Place begun) {
 Result<void> BatchJournal::note_failures_recorded() {
   return mark("failures_recorded", are_failures_recorded_);
 }
+Result<void> BatchJournal::note_pushing(const std::string& part_path) {
+  const auto place =
+      append(line_of("pushing", [&](RowWriter& row) { row.text("part", part_path); }));
+  if (!place) return place.error();
+  const std::scoped_lock lock(mutex_);
+  pushing_part_ = part_path;
+  return {};
+}
+Result<void> BatchJournal::note_not_pushed() {
+  auto noted = note("not_pushed", {});
+  const std::scoped_lock lock(mutex_);
+  if (noted) pushing_part_.clear();
+  return noted;
+}
 Result<void> BatchJournal::note_pushed() {
   return mark("pushed", is_pushed_);
 }
@@ -228,6 +244,11 @@ Result<void> BatchJournal::note_rolling_back() {
 bool BatchJournal::is_pushed() const {
   const std::scoped_lock lock(mutex_);
   return is_pushed_;
+}
+
+std::string BatchJournal::pushing_part() const {
+  const std::scoped_lock lock(mutex_);
+  return pushing_part_;
 }
 
 bool BatchJournal::are_failures_recorded() const {

@@ -14,6 +14,8 @@
 //                                                 name, in a line of this one
 //   {"event":"void","of":123}                     it was delivered, and is not there after all
 //   {"event":"failures_recorded"}                 transfer_logs has what failed
+//   {"event":"pushing","part":…}                  the whole control file is about to be renamed
+//   {"event":"not_pushed"}                        it was not, and the part may go
 //   {"event":"pushed"}                            B has the control file
 //
 // and in a batch that is all or nothing: "uploaded"; "existing" (something had its name, which is
@@ -126,6 +128,8 @@ class BatchJournal {
   Result<void> note_void(Place begun);
   /// The failures are in transfer_logs.
   Result<void> note_failures_recorded();
+  Result<void> note_pushing(const std::string& part_path);
+  Result<void> note_not_pushed();
   Result<void> note_pushed();
 
   Result<void> note_uploaded(Place begun);
@@ -145,6 +149,8 @@ class BatchJournal {
   void remove();
 
   bool is_pushed() const;
+  /// Whose rename was about to be asked for, and nobody has noted what became of that; or empty.
+  std::string pushing_part() const;
   bool are_failures_recorded() const;
   bool is_naming() const;
   bool is_rolling_back() const;
@@ -194,6 +200,7 @@ class BatchJournal {
   Place end_ = 0;         // where the next line goes
   std::string unsynced_;  // what stands before that and may not be on the disk
   bool is_pushed_ = false;
+  std::string pushing_part_;
   bool are_failures_recorded_ = false;
   bool is_naming_ = false;
   bool is_rolling_back_ = false;

@@ -8,9 +8,7 @@
 
 #include "ferry/base/uuid.h"
 #include "ferry/transfer/control_signature.h"
-#include "transfer/deliver/publish.h"
 #include "transfer/naming/remote_path.h"
-#include "transfer/run/tenure.h"
 
 namespace ferry::transfer {
 
@@ -159,14 +157,8 @@ Result<std::uint64_t> remove_old_control_files(const fs::path& directory, Timest
   return removed;
 }
 
-sftp::Task<Result<void>> push_kept_file(Session& session, const KeptFile& file,
-                                        std::string remote_path, std::string token,
-                                        const TransferOptions& options,
-                                        const metastore::AgentPresence* presence) {
-  const Target target{.part_path = part_path(remote_path, token),
-                      .final_path = remote_path,
-                      .size = file.size,
-                      .sha256 = file.sha256};
+sftp::Task<Result<void>> upload_kept_file(Session& session, const KeptFile& file,
+                                          const Target& target, const TransferOptions& options) {
   const Content content{.source = {.read = [&file](std::uint64_t offset,
                                                    std::span<std::byte> buffer) -> Result<void> {
                           const auto count = pread_full(file.fd.get(), buffer, offset, file.path);
@@ -176,11 +168,7 @@ sftp::Task<Result<void>> push_kept_file(Session& session, const KeptFile& file,
                                             file.path.string());
                         }},
                         .on_acknowledged = [](std::uint64_t, std::size_t) {}};
-  const auto uploaded = co_await upload_part(session, target, content, options);
-  if (!uploaded) co_return uploaded;
-  const auto confirmed = co_await confirm_tenure(presence, *session.loop);
-  if (!confirmed) co_return confirmed;
-  co_return co_await rename_part(*session.client, target);
+  co_return co_await upload_part(session, target, content, options);
 }
 
 }  // namespace ferry::transfer

@@ -10,6 +10,7 @@
 #include "ferry/base/stop.h"
 #include "ferry/transfer/control_file.h"
 #include "transfer/batch/batch_journal.h"
+#include "transfer/deliver/publish.h"
 #include "transfer/deliver/session.h"
 
 namespace ferry::transfer {
@@ -33,12 +34,9 @@ Result<KeptControlFile> keep_control_file(const fs::path& directory, const Batch
                                           std::uint64_t count, std::uint64_t total_bytes,
                                           const fs::path& signing_key, const StopToken& stop);
 
-/// Publishes FILE as REMOTE_PATH, as any other file; TOKEN tells its part file from others.
-/// PRESENCE holds what it tells of.
-sftp::Task<Result<void>> push_kept_file(Session& session, const KeptFile& file,
-                                        std::string remote_path, std::string token,
-                                        const TransferOptions& options,
-                                        const metastore::AgentPresence* presence);
+/// Uploads FILE as TARGET's part file, as any other file.
+sftp::Task<Result<void>> upload_kept_file(Session& session, const KeptFile& file,
+                                          const Target& target, const TransferOptions& options);
 
 /// Those that an agent left which died as it wrote them. Whoever has the batch's journal may do it.
 void remove_unfinished_control_files(const fs::path& directory, std::string_view batch_id);

@@ -1,6 +1,7 @@
 #include "transfer/batch/recovery.h"
 
 #include "ferry/base/log.h"
+#include "transfer/batch/pushing.h"
 #include "transfer/batch/sidecars.h"
 #include "transfer/deliver/journal.h"
 #include "transfer/deliver/journal_lanes.h"
@@ -135,7 +136,12 @@ class Remains {
 }  // namespace
 
 Task<Result<void>> look_at_remains(Session& session, Batch& batch, const BatchContext& context) {
-  if (batch.journal().is_pushed()) co_return co_await remove_kept(session, batch);
+  const auto pushed = co_await was_pushed(session, batch.journal());
+  if (!pushed) co_return pushed.error();
+  if (*pushed) {
+    if (auto noted = batch.journal().note_pushed(); !noted) co_return noted;
+    co_return co_await remove_kept(session, batch);
+  }
   if (batch.info().all_or_nothing && batch.journal().is_naming()) {
     const auto before = batch.journal().marks();
     if (!before) co_return before.error();
