@@ -27,7 +27,9 @@ struct DeadAgent : AgentFixture {
   std::string register_file(const std::string& path, const std::string& content) {
     return ids[path] = land_and_register(path, content);
   }
-  Sidecar sidecar = Sidecar::kNone;  // of the dead agent's batch
+  // Of the dead agent's batch.
+  Sidecar sidecar = Sidecar::kNone;
+  ControlFormat control = ControlFormat::kJson;
   std::string control_path() const { return remote(batch_id + ".control.json").string(); }
 
   void claim(const std::vector<std::string>& paths, bool all_or_nothing = false) {
@@ -45,7 +47,7 @@ struct DeadAgent : AgentFixture {
                                                              .control_path = control_path(),
                                                              .created = now(),
                                                              .all_or_nothing = all_or_nothing,
-                                                             .control = ControlFormat::kJson,
+                                                             .control = control,
                                                              .sidecar = sidecar});
     REQUIRE(begun);
     journal = std::move(*begun);

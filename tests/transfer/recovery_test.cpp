@@ -112,6 +112,30 @@ TEST_CASE_FIXTURE(DeadAgent,
   CHECK(rows_of("b").back().batch_id == batch_id);
 }
 
+TEST_CASE_FIXTURE(DeadAgent, "what a receiver took that gets no list is not sent again") {
+  control = ControlFormat::kNone;
+  register_file("a", "hello");
+  claim({"a"});
+  end(begin("a", "hello"));
+  std::size_t sent = 0;
+  SUBCASE("it is gone") {}
+  SUBCASE("it is gone, and the server has its part: it lost the name") {
+    REQUIRE(replace_file(part_of("a"), "hello"));
+    sent = 5;
+  }
+  SUBCASE("something else is there") {
+    REQUIRE(replace_file(remote("a"), "hell"));
+    sent = 5;
+  }
+  die();
+  const auto summary = run();
+  CHECK(only_batch(summary).successful == 1);
+  CHECK(recorder.bytes == sent);
+  CHECK(rows_of("a").back().status == TransferStatus::kSuccessful);
+  CHECK(fs::exists(remote("a")) == (sent > 0));
+  check_no_part_is_left();
+}
+
 TEST_CASE_FIXTURE(
     DeadAgent, "an older file of the same name and size is not taken for the one that was sent") {
   register_file("a", "hello");

@@ -6,6 +6,7 @@
 #include "transfer/deliver/journal.h"
 #include "transfer/deliver/journal_lanes.h"
 #include "transfer/deliver/publish.h"
+#include "transfer/naming/free_name.h"
 #include "transfer/naming/kept_aside.h"
 #include "transfer/naming/naming.h"
 #include "transfer/naming/remote_path.h"
@@ -58,28 +59,40 @@ class Remains {
     const auto verified = co_await verify_part(session_, target, context_.options.verify);
     if (client().error()) co_return *client().error();
     if (verified) co_return Result<void>();
+    const auto is_taken = co_await was_taken(begun);
+    if (!is_taken) co_return is_taken.error();
+    if (*is_taken) co_return Result<void>();
     log::warning("delivered file not found as it was",
                  {{"remote_path", begun.file.remote_path}, {"reason", verified.error().message}});
+    const std::string part = last_part_of(begun);
+    if (part != resumable_part_of(begun)) batch_.abandon_part(part);
     co_return batch_.journal().note_void(begun.place);
   }
 
+  /// Where no list is pushed a receiver has nothing to wait for: it takes what has its name. If B
+  /// had lost the name, and not the receiver taken it, the part would be there.
+  Task<Result<bool>> was_taken(BegunFile begun) {
+    if (batch_.info().control != ControlFormat::kNone) co_return false;
+    const auto file = co_await look_at(client(), begun.file.remote_path);
+    if (!file) co_return file.error();
+    const auto part = co_await look_at(client(), last_part_of(begun));
+    if (!part) co_return part.error();
+    co_return !*file && !*part;
+  }
+
   Task<Result<void>> look_at_failed(BegunFile begun) {
-    const std::string resumable =
-        Journal::part_path_in(context_.options.journals, begun.file.id, context_.destination.name);
+    const std::string resumable = resumable_part_of(begun);
     co_await remove_parts(begun, resumable);
     co_return Result<void>();
   }
 
   /// Nobody knows whether it got its name.
   Task<Result<void>> look_at_open(BegunFile begun) {
-    const std::string resumable =
-        Journal::part_path_in(context_.options.journals, begun.file.id, context_.destination.name);
-    Target target{.part_path = begun.file.part_path,
-                  .final_path = begun.file.remote_path,
-                  .size = begun.file.size,
-                  .sha256 = begun.file.sha256};
-    const auto [first, last] = marks_.more_parts.equal_range(begun.place);
-    if (first != last) target.part_path = std::prev(last)->second;
+    const std::string resumable = resumable_part_of(begun);
+    const Target target{.part_path = last_part_of(begun),
+                        .final_path = begun.file.remote_path,
+                        .size = begun.file.size,
+                        .sha256 = begun.file.sha256};
     const auto fate = co_await fate_of_rename(client(), target);
     if (!fate) {
       if (client().error()) co_return *client().error();
@@ -93,6 +106,16 @@ class Remains {
     co_await remove_parts(begun, kept);
     if (is_there) co_return batch_.journal().note_end(begun.place, {.date = now()});
     co_return Result<void>();
+  }
+
+  std::string resumable_part_of(const BegunFile& begun) const {
+    return Journal::part_path_in(context_.options.journals, begun.file.id,
+                                 context_.destination.name);
+  }
+
+  std::string last_part_of(const BegunFile& begun) const {
+    const auto [first, last] = marks_.more_parts.equal_range(begun.place);
+    return first == last ? begun.file.part_path : std::prev(last)->second;
   }
 
   Task<void> remove_parts(const BegunFile& begun, std::string but) {
