@@ -78,3 +78,20 @@ def test_a_journal_that_cannot_be_read_is_not_nothing_to_do(obstacle, configured
     assert str(journal) in ended.stderr
     journal.write_bytes(content)
     assert configured.transfer("--to", "b").code == 0
+
+
+def test_a_newer_version_waits_until_the_older_one_is_listed(obstacle, configured, landing, server, metastore):
+    assert configured.transfer("--to", "b").code == 1
+    put(landing / "a.csv", b"a newer version")
+    configured.register()
+    assert configured.transfer("--to", "b").code == 1
+    assert (server.root / "a.csv").read_bytes() == b"aaa"
+    clear(obstacle)
+    for _ in range(2):
+        ended = configured.transfer("--to", "b")
+        assert ended.code == 0, ended.stderr
+    listed = collections.Counter(entry["checksum"] for control in server.control_files()
+                                 for entry in control["files"])
+    assert len(listed) == 3 and set(listed.values()) == {1}
+    last = {row["id"]: row["transfer_status"] for row in tables(metastore)[1]}
+    assert set(last.values()) == {"successful"}

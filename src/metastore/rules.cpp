@@ -331,9 +331,11 @@ bool is_in_hand(const Delivery* delivery, std::string_view agent) {
   return delivery != nullptr && delivery->claim_alive && delivery->agent == agent;
 }
 
+/// Nobody claims a version while an older one is in hand: whoever claimed the newer one came later,
+/// and holds it whether the older one's agent comes back or not.
 bool is_in_the_way(const Delivery* delivery_of_other, bool is_newer) {
-  if (delivery_of_other == nullptr) return false;
-  return delivery_of_other->claim_alive || (is_newer && has(delivery_of_other));
+  if (delivery_of_other == nullptr || !is_newer) return false;
+  return delivery_of_other->status == kInProgress || has(delivery_of_other);
 }
 
 bool is_settled(const FileRecord& file, std::span<const Delivery> deliveries, bool is_latest,

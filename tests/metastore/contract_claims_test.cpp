@@ -346,6 +346,25 @@ CONTRACT("what has gone on in another version is not held any more") {
   CHECK(must(store->still_holds(name, kTo, ids)) == std::vector<bool>{false, true});
 }
 
+CONTRACT("of two versions that dead agents had in hand, the newer one is held") {
+  auto store = open();
+  const auto older = put(*store, found("x", "1")).id;
+  auto first = must(store->join());
+  const std::string first_name = first->name();
+  REQUIRE(claim(*store, *first, {older}).size() == 1);
+  const auto newer = put(*store, found("x", "other")).id;
+  first.reset();
+  auto second = must(store->join());
+  const std::string second_name = second->name();
+  REQUIRE(claim(*store, *second, {newer}).size() == 1);
+  second.reset();
+  first = must(store->join_as(first_name));
+  second = must(store->join_as(second_name));
+  const std::vector<std::string> ids{older, newer};
+  CHECK(must(store->still_holds(first_name, kTo, ids)) == std::vector<bool>{false, false});
+  CHECK(must(store->still_holds(second_name, kTo, ids)) == std::vector<bool>{false, true});
+}
+
 CONTRACT("what was delivered can be made pending again, the latest of it") {
   auto store = open();
   const auto first = put(*store, found("x.csv", "one")).id;

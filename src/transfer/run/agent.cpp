@@ -68,7 +68,7 @@ class Agent {
   Result<void> wait_for_completion();
   Result<bool> has_dead_batches();
   void leave_alone(const fs::path& journal, const Error& error);
-  Result<std::shared_ptr<metastore::AgentPresence>> stand_in_for(const std::string& agent);
+  Result<std::shared_ptr<metastore::AgentPresence>> stand_in_for(const BatchInfo& batch);
   Result<bool> find_files();
   std::vector<std::string> landings() const;
   Result<std::vector<Area>> find_areas();
@@ -137,7 +137,7 @@ Result<void> Agent::go_round() {
     const auto dead = has_dead_batches();
     if (!dead) return dead.error();
     if (!*dead) {
-      core_.predecessors.clear();
+      core_.predecessors.let_all_go();
       completing_.reset();
     }
     const auto files = find_files();
@@ -226,7 +226,7 @@ Result<bool> Agent::has_dead_batches() {
     if (!*journal || (*journal)->info().destination != core_.destination.name) continue;
     remove_unfinished_control_files(core_.options.control_files, (*journal)->info().id);
     auto batch = std::make_unique<Batch>(std::move(*journal));
-    const auto presence = stand_in_for(batch->info().agent);
+    const auto presence = stand_in_for(batch->info());
     if (!presence && presence.error().kind == ErrorKind::kBusy) continue;  // it runs, after all
     if (!presence) return presence.error();
     batch->set_presence(*presence);
@@ -246,15 +246,9 @@ void Agent::leave_alone(const fs::path& journal, const Error& error) {
   if (!summary_.unreadable) summary_.unreadable = error;
 }
 
-/// So that nobody takes what it had in hand while we look what became of it.
-Result<std::shared_ptr<metastore::AgentPresence>> Agent::stand_in_for(const std::string& agent) {
-  if (core_.presence && core_.presence->name() == agent) return core_.presence;
-  for (const auto& known : core_.predecessors) {
-    if (known->name() == agent) return known;
-  }
-  auto presence = core_.metastore.join_as(agent);
-  if (!presence) return presence.error();
-  return core_.predecessors.emplace_back(std::move(*presence));
+Result<std::shared_ptr<metastore::AgentPresence>> Agent::stand_in_for(const BatchInfo& batch) {
+  if (core_.presence && core_.presence->name() == batch.agent) return core_.presence;
+  return core_.predecessors.stand_in_for(core_.metastore, batch);
 }
 
 /// What lies in landing areas that are there and answer. Of the others nothing is claimed: it costs
@@ -349,7 +343,7 @@ Result<void> Agent::deliver_round(bool has_files) {
   if (auto connected = connect(); !connected) return connected;
   if (auto completed = bring_to_end(); !completed) return completed;
   if (has_lost_claims()) return {};
-  core_.predecessors.clear();
+  core_.predecessors.let_go(core_.options.control_files);
   completing_.reset();
   if (!has_files || is_ending()) return {};
   if (!core_.presence) {

@@ -3,7 +3,6 @@
 
 #include <poll.h>
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -16,6 +15,7 @@
 #include "transfer/deliver/session.h"
 #include "transfer/run/agent_wait.h"
 #include "transfer/run/feed.h"
+#include "transfer/run/predecessors.h"
 #include "transfer/run/serial_observer.h"
 #include "transfer/run/tenure.h"
 #include "transfer/source/landing_roots.h"
@@ -63,8 +63,7 @@ struct AgentCore {
   std::set<std::string> readable;                   // landing areas
   std::unique_ptr<metastore::ChangeNotice> notice;  // of an agent that follows
   std::shared_ptr<metastore::AgentPresence> presence;
-  /// In place of dead agents whose batches are brought to their end.
-  std::vector<std::shared_ptr<metastore::AgentPresence>> predecessors;
+  Predecessors predecessors;
 
   /// Of the rounds that are over: what an observer is told is of all.
   std::uint64_t earlier_files = 0;
@@ -81,13 +80,12 @@ struct AgentCore {
 
   /// Once it is true, nothing that others see is done any more.
   bool has_lost_claims() const {
-    return is_lost(presence.get()) ||
-           std::ranges::any_of(predecessors, [](const auto& one) { return is_lost(one.get()); });
+    return is_lost(presence.get()) || predecessors.have_lost_claims();
   }
   /// FDS, and what tells that claims are lost.
   std::vector<int> and_losses(std::vector<int> fds) const {
     if (presence) fds.push_back(presence->lost_fd());
-    for (const auto& one : predecessors) fds.push_back(one->lost_fd());
+    predecessors.add_lost_fds(fds);
     return fds;
   }
 
