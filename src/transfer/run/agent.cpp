@@ -422,9 +422,9 @@ void Agent::remove_what_is_old() {
     if (removed) return;
     log::warning(event, {{"destination", destination.name}, {"error", removed.error().message}});
   };
-  if (const auto keep = destination.control_keep; keep.count() > 0) {
-    complain("old control files not removed", core_.session->loop->wait_for(prune_control_directory(
-                                                  *core_.session, destination, now() - keep)));
+  if (destination.control_keep.count() > 0) {
+    complain("old control files not removed",
+             core_.session->loop->wait_for(prune_control_directory(*core_.session, destination)));
   }
   if (destination.part_keep.count() > 0 && core_.session->is_connected()) {
     complain("old part files not removed",
