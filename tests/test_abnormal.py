@@ -231,6 +231,22 @@ def test_what_cannot_be_moved_stays_and_is_not_delivered(site, folder, server):
     assert site.reasons() == {"empty.csv": "it is empty"}
 
 
+@pytest.mark.parametrize("make", [pathlib.Path.touch, os.mkfifo], ids=["file", "FIFO"])
+def test_what_is_no_directory_is_no_quarantine(site, folder, make):
+    site = site(east='empty = "quarantine"')
+    east = folder / "east"
+    put(east / "empty.csv", b"")
+    os.mkfifo(east / "pipe")
+    make(east / ".quarantine")
+    ended = site.ferry("watch", "--once", "--json")
+    assert ended.stderr.count("not moved aside") == 2, ended.stderr
+    assert ended.stderr.count("it is not a directory") == 2
+    listed = site.ferry("quarantine", "list")
+    assert listed.code != 0 and "it is not a directory" in listed.stderr
+    (east / ".quarantine").unlink()
+    assert site.watch_once()["quarantined"] == 2
+
+
 def test_a_quarantine_cut_short_at_any_moment_loses_nothing(site, folder):
     count = 300
     site = site(east='empty = "quarantine"')

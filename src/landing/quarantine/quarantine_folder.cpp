@@ -58,6 +58,10 @@ Result<std::optional<QuarantineFolder>> QuarantineFolder::open(const LandingArea
   fs::path path = path_of(area);
   auto folder = open_folder(area, root->get(), make);
   if (!folder) {
+    // Somebody has put something else in its place: that is another thing than its absence.
+    if (folder.error().os_code == ENOTDIR) {
+      return make_error(ErrorKind::kDenied, "quarantine {}: it is not a directory", path.string());
+    }
     if (!make && folder.error().kind == ErrorKind::kNotFound) {
       return std::optional<QuarantineFolder>();
     }
