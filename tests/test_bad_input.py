@@ -245,6 +245,8 @@ def test_hash_threads_have_a_limit(ferry, folder, landing, metastore):
     ('[landing."a\\tb"]\npath = "/srv/in"\n', 1, "control characters"),
     ('[landing."a\\u0000"]\npath = "/srv/in"\n', 1, "control characters"),
     ('[landing."\\u202Egnp"]\npath = "/srv/in"\n', 1, "control characters"),
+    (f'[destination.b]\nurl = "sftp://u@h/in"\ncontrol_name = "{{batch_id}}{"x" * 220}"\n', 3,
+     "makes file names of more than 251 bytes"),
     ('[destination."a/b"]\nurl = "sftp://u@h/in"\n', 1, "neither '/' nor '*'"),
     ('[notify."a\\n"]\ncommand = ["true"]\n', 1, "control characters"),
 ])

@@ -2,6 +2,7 @@
 
 import collections
 import datetime
+import json
 
 import pytest
 
@@ -95,3 +96,36 @@ def test_a_newer_version_waits_until_the_older_one_is_listed(obstacle, configure
     assert len(listed) == 3 and set(listed.values()) == {1}
     last = {row["id"]: row["transfer_status"] for row in tables(metastore)[1]}
     assert set(last.values()) == {"successful"}
+
+
+def listed(place):
+    """How often each path is listed in the control files there."""
+    return collections.Counter(entry["path"] for path in place.glob("*.control.json")
+                               for entry in json.loads(path.read_text())["files"])
+
+
+def test_a_mistake_in_where_control_files_go_can_be_mended(configured, landing, server, metastore):
+    configured.write(ALL, b='control_dir = "/sys"')  # is there, and nobody can make a file in it
+    put(landing / "a.csv", b"aaa")
+    configured.register()
+    assert configured.transfer("--to", "b").code == 1
+    assert (server.root / "a.csv").exists()
+    place = server.root / "control"
+    configured.write(ALL, b=f'control_dir = "{place}"')
+    ended = configured.transfer("--to", "b")
+    assert ended.code == 0, ended.stderr
+    assert ended.summary["control_file"].startswith(f"{place}/")
+    assert listed(place) == {"a.csv": 1} and server.leftovers() == []
+    assert tables(metastore)[1][-1]["transfer_status"] == "successful"
+    assert configured.transfer("--to", "b").summary["selected"] == 0
+
+
+def test_a_control_file_that_may_be_there_is_pushed_nowhere_else(obstacle, configured, server, metastore):
+    assert configured.transfer("--to", "b").code == 1
+    (journal,) = (metastore / "batches").glob("*.journal")
+    (server.root / f"{journal.stem}.control.json").write_text("an agent pushed it, and died")
+    configured.write(ALL, b=f'sidecar = "sha256"\ncontrol_dir = "{server.root}/control"')
+    clear(obstacle)
+    assert configured.transfer("--to", "b").code == 0
+    assert listed(server.root) == {"a.csv": 1, "b.csv": 1}
+    assert listed(server.root / "control") == {}

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "ferry/base/log.h"
+#include "transfer/batch/new_address.h"
 #include "transfer/batch/pushing.h"
-#include "transfer/batch/recovery.h"
 #include "transfer/deliver/backoff.h"
 #include "transfer/naming/kept_aside.h"
 #include "transfer/naming/naming.h"
@@ -150,7 +150,7 @@ bool BatchClosing::begin(Closing& closing) {
   Batch& batch = *closing.batch;
   if (closing.origin == Origin::kDeadAgents) {
     start(closing, Step::kLooking,
-          [this, &batch](Session& session) { return look_at_remains(session, batch, context_); });
+          [this, &batch](Session& session) { return take_over(session, batch, context_); });
     return false;
   }
   if (!batch.info().all_or_nothing) {

@@ -113,6 +113,7 @@ Result<void> BatchJournal::read(Place size) {
       if (!info) return info.error().with_context(path_.string());
       info_ = std::move(*info);
     }
+    if (row.is("control") && row.has(kControl)) info_.control_path = row.text(kControl);
     is_pushed_ = is_pushed_ || row.is("pushed");
     if (row.is("pushing")) pushing_part_ = row.text(kPart);
     if (row.is("not_pushed")) pushing_part_.clear();
@@ -216,6 +217,12 @@ Result<void> BatchJournal::note_void(Place begun) {
 }
 Result<void> BatchJournal::note_failures_recorded() {
   return mark("failures_recorded", are_failures_recorded_);
+}
+Result<void> BatchJournal::note_control_path(const std::string& path) {
+  const auto place = append(line_of("control", [&](RowWriter& row) { row.text("control", path); }));
+  if (!place) return place.error();
+  info_.control_path = path;
+  return {};
 }
 Result<void> BatchJournal::note_pushing(const std::string& part_path) {
   const auto place =

@@ -14,6 +14,7 @@
 //                                                 name, in a line of this one
 //   {"event":"void","of":123}                     it was delivered, and is not there after all
 //   {"event":"failures_recorded"}                 transfer_logs has what failed
+//   {"event":"control","control":…}               where the control file is to go from here on
 //   {"event":"pushing","part":…}                  the whole control file is about to be renamed
 //   {"event":"not_pushed"}                        it was not, and the part may go
 //   {"event":"pushed"}                            B has the control file
@@ -128,6 +129,8 @@ class BatchJournal {
   Result<void> note_void(Place begun);
   /// The failures are in transfer_logs.
   Result<void> note_failures_recorded();
+  /// From here on info() says PATH. Not while another thread asks.
+  Result<void> note_control_path(const std::string& path);
   Result<void> note_pushing(const std::string& part_path);
   Result<void> note_not_pushed();
   Result<void> note_pushed();

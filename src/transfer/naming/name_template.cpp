@@ -4,10 +4,14 @@
 
 #include "ferry/base/glob.h"
 #include "ferry/base/path.h"
+#include "ferry/transfer/control_file.h"
 #include "transfer/naming/date_format.h"
 
 namespace ferry::transfer {
 namespace {
+
+/// What file systems take, with the suffix of a signature.
+constexpr std::size_t kMaxControlNameBytes = 255 - kSignatureSuffix.size();
 
 constexpr std::string_view kDefaultDateFormat = "%Y-%m-%d";
 const std::vector<std::string_view> kFileVariables{"path",    "dir", "name", "stem", "ext",
@@ -78,7 +82,8 @@ Result<NameTemplate> NameTemplate::for_control_files(std::string_view text) {
     return make_error(ErrorKind::kInvalid, "'{}' has a '/': the directory is control_dir's matter",
                       text);
   }
-  const auto example = parsed->render(Batch{.id = "b", .destination = "d", .date = {}});
+  constexpr std::string_view kId = "00000000-0000-7000-8000-000000000000";
+  const auto example = parsed->render(Batch{.id = kId, .destination = "d", .date = {}});
   if (!example) return example.error();
   return parsed;
 }
@@ -180,6 +185,10 @@ Result<std::string> NameTemplate::render(const Batch& batch) const {
   });
   // A destination without a configured name is called by its URL.
   std::ranges::replace(name, '/', '_');
+  if (name.size() > kMaxControlNameBytes) {
+    return make_error(ErrorKind::kInvalid, "'{}' makes file names of more than {} bytes", text_,
+                      kMaxControlNameBytes);
+  }
   if (!name.empty() && name != "." && name != "..") return name;
   return make_error(ErrorKind::kInvalid, "'{}' is not a usable file name", text_);
 }
