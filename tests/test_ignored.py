@@ -3,7 +3,6 @@
 import pytest
 
 from ferry_harness import put
-from test_remote_landing import Remote, remote  # noqa: F401
 
 NAMES = [".hidden.csv", "sub/.other", ".dir/below.csv", ".dir/deeper/x.csv", "a.tmp", "b.part", "sub/c.filepart",
          "d.csv.bak"]
@@ -64,7 +63,7 @@ def test_what_lies_in_quarantine_is_not_passed_over(ferry, landing, metastore):
     assert (landing / ".quarantine").exists()
 
 
-def test_an_area_on_a_server_tells_it_too(remote):  # noqa: F811
+def test_an_area_on_a_server_tells_it_too(remote):
     fill(remote.area)
     ended = remote.ferry("watch", "--once", "--json")
     assert ended.code == 0 and ended.json["ignored"] == COUNTS
