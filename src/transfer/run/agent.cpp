@@ -15,6 +15,7 @@
 #include "transfer/deliver/old_parts.h"
 #include "transfer/deliver/stale_parts.h"
 #include "transfer/run/agent_core.h"
+#include "transfer/run/areas.h"
 #include "transfer/run/round.h"
 
 namespace ferry::transfer {
@@ -22,7 +23,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using metastore::Metastore;
-using sftp::Task;
 
 /// For how long a connection without work is kept.
 constexpr std::chrono::seconds kKeepSession{30};
@@ -36,20 +36,6 @@ constexpr std::chrono::milliseconds kCompletionPoll{100};
 constexpr int kMostRounds = 5;
 /// Agents of a single run that follow one another because their claims are lost.
 constexpr unsigned kMostAgents = 5;
-
-Result<void> not_mounted(const std::string& landing, std::uint64_t files) {
-  return make_error(
-      ErrorKind::kNotFound,
-      "landing area {}: {} files are not found, and were on a file system that is not "
-      "there",
-      landing, files);
-}
-
-/// A landing area in which there is something to be sent, and whether it can be read.
-struct Area {
-  std::string name;
-  Result<void> reached;
-};
 
 class Agent {
  public:
@@ -70,9 +56,6 @@ class Agent {
   void leave_alone(const fs::path& journal, const Error& error);
   Result<std::shared_ptr<metastore::AgentPresence>> stand_in_for(const BatchInfo& batch);
   Result<bool> find_files();
-  std::vector<std::string> landings() const;
-  Result<std::vector<Area>> find_areas();
-  Result<void> look_at(const std::string& landing) const;
   Result<void> reach_servers(std::vector<Area>& areas);
   Result<void> deliver_round(bool has_files);
   void begin_session();
@@ -257,7 +240,7 @@ Result<bool> Agent::find_files() {
   core_.roots = LandingRoots::open(core_.options.landings, core_.options.remote_landings);
   core_.feed.begin(core_.roots);
   core_.readable.clear();
-  auto areas = find_areas();
+  auto areas = find_areas(core_.feed, core_.roots, core_.options);
   if (!areas) return areas.error();
   const auto connected = reach_servers(*areas);
   std::optional<Error> failure;
@@ -282,57 +265,16 @@ Result<bool> Agent::find_files() {
   return false;
 }
 
-std::vector<std::string> Agent::landings() const {
-  std::vector<std::string> names;
-  for (const auto& [landing, directory] : core_.options.landings) names.push_back(landing);
-  for (const auto& [landing, location] : core_.options.remote_landings) names.push_back(landing);
-  return names;
-}
-
-Result<std::vector<Area>> Agent::find_areas() {
-  std::vector<Area> areas;
-  for (std::string& landing : landings()) {
-    const auto found = core_.feed.look_in(landing);
-    if (!found) return found.error();
-    if (!found->any && found->unmounted == 0) continue;
-    auto reached = found->any ? look_at(landing) : not_mounted(landing, found->unmounted);
-    areas.push_back({.name = std::move(landing), .reached = std::move(reached)});
-  }
-  return areas;
-}
-
-Result<void> Agent::look_at(const std::string& landing) const {
-  if (const Error* absence = core_.roots.absence(landing)) return *absence;
-  const LandingRoot* root = core_.roots.find(landing);
-  if (root != nullptr && root->is_empty) {
-    return make_error(
-        ErrorKind::kNotFound,
-        "landing area {} is empty, and files are registered there: is its file system "
-        "mounted? If they were removed, 'ferry watch' notes that",
-        landing);
-  }
-  return {};
-}
-
 /// A single run dials the destination meanwhile: each connection takes several round trips. One
 /// that follows does not: it would do so for nothing each time that they do not answer.
 Result<void> Agent::reach_servers(std::vector<Area>& areas) {
-  const auto reach = [](SourceOpener& sources, const LandingRoot& root, Area& area) -> Task<void> {
-    area.reached = co_await sources.reach(root);
-  };
+  const auto servers = areas_on_servers(areas, core_.roots);
+  if (servers.empty()) return {};
   if (!core_.session || !core_.session->is_connected()) begin_session();
-  const Session& session = *core_.session;
-  bool any = false;
-  for (Area& area : areas) {
-    const LandingRoot* root = core_.roots.find(area.name);
-    if (!area.reached || root == nullptr || !root->is_remote()) continue;
-    session.loop->spawn(reach(*session.sources, *root, area));
-    any = true;
-  }
-  if (!any) return {};
-  if (core_.following == nullptr && !session.client) return connect();
+  start_reaching(servers, *core_.session);
+  if (core_.following == nullptr && !core_.session->client) return connect();
   const StopRelay stopping(core_.stop, core_.cut);
-  session.loop->run();
+  core_.session->loop->run();
   return {};
 }
 

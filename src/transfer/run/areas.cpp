@@ -1,0 +1,69 @@
+#include "transfer/run/areas.h"
+
+namespace ferry::transfer {
+namespace {
+
+std::vector<std::string> names_of_areas(const TransferOptions& options) {
+  std::vector<std::string> names;
+  for (const auto& [landing, directory] : options.landings) names.push_back(landing);
+  for (const auto& [landing, location] : options.remote_landings) names.push_back(landing);
+  return names;
+}
+
+Error not_mounted(const std::string& landing, std::uint64_t files) {
+  return make_error(
+      ErrorKind::kNotFound,
+      "landing area {}: {} files are not found, and were on a file system that is not "
+      "there",
+      landing, files);
+}
+
+/// Whether it is there, as far as this host can tell.
+Result<void> look_at(const std::string& landing, const LandingRoots& roots) {
+  if (const Error* absence = roots.absence(landing)) return *absence;
+  const LandingRoot* root = roots.find(landing);
+  if (root == nullptr || !root->is_empty) return {};
+  return make_error(ErrorKind::kNotFound,
+                    "landing area {} is empty, and files are registered there: is its file system "
+                    "mounted? If they were removed, 'ferry watch' notes that",
+                    landing);
+}
+
+sftp::Task<void> reach(SourceOpener& sources, const LandingRoot& root, Area& area) {
+  area.reached = co_await sources.reach(root);
+}
+
+}  // namespace
+
+Result<std::vector<Area>> find_areas(Feed& feed, const LandingRoots& roots,
+                                     const TransferOptions& options) {
+  std::vector<Area> areas;
+  for (std::string& name : names_of_areas(options)) {
+    const auto found = feed.look_in(name);
+    if (!found) return found.error();
+    if (found->any) {
+      auto reached = look_at(name, roots);
+      areas.push_back({std::move(name), std::move(reached)});
+    } else if (found->unmounted > 0) {
+      areas.push_back({name, not_mounted(name, found->unmounted)});
+    }
+  }
+  return areas;
+}
+
+std::vector<AreaOnServer> areas_on_servers(std::vector<Area>& areas, const LandingRoots& roots) {
+  std::vector<AreaOnServer> servers;
+  for (Area& area : areas) {
+    const LandingRoot* root = roots.find(area.name);
+    if (area.reached && root != nullptr && root->is_remote()) servers.emplace_back(root, &area);
+  }
+  return servers;
+}
+
+void start_reaching(const std::vector<AreaOnServer>& areas, Session& session) {
+  for (const auto& [root, area] : areas) {
+    session.loop->spawn(reach(*session.sources, *root, *area));
+  }
+}
+
+}  // namespace ferry::transfer
