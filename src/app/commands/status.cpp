@@ -17,6 +17,7 @@
 #include "app/report/metrics.h"
 #include "app/report/situation.h"
 #include "app/report/standings.h"
+#include "app/report/unreachable.h"
 #include "ferry/base/units.h"
 #include "ferry/landing/quarantine.h"
 
@@ -61,6 +62,7 @@ struct Report {
   std::optional<std::size_t> held_unregistered;
   std::vector<ExpectedDay> late;
   std::vector<Outage> outages;
+  std::uint64_t outages_in_the_way = 0;  // files wait
   std::optional<Untaken> untaken;
   Timestamp time = now();
 
@@ -70,14 +72,6 @@ struct Report {
     if (counts.is_empty()) return;
     all.add(totals);
     by_destination.emplace(totals.destination, counts);
-  }
-  /// Unreachable destinations that files wait for: those that no log names yet, for any of them.
-  auto outages_in_the_way() const {
-    return std::ranges::count_if(outages, [&](const Outage& outage) {
-      auto found = by_destination.find(outage.destination);
-      if (found == by_destination.end()) found = by_destination.find("");
-      return found != by_destination.end() && found->second.of(Standing::kPending) > 0;
-    });
   }
 };
 
@@ -197,6 +191,9 @@ Report to_report(const Overview& known, std::optional<std::size_t> held_unregist
   report.orphaned_rows = known.orphaned_rows;
   report.late = known.late;
   report.outages = known.outages;
+  for (const Outage& outage : known.outages) {
+    if (waiting_for(known.totals, outage.destination) != nullptr) ++report.outages_in_the_way;
+  }
   report.untaken = known.untaken;
   report.held_unregistered = held_unregistered;
   return report;
@@ -224,7 +221,7 @@ ExitStatus check(const Report& report) {
   add(report.damaged_rows, "damaged rows");
   add(report.orphaned_rows, "rows without their files");
   const bool is_critical = !troubles.empty();
-  add(static_cast<std::uint64_t>(report.outages_in_the_way()), "unreachable");
+  add(report.outages_in_the_way, "unreachable");
   add(failed, "failed");
   add(quarantined + report.held_unregistered.value_or(0), "quarantined");
   if (report.untaken) add(report.untaken->files, "not archived or deleted");

@@ -1,7 +1,5 @@
 #include "app/report/situation.h"
 
-#include <algorithm>
-
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
 #include "app/report/expectations.h"
@@ -45,14 +43,6 @@ Result<void> look_at_destinations(metastore::Metastore& metastore, Situation& si
   return {};
 }
 
-/// Of all TOTALS those of DESTINATION; until a log names it, of what nobody has got yet.
-const metastore::Totals* totals_of(const std::vector<metastore::Totals>& totals,
-                                   std::string_view destination) {
-  auto found = std::ranges::find(totals, destination, &metastore::Totals::destination);
-  if (found == totals.end()) found = std::ranges::find(totals, "", &metastore::Totals::destination);
-  return found == totals.end() ? nullptr : &*found;
-}
-
 /// What waits for a destination that this host cannot reach has not failed, but does not arrive.
 Result<void> look_at_outages(metastore::Metastore& metastore, const Settings& settings,
                              Timestamp time, Situation& situation) {
@@ -61,8 +51,8 @@ Result<void> look_at_outages(metastore::Metastore& metastore, const Settings& se
   const auto totals = metastore.totals();
   if (!totals) return totals.error();
   for (const Outage& outage : *outages) {
-    const metastore::Totals* waiting = totals_of(*totals, outage.destination);
-    if (waiting == nullptr || !waiting->oldest_pending) continue;
+    const metastore::Totals* waiting = waiting_for(*totals, outage.destination);
+    if (waiting == nullptr) continue;
     const bool is_lost = outage.kind == to_string(ErrorKind::kConnectionLost);
     const std::string kind(is_lost ? to_string(ErrorKind::kUnreachable) : outage.kind);
     Situation::Trouble& trouble = situation.destinations[outage.destination];

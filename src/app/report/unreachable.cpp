@@ -26,4 +26,11 @@ Result<std::vector<Outage>> unreachable_destinations(const Settings& settings, T
   return std::move(*outages);
 }
 
+const metastore::Totals* waiting_for(std::span<const metastore::Totals> totals,
+                                     std::string_view destination) {
+  auto found = std::ranges::find(totals, destination, &metastore::Totals::destination);
+  if (found == totals.end()) found = std::ranges::find(totals, "", &metastore::Totals::destination);
+  return found == totals.end() || !found->oldest_pending ? nullptr : &*found;
+}
+
 }  // namespace ferry::app
