@@ -3,7 +3,8 @@
     lossy_sftp_server.py lose|refuse|late|halt|appear|garble REQUEST FOLDER
 
 REQUEST is the name of an extended request, such as fsync@openssh.com, or "rename", of files that are not
-control files, or "setstat". "lose" ends the connection in
+control files, or "setstat", or "control": the rename of a control file, where that is an extended request.
+"lose" ends the connection in
 place of the first reply to one that was carried out; "refuse" fails each without carrying it out;
 "late", of renames: the connection ends before the first is carried out, which is done when
 another connection has just been told that the file is there. "halt" never replies to the first, which was
@@ -40,6 +41,12 @@ def name_of(body):
     if body[0] == RENAME and b"control.json" not in string_at(body, 5):
         return b"rename"
     return {WRITE: b"write", SETSTAT: b"setstat"}.get(body[0])
+
+
+def is_wanted(body, wanted):
+    if wanted != b"control":
+        return name_of(body) == wanted
+    return body[0] == EXTENDED and string_at(body, 5).startswith(b"posix-rename") and b"control.json" in body
 
 
 def main():
@@ -90,7 +97,7 @@ def main():
                     (folder / "lost").touch()
                     source = string_at(body, 5)
                     pathlib.Path(string_at(body, 9 + len(source)).decode()).write_text("somebody's")
-            elif name_of(body) == wanted:
+            elif is_wanted(body, wanted):
                 marked.add(request_id)
                 if mode == "refuse":
                     refusal = bytes([STATUS]) + request_id + struct.pack(">III", FAILURE, 0, 0)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ferry_harness import Server, make_big_file, put
+from ferry_harness import Process, Server, eventually, make_big_file, put, tables
 
 LOSSY = pathlib.Path(__file__).with_name("lossy_sftp_server.py")
 SMALL, LARGE = 1 << 20, 12 << 20
@@ -89,3 +89,20 @@ def test_what_the_server_could_not_sync_does_not_count(
     put(landing / "data.bin", b"small enough for --no-fsync")
     register()
     assert transfer("--no-fsync").code == 0
+
+
+@pytest.mark.parametrize("server", [("halt", "control")], indirect=True)
+def test_what_a_receiver_took_after_the_death_of_an_agent_is_not_sent_again(
+        server, folder, landing, metastore, register, transfer, transfer_arguments):
+    put(landing / "data.csv", b"data")
+    register()
+    agent = Process(folder, *transfer_arguments)
+    eventually((folder / "lost").exists, what="the control file's name, of which the agent does not hear")
+    agent.kill()
+    (control,) = server.root.glob("*.control.json")
+    control.unlink()
+    (server.root / "data.csv").unlink()
+    ended = transfer()
+    assert ended.code == 0, ended.stderr
+    assert list(server.root.iterdir()) == []
+    assert tables(metastore)[1][-1]["transfer_status"] == "successful"
