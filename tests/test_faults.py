@@ -446,3 +446,28 @@ def test_a_destination_that_goes_for_good_in_the_middle(delivery, line):
     delivery.use(delivery.server)
     assert delivery.run().code == 0
     assert delivery.faults() == {}
+
+
+def connections_to(port):
+    """The ports that they come from."""
+    rows = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    ends = [row.split()[1:4] for row in rows]
+    return {here for here, there, state in ends if state == "01" and there.endswith(f":{port:04X}")}
+
+
+def test_a_stop_is_heard_while_what_is_left_of_a_batch_waits_for_the_server(delivery, line):
+    make_big_file(delivery.landing / "big.bin", 64 * MIB)
+    put(delivery.landing / "small.csv", b"small")
+    delivery.register()
+    doomed = line()
+    delivery.use(doomed)
+    agent = delivery.start("--bandwidth-limit", "4M", "--connections", "1", "--retries", "1",
+                           "--stall-timeout", "2s", "--connect-timeout", "10m")
+    eventually((delivery.target / "small.csv").exists, what="the small file")
+    before = connections_to(doomed.port)
+    doomed.freeze()
+    eventually(lambda: connections_to(doomed.port) - before, what="the connection to list it by")
+    assert agent.stop().code in (3, 130)
+    delivery.use(delivery.server)
+    assert delivery.run().code == 0
+    assert delivery.faults() == {}

@@ -28,6 +28,19 @@ TEST_CASE("a stop is passed on, before and while there is a relay") {
   CHECK(is_requested_within(at_once, 10'000));
 }
 
+TEST_CASE("a stop is passed on once its grace is over, and never if the relay goes before") {
+  StopToken from;
+  StopToken later;
+  StopToken never;
+  from.request_stop();
+  const StopRelay relay(from, later, std::chrono::milliseconds(20));
+  {
+    const StopRelay gone(from, never, std::chrono::hours(1));
+  }
+  CHECK(is_requested_within(later, 10'000));
+  CHECK_FALSE(never.stop_requested());
+}
+
 TEST_CASE("nothing is passed on once the relay is gone") {
   StopToken from;
   StopToken to;

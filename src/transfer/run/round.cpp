@@ -91,7 +91,7 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
                            core.limiter,
                            connections,
                            core.takes_many_handles};
-  const auto give_up_at = Clock::now() + kClosingGrace;
+  const StopRelay stopping(core.stop, connections, kClosingGrace);
   while (!core.closing.is_empty()) {
     if (core.has_lost_claims()) return {};
     WorkQueue queue(core.options.journals);
@@ -99,8 +99,6 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
     core.closing.advance();
     if (core.closing.needs_connection()) {
       if (!core.session || !core.session->is_connected()) {
-        std::optional<StopRelay> stopping;
-        if (!core.stop.stop_requested()) stopping.emplace(core.stop, connections);
         auto session = open_session(core.destination, core.options, core.limiter, connections,
                                     core.directories);
         if (!session) {
@@ -114,13 +112,10 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
       crew.start(std::move(*core.session));
       core.session.reset();
       while (crew.is_running() && core.closing.needs_connection()) {
-        const bool is_ending = core.stop.stop_requested();
-        const bool is_over = core.has_lost_claims() || (is_ending && Clock::now() >= give_up_at);
+        const bool is_over = core.has_lost_claims();
         if (is_over) connections.request_stop();
-        std::optional<Clock::time_point> until = core.closing.next_try();
-        if (is_ending) until = std::min(until.value_or(give_up_at), give_up_at);
-        const int stop = is_ending ? -1 : core.stop.fd();
-        core.wait.until(until, is_over ? std::vector{stop} : core.and_losses({stop}));
+        core.wait.until(core.closing.next_try(),
+                        is_over ? std::vector<int>() : core.and_losses({}));
         core.closing.advance();
       }
       queue.expect_no_more();
