@@ -3,6 +3,7 @@
 import os
 
 from ferry_harness import eventually, kill_upload_at, put, relative_files, same_tree
+from line_proxy import Line
 
 
 def source(remote, name, content):
@@ -50,6 +51,27 @@ def test_an_upload_to_a_that_is_down_fails_clearly(remote):
     remote.a.stop()
     ended = remote.upload(file)
     assert ended.code == 3, ended.stderr
+
+
+def test_a_line_to_a_that_falls_silent_is_given_up_when_the_configuration_says(remote, folder):
+    file = source(remote, "big", os.urandom(4 << 20))
+    with Line(folder, remote.a.port, "--stall-random", "200000:400000") as line:
+        remote.reach_a_by(line)
+        with open(remote.config, "a", encoding="utf-8") as config:
+            config.write('stall_timeout = "1s"\n')
+        ended = remote.upload(file, timeout=40)
+    assert ended.code == 3, ended.stderr
+
+
+def test_an_upload_says_whose_trouble_it_is(remote, ferry, folder):
+    """What cannot be read here is no trouble of A's."""
+    unreadable = "/proc/self/mem"
+    here = folder / "here"
+    here.mkdir()
+    local = ferry("upload", "--as", "x", unreadable, "--landing", here, "--metastore", folder / "other")
+    ended = remote.upload("--as", "x", unreadable)
+    assert (ended.code, local.code) == (1, 1), ended.stderr + local.stderr
+    assert relative_files(remote.area) == []
 
 
 def test_an_upload_to_a_killed_wherever_it_is(remote):

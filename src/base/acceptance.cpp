@@ -155,6 +155,15 @@ std::vector<std::string> judged_environment(const std::string& landing, const st
           "FERRY_CHECKSUM=" + checksum.to_string()};
 }
 
+std::chrono::nanoseconds age_of_change(const FileIdentity& identity,
+                                       std::chrono::sys_time<std::chrono::nanoseconds> now) {
+  using std::chrono::nanoseconds;
+  const auto of_content = now.time_since_epoch() - nanoseconds(identity.mtime_ns);
+  if (identity.ctime_ns == 0) return of_content;
+  const auto of_inode = now.time_since_epoch() - nanoseconds(identity.ctime_ns);
+  return of_content < nanoseconds::zero() ? of_inode : std::min(of_inode, of_content);
+}
+
 std::chrono::milliseconds remaining_wait(std::chrono::milliseconds min_age, Timestamp changed,
                                          Timestamp now) {
   using std::chrono::milliseconds;

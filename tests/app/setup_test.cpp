@@ -206,7 +206,8 @@ TEST_CASE_FIXTURE(Sandbox, "a metastore among the files that land is refused") {
 TEST_CASE_FIXTURE(Sandbox, "a landing area may lie on a server, with keys of its own") {
   const std::string file = write("ferry.toml",
                                  "metastore = \"/m\"\n[landing.in]\nurl = \"sftp://u@a:2222/in\"\n"
-                                 "identity = \"key\"\n[destination.b]\nurl = \"sftp://b/\"\n");
+                                 "identity = \"key\"\n[destination.b]\nurl = \"sftp://b/\"\n"
+                                 "[transfer]\nstall_timeout = \"7s\"\n");
   const auto settings = settings_of("transfer", {"--config", file, "--identity", "/keys/b"});
   REQUIRE(settings);
   CHECK(check_landings(*settings));
@@ -221,6 +222,7 @@ TEST_CASE_FIXTURE(Sandbox, "a landing area may lie on a server, with keys of its
     CHECK(location.connect.user == "u");
     CHECK(location.connect.port == 2222);
     CHECK(location.connect.identities == std::vector<fs::path>{root / "key"});
+    CHECK(location.connect.limits.stall_timeout == std::chrono::seconds(7));
   }
   CHECK(landing_aliases(*settings).at("sftp://u@a:2222/in") == "in");
 }

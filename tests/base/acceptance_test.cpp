@@ -87,3 +87,20 @@ TEST_CASE("a file waits until it is old enough") {
   INFO("the clock was set back");
   CHECK(remaining_wait(policy.min_age, now + std::chrono::hours(24), now) == milliseconds(0));
 }
+
+TEST_CASE("a file is as old as the last change that is believed") {
+  using std::chrono::nanoseconds;
+  using std::chrono::seconds;
+  const Timestamp now{seconds(1'000)};
+  const auto age = [&](seconds modified, seconds changed) {
+    return age_of_change(
+        {.mtime_ns = nanoseconds(modified).count(), .ctime_ns = nanoseconds(changed).count()}, now);
+  };
+  CHECK(age(seconds(900), seconds(950)) == seconds(50));
+  CHECK(age(seconds(950), seconds(900)) == seconds(50));
+  INFO("mtime was set to the future");
+  CHECK(age(seconds(2'000), seconds(900)) == seconds(100));
+  INFO("a server tells no ctime");
+  CHECK(age(seconds(900), seconds(0)) == seconds(100));
+  CHECK(age(seconds(2'000), seconds(0)) == seconds(-1'000));
+}

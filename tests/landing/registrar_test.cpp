@@ -56,5 +56,5 @@ TEST_CASE_FIXTURE(Recorder, "what cannot be registered is an error, and nothing 
   store.open_gate();
   registrar.finish();
   CHECK(registrar.inserted() == 0);
-  CHECK(mailbox.take().error->kind == ErrorKind::kCorrupt);
+  CHECK(mailbox.take().failure->error.kind == ErrorKind::kCorrupt);
 }

@@ -163,7 +163,7 @@ class WatchFixture {
     if (!store_.wait_until([this] { return ready_.load(); })) throw std::runtime_error("not ready");
   }
 
-  Result<WatchSummary> stop() {
+  ferry::Outcome<WatchSummary> stop() {
     if (thread_.joinable()) {
       stop_token_->request_stop();
       thread_.join();
@@ -175,7 +175,7 @@ class WatchFixture {
     options.once = true;
     StopToken never;
     const auto summary = watch(store_, options, {}, never);
-    if (!summary) throw std::runtime_error(summary.error().message);
+    if (!summary) throw std::runtime_error(summary.error().error.message);
     return *summary;
   }
 
@@ -234,7 +234,7 @@ class WatchFixture {
   std::unique_ptr<StopToken> stop_token_;
   std::atomic<bool> ready_{false};
   std::thread thread_;
-  Result<WatchSummary> result_;
+  ferry::Outcome<WatchSummary> result_;
   int later_ = 0;
 };
 

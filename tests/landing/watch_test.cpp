@@ -309,7 +309,7 @@ TEST_CASE_FIXTURE(Watching, "several areas are watched at once") {
 TEST_CASE_FIXTURE(Watching, "an area that is not there is an error at the start") {
   options.areas[0].path = dir / "none";
   StopToken never;
-  CHECK(watch(store_, options, {}, never).error().kind == ErrorKind::kNotFound);
+  CHECK(watch(store_, options, {}, never).error().error.kind == ErrorKind::kNotFound);
 }
 
 TEST_CASE_FIXTURE(Watching, "an area given by a symbolic link is watched") {
@@ -379,7 +379,21 @@ TEST_CASE_FIXTURE(Failing, "a metastore that is damaged ends the watcher") {
   fake.fail(1, ErrorKind::kCorrupt);
   put(at("a"), "x");
   StopToken never;
-  CHECK(watch(store_, options, {}, never).error().kind == ErrorKind::kCorrupt);
+  CHECK(watch(store_, options, {}, never).error().error.kind == ErrorKind::kCorrupt);
+}
+
+TEST_CASE_FIXTURE(Failing, "what a metastore refuses is its trouble, and not the landing area's") {
+  for (const ErrorKind kind : {ErrorKind::kDenied, ErrorKind::kNotFound, ErrorKind::kFailed}) {
+    CAPTURE(to_string(kind));
+    fake.fail(1, kind);
+    put(at(std::string(to_string(kind))), "x");
+    options.once = true;
+    StopToken never;
+    const auto watched = watch(store_, options, {}, never);
+    REQUIRE_FALSE(watched);
+    CHECK(watched.error().origin == Origin::kMetastore);
+    CHECK(watched.error().error.kind == kind);
+  }
 }
 
 TEST_CASE_FIXTURE(Failing, "with once a busy metastore is an error at once") {
@@ -387,7 +401,7 @@ TEST_CASE_FIXTURE(Failing, "with once a busy metastore is an error at once") {
   put(at("a"), "x");
   options.once = true;
   StopToken never;
-  CHECK(watch(store_, options, {}, never).error().kind == ErrorKind::kBusy);
+  CHECK(watch(store_, options, {}, never).error().error.kind == ErrorKind::kBusy);
 }
 
 TEST_CASE_FIXTURE(Failing, "nobody is told that we are alive while a thread hangs") {
@@ -397,7 +411,7 @@ TEST_CASE_FIXTURE(Failing, "nobody is told that we are alive while a thread hang
   hooks.on_alive = [&] { ++signs; };
   hooks.alive_interval = 10ms;
   StopToken end;
-  Result<WatchSummary> ended;
+  ferry::Outcome<WatchSummary> ended;
   std::thread watcher([&] { ended = watch(store_, options, hooks, end); });
   const auto comes_true = [](const std::function<bool()>& condition) {
     const auto deadline = std::chrono::steady_clock::now() + 60s;

@@ -67,7 +67,7 @@ struct AgentFixture {
     options.servers = folder.path() / "servers";
     options.spool = folder.path() / "spool";
     options.retries.first_delay = std::chrono::milliseconds(20);
-    options.limits.stall_timeout = std::chrono::seconds(20);
+    destination.connect.limits.stall_timeout = std::chrono::seconds(20);
   }
 
   fs::path remote(const std::string& path) const { return server.root() / path; }

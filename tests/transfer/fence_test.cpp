@@ -27,7 +27,7 @@ struct Fixture : AgentFixture {
   std::shared_ptr<Presence> presence = std::make_shared<Presence>();
   StopToken stop;
   RateLimiter limiter{destination.bandwidth};
-  Session session{options, stop};
+  Session session{stop};
 
   Fixture() { REQUIRE(connect(session, destination, options, limiter)); }
 

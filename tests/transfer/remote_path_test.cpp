@@ -19,13 +19,6 @@ TEST_CASE("directory and path are joined by one slash") {
   CHECK(join_remote("", "a") == "a");
 }
 
-TEST_CASE("the parent of a path") {
-  CHECK(remote_parent("/a/b") == "/a");
-  CHECK(remote_parent("/a") == "/");
-  CHECK(remote_parent("a/b") == "a");
-  CHECK(remote_parent("a") == ".");
-}
-
 TEST_CASE("a part file is hidden, and lies beside its target") {
   CHECK(part_path("/in/a.csv", kToken) == "/in/.a.csv." + kToken + ".part");
   CHECK(part_path("a.csv", kToken) == ".a.csv." + kToken + ".part");

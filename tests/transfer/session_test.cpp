@@ -30,7 +30,7 @@ class Mortal final : public sftp::Channel {
 };
 
 Session session_that_tells(StopToken& stop, std::function<void()> on_end) {
-  Session session(TransferOptions(), stop);
+  Session session(stop);
   auto client = session.loop->wait_for(sftp::Client::start(
       std::make_unique<Mortal>(std::move(on_end)), sftp::ClientOptions(), *session.loop));
   REQUIRE(client);
@@ -41,7 +41,7 @@ Session session_that_tells(StopToken& stop, std::function<void()> on_end) {
 TEST_CASE("a session whose place another takes goes before its event loop") {
   StopToken stop;
   const sftp::EventLoop* loop_at_end = nullptr;
-  Session session(TransferOptions(), stop);
+  Session session(stop);
   session = session_that_tells(stop, [&] { loop_at_end = session.loop.get(); });
   const sftp::EventLoop* const loop = session.loop.get();
   session = session_that_tells(stop, [] {});

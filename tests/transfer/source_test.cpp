@@ -17,10 +17,10 @@ constexpr std::string_view kMd5OfAbc = "900150983cd24fb0d6963f7d28e17f72";
 
 struct Fixture {
   testing::TemporaryDirectory landing;
-  LandingRoot root{std::move(*open_file(landing.path(), O_PATH | O_DIRECTORY))};
+  LocalRoot root{std::move(*open_file(landing.path(), O_PATH | O_DIRECTORY))};
   StopToken stop;
   sftp::EventLoop loop{stop};
-  SourceOpener sources{std::chrono::seconds(10), loop};
+  SourceOpener sources{loop};
   metastore::FileRecord record;
   FileIdentity meant;
 

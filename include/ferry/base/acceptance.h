@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ferry/base/file.h"
 #include "ferry/base/hash.h"
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
@@ -85,6 +86,11 @@ Result<std::optional<std::string>> judge(const AcceptancePolicy& policy, int fd,
 /// What a validating command is told of a file, beside its content.
 std::vector<std::string> judged_environment(const std::string& landing, const std::string& path,
                                             std::uint64_t size, const Checksum& checksum);
+
+/// How long before NOW a file changed last; negative if its clock is ahead. Anybody can set mtime,
+/// to the future too, and then does not count; nobody sets ctime, which servers do not tell.
+std::chrono::nanoseconds age_of_change(const FileIdentity& identity,
+                                       std::chrono::sys_time<std::chrono::nanoseconds> now);
 
 /// How long what happened at CHANGED has to wait yet to be as old as MIN_AGE; zero: it is. Where
 /// clocks are set back nothing waits for more than twice MIN_AGE.

@@ -16,6 +16,7 @@
 
 #include "ferry/base/acceptance.h"
 #include "ferry/base/file.h"
+#include "ferry/base/outcome.h"
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/metastore/metastore.h"
@@ -55,6 +56,9 @@ struct LandingArea {
   std::optional<AreaParts> only = std::nullopt;
   /// False: abnormal files stay where they are, and are told of.
   bool moves_aside = true;
+
+  bool is_remote() const { return location.has_value(); }
+  bool can_move_aside() const { return moves_aside && !is_remote(); }
 
   bool operator==(const LandingArea&) const = default;
 };
@@ -107,10 +111,10 @@ class Watcher {
   virtual ~Watcher() = default;
 
   /// Runs until STOP is requested, or a RELOAD waits to be taken, or with once until everything
-  /// there is registered. Between two runs nothing is missed: the kernel keeps the events. Errors:
-  /// the metastore's.
-  virtual Result<WatchSummary> run(metastore::Metastore& metastore, const WatchHooks& hooks,
-                                   StopToken& stop, ReloadRequest& reload) = 0;
+  /// there is registered. Between two runs nothing is missed: the kernel keeps the events. Fails if
+  /// the metastore does; with once also if an area goes away, or its server does.
+  virtual ferry::Outcome<WatchSummary> run(metastore::Metastore& metastore, const WatchHooks& hooks,
+                                           StopToken& stop, ReloadRequest& reload) = 0;
 
   /// Between two runs: watches these areas from now on. One that stays as it is goes on without a
   /// rescan. kNotFound or kDenied for a new area that cannot be watched; then nothing has changed.
@@ -121,7 +125,7 @@ class Watcher {
 Result<std::unique_ptr<Watcher>> open_watcher(WatchOptions options);
 
 /// One run of a watcher, without reloads.
-Result<WatchSummary> watch(metastore::Metastore& metastore, const WatchOptions& options,
-                           const WatchHooks& hooks, StopToken& stop);
+ferry::Outcome<WatchSummary> watch(metastore::Metastore& metastore, const WatchOptions& options,
+                                   const WatchHooks& hooks, StopToken& stop);
 
 }  // namespace ferry::landing

@@ -38,12 +38,7 @@ inline bool ends_connection(ErrorKind kind) {
   return kind == ErrorKind::kConnectionLost || kind == ErrorKind::kProtocol;
 }
 
-struct ClientOptions {
-  /// The most data written and not yet acknowledged. Bounds the memory for data; a long line wants
-  /// at least bandwidth × round trip. Where the round trip is short, less is used.
-  std::size_t window_bytes = 4 << 20;
-  /// No byte in either direction for this long while an answer is due: the connection is lost.
-  std::chrono::milliseconds stall_timeout = std::chrono::seconds(60);
+struct ClientOptions : LineLimits {
   /// When so many bytes of data may go; absent: at once.
   std::function<std::chrono::steady_clock::time_point(std::size_t bytes)> pace;
   /// How long requests in flight may still take once a stop was requested.

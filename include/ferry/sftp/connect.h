@@ -34,6 +34,17 @@ enum class Transport : std::uint8_t {
   kOpenSsh,
 };
 
+/// What may be on its way on a connection, and how long that is waited for.
+struct LineLimits {
+  /// The most data written and not yet acknowledged. Bounds the memory for data; a long line wants
+  /// at least bandwidth × round trip. Where the round trip is short, less is used.
+  std::size_t window_bytes = 4 << 20;
+  /// No byte in either direction for this long while an answer is due: the connection is lost.
+  std::chrono::milliseconds stall_timeout = std::chrono::seconds(60);
+
+  bool operator==(const LineLimits&) const = default;
+};
+
 struct ConnectOptions {
   Transport transport = Transport::kLibssh2;
   std::string host;
@@ -57,6 +68,7 @@ struct ConnectOptions {
   bool legacy_algorithms = false;
 
   std::chrono::milliseconds timeout = std::chrono::seconds(15);  // for each step of the way
+  LineLimits limits = {};                                        // once it is connected
 
   /// If the server drops the connection before the login. Whoever has other connections there is
   /// told at once that it wants no more.

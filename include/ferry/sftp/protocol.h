@@ -53,6 +53,11 @@ inline std::optional<FileIdentity> identity_of(const Attributes& attributes) {
                       .mtime_ns = *attributes.modified * kNanosecondsPerSecond};
 }
 
+/// Whether they are of a regular file, of the version that IDENTITY tells of.
+inline bool is_version(const Attributes& attributes, const std::optional<FileIdentity>& identity) {
+  return is_regular(attributes) && identity && identity_of(attributes) == identity;
+}
+
 /// An open file at the server; opaque, at most 256 bytes.
 struct Handle {
   std::string bytes;

@@ -59,12 +59,6 @@ struct Selection {
   std::vector<std::string> names;  // paths or ids; a file named here is taken whatever its attempts
 };
 
-struct Limits {
-  std::size_t window_bytes = 4 << 20;  // written and not yet acknowledged, per connection
-  std::size_t files_in_flight = 256;   // per connection; fewer if the server has fewer handles
-  std::chrono::milliseconds stall_timeout = std::chrono::seconds(60);  // without any progress
-};
-
 enum class Fsync : std::uint8_t { kWhereOffered, kNever };
 
 /// How a part file is held against what was to be sent, before it gets its final name.
@@ -123,7 +117,7 @@ struct TransferOptions {
   /// Without names: leaves what failed alone for this long, twice as long after each further
   /// failure, up to kLongestRest.
   std::chrono::milliseconds rest_after_failure{0};
-  Limits limits;
+  std::size_t files_in_flight = 256;  // per connection; fewer if the server has fewer handles
   Retries retries;
   Fsync fsync = Fsync::kWhereOffered;
   Verify verify = Verify::kSize;

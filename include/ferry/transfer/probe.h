@@ -30,7 +30,7 @@ struct ProbeStep {
 /// Makes ".ferry-doctor.<uuid>" files in the destination's directories and removes them again;
 /// makes no directories. Ends early if a step leaves nothing for the next ones to try.
 /// NEEDED_BYTES are what waits to be delivered.
-std::vector<ProbeStep> probe_destination(const Destination& destination, const Limits& limits,
-                                         std::uint64_t needed_bytes, StopToken& stop);
+std::vector<ProbeStep> probe_destination(const Destination& destination, std::uint64_t needed_bytes,
+                                         StopToken& stop);
 
 }  // namespace ferry::transfer

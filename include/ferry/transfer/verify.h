@@ -39,7 +39,6 @@ struct Verification {
 struct VerifyOptions {
   bool strict = false;           // extra files are findings too
   Verify depth = Verify::kSize;  // at a destination; a directory is always read
-  Limits limits;                 // likewise
 };
 
 /// Reads every listed file below DIRECTORY. Symbolic links are not followed. Extra files are
@@ -57,7 +56,6 @@ Result<Verification> verify_destination(const ReceivedControlFile& control,
 /// Fetches a control file, by its name or its batch's id, from the destination's control directory.
 /// kNotFound if there is none; what is wrong with it is kInvalid.
 Result<ReceivedControlFile> fetch_control_file(const Destination& destination,
-                                               std::string_view name, const Limits& limits,
-                                               StopToken& stop);
+                                               std::string_view name, StopToken& stop);
 
 }  // namespace ferry::transfer

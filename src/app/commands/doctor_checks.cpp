@@ -357,10 +357,7 @@ void Examination::destination(const DestinationSettings& destination, const Sett
     const auto totals = (*store)->totals(destination.name);
     if (totals) waiting = backlog_of(std::span(&*totals, 1)).bytes;
   }
-  transfer::Limits limits;
-  limits.window_bytes = settings.transfer.window.value;
-  limits.stall_timeout = settings.transfer.stall_timeout;
-  for (transfer::ProbeStep& step : transfer::probe_destination(*resolved, limits, waiting, stop_)) {
+  for (transfer::ProbeStep& step : transfer::probe_destination(*resolved, waiting, stop_)) {
     const bool is_trouble = step.health == Health::kTrouble;
     const ExitStatus status = is_trouble ? ExitStatus::kDestination : ExitStatus::kDone;
     diagnoses_.push_back({subject_, std::move(step.name), step.health, std::move(step.message),

@@ -178,7 +178,7 @@ bool is_left_out(const landing::WatchSummary& registered) {
 
 Outcome<ExitStatus> push_once(const Invocation& invocation, Push push) {
   const auto registered = landing::watch(*push.store, push.watched, {}, invocation.stop);
-  if (!registered) return fail(registered.error(), origin_of_watching(registered.error().kind));
+  if (!registered) return std::unexpected(registered.error());
   if (invocation.stop.stop_requested()) return ExitStatus::kInterrupted;
   DeliveredRun run;
   if (has_parts(push.plan.settings.landings)) {
@@ -213,11 +213,11 @@ Outcome<ExitStatus> push_on(const Invocation& invocation, Push push) {
   auto store = open_store_to_work(push.configured, Access::kCreate);
   if (!store) return std::unexpected(store.error());
   StopToken ended;
-  std::optional<Error> error;
+  std::optional<Failure> failure;
   std::jthread watching([&] {
     ReloadRequest never;
     const auto watched = (*watcher)->run(**store, {}, invocation.stop, never);
-    if (!watched) error = watched.error();
+    if (!watched) failure = watched.error();
     ended.request_stop();
   });
   const Invocation following{invocation.command, invocation.arguments, ended};
@@ -225,7 +225,7 @@ Outcome<ExitStatus> push_on(const Invocation& invocation, Push push) {
                                       std::chrono::milliseconds(0), nullptr);
   if (!ended.stop_requested()) invocation.stop.request_stop();
   watching.join();
-  if (error) return fail(*error, origin_of_watching(error->kind));
+  if (failure) return std::unexpected(*failure);
   return status;
 }
 

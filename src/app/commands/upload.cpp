@@ -75,44 +75,52 @@ Result<landing::LandingArea> only_area(const Settings& settings) {
                     names);
 }
 
-Result<void> copy(UploadInput& input, landing::Upload& upload, const std::string& path,
-                  const std::optional<Checksum>& expected, StopToken& stop) {
+/// PLACE: whose trouble it is if the landing area is in trouble.
+Outcome<void> copy(UploadInput& input, landing::Upload& upload, const std::string& path,
+                   const std::optional<Checksum>& expected, Origin place, StopToken& stop) {
   std::vector<HashAlgorithm> algorithms;
   if (expected) algorithms.push_back(expected->algorithm);
   const auto file = upload.open(path, algorithms);
-  if (!file) return file.error();
+  if (!file) return fail(file.error(), place);
   std::vector<std::byte> block(kBlockBytes);
   for (;;) {
     const auto count = input.read(block, stop);
-    if (!count) return count.error().with_context(path);
+    if (!count) return fail(count.error().with_context(path));
     if (*count == 0) break;
-    if (auto written = (*file)->write(std::span(block).first(*count)); !written) return written;
+    if (auto written = (*file)->write(std::span(block).first(*count)); !written) {
+      return fail(written.error(), place);
+    }
   }
-  return (*file)->finish(expected ? std::span(&*expected, 1) : std::span<const Checksum>());
+  const auto finished =
+      (*file)->finish(expected ? std::span(&*expected, 1) : std::span<const Checksum>());
+  if (!finished) return fail(finished.error(), place);
+  return {};
 }
 
-/// UNREGISTERED: the files are in their places all the same.
-Result<std::vector<FileRecord>> upload_all(metastore::Metastore& store,
-                                           landing::UploadOptions options,
-                                           const std::vector<Item>& items,
-                                           const std::vector<std::string>& command,
-                                           const std::optional<Checksum>& expected, StopToken& stop,
-                                           bool& unregistered) {
+Outcome<std::vector<FileRecord>> upload_all(metastore::Metastore& store,
+                                            landing::UploadOptions options,
+                                            const std::vector<Item>& items,
+                                            const std::vector<std::string>& command,
+                                            const std::optional<Checksum>& expected,
+                                            StopToken& stop) {
+  const Origin place = options.area.is_remote() ? Origin::kDestination : Origin::kLocal;
   for (const Item& item : items) {
-    if (auto fit = landing::check_upload_path(options.area, item.path); !fit) return fit.error();
+    if (auto fit = landing::check_upload_path(options.area, item.path); !fit) {
+      return fail(fit.error());
+    }
   }
   auto upload = landing::Upload::begin(store, std::move(options), stop);
-  if (!upload) return upload.error();
+  if (!upload) return fail(upload.error(), place);
   for (const Item& item : items) {
     auto input = command.empty() ? UploadInput::open(item.input) : UploadInput::run(command);
-    if (!input) return input.error();
-    if (auto copied = copy(*input, **upload, item.path, expected, stop); !copied) {
-      return copied.error();
+    if (!input) return fail(input.error());
+    if (auto copied = copy(*input, **upload, item.path, expected, place, stop); !copied) {
+      return std::unexpected(copied.error());
     }
   }
   auto records = (*upload)->commit();
-  unregistered = (*upload)->is_unregistered();
-  return records;
+  if (records) return std::move(*records);
+  return fail(records.error(), (*upload)->is_unregistered() ? Origin::kMetastore : place);
 }
 
 void print_records(const std::vector<FileRecord>& records, bool as_json) {
@@ -124,13 +132,6 @@ void print_records(const std::vector<FileRecord>& records, bool as_json) {
                         escape_controls(record.path)));
     }
   }
-}
-
-/// A server's trouble is told by the kind of error; with a directory of ours it does not occur.
-Origin origin_of(const Error& error, const Settings& settings) {
-  const bool is_lookup = error.kind == ErrorKind::kInvalid || error.kind == ErrorKind::kNotFound;
-  return settings.landings.front().is_remote() && !is_lookup ? Origin::kDestination
-                                                             : Origin::kLocal;
 }
 
 Outcome<ExitStatus> run_upload(const Invocation& invocation) {
@@ -149,11 +150,9 @@ Outcome<ExitStatus> run_upload(const Invocation& invocation) {
   landing::UploadOptions options{.area = std::move(*area),
                                  .journals = state_directory(*settings).uploads(),
                                  .no_clobber = arguments.has("no-clobber")};
-  bool unregistered = false;
   const auto records = upload_all(**store, std::move(options), *items, arguments.trailing,
-                                  *expected, invocation.stop, unregistered);
-  if (!records && unregistered) return fail(records.error(), Origin::kMetastore);
-  if (!records) return fail(records.error(), origin_of(records.error(), *settings));
+                                  *expected, invocation.stop);
+  if (!records) return std::unexpected(records.error());
   print_records(*records, arguments.has("json"));
   return ExitStatus::kDone;
 }

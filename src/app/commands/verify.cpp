@@ -106,9 +106,7 @@ Outcome<bool> are_signed(const std::vector<std::string>& names, const fs::path& 
 }
 
 Outcome<ReceivedControlFile> find_control_file(const std::string& name, const Settings& settings,
-                                               const Place& place,
-                                               const transfer::VerifyOptions& options,
-                                               StopToken& stop) {
+                                               const Place& place, StopToken& stop) {
   const auto local = [](Result<ReceivedControlFile> control) -> Outcome<ReceivedControlFile> {
     if (!control) return fail(control.error());
     return std::move(*control);
@@ -122,7 +120,7 @@ Outcome<ReceivedControlFile> find_control_file(const std::string& name, const Se
   if (!place.destination) {
     return fail(make_error(ErrorKind::kInvalid, "control file {}: there is no such file", name));
   }
-  auto fetched = transfer::fetch_control_file(*place.destination, name, options.limits, stop);
+  auto fetched = transfer::fetch_control_file(*place.destination, name, stop);
   if (!fetched) return fail(fetched.error(), Origin::kDestination);
   return std::move(*fetched);
 }
@@ -185,12 +183,10 @@ void print_as_json(const ReceivedControlFile& control, const Place& place,
   print_json(json);
 }
 
-transfer::VerifyOptions verify_options(const Settings& settings, const Arguments& arguments) {
+transfer::VerifyOptions verify_options(const Arguments& arguments) {
   transfer::VerifyOptions options;
   options.strict = arguments.has("strict");
   options.depth = arguments.has("readback") ? transfer::Verify::kReadback : transfer::Verify::kSize;
-  options.limits.window_bytes = settings.transfer.window.value;
-  options.limits.stall_timeout = settings.transfer.stall_timeout;
   return options;
 }
 
@@ -246,7 +242,7 @@ Outcome<DeliveredBatches> batches_of(const Settings& settings, const Arguments& 
 /// True if everything is right.
 Outcome<bool> verify_batch(const std::string& name, const Settings& settings, const Place& place,
                            const transfer::VerifyOptions& options, bool as_json, StopToken& stop) {
-  const auto control = find_control_file(name, settings, place, options, stop);
+  const auto control = find_control_file(name, settings, place, stop);
   if (!control) return std::unexpected(control.error());
   const auto verification = verify(*control, place, options, stop);
   if (!verification) return std::unexpected(verification.error());
@@ -277,7 +273,7 @@ Outcome<ExitStatus> run_verify(const Invocation& invocation) {
     if (!*are_theirs) return ExitStatus::kSomeFailed;
   }
 
-  const auto options = verify_options(*settings, *arguments);
+  const auto options = verify_options(*arguments);
   const bool as_json = arguments->has("json");
   print_undelivered(batches->undelivered, as_json);
   bool all_right = batches->undelivered.empty();

@@ -75,8 +75,8 @@ void reload(const Arguments& arguments, landing::Watcher& watcher, Plan& plan) {
   log::info("configuration reloaded", {{"landing_areas", plan.options.areas.size()}});
 }
 
-Result<landing::WatchSummary> watch_until_stopped(const Invocation& invocation, Plan& plan,
-                                                  landing::Watcher& watcher) {
+Outcome<landing::WatchSummary> watch_until_stopped(const Invocation& invocation, Plan& plan,
+                                                   landing::Watcher& watcher) {
   const landing::WatchHooks hooks = service_manager_hooks();
   ReloadRequest& hangup = invocation.reload_request();
   for (;;) {
@@ -98,9 +98,7 @@ Outcome<ExitStatus> run_watch(const Invocation& invocation) {
   if (!recovered) return fail(recovered.error(), Origin::kMetastore);
   const auto watched = watch_until_stopped(invocation, *plan, **watcher);
   service_manager::tell_stopping();
-  if (!watched) {
-    return fail(watched.error(), origin_of_watching(watched.error().kind));
-  }
+  if (!watched) return std::unexpected(watched.error());
   if (!plan->options.once) return ExitStatus::kDone;
   print_summary(*watched, invocation.arguments.has("json"));
   if (invocation.stop.stop_requested()) return ExitStatus::kInterrupted;

@@ -59,22 +59,4 @@ std::string to_text(const landing::IgnoredCounts& ignored) {
   return parts.empty() ? "" : fmt::format("passed over: {}\n", fmt::join(parts, ", "));
 }
 
-Origin origin_of_watching(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kNotFound:
-    case ErrorKind::kDenied:
-    case ErrorKind::kInvalid:
-      return Origin::kLocal;
-    case ErrorKind::kUnreachable:
-    case ErrorKind::kRefused:
-    case ErrorKind::kConnectionLost:
-    case ErrorKind::kProtocol:
-    case ErrorKind::kRemoteFull:
-    case ErrorKind::kFailed:  // such as a listing without end: a metastore does not fail like that
-      return Origin::kDestination;
-    default:
-      return Origin::kMetastore;
-  }
-}
-
 }  // namespace ferry::app

@@ -4,7 +4,6 @@
 #include <string>
 
 #include "app/config/settings.h"
-#include "app/exit_status.h"
 #include "ferry/base/json.h"
 #include "ferry/landing/watch.h"
 
@@ -16,8 +15,5 @@ Result<landing::WatchOptions> watch_options(const Settings& settings, bool once)
 Json to_json(const landing::WatchSummary& summary);
 /// What was passed over, by which rule, as a line; empty: nothing was.
 std::string to_text(const landing::IgnoredCounts& ignored);
-
-/// Whose trouble it is that ended a watcher.
-Origin origin_of_watching(ErrorKind kind);
 
 }  // namespace ferry::app

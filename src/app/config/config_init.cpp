@@ -105,11 +105,8 @@ Outcome<ExitStatus> try_out(const Settings& settings, StopToken& stop) {
   ask_at_terminal(stop);
   const auto destination = resolve_destination(settings.destinations.front(), settings.transfer);
   if (!destination) return fail(destination.error());
-  transfer::Limits limits;
-  limits.window_bytes = settings.transfer.window.value;
-  limits.stall_timeout = settings.transfer.stall_timeout;
   ExitStatus status = ExitStatus::kDone;
-  for (const auto& step : transfer::probe_destination(*destination, limits, 0, stop)) {
+  for (const auto& step : transfer::probe_destination(*destination, 0, stop)) {
     if (step.health == transfer::Health::kWell) continue;
     const bool is_trouble = step.health == transfer::Health::kTrouble;
     if (is_trouble) status = ExitStatus::kDestination;

@@ -1,6 +1,7 @@
 #include "app/config/config_rules.h"
 
 #include <algorithm>
+#include <set>
 
 #include "app/config/placement.h"
 #include "app/config/routing.h"
@@ -189,16 +190,15 @@ class Rules {
       complain(Section::kRoute, route.name, "archive",
                "archive is of no use without after = \"archive\"");
     }
-    const bool archives_here =
-        std::ranges::any_of(settings_.landings, [&](const LandingSettings& landing) {
-          return !landing.is_remote() && takes_from(route, landing);
-        });
+    if (route.archive.empty()) return;
+    std::set<std::string> hosts;  // that it archives on
     for (const LandingSettings& landing : settings_.landings) {
-      const bool is_its_host = landing.is_remote() ? takes_from(route, landing) : archives_here;
-      const fs::path place =
-          landing.is_remote() ? fs::path(landing.connection.url.directory) : landing.path;
-      if (route.archive.empty() || !is_its_host || !place.is_absolute()) continue;
-      if (!is_visible_inside(route.archive, place)) continue;
+      if (takes_from(route, landing)) hosts.insert(whereabouts_of(landing).host);
+    }
+    for (const LandingSettings& landing : settings_.landings) {
+      const auto [host, directory, text, key, names] = whereabouts_of(landing);
+      if (!hosts.contains(host) || !directory.is_absolute()) continue;
+      if (!is_visible_inside(route.archive, directory)) continue;
       complain(
           Section::kRoute, route.name, "archive",
           "archive {} lies in the landing area '{}': what is archived would land again; put it "

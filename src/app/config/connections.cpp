@@ -39,6 +39,8 @@ Result<sftp::ConnectOptions> resolve_connection(const ConnectionSettings& connec
   connect.accept_new_host_key = connection.accept_new_host_key;
   connect.legacy_algorithms = connection.legacy_algorithms;
   connect.timeout = transfer.connect_timeout;
+  connect.limits = {.window_bytes = static_cast<std::size_t>(transfer.window.value),
+                    .stall_timeout = transfer.stall_timeout};
   connect.password = connection.password;
   connect.passphrase = connection.passphrase;
   if (!connection.password_file.empty()) {

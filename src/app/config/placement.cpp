@@ -11,12 +11,12 @@ namespace ferry::app {
 namespace {
 
 bool lies_in(const LandingSettings& inner, const LandingSettings& outer) {
-  if (inner.is_remote() != outer.is_remote()) return false;
-  if (!inner.is_remote()) return is_visible_inside(inner.path, outer.path);
-  const sftp::Url& one = inner.connection.url;
-  const sftp::Url& other = outer.connection.url;
-  if (one.host != other.host || one.port != other.port) return false;
-  return one.directory == other.directory || one.directory.starts_with(other.directory + "/");
+  const Whereabouts one = whereabouts_of(inner);
+  const Whereabouts other = whereabouts_of(outer);
+  if (one.host != other.host) return false;
+  if (!inner.is_remote()) return is_visible_inside(one.directory, other.directory);
+  return one.directory == other.directory ||
+         one.directory.string().starts_with(other.directory.string() + "/");
 }
 
 class Placement {
@@ -81,7 +81,7 @@ class Placement {
       for (auto other = std::next(one); other != landings.end(); ++other) {
         if (!lies_in(*one, *other) && !lies_in(*other, *one)) continue;
         complain(
-            *other, other->is_remote() ? "url" : "path",
+            *other, whereabouts_of(*other).key,
             fmt::format("landing areas {} and {} overlap: their files would be delivered twice",
                         place_of(*one), place_of(*other)));
       }
@@ -98,8 +98,24 @@ class Placement {
 
 }  // namespace
 
+Whereabouts whereabouts_of(const LandingSettings& landing) {
+  if (landing.is_remote()) {
+    const sftp::Url& url = landing.connection.url;
+    return {.host = fmt::format("{}:{}", url.host, url.port),
+            .directory = url.directory,
+            .text = url.to_string(),
+            .key = "url",
+            .names = {landing.name, url.to_string()}};
+  }
+  return {.host = {},
+          .directory = landing.path,
+          .text = landing.path.string(),
+          .key = "path",
+          .names = {landing.name, landing.path.string(), resolved(landing.path).string()}};
+}
+
 std::string place_of(const LandingSettings& landing) {
-  return landing.is_remote() ? landing.connection.url.to_string() : landing.path.string();
+  return whereabouts_of(landing).text;
 }
 
 fs::path resolved(const fs::path& path) {

@@ -9,6 +9,17 @@
 
 namespace ferry::app {
 
+/// Where a landing area lies.
+struct Whereabouts {
+  std::string host;  // of its server, with the port; empty: this one
+  fs::path directory;
+  std::string text;                // its path, or a URL
+  std::string_view key;            // that gives it in a configuration
+  std::vector<std::string> names;  // all that the area may be called in the registry
+};
+
+Whereabouts whereabouts_of(const LandingSettings& landing);
+
 /// A directory's path, or a URL.
 std::string place_of(const LandingSettings& landing);
 

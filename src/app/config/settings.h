@@ -232,9 +232,9 @@ struct TransferSettings {
   std::optional<Bytes> batch_bytes;
   std::optional<std::chrono::milliseconds> batch_time;
   transfer::BandwidthLimit bandwidth_limit;
-  Bytes window{transfer::Limits{}.window_bytes};
-  Count files_in_flight{static_cast<std::int64_t>(transfer::Limits{}.files_in_flight)};
-  std::chrono::milliseconds stall_timeout = transfer::Limits{}.stall_timeout;
+  Bytes window{sftp::LineLimits{}.window_bytes};
+  Count files_in_flight{static_cast<std::int64_t>(transfer::TransferOptions{}.files_in_flight)};
+  std::chrono::milliseconds stall_timeout = sftp::LineLimits{}.stall_timeout;
   Count retries{transfer::Retries{}.limit};
   std::chrono::milliseconds retry_delay = transfer::Retries{}.first_delay;
   std::chrono::milliseconds retry_after = std::chrono::seconds(30);

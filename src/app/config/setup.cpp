@@ -290,9 +290,9 @@ std::map<std::string, fs::path> landing_directories(const Settings& settings) {
   std::map<std::string, fs::path> directories;
   for (const LandingSettings& landing : settings.landings) {
     if (landing.is_remote()) continue;
-    directories.emplace(landing.name, landing.path);
-    directories.emplace(landing.path.string(), landing.path);
-    directories.emplace(resolved(landing.path).string(), landing.path);
+    for (const std::string& name : whereabouts_of(landing).names) {
+      directories.emplace(name, landing.path);
+    }
     if (settings.landings.size() == 1) directories.emplace("", landing.path);
   }
   return directories;
@@ -304,8 +304,9 @@ Result<std::map<std::string, sftp::Location>> landing_locations(const Settings& 
     if (!landing.is_remote()) continue;
     auto location = location_of(landing, settings);
     if (!location) return location.error();
-    locations.emplace(landing.name, *location);
-    locations.emplace(place_of(landing), *location);
+    for (const std::string& name : whereabouts_of(landing).names) {
+      locations.emplace(name, *location);
+    }
     if (settings.landings.size() == 1) locations.emplace("", *location);
   }
   return locations;
@@ -313,10 +314,8 @@ Result<std::map<std::string, sftp::Location>> landing_locations(const Settings& 
 
 std::set<std::string> landing_labels(const Settings& settings) {
   std::set<std::string> labels;
-  for (const auto& [label, directory] : landing_directories(settings)) labels.insert(label);
   for (const LandingSettings& landing : settings.landings) {
-    if (!landing.is_remote()) continue;
-    labels.insert({landing.name, place_of(landing)});
+    for (std::string& name : whereabouts_of(landing).names) labels.insert(std::move(name));
     if (settings.landings.size() == 1) labels.insert("");
   }
   return labels;
@@ -325,12 +324,8 @@ std::set<std::string> landing_labels(const Settings& settings) {
 std::map<std::string, std::string> landing_aliases(const Settings& settings) {
   std::map<std::string, std::string> aliases;
   for (const LandingSettings& landing : settings.landings) {
-    if (landing.is_remote()) {
-      if (landing.name != place_of(landing)) aliases.emplace(place_of(landing), landing.name);
-      continue;
-    }
-    for (const fs::path& path : {landing.path, resolved(landing.path)}) {
-      if (path.string() != landing.name) aliases.emplace(path.string(), landing.name);
+    for (std::string& name : whereabouts_of(landing).names) {
+      if (name != landing.name) aliases.emplace(std::move(name), landing.name);
     }
   }
   return aliases;

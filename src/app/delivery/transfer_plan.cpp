@@ -62,9 +62,7 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
   options.verify_command = given.verify_command.words;
   options.batch = given.batch;
   options.bounds = batch_bounds(given, follows);
-  options.limits.window_bytes = given.window.value;
-  options.limits.files_in_flight = static_cast<std::size_t>(given.files_in_flight.value);
-  options.limits.stall_timeout = given.stall_timeout;
+  options.files_in_flight = static_cast<std::size_t>(given.files_in_flight.value);
   options.retries.limit = static_cast<unsigned>(given.retries.value);
   options.retries.first_delay = given.retry_delay;
   options.fsync = given.fsync ? transfer::Fsync::kWhereOffered : transfer::Fsync::kNever;

@@ -102,7 +102,7 @@ Answer<Response> get_readiness(const Context& context, Call&) {
     return refuse(503, "not_found", "the metastore's directory is gone, or is another one");
   }
   for (const UploadArea& area : context.options.areas) {
-    if (area.area.location) continue;
+    if (area.area.is_remote()) continue;
     if (open_file(area.area.path, O_PATH | O_DIRECTORY)) continue;
     return refuse(503, "not_found", "a landing area is not there");
   }

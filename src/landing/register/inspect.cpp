@@ -49,13 +49,9 @@ Inspection unknown(const Error& error) {
   return {.outcome = Outcome::kUnreadable, .reason = error.message};
 }
 
-/// By the wall clock. mtime counts too, except where it was set to the future; ctime alone cannot
-/// be set.
+/// By the wall clock.
 Duration since_last_change(const FileIdentity& identity) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const Duration since_ctime = now - std::chrono::nanoseconds(identity.ctime_ns);
-  const Duration since_mtime = now - std::chrono::nanoseconds(identity.mtime_ns);
-  return since_mtime < Duration::zero() ? since_ctime : std::min(since_ctime, since_mtime);
+  return age_of_change(identity, std::chrono::system_clock::now());
 }
 
 /// How long it has been seen without a change.

@@ -166,7 +166,7 @@ void Registrar::move_aside(const Finished& finished) {
   if (!refused && !is_unregistered) return;
   if (refused && finished.id.empty()) return;  // it could not be registered
   const LandingArea& area = areas_[finished.area];
-  if (area.location || !area.moves_aside) return held_in_place(finished);
+  if (!area.can_move_aside()) return held_in_place(finished);
   hold(area,
        {.id = refused ? finished.id : id_of_unregistered(inspection.identity),
         .path = finished.path,
@@ -248,7 +248,7 @@ bool Registrar::persist(std::string_view purpose, const std::function<Result<voi
     const bool again = retry_ && is_retryable(done.error().kind);
     if (!again) {
       failed_ = true;
-      mailbox_.post_error(done.error().with_context(purpose));
+      mailbox_.post_failure({Origin::kMetastore, done.error().with_context(purpose)});
       return false;
     }
     log::error("metastore not writable", {{"purpose", purpose},
@@ -256,7 +256,7 @@ bool Registrar::persist(std::string_view purpose, const std::function<Result<voi
                                           {"next", "tried again until it works"}});
     if (!pause(time)) {
       failed_ = true;
-      mailbox_.post_error(done.error().with_context(purpose));
+      mailbox_.post_failure({Origin::kMetastore, done.error().with_context(purpose)});
     }
     time = std::min(time * 2, kLongestPause);
   }

@@ -15,6 +15,7 @@ class LocalPlace final : public UploadPlace {
   explicit LocalPlace(Root root) : root_(std::move(root)) {}
 
   std::optional<std::uint64_t> root() const override { return root_.inode(); }
+  bool can_exchange() const override { return true; }
   Result<std::unique_ptr<Staging>> stage(const std::string& temporary) override;
   Result<std::optional<std::string>> judge(const StagedFile& file, const AcceptancePolicy& policy,
                                            const std::string& landing,

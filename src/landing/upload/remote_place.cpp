@@ -16,7 +16,7 @@ constexpr std::uint32_t kPermissions = 0666;
 constexpr std::size_t kBlockBytes = 4 << 20;
 
 bool has_staged(const Result<sftp::Attributes>& found, const StagedFile& file) {
-  return found && sftp::is_regular(*found) && sftp::identity_of(*found) == file.identity;
+  return found && sftp::is_version(*found, file.identity);
 }
 
 }  // namespace
@@ -104,7 +104,7 @@ Result<std::unique_ptr<Staging>> RemotePlace::stage(const std::string& temporary
 }
 
 Task<Result<sftp::Handle>> RemotePlace::create(std::string path) {
-  const auto directory = co_await directories_.ensure(sftp::remote_parent(path));
+  const auto directory = co_await directories_.ensure(parent_of(path));
   if (!directory) co_return directory.error();
   auto handle = co_await client_->open(
       path, sftp::kOpenWrite | sftp::kOpenCreate | sftp::kOpenExclusive, kPermissions);

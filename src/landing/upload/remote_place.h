@@ -17,6 +17,7 @@ class RemotePlace final : public UploadPlace {
   static Result<std::unique_ptr<UploadPlace>> open(const sftp::Location& location, StopToken& stop);
 
   Result<std::unique_ptr<Staging>> stage(const std::string& temporary) override;
+  bool can_exchange() const override { return false; }
   /// Without the validating command: it reads local files.
   Result<std::optional<std::string>> judge(const StagedFile& file, const AcceptancePolicy& policy,
                                            const std::string& landing,

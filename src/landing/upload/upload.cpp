@@ -263,8 +263,7 @@ Result<std::vector<FileRecord>> RunningUpload::commit() {
         "the files are in their places, and not registered: the next upload or watcher does it");
   }
   unregistered_ = false;
-  // What files of this host replaced still has their temporary names.
-  if (options_.area.location || place_->discard(temporaries_)) journal_.remove();
+  if (!place_->can_exchange() || place_->discard(temporaries_)) journal_.remove();
   std::vector<FileRecord> registered;
   for (std::size_t i = 0; i < staged_.size(); ++i) {
     if (!records->at(i)) {

@@ -52,6 +52,10 @@ class UploadPlace {
   /// told.
   virtual std::optional<std::uint64_t> root() const { return std::nullopt; }
 
+  /// True: what published files replaced has their temporary names then, and is there until
+  /// discard.
+  virtual bool can_exchange() const = 0;
+
   /// Creates the new file TEMPORARY. Missing directories are made.
   virtual Result<std::unique_ptr<Staging>> stage(const std::string& temporary) = 0;
 

@@ -33,9 +33,9 @@ void Mailbox::post_swept(std::size_t area) {
   wake();
 }
 
-void Mailbox::post_error(Error error) {
+void Mailbox::post_failure(Failure failure) {
   const std::scoped_lock lock(mutex_);
-  if (!mail_.error) mail_.error = std::move(error);
+  if (!mail_.failure) mail_.failure = std::move(failure);
   wake();
 }
 

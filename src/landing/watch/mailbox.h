@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "ferry/base/fd.h"
-#include "ferry/base/result.h"
+#include "ferry/base/outcome.h"
 #include "landing/register/inspect.h"
 
 namespace ferry::landing {
@@ -25,7 +25,7 @@ struct Finished {
 struct Mail {
   std::vector<Finished> finished;
   std::vector<std::size_t> swept;  // areas
-  std::optional<Error> error;      // nothing can be registered any more
+  std::optional<Failure> failure;  // nothing can be registered any more
 };
 
 /// Thread-safe.
@@ -36,7 +36,7 @@ class Mailbox {
   void post(Finished finished);
   void post_all(std::vector<Finished> finished);
   void post_swept(std::size_t area);
-  void post_error(Error error);
+  void post_failure(Failure failure);
 
   /// Readable (poll(2)) while there is mail.
   int fd() const { return wake_.get(); }

@@ -37,7 +37,7 @@ Error not_settled(const std::string& path) {
 /// By the server's time of the last change and our clock, or, where one of them cannot be right, by
 /// what we saw ourselves.
 bool is_too_young(const AcceptancePolicy& policy, const Sighting& sighting) {
-  const auto age = now().time_since_epoch() - std::chrono::nanoseconds(sighting.identity.mtime_ns);
+  const auto age = age_of_change(sighting.identity, now());
   return quiet_delay(policy.min_age, age, Clock::now() - sighting.since) > Duration::zero();
 }
 
@@ -86,7 +86,8 @@ void RemoteArea::hand_over(std::string path, Inspection inspection) {
 void RemoteArea::run() {
   if (timing_.once) {
     if (auto looked = look_once(); !looked && !stop_.stop_requested()) {
-      mailbox_.post_error(looked.error().with_context("landing area " + area_.name));
+      const auto& [origin, error] = looked.error();
+      mailbox_.post_failure({origin, error.with_context("landing area " + area_.name)});
     }
     done_ = true;
     return mailbox_.post_swept(index_);
@@ -97,7 +98,7 @@ void RemoteArea::run() {
     if (looked && !was_reached) log::info("landing area is back", {{"landing", area_.name}});
     if (!looked && !stop_.stop_requested() && was_reached) {
       log::error("landing area lost", {{"landing", area_.name},
-                                       {"reason", looked.error().message},
+                                       {"reason", looked.error().error.message},
                                        {"next", "tried again until it is there"}});
     }
     was_reached = looked.has_value();
@@ -108,7 +109,7 @@ void RemoteArea::run() {
   }
 }
 
-Result<void> RemoteArea::look_once() {
+ferry::Outcome<void> RemoteArea::look_once() {
   if (auto looked = look(); !looked) return looked;
   if (unsettled_files_.empty()) return {};
   const auto settle = std::chrono::duration_cast<milliseconds>(settle_);
@@ -139,11 +140,13 @@ Result<void> RemoteArea::run_loop() {
   return {};
 }
 
-Result<void> RemoteArea::look() {
-  if (auto connected = connect(); !connected) return connected;
+ferry::Outcome<void> RemoteArea::look() {
+  if (auto connected = connect(); !connected) {
+    return fail(connected.error(), Origin::kDestination);
+  }
   const Timestamp started = now();
   const auto listing = list_remote(*client_, area_.location->directory, ignore_);
-  if (!listing) return listing.error();
+  if (!listing) return fail(listing.error(), Origin::kDestination);
   log::debug("looked", {{"landing", area_.name},
                         {"directories", listing->directories},
                         {"files", listing->files.size()},
@@ -154,9 +157,14 @@ Result<void> RemoteArea::look() {
   }
   complain(*listing);
   auto settled = settled_files(*listing);
-  if (!settled) return settled.error();
-  if (auto hashed = hash(std::move(*settled)); !hashed) return hashed;
-  return sweep(*listing, started);
+  if (!settled) return fail(settled.error(), Origin::kMetastore);
+  if (auto hashed = hash(std::move(*settled)); !hashed) {
+    return fail(hashed.error(), Origin::kDestination);
+  }
+  const auto missing = missing_from(*listing, started);
+  if (!missing) return fail(missing.error(), Origin::kMetastore);
+  if (auto swept = sweep(*missing); !swept) return fail(swept.error(), Origin::kDestination);
+  return {};
 }
 
 void RemoteArea::complain(const RemoteListing& listing) {
@@ -325,9 +333,7 @@ sftp::Task<Result<void>> RemoteArea::check(const RemoteListing::File& file) {
   const auto found =
       co_await client_->lstat(sftp::join_remote(area_.location->directory, file.path));
   if (!found) co_return found.error();
-  if (!sftp::is_regular(*found) || sftp::identity_of(*found) != file.identity) {
-    co_return not_settled(file.path);
-  }
+  if (!sftp::is_version(*found, file.identity)) co_return not_settled(file.path);
   co_return Result<void>();
 }
 
@@ -386,7 +392,9 @@ Result<void> RemoteArea::check_head(const RemoteListing::File& file, Reading& re
   return Error{ErrorKind::kAbnormal, std::move(*reason), 0};
 }
 
-Result<void> RemoteArea::sweep(const RemoteListing& listing, Timestamp started) {
+/// What the registry has as ready, and LISTING does not have.
+Result<std::vector<std::string>> RemoteArea::missing_from(const RemoteListing& listing,
+                                                          Timestamp started) const {
   std::set<std::string_view> present;
   for (const RemoteListing::File& file : listing.files) present.insert(file.path);
   std::vector<std::string> unknown;
@@ -401,7 +409,11 @@ Result<void> RemoteArea::sweep(const RemoteListing& listing, Timestamp started) 
   auto visited = metastore_.visit(latest, [&](const metastore::FileRecord& file, auto) {
     if (!present.contains(file.path) && !unreadable.cover(file.path)) missing.push_back(file.path);
   });
-  if (!visited) return visited;
+  if (!visited) return visited.error();
+  return missing;
+}
+
+Result<void> RemoteArea::sweep(const std::vector<std::string>& missing) {
   for (const std::string& path : missing) {
     if (!is_handed_over(path)) loop_.spawn(confirm_gone(path));
   }

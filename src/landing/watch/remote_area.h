@@ -79,8 +79,8 @@ class RemoteArea {
 
   void run();
   Result<void> connect();
-  Result<void> look_once();
-  Result<void> look();
+  ferry::Outcome<void> look_once();
+  ferry::Outcome<void> look();
   Result<void> run_loop();
   void complain(const RemoteListing& listing);
   Result<std::vector<RemoteListing::File>> unregistered(const RemoteListing& listing);
@@ -98,7 +98,9 @@ class RemoteArea {
   void take_failure(const RemoteListing::File& file, const Error& error);
   Result<Inspection> judge(const RemoteListing::File& file, const Checksum& checksum,
                            std::span<const std::byte> head) const;
-  Result<void> sweep(const RemoteListing& listing, Timestamp started);
+  Result<std::vector<std::string>> missing_from(const RemoteListing& listing,
+                                                Timestamp started) const;
+  Result<void> sweep(const std::vector<std::string>& missing);
   sftp::Task<void> confirm_gone(std::string path);
   bool is_handed_over(const std::string& path);
   void hand_over(std::string path, Inspection inspection);

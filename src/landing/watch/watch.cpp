@@ -39,7 +39,7 @@ AreaTiming timing_of(const WatchOptions& options) {
 /// Moves the areas that lie on servers to the end: the others are numbered by their AreaWatchers.
 std::size_t put_remote_areas_last(WatchOptions& options) {
   const auto remote = std::ranges::stable_partition(
-      options.areas, [](const LandingArea& area) { return !area.location; });
+      options.areas, [](const LandingArea& area) { return !area.is_remote(); });
   return options.areas.size() - remote.size();
 }
 
@@ -63,9 +63,9 @@ class Loop {
     }
   }
 
-  Result<WatchSummary> run() {
+  ferry::Outcome<WatchSummary> run() {
     for (const auto& area : areas_) area->resume(Clock::now());
-    while (!stop_.stop_requested() && !reload_waits_ && !error_ && !finished()) {
+    while (!stop_.stop_requested() && !reload_waits_ && !failure_ && !finished()) {
       for (const auto& area : areas_) area->advance(Clock::now());
       hand_out();
       give_signs_of_life();
@@ -76,7 +76,7 @@ class Loop {
     for (const auto& area : remote_areas_) area->stop();
     registrar_.finish();
     collect();
-    if (error_) return *error_;
+    if (failure_) return std::unexpected(*failure_);
     return summary();
   }
 
@@ -86,8 +86,9 @@ class Loop {
     if (!options_.once) return false;
     for (const auto& area : areas_) {
       if (!area->root()) {
-        error_ = make_error(ErrorKind::kNotFound, "landing area {} went away while it was read",
-                            area->area().path.string());
+        failure_ = {Origin::kLocal,
+                    make_error(ErrorKind::kNotFound, "landing area {} went away while it was read",
+                               area->area().path.string())};
         return true;
       }
     }
@@ -146,7 +147,7 @@ class Loop {
         {reload_.fd(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}, {mailbox_.fd(), POLLIN, 0}};
     for (const auto& area : areas_) descriptors.push_back({area->events_fd(), POLLIN, 0});
     if (::poll(descriptors.data(), descriptors.size(), poll_timeout()) < 0 && errno != EINTR) {
-      error_ = errno_error(errno, "wait for events");
+      failure_ = {Origin::kLocal, errno_error(errno, "wait for events")};
       return;
     }
     reload_waits_ = descriptors.front().revents != 0;
@@ -166,7 +167,7 @@ class Loop {
     for (const std::size_t area : mail.swept) {
       if (area < areas_.size()) areas_[area]->sweep_done();
     }
-    if (mail.error && !error_) error_ = std::move(mail.error);
+    if (mail.failure && !failure_) failure_ = std::move(mail.failure);
   }
 
   WatchSummary summary() const {
@@ -200,7 +201,7 @@ class Loop {
   bool reload_waits_ = false;
   const Pulse* stuck_ = nullptr;  // what was told of
   TimePoint next_alive_;
-  std::optional<Error> error_;
+  std::optional<Failure> failure_;
 };
 
 class AreasWatcher final : public Watcher {
@@ -226,8 +227,8 @@ class AreasWatcher final : public Watcher {
     return {};
   }
 
-  Result<WatchSummary> run(metastore::Metastore& metastore, const WatchHooks& hooks,
-                           StopToken& stop, ReloadRequest& reload) override {
+  ferry::Outcome<WatchSummary> run(metastore::Metastore& metastore, const WatchHooks& hooks,
+                                   StopToken& stop, ReloadRequest& reload) override {
     return Loop(metastore, options_, hooks, stop, reload, areas_).run();
   }
 
@@ -251,10 +252,10 @@ Result<std::unique_ptr<Watcher>> open_watcher(WatchOptions options) {
   return watcher;
 }
 
-Result<WatchSummary> watch(metastore::Metastore& metastore, const WatchOptions& options,
-                           const WatchHooks& hooks, StopToken& stop) {
+ferry::Outcome<WatchSummary> watch(metastore::Metastore& metastore, const WatchOptions& options,
+                                   const WatchHooks& hooks, StopToken& stop) {
   auto watcher = open_watcher(options);
-  if (!watcher) return watcher.error();
+  if (!watcher) return fail(watcher.error());
   ReloadRequest never;
   return (*watcher)->run(metastore, hooks, stop, never);
 }

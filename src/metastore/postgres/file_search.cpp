@@ -98,7 +98,7 @@ Result<void> FileSearch::take_up(Snapshot& snapshot) {
   return {};
 }
 
-// Candidates.
+// FoundBy.
 
 Result<std::vector<FileNumber>> FileSearch::candidates(Snapshot& snapshot, const RouteState& route,
                                                        std::size_t limit) {

@@ -102,6 +102,7 @@ Task<Result<std::unique_ptr<Client>>> Client::connect(ConnectOptions where, Clie
   auto dial = loop.in_thread([&] { return sftp::connect(where, loop.stop()); });
   auto channel = co_await dial;
   if (!channel) co_return channel.error();
+  static_cast<LineLimits&>(options) = where.limits;
   auto client = co_await start(std::move(*channel), options, loop);
   if (!client) co_return client.error().with_context(where.host);
   co_return client;

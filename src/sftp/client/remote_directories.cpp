@@ -22,7 +22,7 @@ Task<Result<void>> RemoteDirectories::make(std::string directory) {
   const auto there = co_await is_directory(directory);
   if (!there) co_return there.error();
   if (*there) co_return Result<void>();
-  const std::string parent = remote_parent(directory);
+  const std::string parent = parent_of(directory);
   if (parent != directory && parent != ".") {
     const auto parent_there = co_await ensure(parent);
     if (!parent_there) co_return parent_there;

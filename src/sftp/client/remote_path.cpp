@@ -2,18 +2,12 @@
 
 #include <fmt/format.h>
 
-#include "ferry/base/path.h"
-
 namespace ferry::sftp {
 
 std::string join_remote(std::string_view directory, std::string_view relative) {
   if (directory.empty()) return std::string(relative);
   const bool has_slash = directory.ends_with('/');
   return fmt::format("{}{}{}", directory, has_slash ? "" : "/", relative);
-}
-
-std::string remote_parent(std::string_view path) {
-  return parent_of(path);
 }
 
 }  // namespace ferry::sftp

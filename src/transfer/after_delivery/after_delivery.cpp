@@ -110,9 +110,9 @@ class TakingAway {
     bool is_durable = true;
     for (auto& [root, there] : by_root) {
       if (root->is_remote()) {
-        take_there(*root->location, there);
+        take_there(*root->location(), there);
       } else {
-        is_durable = take_here(root->directory.get(), there) && is_durable;
+        is_durable = take_here(root->fd(), there) && is_durable;
       }
     }
     return is_durable && std::ranges::none_of(files, &TakeAway::is_under_way);
@@ -167,7 +167,7 @@ class TakingAway {
     }
     const Taken taken = *what.outcome;
     if (taken == Taken::kNewer) return;  // the watcher will find and register it
-    if (taken == Taken::kGone && is_unmounted(*roots_.find(file.landing), file)) return;
+    if (taken == Taken::kGone && roots_.find(file.landing)->is_unmounted(file)) return;
     changes_.push_back({file.id, FileState::kMissing, reason_for(what, taken)});
     if (taken == Taken::kGone) return;
     ++(what.deletes() ? taken_.deleted : taken_.archived);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "ferry/base/path.h"
 #include "ferry/sftp/remote_path.h"
 #include "transfer/after_delivery/archive.h"
 #include "transfer/verify/remote_digest.h"
@@ -17,7 +16,7 @@ using sftp::Task;
 constexpr std::size_t kLanes = 64;
 
 bool is_version(const Result<sftp::Attributes>& found, const FileRecord& file) {
-  return found && sftp::is_regular(*found) && sftp::identity_of(*found) == file.identity;
+  return found && sftp::is_version(*found, file.identity);
 }
 
 }  // namespace
@@ -60,7 +59,7 @@ Task<Result<Taken>> ServerTaker::take_one(TakeAway& what) {
     co_return make_error(ErrorKind::kFailed, "{}: its row tells neither size nor time", file.path);
   }
   const std::string name = sftp::join_remote(directory_, file.path);
-  Place place{name, sftp::join_remote(sftp::remote_parent(name), what.private_name)};
+  Place place{name, sftp::join_remote(parent_of(name), what.private_name)};
   const auto hidden = co_await hide(what, place);
   if (!hidden || *hidden != Taken::kAway) co_return hidden;
   auto moving = what.archive.empty() ? client_->remove(place.hidden) : move_to_archive(what, place);
@@ -111,13 +110,12 @@ Task<Result<Taken>> ServerTaker::put_back(TakeAway& what, const Place& place) {
 
 Task<Result<void>> ServerTaker::move_to_archive(const TakeAway& what, const Place& place) {
   std::string target = sftp::join_remote(what.archive, what.file.path);
-  const auto made = co_await directories_->ensure(sftp::remote_parent(target));
+  const auto made = co_await directories_->ensure(parent_of(target));
   if (!made) co_return made;
   auto moved = co_await give_name(place, target);
   if (!moved) co_return moved.error();
   if (*moved) co_return Result<void>();
-  target = sftp::join_remote(sftp::remote_parent(target),
-                             with_id(std::string(base_name(target)), what.file));
+  target = sftp::join_remote(parent_of(target), with_id(std::string(base_name(target)), what.file));
   moved = co_await give_name(place, target);
   if (!moved) co_return moved.error();
   if (*moved) co_return Result<void>();

@@ -4,7 +4,6 @@
 #include <cctype>
 
 #include "ferry/base/glob.h"
-#include "ferry/base/path.h"
 #include "ferry/transfer/control_file.h"
 #include "transfer/naming/remote_path.h"
 
@@ -50,7 +49,7 @@ Result<void> check_remote_name(const Destination& destination, std::string_view 
                       "it another with a route's 'rename'",
                       path);
   }
-  if (remote_parent(path) == control_directory &&
+  if (parent_of(path) == control_directory &&
       is_name_of_control_files(destination, base_name(path))) {
     return make_error(ErrorKind::kAbnormal,
                       "its remote name, {}, is one of control files, and would be taken for one: "

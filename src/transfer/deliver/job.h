@@ -87,21 +87,19 @@ struct Job {
   bool is_skipped = false;             // B has another file of its name, which stays
 };
 
-inline bool is_content_known(const Job& job) {
-  return !job.transformed || !job.transformed->entry.empty();
-}
-
-inline bool comes_from_a_server(const Job& job) {
-  return job.landing != nullptr && job.landing->is_remote();
+/// To look at the source takes no round trip, and shows all that there is to know.
+inline bool is_source_at_hand(const Job& job) {
+  return job.landing == nullptr || job.landing->has_inodes();
 }
 
 // Where to open what is sent.
 inline const LandingRoot* content_root(const Job& job) {
   return job.transformed ? job.transformed->spool : job.landing;
 }
-/// Two pieces of it may be of two versions then: a server tells size and time, and no more.
-inline bool is_read_from_a_server(const Job& job) {
-  return !job.transformed && comes_from_a_server(job);
+/// Two pieces of what is sent are of one version if its identity is the same.
+inline bool is_proven_by_identity(const Job& job) {
+  const LandingRoot* root = content_root(job);
+  return root == nullptr || root->has_inodes();
 }
 inline const std::string& content_path(const Job& job) {
   return job.transformed ? job.transformed->entry : job.path;

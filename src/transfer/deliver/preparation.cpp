@@ -26,7 +26,7 @@ Preparation::Preparation(Spool* spool, const RunContext& context, const LandingR
       roots_(roots),
       done_(std::move(done)),
       loop_(abort_),
-      sources_(context.options.limits.stall_timeout, loop_) {}
+      sources_(loop_) {}
 
 void Preparation::add(ToPrepare what) {
   {

@@ -25,9 +25,8 @@ constexpr std::uint32_t kPermissions = 0600;
 
 class Probe {
  public:
-  Probe(const Destination& destination, const Limits& limits, std::uint64_t needed_bytes,
-        StopToken& stop)
-      : destination_(destination), limits_(limits), needed_bytes_(needed_bytes), loop_(stop) {}
+  Probe(const Destination& destination, std::uint64_t needed_bytes, StopToken& stop)
+      : destination_(destination), needed_bytes_(needed_bytes), loop_(stop) {}
 
   std::vector<ProbeStep> run();
 
@@ -58,7 +57,6 @@ class Probe {
   }
 
   const Destination& destination_;
-  const Limits& limits_;
   const std::uint64_t needed_bytes_;
   sftp::EventLoop loop_;
   std::unique_ptr<Client> client_;
@@ -97,12 +95,9 @@ bool Probe::resolve() {
 }
 
 bool Probe::connect() {
-  sftp::ClientOptions options;
-  options.window_bytes = limits_.window_bytes;
-  options.stall_timeout = limits_.stall_timeout;
   sftp::ConnectOptions where = destination_.connect;
   where.tells_agreement = true;
-  auto client = loop_.wait_for(Client::connect(where, options, loop_));
+  auto client = loop_.wait_for(Client::connect(where, {}, loop_));
   if (client) {
     client_ = std::move(*client);
     well("connect", fmt::format("host key known, login accepted at {}:{}",
@@ -191,7 +186,7 @@ Task<Result<std::string>> Probe::nearest_directory(std::string path) {
     if (attributes.error().kind != ErrorKind::kNotFound) {
       co_return attributes.error().with_context(path);
     }
-    std::string parent = remote_parent(path);
+    std::string parent = parent_of(path);
     if (parent == path) co_return attributes.error().with_context(path);
     path = std::move(parent);
   }
@@ -314,9 +309,9 @@ void Probe::compare_clocks(std::uint32_t modified, Timestamp before, Timestamp a
 
 }  // namespace
 
-std::vector<ProbeStep> probe_destination(const Destination& destination, const Limits& limits,
-                                         std::uint64_t needed_bytes, StopToken& stop) {
-  return Probe(destination, limits, needed_bytes, stop).run();
+std::vector<ProbeStep> probe_destination(const Destination& destination, std::uint64_t needed_bytes,
+                                         StopToken& stop) {
+  return Probe(destination, needed_bytes, stop).run();
 }
 
 }  // namespace ferry::transfer

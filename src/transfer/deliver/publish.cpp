@@ -128,7 +128,7 @@ Task<Result<RenameFate>> fate_of_rename(Client& client, const Target& target) {
 
 Task<Error> explain(Client& client, Error error, const Target& target) {
   if (error.kind != ErrorKind::kFailed || !client.offers_statvfs()) co_return error;
-  const auto space = co_await client.statvfs(remote_parent(target.final_path));
+  const auto space = co_await client.statvfs(parent_of(target.final_path));
   const std::uint64_t needed = std::max<std::uint64_t>(target.size, 1);
   if (!space || space->available_bytes >= needed) co_return error;
   co_return make_error(ErrorKind::kRemoteFull,

@@ -22,7 +22,7 @@ Task<bool> is_part_there(sftp::Client& client, const Journal::Past& past) {
 void plan_rest(Job& job) {
   const std::uint64_t size = job.source.identity.size;
   auto rest = job.spread->acknowledged.missing({0, size});
-  if (!is_read_from_a_server(job)) rest = cut_into_chunks(rest, chunk_bytes_for(size));
+  if (is_proven_by_identity(job)) rest = cut_into_chunks(rest, chunk_bytes_for(size));
   job.spread->waiting.assign(rest.begin(), rest.end());
 }
 

@@ -56,8 +56,6 @@ Error as_refusal(Error error) {
 Result<void> dial(Session& session, const Destination& destination, const TransferOptions& options,
                   RateLimiter& limiter) {
   sftp::ClientOptions client_options;
-  client_options.window_bytes = options.limits.window_bytes;
-  client_options.stall_timeout = options.limits.stall_timeout;
   if (!destination.bandwidth.is_off()) {
     client_options.pace = [&limiter](std::size_t bytes) { return limiter.reserve(bytes); };
   }
@@ -66,16 +64,16 @@ Result<void> dial(Session& session, const Destination& destination, const Transf
   if (!client) return client.error();
   session.client = std::move(*client);
   session.directories = std::make_unique<sftp::RemoteDirectories>(*session.client);
-  session.checksums = std::make_unique<RemoteChecksums>(
-      *session.client, destination.connect, options.verify_command, options.limits.stall_timeout);
+  session.checksums = std::make_unique<RemoteChecksums>(*session.client, destination.connect,
+                                                        options.verify_command);
   return {};
 }
 
 }  // namespace
 
-Session::Session(const TransferOptions& options, StopToken& stop)
+Session::Session(StopToken& stop)
     : loop(std::make_unique<sftp::EventLoop>(stop)),
-      sources(std::make_unique<SourceOpener>(options.limits.stall_timeout, *loop)) {}
+      sources(std::make_unique<SourceOpener>(*loop)) {}
 
 Session& Session::operator=(Session&& other) noexcept {
   checksums = std::move(other.checksums);
@@ -103,7 +101,7 @@ Result<void> connect(Session& session, const Destination& destination,
 
 Result<Session> open_session(const Destination& destination, const TransferOptions& options,
                              RateLimiter& limiter, StopToken& stop, KnownDirectories known) {
-  Session session(options, stop);
+  Session session(stop);
   if (auto dialled = dial(session, destination, options, limiter); !dialled) return dialled.error();
   session.directory = std::move(known.directory);
   session.control_directory = std::move(known.control_directory);

@@ -19,7 +19,7 @@ namespace ferry::transfer {
 
 struct Session {
   /// Without a connection yet. STOP ends those that it gets; it must outlive the session.
-  Session(const TransferOptions& options, StopToken& stop);
+  explicit Session(StopToken& stop);
   Session(Session&&) = default;
   /// What it had goes as in the destructor: each before what it works on.
   Session& operator=(Session&& other) noexcept;

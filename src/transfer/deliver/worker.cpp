@@ -70,7 +70,7 @@ std::size_t Worker::most_in_hand() const {
   const std::size_t here =
       (std::max<std::size_t>(limit.rlim_cur, 2 * kOtherOpenFiles) - kOtherOpenFiles) /
       context_.destination.connections;
-  return std::max<std::size_t>(1, std::min(context_.options.limits.files_in_flight, here));
+  return std::max<std::size_t>(1, std::min(context_.options.files_in_flight, here));
 }
 
 Result<void> Worker::run() {
@@ -168,7 +168,7 @@ Task<Result<void>> Worker::send_whole(Job& job) {
   const auto course = co_await heed_existing(job);
   if (!course) co_return course.error();
   if (*course == Course::kEnd) co_return Result<void>();
-  const auto directory = co_await session_.directories->ensure(remote_parent(job.remote_path));
+  const auto directory = co_await session_.directories->ensure(parent_of(job.remote_path));
   if (!directory) co_return directory;
   auto outcome = co_await send_content(job);
   // It may be the name: of a part file that a server keeps from us.
@@ -219,7 +219,7 @@ Task<void> Worker::discard_part(Job& job) {
 Task<Result<void>> Worker::send_chunk(const Work& work) {
   Job& job = *work.job;
   const Target target = target_of(job);
-  const auto directory = co_await session_.directories->ensure(remote_parent(target.final_path));
+  const auto directory = co_await session_.directories->ensure(parent_of(target.final_path));
   if (!directory) co_return directory;
   auto source = co_await session_.sources->open(content_root(job), content_path(job),
                                                 job.source.identity, work.range);
@@ -236,7 +236,7 @@ Task<Result<void>> Worker::send_chunk(const Work& work) {
       .work = &work, .handle = *handle, .acknowledged = {}, .noting = {}, .error = {}};
   chunks_.push_back(&chunk);
   const bool is_all = work.range == Range{0, target.size};
-  const bool proves = is_all && is_read_from_a_server(job);
+  const bool proves = is_all && !is_proven_by_identity(job);
   auto writing = proves ? write_all(chunk, std::move(*source)) : write_chunk(chunk, **source);
   auto outcome = co_await writing;
   const auto noted = co_await note_rest(chunk);
@@ -395,7 +395,7 @@ std::optional<Clock::time_point> Worker::retry_time(Job& job, const Error& error
     if (is_new && queue_.count_loss(job, is_synced) > kMaxLosses) return std::nullopt;
     return Clock::now();
   }
-  if (error.kind == ErrorKind::kUnreachable && comes_from_a_server(job)) {
+  if (error.kind == ErrorKind::kUnreachable && !is_source_at_hand(job)) {
     return retry_time_of(job.landing);
   }
   const Retries& retries = context_.options.retries;

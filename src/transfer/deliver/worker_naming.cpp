@@ -66,7 +66,7 @@ Task<Result<void>> Worker::check_source_again(Job& job) {
   Result<void> outcome;
   if (!source) {
     outcome = source.error();
-  } else if (job.transformed || comes_from_a_server(job) || (*source)->is_vouched_for()) {
+  } else if (job.transformed || !is_source_at_hand(job) || (*source)->is_vouched_for()) {
     outcome = co_await (*source)->verify_unchanged();
   } else {
     outcome = co_await read_again(job, std::move(*source));
@@ -97,7 +97,7 @@ Verify Worker::depth_for(const Job& job) const {
   const Verify depth = context_.options.verify;
   if (depth == Verify::kReadback || depth == Verify::kRemoteCommand) return depth;
   if (job.part.is_doubtful) return Verify::kReadback;
-  const bool is_proven = job.part.is_proven || !is_read_from_a_server(job);
+  const bool is_proven = job.part.is_proven || is_proven_by_identity(job);
   return depth == Verify::kSize && !is_proven ? Verify::kReadback : depth;
 }
 

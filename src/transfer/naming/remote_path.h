@@ -10,7 +10,6 @@
 namespace ferry::transfer {
 
 using sftp::join_remote;
-using sftp::remote_parent;
 
 /// What join_remote made PATH of, with this DIRECTORY.
 std::string_view below(std::string_view directory, std::string_view path);

@@ -69,15 +69,11 @@ namespace {
 
 Timestamp last_change(const metastore::FileRecord& file, Timestamp now) {
   if (!file.identity) return file.updated_date;
-  const auto time_of = [](std::int64_t ns) {
-    return Timestamp(std::chrono::floor<Timestamp::duration>(std::chrono::nanoseconds(ns)));
-  };
-  const Timestamp modified = time_of(file.identity->mtime_ns);
+  const auto age = age_of_change(*file.identity, now);
   // Of a server, whose clock may be ahead of ours: it was changed before it was registered.
-  if (file.identity->ctime_ns == 0) return modified > now ? file.updated_date : modified;
-  // Anybody can set mtime, to the future too; nobody sets ctime.
-  const Timestamp changed = time_of(file.identity->ctime_ns);
-  return modified > now ? changed : std::max(changed, modified);
+  const bool is_of_server = file.identity->ctime_ns == 0;
+  if (is_of_server && age < age.zero()) return file.updated_date;
+  return std::chrono::floor<Timestamp::duration>(now - age);
 }
 
 }  // namespace

@@ -308,7 +308,7 @@ Result<void> Agent::deliver_round(bool has_files) {
 }
 
 void Agent::begin_session() {
-  core_.session.emplace(core_.options, core_.cut);
+  core_.session.emplace(core_.cut);
 }
 
 Result<void> Agent::connect() {

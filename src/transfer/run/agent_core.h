@@ -36,7 +36,7 @@ struct AgentCore {
         stop(stop_request),
         limiter(to.bandwidth),
         loop(stop_request),
-        sources(given.limits.stall_timeout, loop),
+        sources(loop),
         spool(given.shared_spool),
         feed(store, to, given),
         closing(store, batch_context, observer, [this] { wait.wake(); }) {}

@@ -22,7 +22,7 @@ Error not_mounted(const std::string& landing, std::uint64_t files) {
 Result<void> look_at(const std::string& landing, const LandingRoots& roots) {
   if (const Error* absence = roots.absence(landing)) return *absence;
   const LandingRoot* root = roots.find(landing);
-  if (root == nullptr || !root->is_empty) return {};
+  if (root == nullptr || !root->is_empty()) return {};
   return make_error(ErrorKind::kNotFound,
                     "landing area {} is empty, and files are registered there: is its file system "
                     "mounted? If they were removed, 'ferry watch' notes that",
@@ -30,7 +30,7 @@ Result<void> look_at(const std::string& landing, const LandingRoots& roots) {
 }
 
 sftp::Task<void> reach(SourceOpener& sources, const LandingRoot& root, Area& area) {
-  area.reached = co_await sources.reach(root);
+  area.reached = co_await root.reach(sources);
 }
 
 }  // namespace

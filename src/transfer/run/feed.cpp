@@ -197,8 +197,7 @@ bool Feed::is_doubtful(const metastore::FileRecord& file,
     return true;
   }
   const LandingRoot* root = roots_->find(file.landing);
-  return root != nullptr && !root->is_remote() && file.identity &&
-         file.identity->device != root->device;
+  return root != nullptr && root->is_elsewhere(file);
 }
 
 bool Feed::is_of_dead_batch(std::string_view batch_id) {
@@ -250,7 +249,7 @@ Result<Feed::Found> Feed::look_in(const std::string& landing) {
           break;
         case Verdict::kDoubtful:
           if (is_of_dead_batch(dead_batch_of(delivery))) break;
-          if (is_unmounted(*roots_->find(landing), file)) {
+          if (roots_->find(landing)->is_unmounted(file)) {
             ++found.unmounted;
           } else {
             found.any = true;
@@ -275,7 +274,7 @@ Result<void> Feed::visit(std::set<std::string> readable,
     const auto* delivery = metastore::find_delivery(deliveries, destination_.name);
     const Verdict verdict = judge(file, delivery);
     const bool is_there =
-        verdict != Verdict::kDoubtful || !is_unmounted(*roots_->find(file.landing), file);
+        verdict != Verdict::kDoubtful || !roots_->find(file.landing)->is_unmounted(file);
     if (verdict != Verdict::kLeave && is_there) take(file);
   });
 }
@@ -307,7 +306,7 @@ Result<void> Feed::find_named() {
     const auto* delivery = metastore::find_delivery(deliveries, destination_.name);
     if (is_of_dead_batch(dead_batch_of(delivery))) return;
     const LandingRoot* root = roots_->find(file.landing);
-    if (root == nullptr || !is_unmounted(*root, file)) known_.push_back(file.id);
+    if (root == nullptr || !root->is_unmounted(file)) known_.push_back(file.id);
   });
 }
 
@@ -329,7 +328,7 @@ Result<void> Feed::find_ordered() {
       return;
     }
     const LandingRoot* root = roots_->find(file.landing);
-    if (root != nullptr && is_unmounted(*root, file)) return;
+    if (root != nullptr && root->is_unmounted(file)) return;
     found.emplace_back(rank_of(file, *route, *options_.routes), file.id);
   });
   if (!visited) return visited;
@@ -401,7 +400,7 @@ void Feed::settle_doubts() {
   std::uint64_t unmounted = 0;
   for (Doubt& doubt : doubtful_) {
     if (is_of_dead_batch(doubt.batch_id)) continue;
-    if (is_unmounted(*roots_->find(doubt.file.landing), doubt.file)) {
+    if (roots_->find(doubt.file.landing)->is_unmounted(doubt.file)) {
       ++unmounted;
     } else {
       known_.push_back(std::move(doubt.file.id));

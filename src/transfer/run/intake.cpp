@@ -59,8 +59,8 @@ Result<void> Intake::fill(Job& job, const metastore::FileRecord& file, const Rou
   }
   job.remote_path = join_remote(job.batch->info().directory, *name);
   const BatchInfo& batch = job.batch->info();
-  if (auto checked = check_remote_name(destination_, batch.directory,
-                                       remote_parent(batch.control_path), job.remote_path);
+  if (auto checked = check_remote_name(destination_, batch.directory, parent_of(batch.control_path),
+                                       job.remote_path);
       !checked) {
     job.refused_here = true;
     return checked;

@@ -8,31 +8,18 @@
 #include <vector>
 
 #include "ferry/base/directory.h"
+#include "transfer/source/source_opener.h"
 
 namespace ferry::transfer {
 
+using sftp::Task;
+
 namespace {
 
-/// What cannot be read is not known to be empty.
-bool is_empty(int directory) {
-  const auto fd = open_beneath(directory, ".", O_RDONLY | O_DIRECTORY);
-  DIR* stream = fd ? ::fdopendir(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 0)) : nullptr;
-  if (stream == nullptr) return false;
-  errno = 0;
-  int names = 0;
-  while (names <= 2 && ::readdir(stream) != nullptr) ++names;
-  const bool is_known = errno == 0;
-  ::closedir(stream);
-  return is_known && names <= 2;  // "." and ".."
-}
-
-Result<LandingRoot> open_root(const fs::path& directory) {
+Result<std::unique_ptr<LocalRoot>> open_root(const fs::path& directory) {
   auto fd = open_file(directory, O_PATH | O_DIRECTORY);
   if (!fd) return fd.error().with_context("landing area");
-  const auto status = stat_fd(fd->get(), directory);
-  if (!status) return status.error().with_context("landing area");
-  const bool empty = is_empty(fd->get());
-  return LandingRoot{std::move(*fd), status->st_dev, empty, nullptr};
+  return std::make_unique<LocalRoot>(std::move(*fd));
 }
 
 }  // namespace
@@ -53,14 +40,14 @@ LandingRoots LandingRoots::open(const Directories& directories, const Locations&
     const auto same =
         std::ranges::find_if(known, [&](const auto* other) { return *other == location; });
     const auto* place = same == known.end() ? known.emplace_back(&location) : *same;
-    result.roots_.emplace(landing, LandingRoot{UniqueFd(), 0, false, place});
+    result.roots_.emplace(landing, std::make_unique<RemoteRoot>(*place));
   }
   return result;
 }
 
 const LandingRoot* LandingRoots::find(const std::string& landing) const {
   const auto found = roots_.find(landing);
-  return found == roots_.end() ? nullptr : &found->second;
+  return found == roots_.end() ? nullptr : found->second.get();
 }
 
 const Error* LandingRoots::absence(const std::string& landing) const {
@@ -68,13 +55,64 @@ const Error* LandingRoots::absence(const std::string& landing) const {
   return found == absent_.end() ? nullptr : &found->second;
 }
 
-bool is_unmounted(const LandingRoot& landing, const metastore::FileRecord& file) {
-  if (landing.is_remote() || !file.identity || file.identity->device == landing.device) {
-    return false;
-  }
-  const auto there = stat_beneath(landing.directory.get(), file.path);
+LocalRoot::LocalRoot(UniqueFd directory) : directory_(std::move(directory)) {
+  if (const auto status = stat_fd(fd(), "landing area")) device_ = status->st_dev;
+}
+
+/// What cannot be read is not known to be empty.
+bool LocalRoot::is_empty() const {
+  const auto listed = open_beneath(fd(), ".", O_RDONLY | O_DIRECTORY);
+  DIR* stream = listed ? ::fdopendir(::fcntl(listed->get(), F_DUPFD_CLOEXEC, 0)) : nullptr;
+  if (stream == nullptr) return false;
+  errno = 0;
+  int names = 0;
+  while (names <= 2 && ::readdir(stream) != nullptr) ++names;
+  const bool is_known = errno == 0;
+  ::closedir(stream);
+  return is_known && names <= 2;  // "." and ".."
+}
+
+Task<Result<std::unique_ptr<Source>>> LocalRoot::open(SourceOpener&, std::string path) const {
+  co_return open_local_source(fd(), path);
+}
+
+Task<Result<std::unique_ptr<Source>>> LocalRoot::open(SourceOpener&, std::string path,
+                                                      FileIdentity expected, Range) const {
+  auto source = open_local_source(fd(), path);
+  if (!source) co_return source;
+  const auto identity = co_await (*source)->identity();
+  if (!identity) co_return identity.error();
+  if (*identity != expected) co_return source_changed(path, "before it was sent");
+  co_return source;
+}
+
+Task<Result<void>> LocalRoot::reach(SourceOpener&) const {
+  co_return Result<void>();
+}
+
+bool LocalRoot::is_elsewhere(const metastore::FileRecord& file) const {
+  return file.identity && file.identity->device != device_;
+}
+
+bool LocalRoot::is_unmounted(const metastore::FileRecord& file) const {
+  if (!is_elsewhere(file)) return false;
+  const auto there = stat_beneath(fd(), file.path);
   if (there || there.error().kind != ErrorKind::kNotFound) return false;
-  return device_above(landing.directory.get(), file.path) != file.identity->device;
+  return device_above(fd(), file.path) != file.identity->device;
+}
+
+Task<Result<std::unique_ptr<Source>>> RemoteRoot::open(SourceOpener& sources,
+                                                       std::string path) const {
+  co_return co_await sources.reader(location_).open(std::move(path));
+}
+
+Task<Result<std::unique_ptr<Source>>> RemoteRoot::open(SourceOpener& sources, std::string path,
+                                                       FileIdentity expected, Range range) const {
+  co_return co_await sources.reader(location_).open(std::move(path), expected, range);
+}
+
+Task<Result<void>> RemoteRoot::reach(SourceOpener& sources) const {
+  co_return co_await sources.reader(location_).reach();
 }
 
 }  // namespace ferry::transfer

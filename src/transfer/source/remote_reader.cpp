@@ -189,9 +189,7 @@ Task<RemoteReader::Connected> RemoteReader::line() {
 }
 
 Task<RemoteReader::Connected> RemoteReader::connect() {
-  sftp::ClientOptions options;
-  options.stall_timeout = stall_timeout_;
-  auto client = co_await sftp::Client::connect(location_.connect, options, loop_);
+  auto client = co_await sftp::Client::connect(location_.connect, {}, loop_);
   if (!client) co_return as_source_error(client.error(), location_);
   co_return Line::make(std::move(*client), location_);
 }

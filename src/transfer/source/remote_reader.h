@@ -1,7 +1,6 @@
 // Reads files of a landing area on a server.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,9 +20,8 @@ namespace ferry::transfer {
 class RemoteReader {
  public:
   /// LOCATION and LOOP must outlive the reader and what it opened.
-  RemoteReader(const sftp::Location& location, std::chrono::milliseconds stall_timeout,
-               sftp::EventLoop& loop)
-      : location_(location), stall_timeout_(stall_timeout), loop_(loop) {}
+  RemoteReader(const sftp::Location& location, sftp::EventLoop& loop)
+      : location_(location), loop_(loop) {}
 
   /// Makes sure of a connection.
   sftp::Task<Result<void>> reach();
@@ -43,7 +41,6 @@ class RemoteReader {
   sftp::Task<Connected> connect();
 
   const sftp::Location& location_;
-  const std::chrono::milliseconds stall_timeout_;
   sftp::EventLoop& loop_;
   /// Of the last try to connect, or the one under way.
   std::shared_ptr<sftp::SharedResult<Connected>> connected_;

@@ -39,19 +39,11 @@ sftp::Task<Result<ContentChecksums>> hash_content(Source& source, std::uint64_t 
   co_return result;
 }
 
-/// The file system that the file was registered on is another than the landing area's, which may be
-/// because it is not mounted: then the file has not vanished.
-bool may_be_unmounted(int landing_fd, const metastore::FileRecord& record) {
-  const auto status = stat_fd(landing_fd, record.path);
-  return status && record.identity && record.identity->device != status->st_dev;
-}
-
 /// What it means that RECORD's file could not be opened.
 Error not_opened(const Error& error, const LandingRoot* landing,
                  const metastore::FileRecord& record) {
   const bool is_missing = error.os_code == ENOENT || error.os_code == ENOTDIR;
-  if (landing == nullptr || landing->is_remote() || !is_missing) return error;
-  if (!may_be_unmounted(landing->directory.get(), record)) return error;
+  if (landing == nullptr || !is_missing || !landing->is_elsewhere(record)) return error;
   return make_error(ErrorKind::kNotFound, "{}: not found; is its file system mounted?",
                     record.path);
 }
@@ -62,43 +54,31 @@ Error unknown_landing(const std::string& path) {
 
 }  // namespace
 
-RemoteReader& SourceOpener::reader(const LandingRoot& landing) {
-  auto& reader = readers_[landing.location];
-  if (!reader) reader = std::make_unique<RemoteReader>(*landing.location, stall_timeout_, loop_);
+RemoteReader& SourceOpener::reader(const sftp::Location& location) {
+  auto& reader = readers_[&location];
+  if (!reader) reader = std::make_unique<RemoteReader>(location, loop_);
   return *reader;
 }
 
 Task<Result<std::unique_ptr<Source>>> SourceOpener::open(const LandingRoot* landing,
                                                          std::string path) {
   if (landing == nullptr) co_return unknown_landing(path);
-  if (!landing->is_remote()) co_return open_local_source(landing->directory.get(), path);
-  co_return co_await reader(*landing).open(std::move(path));
+  co_return co_await landing->open(*this, std::move(path));
 }
 
 Task<Result<std::unique_ptr<Source>>> SourceOpener::open(const LandingRoot* landing,
                                                          std::string path, FileIdentity expected,
                                                          Range range) {
   if (landing == nullptr) co_return unknown_landing(path);
-  if (landing->is_remote()) {
-    co_return co_await reader(*landing).open(std::move(path), expected, range);
-  }
-  auto source = open_local_source(landing->directory.get(), path);
-  if (!source) co_return source;
-  const auto identity = co_await (*source)->identity();
-  if (!identity) co_return identity.error();
-  if (*identity != expected) co_return source_changed(path, "before it was sent");
-  co_return source;
-}
-
-Task<Result<void>> SourceOpener::reach(const LandingRoot& landing) {
-  co_return co_await reader(landing).reach();
+  co_return co_await landing->open(*this, std::move(path), expected, range);
 }
 
 Task<Result<CheckedSource>> check_source(SourceOpener& sources, const LandingRoot* landing,
                                          const metastore::FileRecord& record, FileIdentity& meant) {
   const bool has_sha256 = record.checksum.algorithm == HashAlgorithm::kSha256;
   meant = record.identity.value_or(FileIdentity{});
-  if (landing != nullptr && landing->is_remote() && record.identity && has_sha256) {
+  const bool is_proven_later = landing != nullptr && !landing->has_inodes();
+  if (is_proven_later && record.identity && has_sha256) {
     co_return CheckedSource{*record.identity, record.checksum};
   }
   const auto source = co_await sources.open(landing, record.path);

@@ -1,7 +1,6 @@
 // Opens files of landing areas, wherever these are.
 #pragma once
 
-#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,8 +20,7 @@ namespace ferry::transfer {
 /// opened may outlive it.
 class SourceOpener {
  public:
-  SourceOpener(std::chrono::milliseconds stall_timeout, sftp::EventLoop& loop)
-      : stall_timeout_(stall_timeout), loop_(loop) {}
+  explicit SourceOpener(sftp::EventLoop& loop) : loop_(loop) {}
 
   sftp::EventLoop& loop() { return loop_; }
 
@@ -33,13 +31,10 @@ class SourceOpener {
   sftp::Task<Result<std::unique_ptr<Source>>> open(const LandingRoot* landing, std::string path,
                                                    FileIdentity expected, Range range);
 
-  /// Makes sure of a connection to a remote LANDING.
-  sftp::Task<Result<void>> reach(const LandingRoot& landing);
+  /// Of the server at LOCATION, which outlives this.
+  RemoteReader& reader(const sftp::Location& location);
 
  private:
-  RemoteReader& reader(const LandingRoot& landing);
-
-  const std::chrono::milliseconds stall_timeout_;
   sftp::EventLoop& loop_;
   std::map<const sftp::Location*, std::unique_ptr<RemoteReader>> readers_;
 };
@@ -54,9 +49,9 @@ sftp::Task<Result<CheckedSource>> check_content(Source& source, const metastore:
 Result<CheckedSource> check_local_content(Source& source, const metastore::FileRecord& record);
 
 /// Holds a file against its record: by identity if the record has one and it is unchanged, else
-/// by content. A file on a server whose record has both identity and SHA-256 is taken at its word:
-/// it is looked at, and proven, when it is sent. MEANT as above; none if the file cannot be opened
-/// and its record has none.
+/// by content. Where there are no inodes a record that has both identity and SHA-256 is taken at
+/// its word: the file is looked at, and proven, when it is sent. MEANT as above; none if the file
+/// cannot be opened and its record has none.
 sftp::Task<Result<CheckedSource>> check_source(SourceOpener& sources, const LandingRoot* landing,
                                                const metastore::FileRecord& record,
                                                FileIdentity& meant);

@@ -181,7 +181,7 @@ Result<SpoolEntry> SpoolWriter::commit() {
   SpoolEntry entry;
   entry.content.sha256 = hasher_.finish();
   entry.name = fmt::format("{}.{}", key_, entry.content.sha256.to_hex());
-  const int directory = spool_->root().directory.get();
+  const int directory = spool_->root().fd();
   // Never over an entry of the same content: others may be sending it.
   auto named = rename_new(directory, path_.filename().string(), directory, entry.name);
   if (named) path_.clear();

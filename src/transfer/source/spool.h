@@ -78,15 +78,13 @@ class Spool {
 
  private:
   Spool(fs::path directory, UniqueFd fd, std::uint64_t limit_bytes)
-      : directory_(std::move(directory)),
-        root_{.directory = std::move(fd), .location = nullptr},
-        limit_bytes_(limit_bytes) {}
-  int fd() const { return root_.directory.get(); }
+      : directory_(std::move(directory)), root_(std::move(fd)), limit_bytes_(limit_bytes) {}
+  int fd() const { return root_.fd(); }
   void remove(const std::string& name) const;
   void remove_stale() const;
 
   const fs::path directory_;
-  const LandingRoot root_;
+  const LocalRoot root_;
   const std::uint64_t limit_bytes_;
   mutable std::mutex mutex_;
   std::condition_variable made_;

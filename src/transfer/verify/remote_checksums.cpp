@@ -92,7 +92,8 @@ RemoteChecksums::Results RemoteChecksums::run(const std::vector<Request*>& group
     words.push_back(request->path);
     bytes += request->size;
   }
-  const milliseconds limit = stall_timeout_ + milliseconds(bytes / kSlowestBytesPerMs);
+  const milliseconds limit =
+      account_.limits.stall_timeout + milliseconds(bytes / kSlowestBytesPerMs);
   const auto end = sftp::run_remote_command(account_, sftp::shell_quoted(words), limit, stop);
   if (!end) {
     Error error = end.error().with_context("verify by " + command_.front());

@@ -32,11 +32,8 @@ class RemoteChecksums {
   /// COMMAND is an argument vector; the files' paths are appended. STALL_TIMEOUT is how long it may
   /// take beside the time for the bytes.
   RemoteChecksums(sftp::Client& client, sftp::ConnectOptions account,
-                  std::vector<std::string> command, std::chrono::milliseconds stall_timeout)
-      : client_(client),
-        account_(std::move(account)),
-        command_(std::move(command)),
-        stall_timeout_(stall_timeout) {}
+                  std::vector<std::string> command)
+      : client_(client), account_(std::move(account)), command_(std::move(command)) {}
 
   /// Of the file PATH of SIZE bytes. Errors: kUnreachable if no connection was to be had, or it
   /// did not last; kFailed, with what to do, where the command gives no checksum; kCancelled.
@@ -59,7 +56,6 @@ class RemoteChecksums {
   sftp::Client& client_;
   const sftp::ConnectOptions account_;
   const std::vector<std::string> command_;
-  const std::chrono::milliseconds stall_timeout_;
   std::deque<Request*> waiting_;  // each in the frame of its task
   bool is_serving_ = false;
 };

@@ -17,12 +17,8 @@ constexpr std::size_t kLanes = 64;         // questions on their way at once
 constexpr std::size_t kReadbackLanes = 8;  // each has a few MiB on their way
 constexpr std::uint64_t kLongestControlFile = 256 << 20;
 
-Result<std::unique_ptr<Client>> connect_to(const Destination& destination, const Limits& limits,
-                                           sftp::EventLoop& loop) {
-  sftp::ClientOptions options;
-  options.window_bytes = limits.window_bytes;
-  options.stall_timeout = limits.stall_timeout;
-  return loop.wait_for(Client::connect(destination.connect, options, loop));
+Result<std::unique_ptr<Client>> connect_to(const Destination& destination, sftp::EventLoop& loop) {
+  return loop.wait_for(Client::connect(destination.connect, {}, loop));
 }
 
 /// Errors that say nothing about the file that was asked for.
@@ -146,7 +142,7 @@ Result<Verification> verify_destination(const ReceivedControlFile& control,
                                         const Destination& destination,
                                         const VerifyOptions& options, StopToken& stop) {
   sftp::EventLoop loop(stop);
-  const auto client = connect_to(destination, options.limits, loop);
+  const auto client = connect_to(destination, loop);
   if (!client) return client.error();
   const auto directory = loop.wait_for(find_directory(**client, destination.directory));
   if (!directory) return directory.error().with_context(destination.directory);
@@ -159,10 +155,9 @@ Result<Verification> verify_destination(const ReceivedControlFile& control,
 }
 
 Result<ReceivedControlFile> fetch_control_file(const Destination& destination,
-                                               std::string_view name, const Limits& limits,
-                                               StopToken& stop) {
+                                               std::string_view name, StopToken& stop) {
   sftp::EventLoop loop(stop);
-  const auto client = connect_to(destination, limits, loop);
+  const auto client = connect_to(destination, loop);
   if (!client) return client.error();
   const std::string& directory =
       destination.control_directory.empty() ? destination.directory : destination.control_directory;

@@ -122,7 +122,7 @@ Result<void> FileSearch::take_up(Snapshot& snapshot) {
   return {};
 }
 
-// Candidates: in order, behind the last one, some more than one page needs or all that there are.
+// FoundBy: in order, behind the last one, some more than one page needs or all that there are.
 
 std::vector<FileNumber> FileSearch::candidates(Snapshot& snapshot) {
   switch (found_by_) {

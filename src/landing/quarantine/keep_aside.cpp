@@ -1,0 +1,251 @@
+#include <fcntl.h>
+
+#include "ferry/base/directory.h"
+#include "landing/quarantine/keeper.h"
+#include "landing/quarantine/quarantine_folder.h"
+#include "landing/register/inspect.h"
+#include "landing/register/registered.h"
+#include "landing/watch/ignore.h"
+#include "landing/watch/root.h"
+
+namespace ferry::landing {
+namespace {
+
+using metastore::FileRecord;
+using metastore::FileState;
+using metastore::Metastore;
+
+/// What is at PATH in AREA; kNotFound if nothing is.
+Result<struct stat> look(const LandingArea& area, const std::string& path) {
+  const auto root = open_file(area.path, O_RDONLY | O_DIRECTORY);
+  if (!root) return root.error();
+  return stat_beneath(root->get(), path);
+}
+
+/// Said by QuarantineFolder::take: the file that was meant is not in its place.
+bool is_elsewhere(const Error& error) {
+  const bool is_another = error.kind == ErrorKind::kBusy && error.os_code == 0;
+  return is_another || error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kAbnormal;
+}
+
+/// Opens HELD where it lies: in QUARANTINE, or still in its old place.
+Result<UniqueFd> open_held(const LandingArea& area, const HeldFile& held,
+                           const std::optional<QuarantineFolder>& folder) {
+  if (folder) {
+    auto fd = folder->open_file(held);
+    if (fd || fd.error().kind != ErrorKind::kNotFound) return fd;
+  }
+  const auto root = open_file(area.path, O_RDONLY | O_DIRECTORY);
+  if (!root) return root.error();
+  return open_beneath(root->get(), held.path, O_RDONLY);
+}
+
+/// Whether something is at PATH in AREA.
+Result<bool> is_taken(const LandingArea& area, const std::string& path) {
+  const auto there = look(area, path);
+  if (there) return true;
+  if (there.error().kind == ErrorKind::kNotFound) return false;
+  return there.error();
+}
+
+/// Whether HELD was not moved, or not yet.
+Result<bool> is_in_place(const LandingArea& area, const HeldFile& held) {
+  if (held.location != area.path / held.path) return false;
+  return is_taken(area, held.path);
+}
+
+Result<void> check_name(const LandingArea& area, const HeldFile& held, const std::string& path,
+                        bool in_place) {
+  if (const auto problem = name_problem(path)) {
+    return make_error(ErrorKind::kInvalid, "{}: {}; give it another one with --as NAME",
+                      printable(path), *problem);
+  }
+  if (IgnoreRules(area.ignore).ignores_file(path)) {
+    return make_error(ErrorKind::kInvalid, "{}: files of this name are ignored", path);
+  }
+  if (in_place && path == held.path) return {};
+  const auto taken = is_taken(area, path);
+  if (!taken) return taken.error();
+  if (!*taken) return {};
+  return make_error(ErrorKind::kInvalid,
+                    "{}: the landing area has another file of this name; give this one another "
+                    "name with --as NAME",
+                    path);
+}
+
+class Aside final : public Keeper {
+ public:
+  Aside(Metastore& metastore, const LandingArea& area) : metastore_(metastore), area_(area) {}
+
+  Result<bool> hold(const FileRecord& file, std::string_view reason) override;
+  Result<std::vector<HeldFile>> moved() override;
+  Result<fs::path> location_of(const HeldFile& file) override;
+  Result<FileRecord> release(const HeldFile& held, const std::string& path,
+                             const StopToken& stop) override;
+  Result<void> finish_releases() override;
+  Result<void> drop(const HeldFile& held, StopToken& stop) override;
+
+ private:
+  Result<std::optional<std::string>> released_version(const std::string& name,
+                                                      const ReleaseMark& mark) const;
+  Result<void> remove(const HeldFile& held);
+
+  Metastore& metastore_;
+  const LandingArea& area_;
+};
+
+Result<bool> Aside::hold(const FileRecord& file, std::string_view reason) {
+  if (!area_.can_move_aside() || !file.identity) return false;
+  HeldFile held = to_held(file);
+  held.reason = reason;
+  auto folder = QuarantineFolder::make(area_);
+  const Result<void> taken = folder ? folder->take(held, file.identity) : folder.error();
+  if (!taken && is_elsewhere(taken.error())) return false;
+  if (auto stated = set_state(metastore_, file.id, FileState::kQuarantined, reason); !stated) {
+    return stated.error();
+  }
+  if (!taken) return taken.error();
+  return true;
+}
+
+Result<std::vector<HeldFile>> Aside::moved() {
+  const auto folder = QuarantineFolder::find(area_);
+  if (!folder) return folder.error();
+  return *folder ? (*folder)->list() : std::vector<HeldFile>();
+}
+
+Result<fs::path> Aside::location_of(const HeldFile& file) {
+  const auto taken = is_taken(area_, file.path);
+  if (!taken) return taken.error();
+  return *taken ? area_.path / file.path : fs::path();
+}
+
+Result<FileRecord> Aside::release(const HeldFile& held, const std::string& path,
+                                  const StopToken& stop) {
+  auto folder = QuarantineFolder::find(area_);
+  if (!folder) return folder.error();
+  const auto fd = open_held(area_, held, *folder);
+  if (!fd) return fd.error();
+  const auto status = stat_fd(fd->get(), held.location);
+  if (!status) return status.error();
+  if (!S_ISREG(status->st_mode)) {
+    return make_error(ErrorKind::kAbnormal, "it is not a regular file and cannot be delivered");
+  }
+  const auto in_place = is_in_place(area_, held);
+  if (!in_place) return in_place.error();
+  if (auto named = check_name(area_, held, path, *in_place); !named) return named.error();
+
+  std::vector<std::byte> buffer(std::size_t{1024} * 1024);
+  const auto content = hash_content(fd->get(), held.path, buffer, stop);
+  if (!content) return content.error();
+  FileRecord record;
+  record.path = path;
+  record.landing = area_.name;
+  record.checksum = content->checksum;
+  record.source = metastore::FileSource::kWatch;
+  record.reason = fmt::format("released from quarantine: {}", held.reason);
+
+  const FileIdentity identity = identity_of(*status);
+  if (!*folder) {
+    auto made = QuarantineFolder::make(area_);
+    if (!made) return made.error();
+    *folder = std::move(*made);
+  }
+  auto marked = (*folder)->mark(identity, {held.id, path, record.checksum, record.reason});
+  if (!marked) return marked.error();
+  if (!*in_place) {
+    if (auto moved = (*folder)->put_back(held, path); !moved) {
+      // After any other error it may be there.
+      if (moved.error().kind == ErrorKind::kInvalid) {
+        (*folder)->remove_mark(release_mark_name(identity));
+      }
+      return moved.error();
+    }
+  }
+  const auto now_there = look(area_, path);
+  if (!now_there) return now_there.error();
+  record.identity = identity_of(*now_there);
+  if (!same_but_for_ctime(*record.identity, identity)) {
+    return make_error(ErrorKind::kBusy, "{}: another file has taken its place", path);
+  }
+  auto released = register_released(metastore_, std::move(record), held);
+  if (!released) return released;
+  if (held.registered) {
+    if (auto stated = set_released(metastore_, held.id, released->id); !stated)
+      return stated.error();
+  }
+  (*folder)->forget(held.id);
+  (*folder)->remove_mark(release_mark_name(identity));
+  return released;
+}
+
+/// The version of a marked file that is in its place and registered anew; nothing if it is not.
+Result<std::optional<std::string>> Aside::released_version(const std::string& name,
+                                                           const ReleaseMark& mark) const {
+  const auto there = look(area_, mark.path);
+  if (!there) return std::optional<std::string>();
+  const FileIdentity identity = identity_of(*there);
+  if (release_mark_name(identity) != name) return std::optional<std::string>();
+  const auto latest = metastore_.latest(area_.name, std::span(&mark.path, 1));
+  if (!latest) return latest.error();
+  const auto& row = latest->front();
+  if (!is_registered_as(row, identity) || row->id == mark.id) return std::optional<std::string>();
+  return row->id;
+}
+
+Result<void> Aside::finish_releases() {
+  auto folder = QuarantineFolder::find(area_);
+  // What cannot be read now may be at the next rescan.
+  if (!folder || !*folder) return {};
+  const auto marks = (*folder)->marks();
+  if (!marks) return {};
+  for (const auto& [name, mark] : *marks) {
+    const auto released = released_version(name, mark);
+    if (!released) return released.error();
+    if (!*released) continue;
+    const auto rows = metastore_.find(std::span(&mark.id, 1));
+    if (!rows) return rows.error();
+    const auto& held = rows->front();
+    if (held && held->state == FileState::kQuarantined) {
+      if (auto stated = set_released(metastore_, mark.id, **released); !stated) return stated;
+    }
+    (*folder)->forget(mark.id);
+    (*folder)->remove_mark(name);
+  }
+  return {};
+}
+
+/// What could not be moved aside so far is moved first: then it is known what is deleted.
+Result<void> Aside::remove(const HeldFile& held) {
+  if (held.location.empty()) {  // a crash may have left its note
+    const auto folder = QuarantineFolder::find(area_);
+    if (folder && *folder) (*folder)->forget(held.id);
+    return {};
+  }
+  const auto in_place = is_in_place(area_, held);
+  if (!in_place) return in_place.error();
+  if (!*in_place) {
+    auto folder = QuarantineFolder::find(area_);
+    if (!folder) return folder.error();
+    return *folder ? (*folder)->remove(held) : Result<void>();
+  }
+  const auto row = row_of(metastore_, held);
+  if (!row) return row.error();
+  auto folder = QuarantineFolder::make(area_);
+  if (!folder) return folder.error();
+  if (auto taken = folder->take(held, row->identity); !taken) return taken;
+  return folder->remove(held);
+}
+
+Result<void> Aside::drop(const HeldFile& held, StopToken&) {
+  if (auto removed = remove(held); !removed) return removed.error();
+  return held.registered ? set_dropped(metastore_, held) : Result<void>();
+}
+
+}  // namespace
+
+std::unique_ptr<Keeper> keep_aside(Metastore& metastore, const LandingArea& area) {
+  return std::make_unique<Aside>(metastore, area);
+}
+
+}  // namespace ferry::landing

@@ -1,0 +1,78 @@
+#include "landing/quarantine/keeper.h"
+#include "landing/upload/upload_place.h"
+
+namespace ferry::landing {
+namespace {
+
+using metastore::FileRecord;
+using metastore::Metastore;
+
+/// Nothing is moved on a server: the registry alone knows what is held.
+class InPlace final : public Keeper {
+ public:
+  InPlace(Metastore& metastore, const LandingArea& area) : metastore_(metastore), area_(area) {}
+
+  Result<bool> hold(const FileRecord&, std::string_view) override { return false; }
+
+  Result<std::vector<HeldFile>> moved() override { return std::vector<HeldFile>(); }
+
+  Result<fs::path> location_of(const HeldFile& file) override {
+    return fs::path(place_name(area_) + "/" + file.path);
+  }
+
+  /// The file is in its place already; the agent proves its content when it is sent.
+  Result<FileRecord> release(const HeldFile& held, const std::string& path,
+                             const StopToken&) override {
+    if (path != held.path) {
+      return make_error(ErrorKind::kInvalid,
+                        "what is held on a server is released under its own name only");
+    }
+    auto row = row_of(metastore_, held);
+    if (!row) return row.error();
+    FileRecord record;
+    record.path = path;
+    record.landing = row->landing;
+    record.checksum = row->checksum;
+    record.source = row->source;
+    record.reason = fmt::format("released from quarantine: {}", held.reason);
+    record.identity = row->identity;
+    auto released = register_released(metastore_, std::move(record), held);
+    if (!released) return released;
+    if (auto stated = set_released(metastore_, held.id, released->id); !stated)
+      return stated.error();
+    return released;
+  }
+
+  Result<void> finish_releases() override { return {}; }
+
+  /// Only the version that is held: what has taken its place since stays.
+  Result<void> drop(const HeldFile& held, StopToken& stop) override {
+    const auto row = row_of(metastore_, held);
+    if (!row) return row.error();
+    auto place = open_place(area_, stop);
+    if (!place) return place.error();
+    const StagedFile file{.path = held.path,
+                          .temporary = {},
+                          .identity = row->identity.value_or(FileIdentity{}),
+                          .sha256 = row->checksum};
+    const auto there = (*place)->identities(std::span(&file, 1));
+    if (!there) return there.error();
+    if (there->front()) {
+      const auto removed = (*place)->discard(std::span(&held.path, 1));
+      if (!removed) return removed.error();
+    }
+    return set_dropped(metastore_, held);
+  }
+
+ private:
+  Metastore& metastore_;
+  const LandingArea& area_;
+};
+
+}  // namespace
+
+std::unique_ptr<Keeper> keep_in_place(Metastore& metastore, const LandingArea& area) {
+  return std::make_unique<InPlace>(metastore, area);
+}
+
+}  // namespace ferry::landing

@@ -1,0 +1,53 @@
+// How a landing area keeps what is held there: moved aside here, in its place on a server.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ferry/landing/quarantine.h"
+
+namespace ferry::landing {
+
+/// Of one area. The functions do what those of quarantine.h say.
+class Keeper {
+ public:
+  virtual ~Keeper() = default;
+
+  /// FILE, which the registry knows, is held from now on.
+  virtual Result<bool> hold(const metastore::FileRecord& file, std::string_view reason) = 0;
+
+  /// What was moved aside.
+  virtual Result<std::vector<HeldFile>> moved() = 0;
+  /// Where FILE lies, which was not; empty: it is not there.
+  virtual Result<fs::path> location_of(const HeldFile& file) = 0;
+
+  virtual Result<metastore::FileRecord> release(const HeldFile& held, const std::string& path,
+                                                const StopToken& stop) = 0;
+  virtual Result<void> finish_releases() = 0;
+  virtual Result<void> drop(const HeldFile& held, StopToken& stop) = 0;
+};
+
+/// AREA and METASTORE must outlive it.
+std::unique_ptr<Keeper> keep_aside(metastore::Metastore& metastore, const LandingArea& area);
+std::unique_ptr<Keeper> keep_in_place(metastore::Metastore& metastore, const LandingArea& area);
+
+// What both do with the registry.
+
+HeldFile to_held(const metastore::FileRecord& file);
+
+Result<void> set_state(metastore::Metastore& metastore, std::string_view id,
+                       metastore::FileState state, std::string_view reason);
+Result<void> set_dropped(metastore::Metastore& metastore, const HeldFile& held);
+Result<void> set_released(metastore::Metastore& metastore, std::string_view held,
+                          std::string_view released);
+
+/// The row of a held file.
+Result<metastore::FileRecord> row_of(metastore::Metastore& metastore, const HeldFile& held);
+
+/// Enters a file that is in its place, with an id of its own.
+Result<metastore::FileRecord> register_released(metastore::Metastore& metastore,
+                                                metastore::FileRecord record, const HeldFile& held);
+
+}  // namespace ferry::landing
