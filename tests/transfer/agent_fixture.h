@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 
+#include <algorithm>
 #include <boost/filesystem/directory.hpp>
 #include <boost/filesystem/operations.hpp>
 #include <set>
@@ -134,11 +135,13 @@ struct AgentFixture {
     if (!fd) return;  // it is gone already
     CHECK(write_full(fd->get(), as_bytes("spoiled"), path));
   }
+  /// In order.
   std::vector<std::string> names_at_destination() const {
     std::vector<std::string> names;
     for (const auto& entry : fs::directory_iterator(server.root())) {
       names.push_back(entry.path().filename().string());
     }
+    std::ranges::sort(names);
     return names;
   }
 };

@@ -226,7 +226,7 @@ TEST_CASE_FIXTURE(AllOrNothing, "nothing is taken back of what a control file li
   fs::remove(remote("a"));
   die();
   CHECK(only_batch(run()).id == batch_id);
-  CHECK(names_at_destination() == Paths{"b", batch_id + ".control.json"});
+  CHECK(names_at_destination() == Paths{batch_id + ".control.json", "b"});
   CHECK(read_file(remote("b")).value() == "other");
   for (const char* path : {"a", "b"}) CHECK(rows_of(path).back().batch_id == batch_id);
 }
