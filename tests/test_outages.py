@@ -110,7 +110,9 @@ def test_a_stop_is_heard_while_a_server_does_not_answer(folder, landing, metasto
                         "--to", f"sftp://127.0.0.1:{silent.port}/", "--transport", transport,
                         "--connect-timeout", "10m")
         eventually(lambda: silent.taken, what="a connection")
-        assert agent.stop().code == 130
+        ended = agent.stop()
+    assert ended.code == 130
+    assert "stopped: 0 files were delivered" in ended.stderr
 
 
 def test_a_destination_that_is_no_longer_configured_is_forgotten_after_a_day(pending, server, metastore):

@@ -34,7 +34,9 @@ def test_a_stop_is_heard_while_a_does_not_answer(remote):
         remote.reach_a_by(silent)
         agent = remote.start("transfer", "--connect-timeout", "10m")
         eventually(lambda: silent.taken, what="a connection")
-        assert agent.stop().code == 130
+        ended = agent.stop()
+    assert ended.code == 130
+    assert "stopped: 0 files were delivered" in ended.stderr
 
 
 def test_what_changed_on_a_since_it_was_registered_is_not_delivered(remote):

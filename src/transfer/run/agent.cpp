@@ -94,7 +94,11 @@ Result<TransferSummary> Agent::run() {
   }
   auto ended = go_round();
   if (has_lost_claims()) return summary_;
-  if (!ended) return ended.error();
+  if (!ended && ended.error().kind == ErrorKind::kCancelled) {
+    core_.was_cut_short = true;  // wherever the stop was heard
+  } else if (!ended) {
+    return ended.error();
+  }
   core_.feed.tell_of_left_out();
   if (auto tidied = tidy_spool(); !tidied) return tidied.error();
   if (core_.closing.record_error()) return *core_.closing.record_error();
