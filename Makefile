@@ -59,7 +59,7 @@ build/tools/nginx: | deps
 test: build-all tools
 	scripts/check_layers.py
 	ctest --test-dir build -j 2 --output-on-failure
-	FERRY=build/ferry $(PYTEST) -n 3 tests
+	FERRY=build/ferry $(PYTEST) -n 4 tests
 
 # Strikes at every call that changes something, with every kind of fault, and then at random.
 CRASH_STORMS ?= 200
@@ -96,7 +96,7 @@ asan tsan: deps
 test-asan: asan tools
 	ctest --test-dir build-asan --output-on-failure
 	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
-	  FERRY=build-asan/ferry FERRY_SANITIZED=1 $(PYTEST) tests
+	  FERRY=build-asan/ferry FERRY_SANITIZED=1 $(PYTEST) -n 3 tests
 
 test-tsan: tsan tools
 	ctest --test-dir build-tsan --output-on-failure
