@@ -11,7 +11,7 @@
 #include "metastore/jsonl/tables/change_watch.h"
 #include "metastore/jsonl/tables/format.h"
 #include "metastore/jsonl/tables/staged_files.h"
-#include "metastore/path_rules.h"
+#include "metastore/query_rules.h"
 
 namespace ferry::metastore {
 namespace {
@@ -21,55 +21,6 @@ namespace {
 constexpr std::chrono::milliseconds kPatience{1'000};
 /// Of what is missing in the index of texts, a search adds so much: about half a second's work.
 constexpr int kTextIndexSteps = 4;
-
-Result<void> check_path(const FileRecord& record) {
-  const std::string_view problem = path_problem(record.path);
-  if (problem.empty()) return {};
-  return make_error(ErrorKind::kInvalid, "register '{}': the path {}", record.path, problem);
-}
-
-TransferRecord in_progress_row(const ClaimRequest& request, const Claim& claim, Timestamp now) {
-  TransferRecord row;
-  row.id = claim.file.id;
-  row.status = TransferStatus::kInProgress;
-  row.date = now;
-  row.destination = request.destination;
-  row.batch_id = request.batch_id;
-  row.agent = request.agent;
-  row.attempt = claim.attempt;
-  if (claim.file.identity) row.bytes = static_cast<std::int64_t>(claim.file.identity->size);
-  row.file_updated_date = claim.file.updated_date;
-  return row;
-}
-
-/// What holds for DESTINATION becomes its own.
-void keep_only(std::string_view destination, std::vector<Delivery>& deliveries) {
-  const Delivery* found = find_delivery(deliveries, destination);
-  std::optional<Delivery> kept;
-  if (found != nullptr) kept = *found;
-  deliveries.clear();
-  if (!kept) return;
-  kept->destination = destination;
-  deliveries.push_back(*kept);
-}
-
-/// Attempt 0: as if it had never been tried.
-TransferRecord released_row(const std::string& id, const Delivery& ended, Timestamp now) {
-  const bool failed = ended.status == TransferStatus::kFailed;
-  TransferRecord row;
-  row.id = id;
-  row.status = TransferStatus::kFailed;
-  row.date = now;
-  row.destination = ended.destination;
-  row.attempt = 0;
-  row.error =
-      TransferError{.kind = failed ? "released" : "resend",
-                    .message = failed ? fmt::format("released after {} attempts; the last: {}",
-                                                    ended.attempt, ended.error_message)
-                                      : "delivered, and to be delivered again",
-                    .retryable = true};
-  return row;
-}
 
 bool is_held(std::span<const Delivery> deliveries) {
   return std::ranges::any_of(deliveries, &Delivery::claim_alive);
@@ -168,7 +119,7 @@ void JsonlMetastore::extend_text_index() {
 
 Result<std::vector<Registration>> JsonlMetastore::register_files(std::vector<FileRecord> found) {
   for (const FileRecord& file : found) {
-    if (auto valid = check_path(file); !valid) return valid.error();
+    if (auto valid = check_registered(file); !valid) return valid.error();
   }
   return transact([&](Transaction& transaction) -> Result<std::vector<Registration>> {
     Snapshot& snapshot = transaction.snapshot();
@@ -236,11 +187,7 @@ Result<std::size_t> JsonlMetastore::change_states(std::span<const StateChange> c
 
 Result<std::size_t> JsonlMetastore::import_files(std::vector<FileRecord> rows) {
   for (const FileRecord& row : rows) {
-    if (auto valid = check_path(row); !valid) return valid.error();
-    if (const auto problem = id_problem(row.id); row.id.empty() || !problem.empty()) {
-      return make_error(ErrorKind::kInvalid, "import '{}': the id {}", row.path,
-                        row.id.empty() ? "is empty" : problem);
-    }
+    if (auto valid = check_imported(row); !valid) return valid.error();
   }
   return transact([&](Transaction& transaction) -> Result<std::size_t> {
     std::size_t entered = 0;
@@ -319,16 +266,6 @@ class Claiming {
   bool has_enough_ = false;
 };
 
-/// What is asked for beyond being deliverable.
-FileQuery deliverable(const ClaimRequest& request) {
-  FileQuery query = request.query;
-  query.destination = request.destination;
-  query.deliverable = true;
-  query.newest_first = false;
-  query.limit = FileQuery::kNoLimit;
-  return query;
-}
-
 }  // namespace
 
 Result<std::vector<Claim>> JsonlMetastore::claim(const ClaimRequest& request) {
@@ -388,12 +325,11 @@ Result<std::vector<Release>> JsonlMetastore::give_back(std::span<const std::stri
       const bool is_current = found.file.state == FileState::kReady &&
                               snapshot.latest(found.file.landing, found.file.path) == *number;
       if (standing == Standing::kSuccessful && !is_current) continue;
-      if (!destination.empty()) keep_only(destination, found.deliveries);
-      for (const Delivery& delivery : found.deliveries) {
-        if (standing_of(found.file, &delivery) != standing) continue;
-        auto entered = transaction.enter(released_row(id, delivery, now()));
+      for (const auto& row :
+           released_rows(found.file, found.deliveries, destination, standing, now())) {
+        auto entered = transaction.enter(row);
         if (!entered) return entered.error();
-        released.push_back({id, std::string(delivery.destination)});
+        released.push_back({id, row.destination});
       }
     }
     return released;

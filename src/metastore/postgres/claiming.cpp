@@ -7,25 +7,12 @@
 #include <set>
 
 #include "metastore/postgres/postgres_metastore.h"
+#include "metastore/query_rules.h"
 
 namespace ferry::metastore::postgres {
 namespace {
 
 constexpr std::size_t kLargestPage = 10'000;
-
-TransferRecord in_progress_row(const ClaimRequest& request, const Claim& claim, Timestamp now) {
-  TransferRecord row;
-  row.id = claim.file.id;
-  row.status = TransferStatus::kInProgress;
-  row.date = now;
-  row.destination = request.destination;
-  row.batch_id = request.batch_id;
-  row.agent = request.agent;
-  row.attempt = claim.attempt;
-  if (claim.file.identity) row.bytes = static_cast<std::int64_t>(claim.file.identity->size);
-  row.file_updated_date = claim.file.updated_date;
-  return row;
-}
 
 /// Claims files, page by page.
 class Claiming {
@@ -167,16 +154,6 @@ class Claiming {
   std::vector<Claim> claims_;
   bool has_enough_ = false;
 };
-
-/// What is asked for beyond being deliverable.
-FileQuery deliverable(const ClaimRequest& request) {
-  FileQuery query = request.query;
-  query.destination = request.destination;
-  query.deliverable = true;
-  query.newest_first = false;
-  query.limit = FileQuery::kNoLimit;
-  return query;
-}
 
 /// As many at a time as are wanted; more if what was found was not good for much.
 Result<void> claim_by_query(Snapshot& snapshot, const RouteState& route, Claiming& claiming,

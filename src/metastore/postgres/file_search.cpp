@@ -3,22 +3,14 @@
 #include <algorithm>
 #include <limits>
 
+#include "metastore/query_rules.h"
+
 namespace ferry::metastore::postgres {
 namespace {
 
 constexpr std::size_t kFirstPage = 256;
 constexpr std::size_t kLargestPage = 4'096;
 constexpr FileNumber kBehindAll = std::numeric_limits<FileNumber>::max();
-
-template <typename T>
-bool has(const std::vector<T>& values, const T& value) {
-  return std::ranges::find(values, value) != values.end();
-}
-
-template <typename T>
-bool is_empty_or_has(const std::vector<T>& values, const T& value) {
-  return values.empty() || has(values, value);
-}
 
 /// A pattern of LIKE for what has TEXT in it.
 std::string anywhere(std::string_view text) {
@@ -326,37 +318,10 @@ Result<std::vector<KnownFile>> FileSearch::matching(Snapshot& snapshot,
 
 bool FileSearch::matches(const KnownFile& file, const Snapshot& snapshot) const {
   const FileRecord record = snapshot.record(file);
-  const auto is_below = [&](const std::string& directory) {
-    return lies_in(record.path, directory);
-  };
-  if (!is_empty_or_has(query_.landings, record.landing)) return false;
-  if (!query_.below.empty() && std::ranges::none_of(query_.below, is_below)) return false;
-  if (record.path.find(query_.text) == std::string::npos) return false;
-  if (!is_empty_or_has(query_.states, record.state)) return false;
-  if (!query_.updated.contains(record.updated_date)) return false;
+  if (!fits(query_, record)) return false;
   if (!query_.registered.contains(time_from(file.file.registered))) return false;
-  const bool depends_on_standing = !query_.standings.empty() || query_.deliverable ||
-                                   query_.leaves_stale_part || query_.due_to_go;
-  return !depends_on_standing || stands_as_asked(record, file, snapshot);
-}
-
-bool FileSearch::stands_as_asked(const FileRecord& record, const KnownFile& file,
-                                 const Snapshot& snapshot) const {
-  const Demand& demand = snapshot.demand();
-  const auto deliveries = snapshot.deliveries(file);
-  std::vector<Judgement> judgements;
-  metastore::judge(record, deliveries, demand, judgements);
-  const auto is_as_asked = [&](const Judgement& judgement) {
-    if (judgement.is_due_to_go != query_.due_to_go) return false;
-    if (!query_.destination.empty() && judgement.destination != query_.destination) return false;
-    const Delivery* delivery = find_delivery(deliveries, judgement.destination);
-    const bool is_alive = delivery != nullptr && delivery->claim_alive;
-    if (!is_empty_or_has(query_.standings, standing_now(judgement, is_alive))) return false;
-    if (query_.deliverable && !is_deliverable(record, delivery, demand.max_attempts)) return false;
-    return !query_.leaves_stale_part ||
-           (delivery != nullptr && metastore::leaves_stale_part(record, *delivery));
-  };
-  return std::ranges::any_of(judgements, is_as_asked);
+  return !depends_on_deliveries(query_) ||
+         stands_as_asked(query_, record, snapshot.deliveries(file), snapshot.demand());
 }
 
 }  // namespace ferry::metastore::postgres

@@ -52,8 +52,6 @@ class FileSearch {
   Result<std::vector<FileNumber>> latest_versions(Snapshot& snapshot, std::size_t limit);
   bool is_asked_for(const Class& one) const;
   bool matches(const KnownFile& file, const Snapshot& snapshot) const;
-  bool stands_as_asked(const FileRecord& record, const KnownFile& file,
-                       const Snapshot& snapshot) const;
 
   FileQuery query_;
   FoundBy found_by_;

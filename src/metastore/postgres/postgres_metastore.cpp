@@ -3,20 +3,14 @@
 #include <algorithm>
 #include <set>
 
-#include "metastore/path_rules.h"
 #include "metastore/postgres/agents.h"
 #include "metastore/postgres/change_notice.h"
 #include "metastore/postgres/location.h"
 #include "metastore/postgres/schema.h"
+#include "metastore/query_rules.h"
 
 namespace ferry::metastore::postgres {
 namespace {
-
-Result<void> check_path(const FileRecord& record) {
-  const std::string_view problem = path_problem(record.path);
-  if (problem.empty()) return {};
-  return make_error(ErrorKind::kInvalid, "register '{}': the path {}", record.path, problem);
-}
 
 /// The latest versions of PATHS, locked, in CHANGES; nothing for a path that has none.
 using LatestFiles = std::map<PathKey, KnownFile*>;
@@ -151,7 +145,7 @@ Result<void> PostgresMetastore::bring_up_to_date(const Viewpoint& viewpoint) {
 Result<std::vector<Registration>> PostgresMetastore::register_files(std::vector<FileRecord> found) {
   std::set<PathKey> keys;
   for (const FileRecord& file : found) {
-    if (auto valid = check_path(file); !valid) return valid.error();
+    if (auto valid = check_registered(file); !valid) return valid.error();
     keys.insert({file.landing, file.path});
   }
   using Answer = Result<std::vector<Registration>>;
@@ -254,11 +248,7 @@ Result<void> fold_earlier_rows(Connection& connection, Changes& changes,
 Result<std::size_t> PostgresMetastore::import_files(std::vector<FileRecord> rows) {
   std::vector<std::string> ids;
   for (const FileRecord& row : rows) {
-    if (auto valid = check_path(row); !valid) return valid.error();
-    if (const auto problem = id_problem(row.id); row.id.empty() || !problem.empty()) {
-      return make_error(ErrorKind::kInvalid, "import '{}': the id {}", row.path,
-                        row.id.empty() ? "is empty" : problem);
-    }
+    if (auto valid = check_imported(row); !valid) return valid.error();
     ids.push_back(row.id);
   }
   return change({view()}, [&](Snapshot& snapshot, Changes& changes) -> Result<std::size_t> {

@@ -3,52 +3,10 @@
 #include <set>
 
 #include "metastore/postgres/postgres_metastore.h"
+#include "metastore/query_rules.h"
 
 namespace ferry::metastore::postgres {
 namespace {
-
-/// What holds for DESTINATION becomes its own.
-void keep_only(std::string_view destination, std::vector<Delivery>& deliveries) {
-  const Delivery* found = find_delivery(deliveries, destination);
-  std::optional<Delivery> kept;
-  if (found != nullptr) kept = *found;
-  deliveries.clear();
-  if (!kept) return;
-  kept->destination = destination;
-  deliveries.push_back(*kept);
-}
-
-/// Attempt 0: as if it had never been tried.
-TransferRecord released_row(const std::string& id, const Delivery& ended, Timestamp now) {
-  const bool failed = ended.status == TransferStatus::kFailed;
-  TransferRecord row;
-  row.id = id;
-  row.status = TransferStatus::kFailed;
-  row.date = now;
-  row.destination = ended.destination;
-  row.attempt = 0;
-  row.error =
-      TransferError{.kind = failed ? "released" : "resend",
-                    .message = failed ? fmt::format("released after {} attempts; the last: {}",
-                                                    ended.attempt, ended.error_message)
-                                      : "delivered, and to be delivered again",
-                    .retryable = true};
-  return row;
-}
-
-/// Of those of FILE's deliveries that stand like this, as rows.
-std::vector<TransferRecord> released_rows(Snapshot& snapshot, const KnownFile& file,
-                                          std::string_view destination, Standing standing) {
-  const FileRecord record = snapshot.record(file);
-  auto deliveries = snapshot.deliveries(file);
-  if (!destination.empty()) keep_only(destination, deliveries);
-  std::vector<TransferRecord> rows;
-  for (const Delivery& delivery : deliveries) {
-    if (standing_of(record, &delivery) != standing) continue;
-    rows.push_back(released_row(record.id, delivery, now()));
-  }
-  return rows;
-}
 
 /// Enters ROWS; what was replaced while an agent held it, and has failed, is superseded: nobody
 /// will try it again.
@@ -141,7 +99,10 @@ Result<std::vector<Release>> PostgresMetastore::give_back(std::span<const std::s
       const bool is_current = file->second->file.record.state == FileState::kReady &&
                               (*versions)[places.at(number)].back().number == number;
       if (standing == Standing::kSuccessful && !is_current) continue;
-      for (const auto& row : released_rows(snapshot, *file->second, destination, standing)) {
+      const auto rows =
+          released_rows(snapshot.record(*file->second), snapshot.deliveries(*file->second),
+                        destination, standing, now());
+      for (const TransferRecord& row : rows) {
         changes.enter(file->second, row);
         released.push_back({id, row.destination});
       }

@@ -5,6 +5,7 @@
 
 #include "metastore/jsonl/index/index_values.h"
 #include "metastore/jsonl/index/text_index.h"
+#include "metastore/query_rules.h"
 
 namespace ferry::metastore {
 namespace {
@@ -13,16 +14,6 @@ constexpr std::size_t kPage = 256;
 /// Of files that stand as asked: of more than these, those with the text are found first.
 constexpr std::uint64_t kFewFiles = 10'000;
 constexpr FileNumber kBehindAll = std::numeric_limits<FileNumber>::max();
-
-template <typename T>
-bool has(const std::vector<T>& values, const T& value) {
-  return std::ranges::find(values, value) != values.end();
-}
-
-template <typename T>
-bool is_empty_or_has(const std::vector<T>& values, const T& value) {
-  return values.empty() || has(values, value);
-}
 
 using Times = std::numeric_limits<std::int64_t>;
 
@@ -232,42 +223,13 @@ std::vector<FileNumber> FileSearch::latest_versions(Snapshot& snapshot) {
 
 bool FileSearch::matches(const KnownFile& file, Snapshot& snapshot) const {
   const FileRecord outline = snapshot.outline(file);
-  const auto is_below = [&](const std::string& directory) {
-    return lies_in(outline.path, directory);
-  };
-  if (!is_empty_or_has(query_.landings, outline.landing)) return false;
-  if (!query_.below.empty() && std::ranges::none_of(query_.below, is_below)) return false;
-  if (outline.path.find(query_.text) == std::string::npos) return false;
-  if (!is_empty_or_has(query_.states, outline.state)) return false;
-  if (!query_.updated.contains(outline.updated_date)) return false;
+  if (!fits(query_, outline)) return false;
   if (!query_.registered.contains(time_from(file.registered))) return false;
   if (query_.latest_versions && snapshot.latest(outline.landing, outline.path) != file.number) {
     return false;
   }
-  const bool depends_on_standing = !query_.standings.empty() || query_.deliverable ||
-                                   query_.leaves_stale_part || query_.due_to_go;
-  return !depends_on_standing || stands_as_asked(outline, file.number, snapshot);
-}
-
-bool FileSearch::stands_as_asked(const FileRecord& outline, FileNumber number,
-                                 Snapshot& snapshot) const {
-  const Demand& demand = snapshot.demand();
-  const auto deliveries = snapshot.deliveries(number);
-  std::vector<Judgement> judgements;
-  judge(outline, deliveries, demand, judgements);
-  const auto is_as_asked = [&](const Judgement& judgement) {
-    if (judgement.is_due_to_go != query_.due_to_go) return false;
-    if (!query_.destination.empty() && judgement.destination != query_.destination) return false;
-    const Delivery* delivery = find_delivery(deliveries, judgement.destination);
-    const bool is_alive = delivery != nullptr && delivery->claim_alive;
-    if (!is_empty_or_has(query_.standings, standing_now(judgement, is_alive))) return false;
-    if (query_.deliverable && !is_deliverable(outline, delivery, demand.max_attempts)) {
-      return false;
-    }
-    return !query_.leaves_stale_part ||
-           (delivery != nullptr && metastore::leaves_stale_part(outline, *delivery));
-  };
-  return std::ranges::any_of(judgements, is_as_asked);
+  return !depends_on_deliveries(query_) ||
+         stands_as_asked(query_, outline, snapshot.deliveries(file.number), snapshot.demand());
 }
 
 }  // namespace ferry::metastore

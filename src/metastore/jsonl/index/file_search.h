@@ -48,7 +48,6 @@ class FileSearch {
   std::vector<FileNumber> merged(std::vector<std::vector<FileNumber>> lists) const;
   bool is_asked_for(const Class& one, Liveness& liveness) const;
   bool matches(const KnownFile& file, Snapshot& snapshot) const;
-  bool stands_as_asked(const FileRecord& outline, FileNumber number, Snapshot& snapshot) const;
 
   FileQuery query_;
   FoundBy found_by_;
