@@ -261,6 +261,21 @@ def test_a_deadline_ends_the_run_and_the_next_one_goes_on(server, landing, regis
     assert (server.root / "big").stat().st_size == 64 << 20
 
 
+def test_a_stopped_run_tells_what_it_delivered(folder, landing, register, transfer_arguments, server):
+    make_files(landing, 1, 10)
+    register()
+    make_big_file(landing / "big", 64 << 20)
+    register()
+    agent = Process(folder, *transfer_arguments, "--bandwidth-limit", "1M", "--batch-files", "1", "--json")
+    small, = (path.name for path in landing.iterdir() if path.name != "big")
+    eventually(lambda: small in server.files() and server.leftovers(), what="the first bytes of the large file")
+    ended = agent.stop()
+    assert ended.code == 130
+    assert "stopped: 1 files were delivered, the others stay pending" in ended.stderr
+    assert (ended.summary["stopped"], ended.summary["successful"]) == (True, 1)
+    assert [batch["successful"] for batch in ended.summary["batches"]] == [1]
+
+
 def test_what_another_run_has_in_hand_is_not_nothing_to_do(
         folder, landing, register, transfer, transfer_arguments, server):
     make_big_file(landing / "big", 32 << 20)

@@ -186,6 +186,8 @@ struct TransferSummary {
   /// Delivered, and in no control file yet: the next run sees to that.
   std::uint64_t unlisted = 0;
   std::chrono::milliseconds duration{};
+  /// A stop came first: what it left stays pending.
+  bool was_stopped = false;
   /// Why the destination could not be reached any more, if files failed because of that.
   std::optional<Error> lost;
   /// Why the journal of a batch cannot be read: what it is of was left as it is.
@@ -210,11 +212,11 @@ Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastor
                                                   std::string_view destination,
                                                   const TransferOptions& options);
 
-/// One run: until nothing is left to deliver. An error means that it ended early, with its claims
-/// released; what was delivered by then is recorded, or is by the next run. Files that failed are
-/// in the summary, with the others delivered. Errors: those of sftp::connect, kDenied if
-/// DESTINATION's directory cannot be made, the metastore's, kInvalid if a name of the selection
-/// matches no file.
+/// One run: until nothing is left to deliver, or STOP is requested. An error means that it ended
+/// early, with its claims released; what was delivered by then is recorded, or is by the next run.
+/// Files that failed are in the summary, with the others delivered. Errors: those of sftp::connect,
+/// kDenied if DESTINATION's directory cannot be made, the metastore's, kInvalid if a name of the
+/// selection matches no file.
 Result<TransferSummary> deliver(metastore::Metastore& metastore, const Destination& destination,
                                 const TransferOptions& options, Observer& observer,
                                 StopToken& stop);

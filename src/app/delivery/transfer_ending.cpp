@@ -51,6 +51,7 @@ Json to_json(const TransferEnding& ending) {
             {"given_up", ending.left_out.given_up},
             {"not_yet", ending.left_out.not_yet},
             {"elsewhere", ending.elsewhere},
+            {"stopped", summary.was_stopped},
             {"bytes", summary.bytes},
             {"sent_bytes", ending.sent},
             {"duration_ms", summary.duration.count()}};
@@ -91,6 +92,7 @@ std::string to_text(const TransferEnding& ending) {
     text += fmt::format("; {} delivered that no control file lists yet: the next run does that",
                         summary.unlisted);
   }
+  if (summary.was_stopped) text += "; stopped";
   if (summary.lost) text += "; the destination could not be reached any more";
   text += to_text(ending.left_out) + left_alone;
   if (const auto* only = only_batch(summary); only != nullptr && !only->control_file.empty()) {
@@ -157,7 +159,9 @@ void print_endings(const std::vector<TransferEnding>& endings, const Untaken& un
     return;
   }
   for (const TransferEnding& ending : endings) {
-    if (!ending.error) print(to_text(ending));
+    const bool is_told_by_its_end =
+        ending.error || (ending.summary.was_stopped && ending.summary.selected == 0);
+    if (!is_told_by_its_end) print(to_text(ending));
   }
   if (untaken.files > 0) print(untaken.to_text() + "\n");
 }

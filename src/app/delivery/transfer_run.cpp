@@ -62,7 +62,7 @@ std::vector<TransferEnding> run_all(metastore::Metastore& store, const TransferP
       endings[i] = deliver_to(destination, store, plan, *observer, stop);
       note_outage(endings[i], plan.settings);
       const auto& error = endings[i].error;
-      if (error && error->kind != ErrorKind::kCancelled && !is_alone) {
+      if (error && !is_alone) {
         log::error("transfer failed", {{"destination", destination.name},
                                        {"kind", to_string(error->kind)},
                                        {"error", error->message}});
@@ -74,12 +74,20 @@ std::vector<TransferEnding> run_all(metastore::Metastore& store, const TransferP
 }
 
 bool was_stopped(const TransferEnding& ending) {
-  return ending.error && ending.error->kind == ErrorKind::kCancelled;
+  return ending.summary.was_stopped;
+}
+
+std::uint64_t delivered_files(const std::vector<TransferEnding>& endings) {
+  std::uint64_t files = 0;
+  for (const TransferEnding& ending : endings) {
+    files += ending.summary.successful + ending.summary.unlisted;
+  }
+  return files;
 }
 
 bool had_nothing_to_do(const std::vector<TransferEnding>& endings) {
   return std::ranges::all_of(endings, [](const TransferEnding& ending) {
-    return !ending.error && ending.summary.selected == 0;
+    return !ending.error && !was_stopped(ending) && ending.summary.selected == 0;
   });
 }
 
@@ -196,8 +204,10 @@ Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan,
                {{"deadline", human_duration(plan.settings.transfer.deadline)}});
     return ExitStatus::kSomeFailed;
   }
-  if (const auto stopped = std::ranges::find_if(endings, &was_stopped); stopped != endings.end()) {
-    return fail(*stopped->error);
+  if (std::ranges::any_of(endings, &was_stopped)) {
+    return fail(make_error(ErrorKind::kCancelled,
+                           "stopped: {} files were delivered, the others stay pending",
+                           delivered_files(endings)));
   }
   if (endings.size() == 1 && endings.front().error) {
     return fail(*endings.front().error, Origin::kDestination);

@@ -109,10 +109,8 @@ Result<TransferSummary> Agent::run() {
   summary_.selected += left.failed + left.unlisted;
   summary_.lost = core_.lost ? core_.lost : core_.closing.lost();
   summary_.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started);
-  if (!core_.was_cut_short || core_.following != nullptr) return summary_;
-  return make_error(ErrorKind::kCancelled,
-                    "stopped: {} files were delivered, the others stay pending",
-                    summary_.successful);
+  summary_.was_stopped = core_.was_cut_short;
+  return summary_;
 }
 
 /// Once, or until somebody ends it.
@@ -291,7 +289,11 @@ Result<void> Agent::deliver_round(bool has_files) {
   if (has_lost_claims()) return {};
   core_.predecessors.let_go(core_.options.control_files);
   completing_.reset();
-  if (!has_files || is_ending()) return {};
+  if (!has_files) return {};
+  if (is_ending()) {
+    core_.was_cut_short = true;
+    return {};
+  }
   if (!core_.presence) {
     auto presence = core_.metastore.join();
     if (!presence) return presence.error();
@@ -466,7 +468,11 @@ Result<TransferSummary> run_agents(Metastore& metastore, const Destination& dest
     log::warning("agent begins anew",
                  {{"destination", destination.name}, {"reason", "its claims were lost"}});
     if (!sleep_unless_stopped(backoff(options.retries, std::min(agents, 8U)), stop)) {
-      return make_error(ErrorKind::kCancelled, "stopped");
+      TransferSummary stopped;
+      stopped.destination = destination.name;
+      stopped.was_stopped = true;
+      for (const BatchSummary& batch : completed) stopped.add(batch);
+      return stopped;
     }
   }
 }
