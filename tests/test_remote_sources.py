@@ -27,6 +27,24 @@ def test_without_a_nothing_is_claimed(remote):
     assert once.code == 3, once.stderr
 
 
+@pytest.mark.parametrize("what_is_there", ["nothing", "an empty directory"])
+def test_while_the_area_on_a_is_not_there_nothing_is_claimed(remote, what_is_there):
+    """Its file system is not mounted, say: its files have not vanished."""
+    make_files(remote.area, 5, 100)
+    remote.register()
+    away = remote.area.rename(remote.area.with_name("away"))
+    if what_is_there != "nothing":
+        remote.area.mkdir()
+    ended = remote.transfer()
+    assert ended.code == 2 and "landing area" in ended.stderr
+    assert tables(remote.metastore)[1] == []
+    if what_is_there != "nothing":
+        remote.area.rmdir()
+    away.rename(remote.area)
+    assert remote.transfer().code == 0
+    assert same_tree(remote.area, remote.b.root)
+
+
 def test_a_stop_is_heard_while_a_does_not_answer(remote):
     put(remote.area / "file", b"content")
     remote.register()
@@ -37,6 +55,7 @@ def test_a_stop_is_heard_while_a_does_not_answer(remote):
         ended = agent.stop()
     assert ended.code == 130
     assert "stopped: 0 files were delivered" in ended.stderr
+    assert "left out" not in ended.stderr
 
 
 def test_what_changed_on_a_since_it_was_registered_is_not_delivered(remote):

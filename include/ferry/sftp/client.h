@@ -113,10 +113,11 @@ class Client {
   Task<Result<std::string>> realpath(std::string path);
   /// Gives FROM the name TO if nothing has it: kFailed, as a rule, if something does.
   Task<Result<void>> rename(std::string from, std::string to);
-  /// All names in a directory; kFailed if there are more than kMaxListedNames, or more bytes of
-  /// names than kMaxListedBytes.
-  Task<Result<std::vector<DirectoryEntry>>> list(std::string directory);
   static constexpr std::size_t kMaxListedNames = 1'000'000;
+  /// All names in a directory, or at least ENOUGH of them; kFailed if there are more than
+  /// kMaxListedNames, or more bytes of names than kMaxListedBytes.
+  Task<Result<std::vector<DirectoryEntry>>> list(std::string directory,
+                                                 std::size_t enough = kMaxListedNames + 1);
   static constexpr std::size_t kMaxListedBytes = 64 << 20;
   Task<Result<FileSystemSpace>> statvfs(std::string path);  // only if offers_statvfs()
 

@@ -36,6 +36,8 @@ using Names = std::optional<std::vector<DirectoryEntry>>;
 /// What the answers to READDIR add up to, within bounds.
 class Listing {
  public:
+  explicit Listing(std::size_t enough) : enough_(enough) {}
+
   bool is_complete() const { return is_complete_; }
   const std::optional<Error>& error() const { return error_; }
   std::vector<DirectoryEntry> take() { return std::move(entries_); }
@@ -51,7 +53,9 @@ class Listing {
       bytes_ += entry.name.size();
       entries_.push_back(std::move(entry));
     }
-    if (entries_.size() > Client::kMaxListedNames) {
+    if (entries_.size() >= enough_) {
+      end({});
+    } else if (entries_.size() > Client::kMaxListedNames) {
       end(make_error(ErrorKind::kFailed, "more than {} names in one directory",
                      Client::kMaxListedNames));
     } else if (bytes_ > Client::kMaxListedBytes) {
@@ -69,6 +73,7 @@ class Listing {
     error_ = std::move(error);
   }
 
+  const std::size_t enough_;
   std::vector<DirectoryEntry> entries_;
   std::size_t bytes_ = 0;
   unsigned empty_answers_ = 0;
@@ -303,11 +308,11 @@ Task<Result<void>> Client::rename(std::string from, std::string to) {
   co_return co_await answer;
 }
 
-Task<Result<std::vector<DirectoryEntry>>> Client::list(std::string directory) {
+Task<Result<std::vector<DirectoryEntry>>> Client::list(std::string directory, std::size_t enough) {
   const auto handle = co_await open_within_limits(
       [&] { return connection_->ask(wire::PacketType::kOpendir, directory); }, true);
   if (!handle) co_return handle.error();
-  Listing listing;
+  Listing listing(enough);
   while (!listing.is_complete()) {
     const std::uint32_t next = connection_->ask(wire::PacketType::kReaddir, handle->bytes);
     Pending<Names> answer(*connection_, next, &parse_names);

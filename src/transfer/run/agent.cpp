@@ -247,6 +247,7 @@ Result<bool> Agent::find_files() {
   const auto connected = reach_servers(*areas);
   std::optional<Error> failure;
   for (const auto& [landing, reached] : *areas) {
+    if (!reached && reached.error().kind == ErrorKind::kCancelled) return reached.error();
     core_.options.on_landing(landing, reached ? nullptr : &reached.error());
     if (reached) {
       core_.readable.insert(landing);

@@ -23,10 +23,7 @@ Result<void> look_at(const std::string& landing, const LandingRoots& roots) {
   if (const Error* absence = roots.absence(landing)) return *absence;
   const LandingRoot* root = roots.find(landing);
   if (root == nullptr || !root->is_empty()) return {};
-  return make_error(ErrorKind::kNotFound,
-                    "landing area {} is empty, and files are registered there: is its file system "
-                    "mounted? If they were removed, 'ferry watch' notes that",
-                    landing);
+  return area_is_empty(landing);
 }
 
 sftp::Task<void> reach(SourceOpener& sources, const LandingRoot& root, Area& area) {

@@ -30,7 +30,7 @@ class LandingRoot {
   virtual sftp::Task<Result<std::unique_ptr<Source>>> open(SourceOpener& sources, std::string path,
                                                            FileIdentity expected,
                                                            Range range) const = 0;
-  /// Makes sure that files can be opened.
+  /// Makes sure that it can be read. kNotFound if it is not there.
   virtual sftp::Task<Result<void>> reach(SourceOpener& sources) const = 0;
 
   /// False: a file's size and time is all that is known of it. Two pieces of it may be of two

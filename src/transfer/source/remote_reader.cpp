@@ -30,6 +30,10 @@ Error as_source_error(Error error, const sftp::Location& location) {
   return error.with_context(fmt::format("landing area on {}", location.connect.host));
 }
 
+std::string name_of(const sftp::Location& location) {
+  return fmt::format("{} on {}", location.directory, location.connect.host);
+}
+
 Result<FileIdentity> identity_from(const sftp::Attributes& attributes, const std::string& path) {
   if (!sftp::is_regular(attributes)) {
     return make_error(ErrorKind::kAbnormal, "{}: not a regular file", path);
@@ -61,6 +65,14 @@ class RemoteReader::Line {
     return join_remote(location_.directory, path);
   }
   Error as_error(const Error& error) const { return as_source_error(error, location_); }
+
+  /// What it means that PATH is not there.
+  Task<Error> not_there(std::string path) {
+    const auto area = co_await client_->stat(location_.directory);
+    if (area) co_return source_vanished(path);
+    if (area.error().kind == ErrorKind::kNotFound) co_return source_not_mounted(path);
+    co_return as_error(area.error()).with_context(path);
+  }
 
   /// One that a task of its own client may let go of: it goes in the loop's next turn.
   static std::shared_ptr<Line> make(std::unique_ptr<sftp::Client> client,
@@ -142,7 +154,9 @@ class RemoteReader::File final : public Source {
     const auto open_file = co_await line_->client().fstat(handle_);
     if (!open_file) co_return line_->as_error(open_file.error());
     const auto named = co_await line_->client().lstat(line_->remote_path(path_));
-    if (!named && named.error().kind == ErrorKind::kNotFound) co_return source_vanished(path_);
+    if (!named && named.error().kind == ErrorKind::kNotFound) {
+      co_return co_await line_->not_there(path_);
+    }
     if (!named) co_return line_->as_error(named.error());
     for (const auto& attributes : {*open_file, *named}) {
       const auto identity = identity_from(attributes, path_);
@@ -197,7 +211,14 @@ Task<RemoteReader::Connected> RemoteReader::connect() {
 Task<Result<void>> RemoteReader::reach() {
   const auto reached = co_await line();
   if (!reached) co_return reached.error();
-  co_return Result<void>();
+  Line& line = **reached;
+  const auto names = co_await line.client().list(location_.directory, 1);
+  if (names && names->empty()) co_return area_is_empty(name_of(location_));
+  // Who may not list a directory may be able to open what lies there.
+  const bool is_there = names || (names.error().kind != ErrorKind::kNotFound &&
+                                  !sftp::ends_connection(names.error().kind));
+  if (is_there) co_return Result<void>();
+  co_return line.as_error(names.error()).with_context(location_.directory);
 }
 
 Task<Result<std::unique_ptr<Source>>> RemoteReader::open(std::string path) {
@@ -205,7 +226,7 @@ Task<Result<std::unique_ptr<Source>>> RemoteReader::open(std::string path) {
   if (!connected) co_return connected.error();
   Line& line = **connected;
   const auto named = co_await line.client().stat(line.remote_path(path));
-  if (!named && named.error().kind == ErrorKind::kNotFound) co_return source_vanished(path);
+  if (!named && named.error().kind == ErrorKind::kNotFound) co_return co_await line.not_there(path);
   if (!named) co_return line.as_error(named.error()).with_context(path);
   const auto identity = identity_from(*named, path);
   if (!identity) co_return identity.error();
@@ -219,7 +240,7 @@ Task<Result<std::unique_ptr<Source>>> RemoteReader::open(std::string path, FileI
   Line& line = **connected;
   const auto handle = co_await line.client().open(line.remote_path(path), sftp::kOpenRead, 0);
   if (!handle) {
-    if (handle.error().kind == ErrorKind::kNotFound) co_return source_vanished(path);
+    if (handle.error().kind == ErrorKind::kNotFound) co_return co_await line.not_there(path);
     co_return line.as_error(handle.error()).with_context(path);
   }
   auto file = std::make_unique<File>(*connected, std::move(path), *handle, expected, range);

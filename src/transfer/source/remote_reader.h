@@ -23,7 +23,8 @@ class RemoteReader {
   RemoteReader(const sftp::Location& location, sftp::EventLoop& loop)
       : location_(location), loop_(loop) {}
 
-  /// Makes sure of a connection.
+  /// Makes sure of a connection, and that the landing area is there. kNotFound if it is not, or is
+  /// empty.
   sftp::Task<Result<void>> reach();
 
   /// Opens PATH to read all of it.

@@ -72,6 +72,17 @@ Error source_vanished(std::string_view path, int os_code) {
                fmt::format("{}: the file is not in the landing area any more", path), os_code};
 }
 
+Error source_not_mounted(std::string_view path) {
+  return make_error(ErrorKind::kNotFound, "{}: not found; is its file system mounted?", path);
+}
+
+Error area_is_empty(std::string_view area) {
+  return make_error(ErrorKind::kNotFound,
+                    "landing area {} is empty, and files are registered there: is its file system "
+                    "mounted? If they were removed, 'ferry watch' notes that",
+                    area);
+}
+
 Error unlike_the_registry(std::string_view path, const Checksum& found, const Checksum& expected) {
   return make_error(ErrorKind::kAbnormal,
                     "{}: its checksum is {}, the registry says {}: the file changed after it was "

@@ -89,6 +89,10 @@ class SourceStream {
 /// The error for a source that is not what it was, "while it was sent" for instance.
 Error source_changed(std::string_view path, std::string_view when);
 Error source_vanished(std::string_view path, int os_code = 0);
+/// For one that is not there, and whose landing area, or a part of it, may not be mounted.
+Error source_not_mounted(std::string_view path);
+/// For AREA, of which files are registered.
+Error area_is_empty(std::string_view area);
 Error unlike_the_registry(std::string_view path, const Checksum& found, const Checksum& expected);
 
 }  // namespace ferry::transfer

@@ -44,8 +44,7 @@ Error not_opened(const Error& error, const LandingRoot* landing,
                  const metastore::FileRecord& record) {
   const bool is_missing = error.os_code == ENOENT || error.os_code == ENOTDIR;
   if (landing == nullptr || !is_missing || !landing->is_elsewhere(record)) return error;
-  return make_error(ErrorKind::kNotFound, "{}: not found; is its file system mounted?",
-                    record.path);
+  return source_not_mounted(record.path);
 }
 
 Error unknown_landing(const std::string& path) {
