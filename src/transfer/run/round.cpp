@@ -92,6 +92,7 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
                            connections,
                            core.takes_many_handles};
   const StopRelay stopping(core.stop, connections, kClosingGrace);
+  const StopRelay impatient(core.stop, core.work_stop, kClosingGrace);  // with the metastore
   while (!core.closing.is_empty()) {
     if (core.has_lost_claims()) return {};
     WorkQueue queue(core.options.journals);
