@@ -33,12 +33,12 @@ ferry::Result<std::string> upload(const ferry::fs::path& landing, const ferry::f
   auto upload = ferry::landing::Upload::begin(
       **store, {.area = area, .journals = metastore / "uploads", .no_clobber = false},
       ferry::stop_on_signals());
-  if (!upload) return upload.error();
+  if (!upload) return upload.error().error;
   const auto file = (*upload)->open(name);
-  if (!file) return file.error();
+  if (!file) return file.error().error;
   if (auto copied = copy_input(**file); !copied) return copied.error();
   auto records = (*upload)->commit();
-  if (!records) return records.error();
+  if (!records) return records.error().error;
   return records->front().id;
 }
 

@@ -24,7 +24,7 @@ namespace {
 /// In odd pieces, to find who relies on whole ones.
 Result<void> add(Upload& upload, std::string path, std::string_view text) {
   const auto file = upload.open(std::move(path));
-  if (!file) return file.error();
+  if (!file) return file.error().error;
   for (; !text.empty(); text.remove_prefix(std::min<std::size_t>(7, text.size()))) {
     if (auto written = (*file)->write(as_bytes(text.substr(0, 7))); !written) return written;
   }
@@ -59,6 +59,25 @@ ErrorKind kind_of(const Result<void>& result) {
 
 }  // namespace
 
+TEST_CASE_FIXTURE(Fixture, "it says whose trouble an error is") {
+  const auto begin_in = [&](const fs::path& journals) {
+    return Upload::begin(*store, {.area = area, .journals = journals}, stop);
+  };
+  REQUIRE(replace_file(dir / "a file", ""));
+  CHECK(begin_in(dir / "a file").error().origin == Origin::kMetastore);
+  auto upload = begin();
+  CHECK(upload->open("../a").error().origin == Origin::kLocal);
+  REQUIRE(add(*upload, "a", "content"));
+  fs::remove_all(dir / "store");
+  REQUIRE(replace_file(dir / "store", ""));
+  const auto committed = upload->commit();
+  REQUIRE_FALSE(committed);
+  CHECK(committed.error().origin == Origin::kMetastore);
+  CHECK(committed.error().error.message.find("the files are in their places") == 0);
+  area.path = dir / "none";
+  CHECK(begin_in(dir / "uploads").error().origin == Origin::kLocal);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a program places files and gets their records") {
   auto upload = begin();
   REQUIRE(add(*upload, "a/one.csv", "the first file"));
@@ -89,7 +108,7 @@ TEST_CASE_FIXTURE(Fixture, "a file that is not finished keeps its upload from be
   auto file = upload->open("half");
   REQUIRE(file);
   REQUIRE((*file)->write(as_bytes("y")));
-  CHECK(upload->commit().error().kind == ErrorKind::kInvalid);
+  CHECK(upload->commit().error().error.kind == ErrorKind::kInvalid);
   file->reset();
   upload.reset();
   CHECK(count(area.path) == 0);
@@ -277,7 +296,7 @@ TEST_CASE_FIXTURE(Fixture, "a name or size that the area refuses is refused befo
   CHECK(check_announced(area, "a.csv", 11).error().kind == ErrorKind::kAbnormal);
   CHECK(check_announced(area, "a.csv", 10));
   auto upload = begin();
-  CHECK(upload->open("a.txt").error().kind == ErrorKind::kAbnormal);
+  CHECK(upload->open("a.txt").error().error.kind == ErrorKind::kAbnormal);
   const auto file = upload->open("a.csv").value();
   const std::vector<std::byte> block(10);
   CHECK(file->write(block));

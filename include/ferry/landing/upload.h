@@ -27,6 +27,7 @@
 
 #include "ferry/base/file.h"
 #include "ferry/base/hash.h"
+#include "ferry/base/outcome.h"
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/landing/watch.h"
@@ -72,9 +73,9 @@ class Upload {
   };
 
   /// Recovers what earlier uploads to the area left. Errors: kNotFound or kDenied for the area;
-  /// those of sftp::connect where it lies on a server; kIo.
-  static Result<std::unique_ptr<Upload>> begin(metastore::Metastore& metastore,
-                                               UploadOptions options, StopToken& stop);
+  /// those of sftp::connect where it lies on a server; kIo. The journals are the metastore's.
+  static ferry::Outcome<std::unique_ptr<Upload>> begin(metastore::Metastore& metastore,
+                                                       UploadOptions options, StopToken& stop);
 
   /// Takes back what was not committed, as far as that is possible.
   virtual ~Upload() = default;
@@ -82,18 +83,18 @@ class Upload {
   /// Begins the file PATH, which is hashed with SHA-256 and ALSO. Several may be open at once.
   /// kInvalid for a path that is not fit or was given before, kAbnormal if the area takes no file
   /// of this name.
-  virtual Result<std::unique_ptr<File>> open(std::string path,
-                                             std::span<const HashAlgorithm> also = {}) = 0;
+  virtual ferry::Outcome<std::unique_ptr<File>> open(std::string path,
+                                                     std::span<const HashAlgorithm> also = {}) = 0;
 
   /// Gives all files their names and registers them; returns their records in the order in which
   /// they were finished. kInvalid if one is not finished. On another error all names are what they
-  /// were before, unless is_unregistered: then the files are in place, and the next watcher or
-  /// upload registers them. kFailed if a name is taken (no_clobber, or by a directory).
-  virtual Result<std::vector<metastore::FileRecord>> commit() = 0;
-
-  /// All files have their names, and commit could not register them.
-  virtual bool is_unregistered() const = 0;
+  /// were before, unless the message says that the files are in their places: then the next watcher
+  /// or upload registers them. kFailed if a name is taken (no_clobber, or by a directory).
+  virtual ferry::Outcome<std::vector<metastore::FileRecord>> commit() = 0;
 };
+
+/// Whose trouble it is if AREA cannot be read or written.
+Origin origin_of(const LandingArea& area);
 
 struct UploadRecovery {
   std::uint64_t registered = 0;  // files whose upload had been decided

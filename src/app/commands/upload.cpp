@@ -75,17 +75,25 @@ Result<landing::LandingArea> only_area(const Settings& settings) {
                     names);
 }
 
+/// Of what is to be uploaded: neither a wrong option nor the metastore's trouble.
+std::unexpected<Failure> unreadable(Error error) {
+  if (error.kind == ErrorKind::kDenied || error.kind == ErrorKind::kIo) {
+    error.kind = ErrorKind::kFailed;
+  }
+  return fail(std::move(error));
+}
+
 /// PLACE: whose trouble it is if the landing area is in trouble.
 Outcome<void> copy(UploadInput& input, landing::Upload& upload, const std::string& path,
                    const std::optional<Checksum>& expected, Origin place, StopToken& stop) {
   std::vector<HashAlgorithm> algorithms;
   if (expected) algorithms.push_back(expected->algorithm);
   const auto file = upload.open(path, algorithms);
-  if (!file) return fail(file.error(), place);
+  if (!file) return std::unexpected(file.error());
   std::vector<std::byte> block(kBlockBytes);
   for (;;) {
     const auto count = input.read(block, stop);
-    if (!count) return fail(count.error().with_context(path));
+    if (!count) return unreadable(count.error().with_context(path));
     if (*count == 0) break;
     if (auto written = (*file)->write(std::span(block).first(*count)); !written) {
       return fail(written.error(), place);
@@ -103,24 +111,22 @@ Outcome<std::vector<FileRecord>> upload_all(metastore::Metastore& store,
                                             const std::vector<std::string>& command,
                                             const std::optional<Checksum>& expected,
                                             StopToken& stop) {
-  const Origin place = options.area.is_remote() ? Origin::kDestination : Origin::kLocal;
+  const Origin place = landing::origin_of(options.area);
   for (const Item& item : items) {
     if (auto fit = landing::check_upload_path(options.area, item.path); !fit) {
       return fail(fit.error());
     }
   }
   auto upload = landing::Upload::begin(store, std::move(options), stop);
-  if (!upload) return fail(upload.error(), place);
+  if (!upload) return std::unexpected(upload.error());
   for (const Item& item : items) {
     auto input = command.empty() ? UploadInput::open(item.input) : UploadInput::run(command);
-    if (!input) return fail(input.error());
+    if (!input) return unreadable(input.error());
     if (auto copied = copy(*input, **upload, item.path, expected, place, stop); !copied) {
       return std::unexpected(copied.error());
     }
   }
-  auto records = (*upload)->commit();
-  if (records) return std::move(*records);
-  return fail(records.error(), (*upload)->is_unregistered() ? Origin::kMetastore : place);
+  return (*upload)->commit();
 }
 
 void print_records(const std::vector<FileRecord>& records, bool as_json) {

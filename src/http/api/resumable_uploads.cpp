@@ -188,16 +188,16 @@ Result<std::string> place(const Context& context, const StagedUpload& upload,
       context.store,
       {.area = area, .journals = context.options.journals, .no_clobber = terms.no_clobber},
       context.stop);
-  if (!landing) return landing.error();
+  if (!landing) return landing.error().error;
   std::vector<HashAlgorithm> algorithms;
   for (const Checksum& digest : terms.digests) algorithms.push_back(digest.algorithm);
   const auto file = (*landing)->open(terms.path, algorithms);
-  if (!file) return file.error();
+  if (!file) return file.error().error;
   auto read = upload.read([&](std::span<const std::byte> data) { return (*file)->write(data); });
   if (!read) return read.error();
   if (auto finished = (*file)->finish(terms.digests); !finished) return finished.error();
   const auto records = (*landing)->commit();
-  if (!records) return records.error();
+  if (!records) return records.error().error;
   return records->front().id;
 }
 

@@ -51,7 +51,7 @@ Answer<void> receive(Call& call, landing::Upload& upload, const std::string& pat
   std::vector<HashAlgorithm> algorithms;
   for (const Checksum& digest : terms.digests) algorithms.push_back(digest.algorithm);
   const auto file = upload.open(path, algorithms);
-  if (!file) return refuse_upload(file.error());
+  if (!file) return refuse_upload(file.error().error);
   std::vector<std::byte> block(kBlockBytes);
   GrantCheck grant(call);
   for (;;) {
@@ -130,13 +130,13 @@ Answer<Response> put_file(const Context& context, Call& call) {
       context.store,
       {.area = area, .journals = context.options.journals, .no_clobber = terms->no_clobber},
       context.stop);
-  if (!upload) return refuse_upload(upload.error());
+  if (!upload) return refuse_upload(upload.error().error);
   if (auto received = receive(call, **upload, path, *terms); !received) {
     return std::unexpected(received.error());
   }
   if (auto granted = call.is_still_granted(); !granted) return std::unexpected(granted.error());
   const auto records = (*upload)->commit();
-  if (!records) return refuse_upload(records.error(), terms->no_clobber);
+  if (!records) return refuse_upload(records.error().error, terms->no_clobber);
   const metastore::FileRecord& record = records->front();
   Response response = json_response(201, row_to_json(record));
   response.fields.emplace_back("Location", "/v1/files/" + percent_encode(record.id));

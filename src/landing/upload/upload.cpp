@@ -52,19 +52,19 @@ FileRecord to_record(const StagedFile& file, const FileIdentity& identity,
 }
 
 /// Registers those of FILES that are in place; an absent record is one that is not.
-Result<std::vector<std::optional<FileRecord>>> register_published(
-    metastore::Metastore& metastore, UploadPlace& place, const std::string& landing,
+ferry::Outcome<std::vector<std::optional<FileRecord>>> register_published(
+    metastore::Metastore& metastore, UploadPlace& place, const LandingArea& area,
     std::span<const StagedFile> files) {
   const auto identities = place.identities(files);
-  if (!identities) return identities.error();
+  if (!identities) return fail(identities.error(), origin_of(area));
   std::vector<FileRecord> found;
   for (std::size_t i = 0; i < files.size(); ++i) {
     if (const auto& identity = identities->at(i)) {
-      found.push_back(to_record(files[i], *identity, landing));
+      found.push_back(to_record(files[i], *identity, area.name));
     }
   }
   const auto registrations = metastore.register_files(found);
-  if (!registrations) return registrations.error();
+  if (!registrations) return fail(registrations.error(), Origin::kMetastore);
   std::vector<std::optional<FileRecord>> records(files.size());
   std::size_t next = 0;
   for (std::size_t i = 0; i < files.size(); ++i) {
@@ -73,7 +73,7 @@ Result<std::vector<std::optional<FileRecord>>> register_published(
     log::info("uploaded", {{"path", found[next].path},
                            {"id", found[next].id},
                            {"size", found[next].identity->size},
-                           {"landing", landing}});
+                           {"landing", area.name}});
     records[i] = std::move(found[next++]);
   }
   return records;
@@ -92,16 +92,15 @@ class RunningUpload final : public Upload {
   RunningUpload& operator=(const RunningUpload&) = delete;
   ~RunningUpload() override;
 
-  Result<std::unique_ptr<File>> open(std::string path,
-                                     std::span<const HashAlgorithm> also) override;
-  Result<std::vector<FileRecord>> commit() override;
-  bool is_unregistered() const override { return unregistered_; }
+  ferry::Outcome<std::unique_ptr<File>> open(std::string path,
+                                             std::span<const HashAlgorithm> also) override;
+  ferry::Outcome<std::vector<FileRecord>> commit() override;
 
  private:
   class OpenFile;
 
   Result<void> take(StagedFile file);
-  Result<void> decide();
+  ferry::Outcome<void> decide();
   Result<void> publish();
 
   metastore::Metastore& metastore_;
@@ -113,7 +112,6 @@ class RunningUpload final : public Upload {
   std::set<std::string> paths_;
   std::vector<std::string> temporaries_;
   bool settled_ = false;  // or left to a recovery
-  bool unregistered_ = false;
 };
 
 RunningUpload::~RunningUpload() {
@@ -186,17 +184,19 @@ class RunningUpload::OpenFile final : public Upload::File {
   std::uint64_t size_ = 0;
 };
 
-Result<std::unique_ptr<Upload::File>> RunningUpload::open(std::string path,
-                                                          std::span<const HashAlgorithm> also) {
-  if (auto fit = check_upload_path(options_.area, path); !fit) return fit.error();
-  if (auto fit = check_announced(options_.area, path, std::nullopt); !fit) return fit.error();
-  if (!paths_.insert(path).second) return unfit(path, "two files are given for this name");
+ferry::Outcome<std::unique_ptr<Upload::File>> RunningUpload::open(
+    std::string path, std::span<const HashAlgorithm> also) {
+  if (auto fit = check_upload_path(options_.area, path); !fit) return fail(fit.error());
+  if (auto fit = check_announced(options_.area, path, std::nullopt); !fit) return fail(fit.error());
+  if (!paths_.insert(path).second) return fail(unfit(path, "two files are given for this name"));
   StagedFile file{.path = std::move(path), .temporary = {}, .identity = {}, .sha256 = {}};
   file.temporary = temporary_for(file.path);
-  if (auto noted = journal_.note_temporary(file.temporary); !noted) return noted.error();
+  if (auto noted = journal_.note_temporary(file.temporary); !noted) {
+    return fail(noted.error(), Origin::kMetastore);
+  }
   temporaries_.push_back(file.temporary);
   auto staging = place_->stage(file.temporary);
-  if (!staging) return staging.error().with_context(file.path);
+  if (!staging) return fail(staging.error().with_context(file.path), origin_of(options_.area));
   return std::make_unique<OpenFile>(*this, std::move(file), std::move(*staging), also);
 }
 
@@ -211,11 +211,14 @@ Result<void> RunningUpload::take(StagedFile file) {
 
 /// From here on the files get their names, if need be by whoever comes after us: but not over what
 /// has come meanwhile.
-Result<void> RunningUpload::decide() {
+ferry::Outcome<void> RunningUpload::decide() {
   const auto there = place_->occupants(staged_);
-  if (!there) return there.error();
+  if (!there) return fail(there.error(), origin_of(options_.area));
   for (std::size_t i = 0; i < staged_.size(); ++i) staged_[i].replaces = there->at(i);
-  return journal_.note_commit(staged_, options_.no_clobber);
+  if (auto noted = journal_.note_commit(staged_, options_.no_clobber); !noted) {
+    return fail(noted.error(), Origin::kMetastore);
+  }
+  return {};
 }
 
 /// A connection that is lost while names are given leaves open which were: it is made anew, and
@@ -240,37 +243,38 @@ Result<void> RunningUpload::publish() {
       "the connection was lost while names were given: the next upload or watcher finishes that");
 }
 
-Result<std::vector<FileRecord>> RunningUpload::commit() {
-  if (stop_.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
+ferry::Outcome<std::vector<FileRecord>> RunningUpload::commit() {
+  if (stop_.stop_requested()) return fail(make_error(ErrorKind::kCancelled, "stopped"));
   if (staged_.size() != temporaries_.size()) {
-    return make_error(ErrorKind::kInvalid, "not all files of the upload are finished");
+    return fail(make_error(ErrorKind::kInvalid, "not all files of the upload are finished"));
   }
   if (staged_.empty()) return std::vector<FileRecord>();
   const auto names =
       NameLocks::acquire(options_.journals, options_.area.name, staged_, kNameTime, stop_);
-  if (!names) return names.error();
-  if (auto decided = decide(); !decided) return decided.error();
+  if (!names) return fail(names.error(), Origin::kMetastore);
+  if (auto decided = decide(); !decided) return std::unexpected(decided.error());
   if (auto published = publish(); !published) {
     Error error = published.error();
     // Nobody else's business is what has a temporary name.
     if (error.kind == ErrorKind::kNotFound) error.kind = ErrorKind::kFailed;
-    return error;
+    return fail(std::move(error), origin_of(options_.area));
   }
-  settled_ = unregistered_ = true;
-  auto records = register_published(metastore_, *place_, options_.area.name, staged_);
+  settled_ = true;
+  auto records = register_published(metastore_, *place_, options_.area, staged_);
   if (!records) {
-    return records.error().with_context(
-        "the files are in their places, and not registered: the next upload or watcher does it");
+    const auto& [origin, error] = records.error();
+    return fail(error.with_context("the files are in their places, and not registered: the next "
+                                   "upload or watcher does it"),
+                origin);
   }
-  unregistered_ = false;
   if (!place_->can_exchange() || place_->discard(temporaries_)) journal_.remove();
   std::vector<FileRecord> registered;
   for (std::size_t i = 0; i < staged_.size(); ++i) {
     if (!records->at(i)) {
-      return make_error(ErrorKind::kFailed,
-                        "{}: the file was uploaded, and taken away or replaced by another process "
-                        "before it could be registered",
-                        staged_[i].path);
+      return fail(make_error(ErrorKind::kFailed,
+                             "{}: the file was uploaded, and taken away or replaced by another "
+                             "process before it could be registered",
+                             staged_[i].path));
     }
     registered.push_back(std::move(*records->at(i)));
   }
@@ -281,7 +285,7 @@ Result<std::vector<FileRecord>> RunningUpload::commit() {
 
 /// Finishes what was decided; returns how many files were registered.
 Result<std::uint64_t> finish(metastore::Metastore& metastore, UploadPlace& place,
-                             const UploadPlan& plan) {
+                             const LandingArea& area, const UploadPlan& plan) {
   for (const StagedFile& file : *plan.committed) {
     const auto published = place.publish(
         std::span(&file, 1), plan.no_clobber ? Replace::kNothing : Replace::kWhatWasThere);
@@ -292,8 +296,8 @@ Result<std::uint64_t> finish(metastore::Metastore& metastore, UploadPlace& place
     log::warning("upload not finished",
                  {{"path", file.path}, {"reason", published.error().message}});
   }
-  const auto records = register_published(metastore, place, plan.landing, *plan.committed);
-  if (!records) return records.error();
+  const auto records = register_published(metastore, place, area, *plan.committed);
+  if (!records) return records.error().error;
   return static_cast<std::uint64_t>(
       std::ranges::count_if(*records, [](const auto& record) { return record.has_value(); }));
 }
@@ -310,7 +314,7 @@ Result<UploadRecovery> recover(metastore::Metastore& metastore, const LandingAre
   if (plan.committed) {
     const auto names = NameLocks::acquire(journals, area.name, *plan.committed, kNameTime, stop);
     if (!names) return names.error();
-    const auto registered = finish(metastore, **place, plan);
+    const auto registered = finish(metastore, **place, area, plan);
     if (!registered) return registered.error();
     recovery.registered = *registered;
   }
@@ -359,18 +363,22 @@ Result<void> check_announced(const LandingArea& area, const std::string& path,
   return {};
 }
 
-Result<std::unique_ptr<Upload>> Upload::begin(metastore::Metastore& metastore,
-                                              UploadOptions options, StopToken& stop) {
+Origin origin_of(const LandingArea& area) {
+  return area.is_remote() ? Origin::kDestination : Origin::kLocal;
+}
+
+ferry::Outcome<std::unique_ptr<Upload>> Upload::begin(metastore::Metastore& metastore,
+                                                      UploadOptions options, StopToken& stop) {
   if (auto recovered =
           recover_uploads(metastore, std::span(&options.area, 1), options.journals, stop);
       !recovered) {
-    return recovered.error();
+    return fail(recovered.error(), Origin::kMetastore);
   }
   auto place = open_place(options.area, stop);
-  if (!place) return place.error();
+  if (!place) return fail(place.error(), origin_of(options.area));
   auto journal = UploadJournal::create(options.journals, options.area.name,
                                        place_name(options.area), (*place)->root());
-  if (!journal) return journal.error();
+  if (!journal) return fail(journal.error(), Origin::kMetastore);
   return std::make_unique<RunningUpload>(metastore, std::move(options), stop, std::move(*place),
                                          std::move(*journal));
 }
