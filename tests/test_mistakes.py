@@ -178,6 +178,9 @@ MISPLACED = {
     'metastore = "in/store"\n[landing.in]\npath = "in"\n': "lies in the landing area",
     '[landing.in]\npath = "in"\n[landing.below]\npath = "in/below"\n': "overlap",
     '[landing.in]\npath = "in"\n[landing.same]\npath = "in/"\n': "overlap",
+    '[landing.all]\nurl = "sftp://u@h/"\n[landing.sub]\nurl = "sftp://u@h/sub"\n': "overlap",
+    '[landing.in]\nurl = "sftp://u@h//in"\n[landing.same]\nurl = "sftp://u@H/x/../in"\n': "overlap",
+    '[landing.home]\nurl = "sftp://u@h/~/"\n[landing.sub]\nurl = "sftp://u@h/~/sub"\n': "overlap",
     '[landing.in]\npath = "in"\nquarantine = "in/held"\n': "lies in the landing area",
     '[landing.in]\npath = "in"\n[transfer]\nspool = "in/spool"\n': "lies in the landing area",
     '[landing.in]\npath = "in"\n[destination.b]\nurl = "sftp://b/x"\n[route.r]\nto = ["b"]\n'
@@ -201,6 +204,15 @@ def test_what_cannot_work_is_found_by_config_check(ferry, folder, text, words):
     assert ended.code == 2
     assert words in ended.stdout
     assert f"{config}:" in ended.stdout
+
+
+def test_two_accounts_on_one_server_have_directories_of_their_own(ferry, folder):
+    config = folder / "ferry.toml"
+    config.write_text('[landing.a]\nurl = "sftp://alice@h/in"\n[landing.b]\nurl = "sftp://bob@h/in"\n'
+                      '[landing.c]\nurl = "sftp://bob@h/done"\n[destination.d]\nurl = "sftp://d/x"\n'
+                      '[route.r]\nlanding = ["a"]\nto = ["d"]\nafter = "archive"\narchive = "/done/x"\n')
+    ended = ferry("config", "check", "--config", config)
+    assert ended.code == 0, ended.stdout
 
 
 def test_namesakes_in_quarantine(site, folder):

@@ -1,6 +1,7 @@
 #include "ferry/base/path.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace ferry {
 
@@ -34,6 +35,26 @@ std::optional<std::string_view> Components::next() {
     rest_->remove_prefix(slash + 1);
   }
   return name;
+}
+
+std::string normal_path(std::string_view path) {
+  const bool is_absolute = path.starts_with('/');
+  std::vector<std::string_view> names;
+  for (Components components(path); const auto name = components.next();) {
+    if (name->empty() || *name == ".") continue;
+    const bool is_up = *name == "..";
+    if (is_up && !names.empty() && names.back() != "..") {
+      names.pop_back();
+    } else if (!is_up || !is_absolute) {
+      names.push_back(*name);
+    }
+  }
+  std::string normal(is_absolute ? "/" : "");
+  for (const std::string_view name : names) {
+    if (!normal.empty() && normal.back() != '/') normal += '/';
+    normal += name;
+  }
+  return normal.empty() ? "." : normal;
 }
 
 bool has_control_character(std::string_view text) {

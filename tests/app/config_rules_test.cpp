@@ -129,5 +129,75 @@ TEST_CASE("an archive where it would land again") {
   CHECK(says("[route.x]\nto = \"a\"\narchive = \"/done\"\n", "3: route.x", "no use"));
 }
 
+std::string area(std::string_view name, std::string_view url) {
+  return fmt::format("[landing.{}]\nurl = \"{}\"\n", name, url);
+}
+
+TEST_CASE("landing areas on servers that overlap") {
+  const auto overlap = [](std::string_view one, std::string_view other) {
+    CAPTURE(one);
+    CAPTURE(other);
+    const Configuration loaded = parse(area("one", one) + area("two", other));
+    for (const Problem& found : loaded.problems) {
+      CHECK(found.message.find(" overlap: ") != std::string::npos);
+    }
+    return !loaded.problems.empty();
+  };
+  CHECK(overlap("sftp://u@h/", "sftp://u@h/sub"));
+  CHECK(overlap("sftp://u@h/sub", "sftp://u@h/"));
+  CHECK(overlap("sftp://u@h//in", "sftp://u@h/in"));
+  CHECK(overlap("sftp://u@h/in/.", "sftp://u@h/in"));
+  CHECK(overlap("sftp://u@h/in/../x", "sftp://u@h/x"));
+  CHECK(overlap("sftp://u@h/in//a", "sftp://u@h/in"));
+  CHECK(overlap("sftp://u@H/in", "sftp://u@h:22/in/a"));
+  CHECK(overlap("sftp://u@h/%69n", "sftp://u@h/in"));
+  CHECK_FALSE(overlap("sftp://u@h/in", "sftp://u@h/in2"));
+  CHECK_FALSE(overlap("sftp://u@h/in", "sftp://u@h:2222/in"));
+  CHECK_FALSE(overlap("sftp://u@h/in", "sftp://u@h2/in"));
+  INFO("no watcher looks into dot directories");
+  CHECK_FALSE(overlap("sftp://u@h/in", "sftp://u@h/in/.sub"));
+  INFO("below the home");
+  CHECK(overlap("sftp://u@h/~/", "sftp://u@h/~/sub"));
+  CHECK(overlap("sftp://u@h", "sftp://u@h/~/."));
+  CHECK(overlap("sftp://u@h/~/a", "sftp://u@h/~/a/b/../c"));
+  CHECK(overlap("sftp://u@h/~/..", "sftp://u@h/~/a"));
+  CHECK_FALSE(overlap("sftp://u@h/~/a", "sftp://u@h/~/b"));
+  CHECK_FALSE(overlap("sftp://u@h/~/../a", "sftp://u@h/~/a"));
+  CHECK_FALSE(overlap("sftp://u@h/~/in", "sftp://u@h/in"));
+  CHECK_FALSE(overlap("sftp://u@h/~/in", "sftp://u@h/"));
+  INFO("each account may see directories of its own");
+  CHECK_FALSE(overlap("sftp://alice@h/out", "sftp://bob@h/out"));
+  CHECK_FALSE(overlap("sftp://alice@h/out", "sftp://h/out"));
+  CHECK(overlap("sftp://h/out", "sftp://H/out/"));
+}
+
+TEST_CASE("an archive on a server where it would land again") {
+  const auto archives = [](std::string_view directory) {
+    return area("alice", "sftp://alice@h/in/../data/") + area("bob", "sftp://bob@h/done") +
+           fmt::format(
+               "[route.x]\nlanding = \"alice\"\nto = \"a\"\nafter = \"archive\"\n"
+               "archive = \"{}\"\n",
+               directory);
+  };
+  CHECK(says(archives("/data/done"), "9: route.x", "lies in the landing area 'alice'"));
+  CHECK(says(archives("//data/done"), "9: route.x", "lies in the landing area 'alice'"));
+  CHECK(is_fine(archives("/data/.done")));
+  CHECK(is_fine(archives("/in/done")));
+  INFO("of another account");
+  CHECK(is_fine(archives("/done/x")));
+}
+
+TEST_CASE("two names of one place at a destination") {
+  const auto twin = [](std::string_view url) {
+    return fmt::format("[destination.c]\nurl = \"{}\"\n[route.x]\nto = [\"a\", \"c\"]\n", url);
+  };
+  for (const char* url : {"sftp://A/d", "sftp://a:22//d", "sftp://a/d/.", "sftp://a/e/../d"}) {
+    CAPTURE(url);
+    CHECK(says(twin(url), "4: route.x", "are the same place"));
+  }
+  CHECK(is_fine(twin("sftp://u@a/d")));
+  CHECK(is_fine(twin("sftp://a/~/d")));
+}
+
 }  // namespace
 }  // namespace ferry::app

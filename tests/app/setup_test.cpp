@@ -237,8 +237,12 @@ TEST_CASE_FIXTURE(Sandbox, "--landing takes a URL, and finds the configured area
   CHECK_FALSE(alone->landings[0].connection.use_agent);
   const std::string file =
       write("ferry.toml", "metastore = \"/m\"\n[landing.in]\nurl = \"sftp://u@a/in\"\n");
-  CHECK(settings_of("watch", {"--config", file, "--landing", "sftp://u@a/in"})->landings[0].name ==
-        "in");
+  for (const char* url : {"sftp://u@a/in", "sftp://u@A:22//in/", "sftp://u@a/x/../in"}) {
+    CAPTURE(url);
+    CHECK(settings_of("watch", {"--config", file, "--landing", url})->landings[0].name == "in");
+  }
+  CHECK(settings_of("watch", {"--config", file, "--landing", "sftp://v@a/in"})->landings[0].name ==
+        "sftp://v@a/in");
 }
 
 TEST_CASE_FIXTURE(Sandbox, "a landing area that is not there is named") {

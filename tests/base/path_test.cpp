@@ -50,6 +50,23 @@ TEST_CASE("components are given as they are") {
   CHECK(names_of("/a//./../") == std::vector<std::string>{"", "a", "", ".", "..", ""});
 }
 
+TEST_CASE("a path is told without what tells nothing") {
+  CHECK(normal_path("//in") == "/in");
+  CHECK(normal_path("/in//a/") == "/in/a");
+  CHECK(normal_path("/in/./a/.") == "/in/a");
+  CHECK(normal_path("/in/../x") == "/x");
+  CHECK(normal_path("/../x") == "/x");
+  CHECK(normal_path("/in/..") == "/");
+  CHECK(normal_path("//") == "/");
+  CHECK(normal_path("in/../a") == "a");
+  CHECK(normal_path("./in/") == "in");
+  CHECK(normal_path("in/..") == ".");
+  CHECK(normal_path("") == ".");
+  CHECK(normal_path("in/../../x/..") == "..");
+  CHECK(normal_path("../../x") == "../../x");
+  CHECK(normal_path("/.in/..a") == "/.in/..a");
+}
+
 TEST_CASE("control characters are those of C0, and DEL") {
   CHECK(has_control_character("a\nb"));
   CHECK(has_control_character("a\x7F"));

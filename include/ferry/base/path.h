@@ -32,6 +32,10 @@ class Components {
   std::optional<std::string_view> rest_;  // nothing: the last one was given
 };
 
+/// PATH without what tells nothing: empty names, ".", and ".." with the name before it; "." if
+/// nothing is left. By its letters alone: behind a symbolic link ".." leads elsewhere.
+std::string normal_path(std::string_view path);
+
 /// True if TEXT has a character of C0, or DEL: ids, names that people choose and URLs may not. What
 /// comes from outside to be looked at is another thing: see text.h.
 bool has_control_character(std::string_view text);

@@ -144,7 +144,7 @@ class Rules {
     const auto* first = destination(one);
     const auto* second = destination(other);
     const bool same = one != other && first != nullptr && second != nullptr &&
-                      first->url.to_string() == second->url.to_string();
+                      is_same_place(first->url, second->url);
     return same ? second : nullptr;
   }
 
@@ -191,14 +191,14 @@ class Rules {
                "archive is of no use without after = \"archive\"");
     }
     if (route.archive.empty()) return;
-    std::set<std::string> hosts;  // that it archives on
+    std::set<std::string> accounts;  // that it archives with
     for (const LandingSettings& landing : settings_.landings) {
-      if (takes_from(route, landing)) hosts.insert(whereabouts_of(landing).host);
+      if (takes_from(route, landing)) accounts.insert(whereabouts_of(landing).account);
     }
     for (const LandingSettings& landing : settings_.landings) {
-      const auto [host, directory, text, key, names] = whereabouts_of(landing);
-      if (!hosts.contains(host) || !directory.is_absolute()) continue;
-      if (!is_visible_inside(route.archive, directory)) continue;
+      const Whereabouts area = whereabouts_of(landing);
+      if (!accounts.contains(area.account) || !area.directory.is_absolute()) continue;
+      if (!is_visible_in(area, route.archive)) continue;
       complain(
           Section::kRoute, route.name, "archive",
           "archive {} lies in the landing area '{}': what is archived would land again; put it "

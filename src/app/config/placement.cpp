@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <boost/filesystem/operations.hpp>
+#include <cctype>
 
 #include "app/config/state_directory.h"
+#include "ferry/base/path.h"
 
 namespace ferry::app {
 namespace {
@@ -13,10 +15,26 @@ namespace {
 bool lies_in(const LandingSettings& inner, const LandingSettings& outer) {
   const Whereabouts one = whereabouts_of(inner);
   const Whereabouts other = whereabouts_of(outer);
-  if (one.host != other.host) return false;
-  if (!inner.is_remote()) return is_visible_inside(one.directory, other.directory);
-  return one.directory == other.directory ||
-         one.directory.string().starts_with(other.directory.string() + "/");
+  return one.account == other.account && is_visible_in(other, one.directory);
+}
+
+/// Those of PATH, which is normal; the first of an absolute one is empty, and "." has none.
+std::vector<std::string_view> names_of(std::string_view path) {
+  std::vector<std::string_view> names;
+  for (Components components(path); const auto name = components.next();) {
+    if (names.empty() || !name->empty()) names.push_back(*name);
+  }
+  if (path == ".") names.clear();
+  return names;
+}
+
+bool is_visible_below(const std::string& inner, const std::string& outer) {
+  const auto inner_names = names_of(inner);
+  const auto outer_names = names_of(outer);
+  const auto [below, left] = std::ranges::mismatch(inner_names, outer_names);
+  return std::all_of(left, outer_names.end(), [](std::string_view name) { return name == ".."; }) &&
+         std::none_of(below, inner_names.end(),
+                      [](std::string_view name) { return name.empty() || name.starts_with('.'); });
 }
 
 class Placement {
@@ -101,13 +119,13 @@ class Placement {
 Whereabouts whereabouts_of(const LandingSettings& landing) {
   if (landing.is_remote()) {
     const sftp::Url& url = landing.connection.url;
-    return {.host = fmt::format("{}:{}", url.host, url.port),
-            .directory = url.directory,
+    return {.account = account_of(url),
+            .directory = normal_path(url.directory),
             .text = url.to_string(),
             .key = "url",
             .names = {landing.name, url.to_string()}};
   }
-  return {.host = {},
+  return {.account = {},
           .directory = landing.path,
           .text = landing.path.string(),
           .key = "path",
@@ -118,6 +136,17 @@ std::string place_of(const LandingSettings& landing) {
   return whereabouts_of(landing).text;
 }
 
+std::string account_of(const sftp::Url& url) {
+  std::string host = url.host;
+  std::ranges::transform(host, host.begin(), [](unsigned char c) { return std::tolower(c); });
+  return fmt::format("{}@{}:{}", url.user, host, url.port);
+}
+
+bool is_same_place(const sftp::Url& one, const sftp::Url& other) {
+  return account_of(one) == account_of(other) &&
+         normal_path(one.directory) == normal_path(other.directory);
+}
+
 fs::path resolved(const fs::path& path) {
   boost::system::error_code error;
   fs::path real = fs::weakly_canonical(path, error);
@@ -125,11 +154,13 @@ fs::path resolved(const fs::path& path) {
 }
 
 bool is_visible_inside(const fs::path& inner, const fs::path& outer) {
-  const fs::path relative = resolved(inner).lexically_relative(resolved(outer));
-  if (relative.empty() || *relative.begin() == "..") return false;
-  if (relative == ".") return true;
-  return std::none_of(relative.begin(), relative.end(),
-                      [](const fs::path& part) { return part.string().starts_with("."); });
+  return is_visible_below(normal_path(resolved(inner).string()),
+                          normal_path(resolved(outer).string()));
+}
+
+bool is_visible_in(const Whereabouts& area, const fs::path& directory) {
+  if (area.account.empty()) return is_visible_inside(directory, area.directory);
+  return is_visible_below(normal_path(directory.string()), area.directory.string());
 }
 
 std::vector<Misplaced> find_misplaced(const Settings& settings) {

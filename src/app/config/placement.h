@@ -11,8 +11,8 @@ namespace ferry::app {
 
 /// Where a landing area lies.
 struct Whereabouts {
-  std::string host;  // of its server, with the port; empty: this one
-  fs::path directory;
+  std::string account;             // account_of its server; empty: this host
+  fs::path directory;              // on a server: normal
   std::string text;                // its path, or a URL
   std::string_view key;            // that gives it in a configuration
   std::vector<std::string> names;  // all that the area may be called in the registry
@@ -23,12 +23,22 @@ Whereabouts whereabouts_of(const LandingSettings& landing);
 /// A directory's path, or a URL.
 std::string place_of(const LandingSettings& landing);
 
+/// Whom a server takes us for, as user@host:port: each account may see directories of its own.
+std::string account_of(const sftp::Url& url);
+
+/// Two URLs of one directory of one account, as far as their letters tell.
+bool is_same_place(const sftp::Url& one, const sftp::Url& other);
+
 /// PATH with its symbolic links resolved, as far as it is there.
 fs::path resolved(const fs::path& path);
 
 /// True if files of INNER would be taken for files that landed in OUTER: it lies in OUTER, and not
 /// below a dot directory.
 bool is_visible_inside(const fs::path& inner, const fs::path& outer);
+
+/// The same of a DIRECTORY that the host and the account of AREA have. Links on servers are not
+/// known, nor where an account's home is: what lies below it is compared with its like only.
+bool is_visible_in(const Whereabouts& area, const fs::path& directory);
 
 /// Something about a landing area that cannot work.
 struct Misplaced {

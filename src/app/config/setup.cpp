@@ -47,6 +47,13 @@ Result<void> store_place(const Option& option, const std::string& word, LandingS
   return {};
 }
 
+bool is_same_area(const LandingSettings& one, const LandingSettings& other) {
+  if (one.is_remote() && other.is_remote()) {
+    return is_same_place(one.connection.url, other.connection.url);
+  }
+  return place_of(one) == place_of(other);
+}
+
 Result<void> select_landings(Settings& settings, const std::vector<std::string>& words) {
   const Option& option = selecting_option(Section::kLanding);
   std::vector<LandingSettings> selected;
@@ -56,7 +63,7 @@ Result<void> select_landings(Settings& settings, const std::vector<std::string>&
       return option_error(option, stored.error());
     }
     const auto known = std::ranges::find_if(settings.landings, [&](const LandingSettings& landing) {
-      return landing.name == word || place_of(landing) == place_of(given);
+      return landing.name == word || is_same_area(landing, given);
     });
     if (known != settings.landings.end()) given = *known;
     if (given.name.empty()) given.name = place_of(given);
