@@ -2,7 +2,7 @@
 
 import pytest
 
-from ferry_harness import put
+from ferry_harness import Process, eventually, put
 
 
 @pytest.fixture
@@ -75,3 +75,15 @@ def test_a_compacted_metastore_lacks_nothing(delivered, landing):
     assert delivered.run("compact", "--keep", "0s").code == 0
     assert delivered.run("status", "--check").code == 0
     assert finding(delivered)[0] == 0
+
+
+def test_a_registry_that_is_no_file_is_not_the_trouble_of_what_lands(delivered, landing, folder):
+    running = Process(folder, "watch", "--config", delivered.file)
+    eventually(lambda: "rescan" in running.log(), what="the watcher is there")
+    registry_of(delivered).unlink()
+    registry_of(delivered).mkdir()
+    put(landing / "late.csv", b"late")
+    eventually(lambda: "it is not a regular file" in running.log(), what="the metastore is missed")
+    assert "unreadable" not in running.log()
+    ended = running.wait()
+    assert ended.code == 4, ended.stderr

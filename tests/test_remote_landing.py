@@ -1,5 +1,6 @@
 """A landing area on a server A: polled, and what is found there registered."""
 
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -321,3 +322,45 @@ def test_a_lost_connection_is_made_anew(remote, folder):
         put(remote.area / "two", b"2")
         eventually(lambda: remote.states("two") == ["ready"], what="the second file")
         assert running.stop().code == 0
+
+
+def damage(metastore):
+    """Returns what mends it."""
+    registry = metastore / "file_registry.jsonl"
+    kept = registry.rename(metastore / "kept")
+    registry.mkdir()
+
+    def mend():
+        registry.rmdir()
+        kept.rename(registry)
+    return mend
+
+
+def test_the_metastore_s_trouble_is_not_a_s(remote):
+    put(remote.area / "one", b"1")
+    running = remote.start("watch")
+    eventually(lambda: remote.states("one") == ["ready"], what="the first file")
+    mend = damage(remote.metastore)
+    eventually(lambda: "it is not a regular file" in running.log(), what="the metastore is missed")
+    assert "landing area lost" not in running.log()
+    ended = running.wait()
+    assert ended.code == 4, ended.stderr
+    mend()
+    assert remote.register() == 0
+
+
+def test_a_metastore_that_is_locked_for_a_while_costs_no_connection(remote, folder):
+    put(remote.area / "one", b"1")
+    with Line(folder, remote.a.port) as line:
+        remote.reach_a_by(line, 'empty = "quarantine"')
+        remote.config.write_text('lock_timeout = "100ms"\n' + remote.config.read_text())
+        running = remote.start("watch")
+        eventually(lambda: remote.states("one") == ["ready"], what="the first file")
+        with open(remote.metastore / "lock", "r+b") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            put(remote.area / "two", b"2")
+            eventually(lambda: "metastore not" in running.log(), what="the metastore is missed")
+        eventually(lambda: remote.states("two") == ["ready"], what="the second file")
+        ended = running.stop()
+        assert ended.code == 0
+        assert "landing area lost" not in ended.stderr

@@ -36,6 +36,9 @@ class FakeMetastore final : public metastore::Metastore {
   Result<std::vector<std::optional<metastore::FileRecord>>> latest(
       std::string_view landing, std::span<const std::string> paths) override {
     const std::scoped_lock lock(mutex_);
+    if (const int number = ++questions_; first_unanswered_ <= number && number < next_answered_) {
+      return make_error(unanswered_kind_, "the fake was told not to answer");
+    }
     std::vector<std::optional<metastore::FileRecord>> found;
     for (const std::string& path : paths) {
       const auto* file = latest_of(landing, path);
@@ -149,6 +152,13 @@ class FakeMetastore final : public metastore::Metastore {
     failures_ = count;
     failure_kind_ = kind;
   }
+  /// The next calls of latest fail: COUNT of them, once SKIP were answered.
+  void fail_questions(int count, ErrorKind kind, int skip = 0) {
+    const std::scoped_lock lock(mutex_);
+    first_unanswered_ = questions_ + 1 + skip;
+    next_answered_ = first_unanswered_ + count;
+    unanswered_kind_ = kind;
+  }
   /// From here on register_files waits at its beginning until the gate is opened.
   void close_gate() {
     const std::scoped_lock lock(gate_mutex_);
@@ -227,6 +237,10 @@ class FakeMetastore final : public metastore::Metastore {
   int groups_ = 0;
   int failures_ = 0;
   ErrorKind failure_kind_ = ErrorKind::kIo;
+  int questions_ = 0;  // calls of latest
+  int first_unanswered_ = 0;
+  int next_answered_ = 0;
+  ErrorKind unanswered_kind_ = ErrorKind::kIo;
 
   std::mutex gate_mutex_;
   std::condition_variable gate_changed_;

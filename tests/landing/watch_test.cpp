@@ -396,6 +396,37 @@ TEST_CASE_FIXTURE(Failing, "what a metastore refuses is its trouble, and not the
   }
 }
 
+TEST_CASE_FIXTURE(Failing, "a metastore that does not answer for a while costs no file anything") {
+  options.areas[0].acceptance.min_size = 2;
+  start();
+  for (const int skip : {0, 1}) {  // is it registered, and: was it accepted?
+    CAPTURE(skip);
+    const std::string name = fmt::format("a{}", skip);
+    fake.fail_questions(2, ErrorKind::kBusy, skip);
+    put(at(name), "x");
+    CHECK(store_.wait_until([&] { return versions(name).size() == 1; }));
+  }
+  CHECK(stop()->failed == 0);
+}
+
+TEST_CASE_FIXTURE(Failing, "what a metastore does not answer is its trouble, and not a file's") {
+  options.areas[0].acceptance.min_size = 2;
+  put(at("a"), "x");
+  for (const bool once : {true, false}) {
+    for (const int skip : {0, 1}) {
+      CAPTURE(once);
+      CAPTURE(skip);
+      options.once = once;
+      fake.fail_questions(1'000, ErrorKind::kDenied, skip);
+      StopToken never;
+      const auto watched = watch(store_, options, {}, never);
+      REQUIRE_FALSE(watched);
+      CHECK(watched.error().origin == Origin::kMetastore);
+      CHECK(watched.error().error.kind == ErrorKind::kDenied);
+    }
+  }
+}
+
 TEST_CASE_FIXTURE(Failing, "with once a busy metastore is an error at once") {
   fake.fail(1, ErrorKind::kBusy);
   put(at("a"), "x");

@@ -44,9 +44,8 @@ Inspection failed(const Error& error) {
   return {.outcome = outcome, .reason = error.message};
 }
 
-/// What the metastore knows of it cannot be told.
-Inspection unknown(const Error& error) {
-  return {.outcome = Outcome::kUnreadable, .reason = error.message};
+Inspection unanswered(const Error& error) {
+  return {.outcome = Outcome::kUnanswered, .reason = error.message};
 }
 
 /// By the wall clock.
@@ -142,7 +141,7 @@ Inspection Inspector::inspect(const OpenRoot& root, const DuePath& candidate, co
             .identity = identity,
             .reason = fmt::format("it is {}", kind_name(status->st_mode))};
   }
-  if (!known) return unknown(known.error());
+  if (!known) return unanswered(known.error());
   if (*known == identity) return {.outcome = Outcome::kKnown, .identity = identity};
   const auto fd = open_beneath(root_fd, candidate.path, O_RDONLY);
   if (!fd) return failed(fd.error());
@@ -161,7 +160,9 @@ Inspection Inspector::read(const File& file, const Root& root, const DuePath& ca
     return {.outcome = Outcome::kAbnormal, .identity = identity, .reason = std::string(*problem)};
   }
   const auto released = rules.released(file.root_fd, identity);
-  if (!released) return unknown(released.error());
+  if (!released) {
+    return {.outcome = Outcome::kUnreadable, .reason = released.error().message};
+  }
   if (auto wait = age_check(rules.acceptance, candidate, identity)) return *wait;
   if (identity.size > kPieceBytes && !*released) {
     const auto refusal = early_refusal(file.fd, file.path, identity.size, rules.acceptance);
@@ -225,7 +226,7 @@ Inspection Inspector::judge_hashed(const File& file, Inspection hashed,
   }
   if (takes_everything(rules.acceptance)) return hashed;
   const auto is_accepted = rules.is_accepted(file.path, hashed.checksum);
-  if (!is_accepted) return unknown(is_accepted.error());
+  if (!is_accepted) return unanswered(is_accepted.error());
   if (*is_accepted) return hashed;
   const Rest rest(pulse_);  // the command has a deadline
   const std::uint64_t size = file.identity.size;

@@ -35,6 +35,7 @@ struct Inspection {
     kAbnormal,    // no regular file, or no name for the registry: `reason`; identity is set
     kEscapes,     // below a symbolic link, or outside of the area: `reason`
     kUnreadable,  // or cannot be judged: `reason` says why
+    kUnanswered,  // the metastore does not say what it knows of it
     kRootLost,    // the landing area itself is not there
     kCancelled,
   };

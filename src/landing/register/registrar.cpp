@@ -6,6 +6,7 @@
 
 #include "ferry/base/log.h"
 #include "landing/quarantine/quarantine_folder.h"
+#include "landing/register/metastore_trouble.h"
 #include "landing/watch/ignore.h"
 #include "landing/watch/missing.h"
 
@@ -245,12 +246,8 @@ bool Registrar::persist(std::string_view purpose, const std::function<Result<voi
     pulse_.beat();
     const auto done = work();
     if (done) return true;
-    const bool again = retry_ && is_retryable(done.error().kind);
-    if (!again) {
-      failed_ = true;
-      mailbox_.post_failure({Origin::kMetastore, done.error().with_context(purpose)});
-      return false;
-    }
+    failed_ = !may_pass(purpose, done.error(), retry_, mailbox_);
+    if (failed_) return false;
     log::error("metastore not writable", {{"purpose", purpose},
                                           {"reason", done.error().message},
                                           {"next", "tried again until it works"}});

@@ -5,6 +5,7 @@
 
 #include "ferry/base/log.h"
 #include "landing/quarantine/quarantine_folder.h"
+#include "landing/register/metastore_trouble.h"
 #include "landing/register/registered.h"
 
 namespace ferry::landing {
@@ -24,20 +25,6 @@ Result<std::optional<ReleaseMark>> released_from(const LandingArea& area, int ro
   return found;
 }
 
-InspectionRules rules_of(const LandingArea& area, metastore::Metastore& metastore) {
-  return {.landing = area.name,
-          .settle = area.settle,
-          .acceptance = area.acceptance,
-          .is_accepted =
-              [&metastore, landing = area.name](const std::string& path, const Checksum& checksum) {
-                return is_accepted(metastore, landing, path, checksum);
-              },
-          .released =
-              [area](int root_fd, const FileIdentity& identity) {
-                return released_from(area, root_fd, identity);
-              }};
-}
-
 bool is_for_the_registrar(Outcome outcome) {
   switch (outcome) {
     case Outcome::kHashed:
@@ -54,10 +41,14 @@ bool is_for_the_registrar(Outcome outcome) {
 }  // namespace
 
 Workers::Workers(std::size_t threads, const std::vector<LandingArea>& areas,
-                 metastore::Metastore& metastore, Registrar& registrar, Mailbox& mailbox,
-                 Pulses& pulses)
-    : metastore_(metastore), registrar_(registrar), mailbox_(mailbox), tasks_(threads) {
-  for (const LandingArea& area : areas) rules_.push_back(rules_of(area, metastore));
+                 metastore::Metastore& metastore, bool retry, Registrar& registrar,
+                 Mailbox& mailbox, Pulses& pulses)
+    : metastore_(metastore),
+      retry_(retry),
+      registrar_(registrar),
+      mailbox_(mailbox),
+      tasks_(threads) {
+  for (const LandingArea& area : areas) rules_.push_back(rules_of(area));
   for (std::size_t i = 0; i < threads; ++i) {
     Pulse& pulse = pulses.add(fmt::format("inspector {}", i + 1));
     try {
@@ -68,6 +59,32 @@ Workers::Workers(std::size_t threads, const std::vector<LandingArea>& areas,
       return;
     }
   }
+}
+
+InspectionRules Workers::rules_of(const LandingArea& area) {
+  return {.landing = area.name,
+          .settle = area.settle,
+          .acceptance = area.acceptance,
+          .is_accepted =
+              [this, landing = area.name](const std::string& path, const Checksum& checksum) {
+                return noted(is_accepted(metastore_, landing, path, checksum));
+              },
+          .released =
+              [area](int root_fd, const FileIdentity& identity) {
+                return released_from(area, root_fd, identity);
+              }};
+}
+
+/// An outage is told of once, whatever number of files waits for its end.
+template <typename T>
+Result<T> Workers::noted(Result<T> answer) {
+  const std::scoped_lock lock(outage_mutex_);
+  if (answer) {
+    is_outage_ = false;
+  } else if (!is_outage_ || !is_retryable(answer.error().kind)) {
+    is_outage_ = unanswered_for_now(answer.error(), retry_, mailbox_);
+  }
+  return answer;
 }
 
 void Workers::stop() {
@@ -91,7 +108,7 @@ void Workers::run(Pulse& pulse) {
 void Workers::perform(std::vector<InspectionTask> tasks, Inspector& inspector) {
   std::vector<std::string> paths;
   for (const InspectionTask& task : tasks) paths.push_back(task.candidate.path);
-  const auto latest = metastore_.latest(rules_[tasks.front().area].landing, paths);
+  const auto latest = noted(metastore_.latest(rules_[tasks.front().area].landing, paths));
   const auto area_root = tasks.front().root;
   const OpenRoot root(*area_root);
   for (std::size_t i = 0; i < tasks.size(); ++i) {

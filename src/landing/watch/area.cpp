@@ -18,6 +18,7 @@ constexpr std::size_t kMostInFlight = 4'096;  // paths with the workers and the 
 constexpr std::size_t kMostFresh = 16'384;    // scanned paths; events are never held back
 constexpr Duration kRootCheck = std::chrono::seconds(1);
 constexpr Duration kSweepDelay = milliseconds(100);  // one sweep for a tree that is being removed
+constexpr Duration kUnansweredDelay = std::chrono::seconds(1);  // of the metastore
 constexpr Duration kOncePatience = std::chrono::seconds(2);
 
 /// A new name is looked at after this: by then most writers have closed the file, which is an event
@@ -212,6 +213,8 @@ void AreaWatcher::inspected(const std::string& path, const Inspection& inspectio
       // Where it is there after all, the path is looked at again.
       if (check_root(now)) return settle_.unsettled(path, {}, std::nullopt, now);
       break;
+    case Outcome::kUnanswered:
+      return settle_.unsettled(path, {}, kUnansweredDelay, now);
     case Outcome::kLarge:
       return settle_.set_aside(path);
     case Outcome::kCancelled:

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "ferry/base/log.h"
 #include "ferry/sftp/read_ahead.h"
 #include "ferry/sftp/remote_path.h"
+#include "landing/register/metastore_trouble.h"
 #include "landing/register/registered.h"
 #include "landing/watch/missing.h"
 
@@ -85,28 +87,39 @@ void RemoteArea::hand_over(std::string path, Inspection inspection) {
 
 void RemoteArea::run() {
   if (timing_.once) {
-    if (auto looked = look_once(); !looked && !stop_.stop_requested()) {
-      const auto& [origin, error] = looked.error();
-      mailbox_.post_failure({origin, error.with_context("landing area " + area_.name)});
-    }
+    if (const auto looked = look_once(); !looked) report(looked.error());
     done_ = true;
     return mailbox_.post_swept(index_);
   }
   milliseconds pause = kFirstPause;
-  for (bool was_reached = true; !stop_.stop_requested();) {
+  while (!stop_.stop_requested()) {
     const auto looked = look();
-    if (looked && !was_reached) log::info("landing area is back", {{"landing", area_.name}});
-    if (!looked && !stop_.stop_requested() && was_reached) {
-      log::error("landing area lost", {{"landing", area_.name},
-                                       {"reason", looked.error().error.message},
-                                       {"next", "tried again until it is there"}});
+    const bool is_reached = looked || looked.error().origin == Origin::kMetastore;
+    if (is_reached && std::exchange(is_lost_, false)) {
+      log::info("landing area is back", {{"landing", area_.name}});
     }
-    was_reached = looked.has_value();
-    if (!looked) client_.reset();
+    if (!looked && !report(looked.error())) return;
     pause = looked ? kFirstPause : std::min(pause * 2, kLongestPause);
     const milliseconds rest = readings_.empty() ? timing_.poll_interval : milliseconds(0);
     sleep_unless_stopped(looked ? rest : pause, stop_);
   }
+}
+
+/// False if no further look is of use.
+bool RemoteArea::report(const Failure& failure) {
+  if (stop_.stop_requested()) return false;
+  const auto& [origin, error] = failure;
+  if (origin == Origin::kMetastore) return unanswered_for_now(error, !timing_.once, mailbox_);
+  if (timing_.once) {
+    mailbox_.post_failure({origin, error.with_context("landing area " + area_.name)});
+    return false;
+  }
+  client_.reset();
+  if (std::exchange(is_lost_, true)) return true;
+  log::error("landing area lost", {{"landing", area_.name},
+                                   {"reason", error.message},
+                                   {"next", "tried again until it is there"}});
+  return true;
 }
 
 ferry::Outcome<void> RemoteArea::look_once() {
@@ -158,8 +171,12 @@ ferry::Outcome<void> RemoteArea::look() {
   complain(*listing);
   auto settled = settled_files(*listing);
   if (!settled) return fail(settled.error(), Origin::kMetastore);
+  unanswered_.reset();
   if (auto hashed = hash(std::move(*settled)); !hashed) {
     return fail(hashed.error(), Origin::kDestination);
+  }
+  if (const auto error = std::exchange(unanswered_, std::nullopt)) {
+    return fail(*error, Origin::kMetastore);
   }
   const auto missing = missing_from(*listing, started);
   if (!missing) return fail(missing.error(), Origin::kMetastore);
@@ -302,7 +319,10 @@ Result<Inspection> RemoteArea::judge(const RemoteListing::File& file, const Chec
 
 void RemoteArea::take_hash(const RemoteListing::File& file, Reading& reading) {
   auto judged = judge(file, reading.hasher.finish(), reading.head);
-  if (!judged) return take_failure(file, judged.error());
+  if (!judged) {
+    unanswered_ = judged.error();  // the next look reads the file again
+    return;
+  }
   complaints_.settle(file.path);
   hand_over(file.path, std::move(*judged));
 }

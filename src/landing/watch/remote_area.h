@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -78,6 +79,7 @@ class RemoteArea {
   using ToRead = std::multimap<std::uint64_t, RemoteListing::File>;
 
   void run();
+  bool report(const Failure& failure);
   Result<void> connect();
   ferry::Outcome<void> look_once();
   ferry::Outcome<void> look();
@@ -117,6 +119,8 @@ class RemoteArea {
   std::map<std::string, Unsettled> unsettled_files_;  // that the registry does not know
   std::map<std::string, Reading> readings_;           // of large files, between two pieces
   Complaints complaints_;
+  bool is_lost_ = false;
+  std::optional<Error> unanswered_;  // by the metastore, in the middle of a look
 
   mutable std::mutex mutex_;
   std::set<std::string> handed_over_;  // with the registrar

@@ -54,8 +54,8 @@ class Loop {
         reload_(reload),
         areas_(areas),
         registrar_(metastore, options.areas, !options.once, mailbox_, pulses_.add("registrar")),
-        workers_(thread_count(options.hash_threads), options.areas, metastore, registrar_, mailbox_,
-                 pulses_) {
+        workers_(thread_count(options.hash_threads), options.areas, metastore, !options.once,
+                 registrar_, mailbox_, pulses_) {
     for (std::size_t i = areas_.size(); i < options.areas.size(); ++i) {
       remote_areas_.push_back(std::make_unique<RemoteArea>(
           options.areas[i], i, RemoteTiming{options.poll_interval, options.once}, metastore,
