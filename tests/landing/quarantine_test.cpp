@@ -96,7 +96,7 @@ TEST_CASE_FIXTURE(Quarantining, "what cannot be moved is dropped only if it is w
   const HeldFile in_place = held().at(0);
   CHECK(in_place.location == at("a"));
   put(at("a"), "another");
-  CHECK(drop(store, area, in_place, stop).error().kind == ErrorKind::kBusy);
+  CHECK(drop(store, area, in_place, stop).error().error.kind == ErrorKind::kBusy);
   CHECK(read_file(at("a")).value() == "another");
   CHECK(state_of(file.id) == FileState::kQuarantined);
 
@@ -113,7 +113,7 @@ TEST_CASE_FIXTURE(Quarantining, "a released file never takes another's place") {
   REQUIRE(quarantine(store, area, file, "no"));
   put(at("a"), "new");
   const HeldFile aside = held().at(0);
-  CHECK(release(store, area, aside, "a", stop).error().kind == ErrorKind::kInvalid);
+  CHECK(release(store, area, aside, "a", stop).error().error.kind == ErrorKind::kInvalid);
   CHECK(read_file(at("a")).value() == "new");
   REQUIRE(release(store, area, aside, "deep/er/b", stop));
   CHECK(read_file(at("deep/er/b")).value() == "old");
@@ -124,7 +124,7 @@ TEST_CASE_FIXTURE(Quarantining, "a released file is registered when it is back, 
   REQUIRE(quarantine(store, area, file, "no"));
   const HeldFile aside = held().at(0);
   store.close_gate();
-  std::optional<Result<FileRecord>> released;
+  std::optional<Outcome<FileRecord>> released;
   std::thread releasing([&] { released = release(store, area, aside, "a", stop); });
   const bool registers = store.somebody_waits();
   const auto content = read_file(at("a"));
@@ -206,7 +206,7 @@ TEST_CASE_FIXTURE(Quarantining, "what no file can be is not released") {
   auto folder = QuarantineFolder::make(area).value();
   REQUIRE(folder.take({.id = "link-1", .path = "link", .reason = "it is a symbolic link"}, {}));
   CHECK(held().at(1).kind == "symbolic link");
-  CHECK(release(store, area, held().at(1), "b", stop).error().kind == ErrorKind::kAbnormal);
+  CHECK(release(store, area, held().at(1), "b", stop).error().error.kind == ErrorKind::kAbnormal);
 }
 
 TEST_CASE_FIXTURE(Quarantining, "what is dropped is gone, and its row says so") {

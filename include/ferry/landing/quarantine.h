@@ -25,6 +25,7 @@
 
 #include "ferry/base/file.h"
 #include "ferry/base/json.h"
+#include "ferry/base/outcome.h"
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/base/time.h"
@@ -57,24 +58,24 @@ Result<bool> quarantine(metastore::Metastore& metastore, const LandingArea& area
                         const metastore::FileRecord& file, std::string_view reason);
 
 /// All that AREAS hold, oldest first.
-Result<std::vector<HeldFile>> held_files(metastore::Metastore& metastore,
-                                         std::span<const LandingArea> areas);
+ferry::Outcome<std::vector<HeldFile>> held_files(metastore::Metastore& metastore,
+                                                 std::span<const LandingArea> areas);
 
 /// Puts HELD back, to PATH in AREA, and registers it anew; returns the new record, whose reason
 /// tells why it had been held. The area's policy does not hold the same bytes again, whoever
 /// registers them. Doing it again after a crash completes it. Errors: kAbnormal if it is no
 /// regular file, kInvalid if PATH is taken or no name for a file, kBusy if another file took its
 /// place.
-Result<metastore::FileRecord> release(metastore::Metastore& metastore, const LandingArea& area,
-                                      const HeldFile& held, const std::string& path,
-                                      const StopToken& stop);
+ferry::Outcome<metastore::FileRecord> release(metastore::Metastore& metastore,
+                                              const LandingArea& area, const HeldFile& held,
+                                              const std::string& path, StopToken& stop);
 
 /// Completes what a crash cut short of releases: files that are in their place and registered are
 /// held no more. Only errors of METASTORE.
 Result<void> finish_releases(metastore::Metastore& metastore, const LandingArea& area);
 
 /// Deletes HELD for good; its row says so. Of an area on a server also the errors of sftp::connect.
-Result<void> drop(metastore::Metastore& metastore, const LandingArea& area, const HeldFile& held,
-                  StopToken& stop);
+ferry::Outcome<void> drop(metastore::Metastore& metastore, const LandingArea& area,
+                          const HeldFile& held, StopToken& stop);
 
 }  // namespace ferry::landing

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include "ferry/base/json.h"
 
 #include "app/commands/command.h"
@@ -14,6 +15,8 @@ namespace ferry::app {
 namespace {
 
 using landing::HeldFile;
+
+using Act = std::function<Outcome<Json>(const landing::LandingArea&, const HeldFile&)>;
 
 /// What the subcommands work with.
 struct Quarantine {
@@ -32,7 +35,7 @@ Outcome<Quarantine> open_quarantine(const Arguments& arguments, Access access) {
   if (!store) return std::unexpected(store.error());
   Quarantine quarantine{std::move(*areas), std::move(*store), {}};
   auto held = landing::held_files(*quarantine.store, quarantine.areas);
-  if (!held) return fail(held.error());
+  if (!held) return std::unexpected(held.error());
   quarantine.held = std::move(*held);
   if (arguments.has("landing")) {
     std::erase_if(quarantine.held, [&](const HeldFile& file) {
@@ -111,25 +114,35 @@ Result<std::vector<HeldFile>> chosen(const Quarantine& quarantine, const Argumen
   return files;
 }
 
+bool is_stop(const Failure& failure) {
+  return failure.error.kind == ErrorKind::kCancelled;
+}
+
+/// What a file that fails makes of the command's end: what is wrong with it is no wrong usage.
+ExitStatus status_of(const Failure& failure) {
+  return failure.origin == Origin::kLocal ? ExitStatus::kSomeFailed : exit_status_for(failure);
+}
+
+Outcome<Json> act_on(const Quarantine& quarantine, const HeldFile& file, const Act& act) {
+  const auto area = std::ranges::find(quarantine.areas, file.landing, &landing::LandingArea::name);
+  if (area != quarantine.areas.end()) return act(*area, file);
+  return fail(make_error(ErrorKind::kInvalid, "landing area {} is not configured", file.landing));
+}
+
 /// Does ACT with each file; one that fails does not keep the others.
-template <typename Act>
-Outcome<ExitStatus> for_each_chosen(const Invocation& invocation, Quarantine& quarantine,
-                                    std::string_view verb, Act act) {
+Outcome<ExitStatus> for_each_chosen(const Invocation& invocation, const Quarantine& quarantine,
+                                    std::string_view verb, const Act& act) {
   const auto files = chosen(quarantine, invocation.arguments);
   if (!files) return fail(files.error());
   ExitStatus status = ExitStatus::kDone;
   for (const HeldFile& file : *files) {
-    const auto area =
-        std::ranges::find(quarantine.areas, file.landing, &landing::LandingArea::name);
-    const Result<Json> done =
-        area != quarantine.areas.end()
-            ? act(*area, file)
-            : make_error(ErrorKind::kInvalid, "landing area {} is not configured", file.landing);
+    const auto done = act_on(quarantine, file, act);
+    if (!done && is_stop(done.error())) return std::unexpected(done.error());
     if (!done) {
-      log::error(
-          fmt::format("not {}", verb),
-          {{"path", escape_controls(file.path)}, {"id", file.id}, {"error", done.error().message}});
-      status = ExitStatus::kSomeFailed;
+      log::error(fmt::format("not {}", verb), {{"path", escape_controls(file.path)},
+                                               {"id", file.id},
+                                               {"error", done.error().error.message}});
+      status = worse_of(status, status_of(done.error()));
     } else if (invocation.arguments.has("json")) {
       print_json(*done);
     } else {
@@ -148,10 +161,10 @@ Outcome<ExitStatus> release(const Invocation& invocation) {
   }
   return for_each_chosen(
       invocation, *quarantine, "released",
-      [&](const landing::LandingArea& area, const HeldFile& file) -> Result<Json> {
+      [&](const landing::LandingArea& area, const HeldFile& file) -> Outcome<Json> {
         const auto record = landing::release(*quarantine->store, area, file, as.value_or(file.path),
                                              invocation.stop);
-        if (!record) return record.error();
+        if (!record) return std::unexpected(record.error());
         return Json::parse(metastore::to_line(*record), nullptr, false);
       });
 }
@@ -161,11 +174,9 @@ Outcome<ExitStatus> drop(const Invocation& invocation) {
   if (!quarantine) return std::unexpected(quarantine.error());
   return for_each_chosen(
       invocation, *quarantine, "dropped",
-      [&](const landing::LandingArea& area, const HeldFile& file) -> Result<Json> {
-        if (auto dropped = landing::drop(*quarantine->store, area, file, invocation.stop);
-            !dropped) {
-          return dropped.error();
-        }
+      [&](const landing::LandingArea& area, const HeldFile& file) -> Outcome<Json> {
+        const auto dropped = landing::drop(*quarantine->store, area, file, invocation.stop);
+        if (!dropped) return std::unexpected(dropped.error());
         return json_of(file);
       });
 }
@@ -202,7 +213,10 @@ Command quarantine_command() {
                 {ExitStatus::kSomeFailed,
                  "some files could not be released or dropped; the others are"},
                 {ExitStatus::kUsage},
-                {ExitStatus::kMetastore}},
+                {ExitStatus::kDestination,
+                 "the server of a landing area is unreachable or refused us"},
+                {ExitStatus::kMetastore},
+                {ExitStatus::kInterrupted}},
       .run = &run_quarantine};
 }
 

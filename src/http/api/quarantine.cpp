@@ -30,7 +30,7 @@ struct Held {
 Answer<Held> find_held(const Context& context, const std::string& id) {
   const auto areas = areas_of(context);
   const auto held = landing::held_files(context.store, areas);
-  if (!held) return refuse(held.error());
+  if (!held) return refuse(held.error().error);
   const auto file = std::ranges::find(*held, id, &HeldFile::id);
   if (file == held->end()) {
     return refuse(404, "not_found", fmt::format("nothing in quarantine has the id '{}'", id));
@@ -47,7 +47,7 @@ Answer<Held> find_held(const Context& context, const std::string& id) {
 Answer<Response> list_quarantine(const Context& context, Call&) {
   const auto areas = areas_of(context);
   const auto held = landing::held_files(context.store, areas);
-  if (!held) return refuse(held.error());
+  if (!held) return refuse(held.error().error);
   Json files = Json::array();
   for (const HeldFile& file : *held) files.push_back(json_of(file));
   return json_response(200, {{"files", std::move(files)}});
@@ -58,7 +58,7 @@ Answer<Response> release_held(const Context& context, Call& call) {
   if (!held) return std::unexpected(held.error());
   const std::string path = call.target.parameter("as").value_or(held->file.path);
   const auto record = landing::release(context.store, held->area, held->file, path, context.stop);
-  if (!record) return refuse(record.error());
+  if (!record) return refuse(record.error().error);
   return json_response(200, row_to_json(*record));
 }
 
@@ -66,7 +66,7 @@ Answer<Response> drop_held(const Context& context, Call& call) {
   const auto held = find_held(context, call.arguments.front());
   if (!held) return std::unexpected(held.error());
   const auto dropped = landing::drop(context.store, held->area, held->file, context.stop);
-  if (!dropped) return refuse(dropped.error());
+  if (!dropped) return refuse(dropped.error().error);
   return json_response(200, json_of(held->file));
 }
 

@@ -80,15 +80,25 @@ class Aside final : public Keeper {
   Result<bool> hold(const FileRecord& file, std::string_view reason) override;
   Result<std::vector<HeldFile>> moved() override;
   Result<fs::path> location_of(const HeldFile& file) override;
-  Result<FileRecord> release(const HeldFile& held, const std::string& path,
-                             const StopToken& stop) override;
+  Outcome<FileRecord> release(const HeldFile& held, const std::string& path,
+                              StopToken& stop) override;
   Result<void> finish_releases() override;
-  Result<void> drop(const HeldFile& held, StopToken& stop) override;
+  Outcome<void> drop(const HeldFile& held, StopToken& stop) override;
 
  private:
+  /// A file on its way back. Its identity changes when it is moved.
+  struct Leaving {
+    QuarantineFolder folder;
+    FileRecord record;
+    bool in_place = false;
+  };
+
+  Result<Leaving> prepare(const HeldFile& held, const std::string& path, const StopToken& stop);
+  Result<void> put_back(const HeldFile& held, Leaving& leaving);
   Result<std::optional<std::string>> released_version(const std::string& name,
                                                       const ReleaseMark& mark) const;
-  Result<void> remove(const HeldFile& held);
+  Outcome<void> remove(const HeldFile& held);
+  Outcome<void> remove_from_place(const HeldFile& held);
 
   Metastore& metastore_;
   const LandingArea& area_;
@@ -120,8 +130,9 @@ Result<fs::path> Aside::location_of(const HeldFile& file) {
   return *taken ? area_.path / file.path : fs::path();
 }
 
-Result<FileRecord> Aside::release(const HeldFile& held, const std::string& path,
-                                  const StopToken& stop) {
+/// Everything that is to be known and noted before the file is moved.
+Result<Aside::Leaving> Aside::prepare(const HeldFile& held, const std::string& path,
+                                      const StopToken& stop) {
   auto folder = QuarantineFolder::find(area_);
   if (!folder) return folder.error();
   const auto fd = open_held(area_, held, *folder);
@@ -144,38 +155,46 @@ Result<FileRecord> Aside::release(const HeldFile& held, const std::string& path,
   record.checksum = content->checksum;
   record.source = metastore::FileSource::kWatch;
   record.reason = fmt::format("released from quarantine: {}", held.reason);
+  record.identity = identity_of(*status);
 
-  const FileIdentity identity = identity_of(*status);
   if (!*folder) {
     auto made = QuarantineFolder::make(area_);
     if (!made) return made.error();
     *folder = std::move(*made);
   }
-  auto marked = (*folder)->mark(identity, {held.id, path, record.checksum, record.reason});
+  auto marked = (*folder)->mark(*record.identity, {held.id, path, record.checksum, record.reason});
   if (!marked) return marked.error();
-  if (!*in_place) {
-    if (auto moved = (*folder)->put_back(held, path); !moved) {
+  return Leaving{*std::move(*folder), std::move(record), *in_place};
+}
+
+Result<void> Aside::put_back(const HeldFile& held, Leaving& leaving) {
+  const std::string& path = leaving.record.path;
+  const FileIdentity before = *leaving.record.identity;
+  if (!leaving.in_place) {
+    if (auto moved = leaving.folder.put_back(held, path); !moved) {
       // After any other error it may be there.
       if (moved.error().kind == ErrorKind::kInvalid) {
-        (*folder)->remove_mark(release_mark_name(identity));
+        leaving.folder.remove_mark(release_mark_name(before));
       }
-      return moved.error();
+      return moved;
     }
   }
   const auto now_there = look(area_, path);
   if (!now_there) return now_there.error();
-  record.identity = identity_of(*now_there);
-  if (!same_but_for_ctime(*record.identity, identity)) {
-    return make_error(ErrorKind::kBusy, "{}: another file has taken its place", path);
-  }
-  auto released = register_released(metastore_, std::move(record), held);
+  leaving.record.identity = identity_of(*now_there);
+  if (same_but_for_ctime(*leaving.record.identity, before)) return {};
+  return make_error(ErrorKind::kBusy, "{}: another file has taken its place", path);
+}
+
+Outcome<FileRecord> Aside::release(const HeldFile& held, const std::string& path, StopToken& stop) {
+  auto leaving = prepare(held, path, stop);
+  if (!leaving) return fail(leaving.error());
+  const std::string mark = release_mark_name(*leaving->record.identity);
+  if (auto back = put_back(held, *leaving); !back) return fail(back.error());
+  auto released = register_released(metastore_, std::move(leaving->record), held);
   if (!released) return released;
-  if (held.registered) {
-    if (auto stated = set_released(metastore_, held.id, released->id); !stated)
-      return stated.error();
-  }
-  (*folder)->forget(held.id);
-  (*folder)->remove_mark(release_mark_name(identity));
+  leaving->folder.forget(held.id);
+  leaving->folder.remove_mark(mark);
   return released;
 }
 
@@ -215,31 +234,36 @@ Result<void> Aside::finish_releases() {
   return {};
 }
 
-/// What could not be moved aside so far is moved first: then it is known what is deleted.
-Result<void> Aside::remove(const HeldFile& held) {
+/// It is moved aside first: then it is known what is deleted.
+Outcome<void> Aside::remove_from_place(const HeldFile& held) {
+  const auto row = row_of(metastore_, held);
+  if (!row) return std::unexpected(row.error());
+  auto folder = QuarantineFolder::make(area_);
+  if (!folder) return fail(folder.error());
+  if (auto taken = folder->take(held, row->identity); !taken) return fail(taken.error());
+  if (auto removed = folder->remove(held); !removed) return fail(removed.error());
+  return {};
+}
+
+Outcome<void> Aside::remove(const HeldFile& held) {
   if (held.location.empty()) {  // a crash may have left its note
     const auto folder = QuarantineFolder::find(area_);
     if (folder && *folder) (*folder)->forget(held.id);
     return {};
   }
   const auto in_place = is_in_place(area_, held);
-  if (!in_place) return in_place.error();
-  if (!*in_place) {
-    auto folder = QuarantineFolder::find(area_);
-    if (!folder) return folder.error();
-    return *folder ? (*folder)->remove(held) : Result<void>();
-  }
-  const auto row = row_of(metastore_, held);
-  if (!row) return row.error();
-  auto folder = QuarantineFolder::make(area_);
-  if (!folder) return folder.error();
-  if (auto taken = folder->take(held, row->identity); !taken) return taken;
-  return folder->remove(held);
+  if (!in_place) return fail(in_place.error());
+  if (*in_place) return remove_from_place(held);
+  auto folder = QuarantineFolder::find(area_);
+  if (!folder) return fail(folder.error());
+  if (!*folder) return {};
+  if (auto removed = (*folder)->remove(held); !removed) return fail(removed.error());
+  return {};
 }
 
-Result<void> Aside::drop(const HeldFile& held, StopToken&) {
-  if (auto removed = remove(held); !removed) return removed.error();
-  return held.registered ? set_dropped(metastore_, held) : Result<void>();
+Outcome<void> Aside::drop(const HeldFile& held, StopToken&) {
+  if (auto removed = remove(held); !removed) return removed;
+  return held.registered ? set_dropped(metastore_, held) : Outcome<void>();
 }
 
 }  // namespace

@@ -21,14 +21,13 @@ class InPlace final : public Keeper {
   }
 
   /// The file is in its place already; the agent proves its content when it is sent.
-  Result<FileRecord> release(const HeldFile& held, const std::string& path,
-                             const StopToken&) override {
+  Outcome<FileRecord> release(const HeldFile& held, const std::string& path, StopToken&) override {
     if (path != held.path) {
-      return make_error(ErrorKind::kInvalid,
-                        "what is held on a server is released under its own name only");
+      return fail(make_error(ErrorKind::kInvalid,
+                             "what is held on a server is released under its own name only"));
     }
     auto row = row_of(metastore_, held);
-    if (!row) return row.error();
+    if (!row) return std::unexpected(row.error());
     FileRecord record;
     record.path = path;
     record.landing = row->landing;
@@ -36,30 +35,26 @@ class InPlace final : public Keeper {
     record.source = row->source;
     record.reason = fmt::format("released from quarantine: {}", held.reason);
     record.identity = row->identity;
-    auto released = register_released(metastore_, std::move(record), held);
-    if (!released) return released;
-    if (auto stated = set_released(metastore_, held.id, released->id); !stated)
-      return stated.error();
-    return released;
+    return register_released(metastore_, std::move(record), held);
   }
 
   Result<void> finish_releases() override { return {}; }
 
   /// Only the version that is held: what has taken its place since stays.
-  Result<void> drop(const HeldFile& held, StopToken& stop) override {
+  Outcome<void> drop(const HeldFile& held, StopToken& stop) override {
     const auto row = row_of(metastore_, held);
-    if (!row) return row.error();
+    if (!row) return std::unexpected(row.error());
     auto place = open_place(area_, stop);
-    if (!place) return place.error();
+    if (!place) return fail(place.error(), Origin::kDestination);
     const StagedFile file{.path = held.path,
                           .temporary = {},
                           .identity = row->identity.value_or(FileIdentity{}),
                           .sha256 = row->checksum};
     const auto there = (*place)->identities(std::span(&file, 1));
-    if (!there) return there.error();
+    if (!there) return fail(there.error(), Origin::kDestination);
     if (there->front()) {
       const auto removed = (*place)->discard(std::span(&held.path, 1));
-      if (!removed) return removed.error();
+      if (!removed) return fail(removed.error(), Origin::kDestination);
     }
     return set_dropped(metastore_, held);
   }

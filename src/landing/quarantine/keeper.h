@@ -23,10 +23,11 @@ class Keeper {
   /// Where FILE lies, which was not; empty: it is not there.
   virtual Result<fs::path> location_of(const HeldFile& file) = 0;
 
-  virtual Result<metastore::FileRecord> release(const HeldFile& held, const std::string& path,
-                                                const StopToken& stop) = 0;
+  virtual ferry::Outcome<metastore::FileRecord> release(const HeldFile& held,
+                                                        const std::string& path,
+                                                        StopToken& stop) = 0;
   virtual Result<void> finish_releases() = 0;
-  virtual Result<void> drop(const HeldFile& held, StopToken& stop) = 0;
+  virtual ferry::Outcome<void> drop(const HeldFile& held, StopToken& stop) = 0;
 };
 
 /// AREA and METASTORE must outlive it.
@@ -39,15 +40,16 @@ HeldFile to_held(const metastore::FileRecord& file);
 
 Result<void> set_state(metastore::Metastore& metastore, std::string_view id,
                        metastore::FileState state, std::string_view reason);
-Result<void> set_dropped(metastore::Metastore& metastore, const HeldFile& held);
+ferry::Outcome<void> set_dropped(metastore::Metastore& metastore, const HeldFile& held);
 Result<void> set_released(metastore::Metastore& metastore, std::string_view held,
                           std::string_view released);
 
-/// The row of a held file.
-Result<metastore::FileRecord> row_of(metastore::Metastore& metastore, const HeldFile& held);
+/// The row of a file that is still held.
+ferry::Outcome<metastore::FileRecord> row_of(metastore::Metastore& metastore, const HeldFile& held);
 
-/// Enters a file that is in its place, with an id of its own.
-Result<metastore::FileRecord> register_released(metastore::Metastore& metastore,
-                                                metastore::FileRecord record, const HeldFile& held);
+/// Enters a file that is in its place, with an id of its own; HELD is held no more.
+ferry::Outcome<metastore::FileRecord> register_released(metastore::Metastore& metastore,
+                                                        metastore::FileRecord record,
+                                                        const HeldFile& held);
 
 }  // namespace ferry::landing

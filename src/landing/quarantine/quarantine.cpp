@@ -45,9 +45,11 @@ Result<void> set_state(Metastore& metastore, std::string_view id, FileState stat
   return changed ? Result<void>() : changed.error();
 }
 
-Result<void> set_dropped(Metastore& metastore, const HeldFile& held) {
-  return set_state(metastore, held.id, FileState::kMissing,
-                   fmt::format("dropped from quarantine: {}", held.reason));
+Outcome<void> set_dropped(Metastore& metastore, const HeldFile& held) {
+  const auto stated = set_state(metastore, held.id, FileState::kMissing,
+                                fmt::format("dropped from quarantine: {}", held.reason));
+  if (!stated) return fail(stated.error(), Origin::kMetastore);
+  return {};
 }
 
 Result<void> set_released(Metastore& metastore, std::string_view held, std::string_view released) {
@@ -55,15 +57,21 @@ Result<void> set_released(Metastore& metastore, std::string_view held, std::stri
                    fmt::format("released as version {}", released));
 }
 
-Result<FileRecord> row_of(Metastore& metastore, const HeldFile& held) {
+Outcome<FileRecord> row_of(Metastore& metastore, const HeldFile& held) {
   auto found = metastore.find(std::span(&held.id, 1));
-  if (!found) return found.error();
-  if (found->front()) return *std::move(found->front());
-  return make_error(ErrorKind::kNotFound, "{}: the registry does not know it", held.id);
+  if (!found) return fail(found.error(), Origin::kMetastore);
+  auto& row = found->front();
+  if (!row) {
+    return fail(make_error(ErrorKind::kNotFound, "{}: the registry does not know it", held.id));
+  }
+  if (row->state == FileState::kQuarantined) return *std::move(row);
+  return fail(make_error(ErrorKind::kFailed,
+                         "{}: it is not held any more: somebody else has released or dropped it",
+                         held.path));
 }
 
-Result<FileRecord> register_released(Metastore& metastore, FileRecord record,
-                                     const HeldFile& held) {
+Outcome<FileRecord> register_released(Metastore& metastore, FileRecord record,
+                                      const HeldFile& held) {
   auto id = enter(metastore, record);
   if (id && *id == held.id) {
     // It was never moved: the row of what is held has this very identity.
@@ -72,8 +80,12 @@ Result<FileRecord> register_released(Metastore& metastore, FileRecord record,
     id = enter(metastore, anew);
     if (id) id = enter(metastore, record);
   }
-  if (!id) return id.error();
+  if (!id) return fail(id.error(), Origin::kMetastore);
   record.id = *id;
+  if (!held.registered) return record;
+  if (auto stated = set_released(metastore, held.id, *id); !stated) {
+    return fail(stated.error(), Origin::kMetastore);
+  }
   return record;
 }
 
@@ -93,17 +105,18 @@ Result<bool> quarantine(Metastore& metastore, const LandingArea& area, const Fil
   return keeper_of(metastore, area)->hold(file, reason);
 }
 
-Result<std::vector<HeldFile>> held_files(Metastore& metastore, std::span<const LandingArea> areas) {
+Outcome<std::vector<HeldFile>> held_files(Metastore& metastore,
+                                          std::span<const LandingArea> areas) {
   std::map<std::string, HeldFile> registered;
   const metastore::FileQuery quarantined{.states = {FileState::kQuarantined}};
   auto visited = metastore.visit(quarantined, [&](const FileRecord& file, auto) {
     registered.emplace(file.id, to_held(file));
   });
-  if (!visited) return visited.error();
+  if (!visited) return fail(visited.error(), Origin::kMetastore);
   std::vector<HeldFile> held;
   for (const LandingArea& area : areas) {
     auto files = keeper_of(metastore, area)->moved();
-    if (!files) return files.error();
+    if (!files) return fail(files.error());
     for (HeldFile& file : *files) {
       // The table has the last word on what it knows.
       const auto row = registered.find(file.id);
@@ -119,7 +132,7 @@ Result<std::vector<HeldFile>> held_files(Metastore& metastore, std::span<const L
     const auto area = std::ranges::find(areas, file.landing, &LandingArea::name);
     if (area != areas.end()) {
       auto location = keeper_of(metastore, *area)->location_of(file);
-      if (!location) return location.error();
+      if (!location) return fail(location.error());
       file.location = std::move(*location);
     }
     held.push_back(std::move(file));
@@ -128,8 +141,8 @@ Result<std::vector<HeldFile>> held_files(Metastore& metastore, std::span<const L
   return held;
 }
 
-Result<FileRecord> release(Metastore& metastore, const LandingArea& area, const HeldFile& held,
-                           const std::string& path, const StopToken& stop) {
+Outcome<FileRecord> release(Metastore& metastore, const LandingArea& area, const HeldFile& held,
+                            const std::string& path, StopToken& stop) {
   return keeper_of(metastore, area)->release(held, path, stop);
 }
 
@@ -137,8 +150,8 @@ Result<void> finish_releases(Metastore& metastore, const LandingArea& area) {
   return keeper_of(metastore, area)->finish_releases();
 }
 
-Result<void> drop(Metastore& metastore, const LandingArea& area, const HeldFile& held,
-                  StopToken& stop) {
+Outcome<void> drop(Metastore& metastore, const LandingArea& area, const HeldFile& held,
+                   StopToken& stop) {
   return keeper_of(metastore, area)->drop(held, stop);
 }
 
