@@ -6,6 +6,7 @@ import pytest
 
 from ferry_harness import eventually, put
 from landing_site import humble_ferry
+from line_proxy import Line
 from silent_server import SilentServer
 
 EMPTY = 'empty = "quarantine"'
@@ -58,7 +59,7 @@ def test_a_metastore_that_cannot_be_written_is_its_trouble(request, where, words
     assert ended.returncode == 4, ended.stderr
 
 
-@pytest.mark.parametrize("action", ["drop"])
+@pytest.mark.parametrize("action", ["release", "drop"])
 def test_a_server_that_cannot_be_reached_is_another_trouble(held_remote, action):
     held_remote.a.stop()
     ended = held_remote.ferry("quarantine", action, "one")
@@ -68,7 +69,7 @@ def test_a_server_that_cannot_be_reached_is_another_trouble(held_remote, action)
     assert held_remote.ferry("quarantine", "list").code == 0
 
 
-@pytest.mark.parametrize("action", ["drop"])
+@pytest.mark.parametrize("action", ["release", "drop"])
 def test_a_stop_is_heard_while_a_server_is_silent(held_remote, action):
     with SilentServer() as silent:
         held_remote.reach_a_by(silent, EMPTY)
@@ -81,3 +82,89 @@ def test_a_stop_is_heard_while_a_server_is_silent(held_remote, action):
     assert ended.code == 130, ended.stderr
     assert "not released" not in ended.stderr and "not dropped" not in ended.stderr
     assert held_remote.states("one") == held_remote.states("two") == ["quarantined"]
+
+
+def test_of_several_troubles_the_worst_counts(held_remote, folder):
+    (folder / "here").mkdir()
+    put(folder / "here" / "three", b"")
+    with open(held_remote.config, "a", encoding="utf-8") as config:
+        config.write(f'[landing.here]\npath = "{folder / "here"}"\n{EMPTY}\n')
+    held_remote.register()
+    put(folder / "here" / "three", b"newer")
+    held_remote.a.stop()
+    for names in (("one", "three"), ("three", "one")):
+        ended = held_remote.ferry("quarantine", "release", *names)
+        assert ended.code == 3, ended.stderr
+        assert ended.stderr.count("not released") == 2
+    ended = held_remote.ferry("quarantine", "release", "three")
+    assert ended.code == 1, ended.stderr
+
+
+# What is held on a server is released only if it is still the version that has its place.
+
+
+@pytest.fixture
+def replaced(held_remote):
+    """A newer version of "one" was registered, and delivered."""
+    put(held_remote.area / "one", b"newer")
+    assert held_remote.register() == 1
+    assert held_remote.transfer().summary["successful"] == 1
+    return held_remote
+
+
+@pytest.mark.parametrize("words", [["one"], ["--all"]])
+def test_a_release_on_a_server_replaces_no_newer_version(replaced, words):
+    before = replaced.states("one")
+    ended = replaced.ferry("quarantine", "release", *words)
+    assert ended.code == 1, ended.stderr
+    assert "one: the registry has a newer version" in ended.stderr
+    assert replaced.states("one") == before == ["quarantined", "ready"]
+    assert replaced.states("two") == (["ready"] if words == ["--all"] else ["quarantined"])
+    replaced.register()
+    assert replaced.transfer().code == 0
+    assert (replaced.b.root / "one").read_bytes() == b"newer"
+    assert replaced.states("one") == before
+
+    assert replaced.ferry("quarantine", "drop", "one").code == 0
+    assert (replaced.area / "one").read_bytes() == b"newer"
+
+
+@pytest.mark.parametrize("change, reason", [
+    (lambda path: path.unlink(), "it is gone on the server"),
+    (lambda path: put(path, b"newer"), "another file has its place on the server"),
+    (lambda path: (path.unlink(), path.mkdir()), "another file has its place on the server")],
+    ids=["gone", "changed", "directory"])
+def test_what_is_not_on_the_server_is_not_released(held_remote, change, reason):
+    change(held_remote.area / "one")
+    ended = held_remote.ferry("quarantine", "release", "--all")
+    assert ended.code == 1, ended.stderr
+    assert reason in ended.stderr
+    assert ended.stdout == "released two\n"
+    assert (held_remote.states("one"), held_remote.states("two")) == (["quarantined"], ["ready"])
+
+
+def test_what_is_released_on_a_server_stays_one_version(held_remote):
+    ended = held_remote.ferry("quarantine", "release", "one", "--json")
+    assert ended.json["reason"] == "released from quarantine: it is empty"
+    assert held_remote.states("one") == ["ready"]
+    assert held_remote.register() == 0
+    assert held_remote.transfer().summary["successful"] == 1
+    assert held_remote.b.files() == ["one"]
+    assert held_remote.ferry("quarantine", "release", "one").code == 2
+
+
+def test_a_newer_version_that_is_registered_meanwhile_is_delivered(held_remote, folder):
+    """Registered while the release looks at the server."""
+    with Line(folder, held_remote.a.port, "--delay-ms", "300") as line:
+        held_remote.reach_a_by(line, EMPTY)
+        releasing = held_remote.start("quarantine", "release", "one")
+        held_remote.reach_a_by(held_remote.a, EMPTY)
+        put(held_remote.area / "one", b"newer")
+        held_remote.register()
+        ended = releasing.wait()
+    assert ended.code in (0, 1), ended.stderr
+    assert held_remote.states("one")[-1] == "ready"
+    assert held_remote.transfer().code == 0
+    assert (held_remote.b.root / "one").read_bytes() == b"newer"
+    assert held_remote.register() == 0
+    assert len(held_remote.states("one")) == 2

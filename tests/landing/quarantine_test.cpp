@@ -108,6 +108,32 @@ TEST_CASE_FIXTURE(Quarantining, "what cannot be moved is dropped only if it is w
   CHECK(state_of(other.id) == FileState::kMissing);
 }
 
+TEST_CASE_FIXTURE(Quarantining,
+                  "what was never moved keeps its id, and replaces no newer version") {
+  const FileRecord file = registered("a", "x");
+  REQUIRE(store.change_states(std::vector<metastore::StateChange>{
+      {.id = file.id, .state = FileState::kQuarantined, .reason = "no"}}));
+  const HeldFile in_place = held().at(0);
+  SUBCASE("alone") {
+    CHECK(release(store, area, in_place, "a", stop)->id == file.id);
+    CHECK(state_of(file.id) == FileState::kReady);
+    CHECK(release(store, area, in_place, "a", stop).error().error.kind == ErrorKind::kFailed);
+  }
+  SUBCASE("a newer version is registered") {
+    FileRecord newer = file;
+    newer.identity->size = 2;
+    const std::string id = store.register_files({newer})->at(0).id;
+    CHECK(release(store, area, in_place, "a", stop).error().error.kind == ErrorKind::kFailed);
+    CHECK(state_of(file.id) == FileState::kQuarantined);
+    CHECK(state_of(id) == FileState::kReady);
+  }
+  SUBCASE("another file is there") {
+    put(at("a"), "another");
+    CHECK(release(store, area, in_place, "a", stop).error().error.kind == ErrorKind::kBusy);
+    CHECK(state_of(file.id) == FileState::kQuarantined);
+  }
+}
+
 TEST_CASE_FIXTURE(Quarantining, "a released file never takes another's place") {
   const FileRecord file = registered("a", "old");
   REQUIRE(quarantine(store, area, file, "no"));

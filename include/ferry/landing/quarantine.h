@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,8 +43,9 @@ struct HeldFile {
   std::string kind{};  // "file", "symbolic link", "FIFO", "socket", "device"
   Timestamp since{};
   std::uint64_t size = 0;
-  bool registered = false;  // the registry knows it
-  fs::path location{};      // where it is now; empty: neither there nor in its old place
+  bool registered = false;                 // the registry knows it
+  std::optional<FileIdentity> identity{};  // as registered
+  fs::path location{};  // where it is now; empty: neither there nor in its old place
 };
 
 /// What programs are told of it, but for where it lies.
@@ -61,11 +63,13 @@ Result<bool> quarantine(metastore::Metastore& metastore, const LandingArea& area
 ferry::Outcome<std::vector<HeldFile>> held_files(metastore::Metastore& metastore,
                                                  std::span<const LandingArea> areas);
 
-/// Puts HELD back, to PATH in AREA, and registers it anew; returns the new record, whose reason
-/// tells why it had been held. The area's policy does not hold the same bytes again, whoever
-/// registers them. Doing it again after a crash completes it. Errors: kAbnormal if it is no
-/// regular file, kInvalid if PATH is taken or no name for a file, kBusy if another file took its
-/// place.
+/// Puts HELD back, to PATH in AREA, and registers it anew; what was never moved is ready again,
+/// with the id that it has. Returns the record, whose reason tells why it had been held. The area's
+/// policy does not hold the same bytes again, whoever registers them. Doing it again after a crash
+/// completes it. Errors: kAbnormal if it is no regular file, kInvalid if PATH is taken or no name
+/// for a file, kBusy if another file took its place. Of an area on a server: kFailed if its
+/// place has another version, or none, or the registry has a newer one; and the errors of
+/// sftp::connect.
 ferry::Outcome<metastore::FileRecord> release(metastore::Metastore& metastore,
                                               const LandingArea& area, const HeldFile& held,
                                               const std::string& path, StopToken& stop);

@@ -28,6 +28,17 @@ bool is_elsewhere(const Error& error) {
   return is_another || error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kAbnormal;
 }
 
+Error another_file(const std::string& path) {
+  return make_error(ErrorKind::kBusy, "{}: another file has taken its place", path);
+}
+
+/// The number of a device may change while a file system is not mounted.
+bool is_same_version(std::optional<FileIdentity> registered, const FileIdentity& there) {
+  if (!registered) return false;
+  registered->device = there.device;
+  return same_but_for_ctime(*registered, there);
+}
+
 /// Opens HELD where it lies: in QUARANTINE, or still in its old place.
 Result<UniqueFd> open_held(const LandingArea& area, const HeldFile& held,
                            const std::optional<QuarantineFolder>& folder) {
@@ -144,6 +155,9 @@ Result<Aside::Leaving> Aside::prepare(const HeldFile& held, const std::string& p
   }
   const auto in_place = is_in_place(area_, held);
   if (!in_place) return in_place.error();
+  if (*in_place && held.registered && !is_same_version(held.identity, identity_of(*status))) {
+    return another_file(held.path);
+  }
   if (auto named = check_name(area_, held, path, *in_place); !named) return named.error();
 
   std::vector<std::byte> buffer(std::size_t{1024} * 1024);
@@ -154,7 +168,7 @@ Result<Aside::Leaving> Aside::prepare(const HeldFile& held, const std::string& p
   record.landing = area_.name;
   record.checksum = content->checksum;
   record.source = metastore::FileSource::kWatch;
-  record.reason = fmt::format("released from quarantine: {}", held.reason);
+  record.reason = released_reason(held);
   record.identity = identity_of(*status);
 
   if (!*folder) {
@@ -183,7 +197,7 @@ Result<void> Aside::put_back(const HeldFile& held, Leaving& leaving) {
   if (!now_there) return now_there.error();
   leaving.record.identity = identity_of(*now_there);
   if (same_but_for_ctime(*leaving.record.identity, before)) return {};
-  return make_error(ErrorKind::kBusy, "{}: another file has taken its place", path);
+  return another_file(path);
 }
 
 Outcome<FileRecord> Aside::release(const HeldFile& held, const std::string& path, StopToken& stop) {
@@ -191,7 +205,10 @@ Outcome<FileRecord> Aside::release(const HeldFile& held, const std::string& path
   if (!leaving) return fail(leaving.error());
   const std::string mark = release_mark_name(*leaving->record.identity);
   if (auto back = put_back(held, *leaving); !back) return fail(back.error());
-  auto released = register_released(metastore_, std::move(leaving->record), held);
+  // Where it was never moved, it has the identity of its row.
+  const bool was_moved = !held.registered || leaving->record.identity != held.identity;
+  auto released = was_moved ? register_released(metastore_, std::move(leaving->record), held)
+                            : let_go(metastore_, held);
   if (!released) return released;
   leaving->folder.forget(held.id);
   leaving->folder.remove_mark(mark);

@@ -7,6 +7,13 @@ namespace {
 using metastore::FileRecord;
 using metastore::Metastore;
 
+StagedFile to_staged(const FileRecord& row) {
+  return {.path = row.path,
+          .temporary = {},
+          .identity = row.identity.value_or(FileIdentity{}),
+          .sha256 = row.checksum};
+}
+
 /// Nothing is moved on a server: the registry alone knows what is held.
 class InPlace final : public Keeper {
  public:
@@ -21,21 +28,19 @@ class InPlace final : public Keeper {
   }
 
   /// The file is in its place already; the agent proves its content when it is sent.
-  Outcome<FileRecord> release(const HeldFile& held, const std::string& path, StopToken&) override {
+  Outcome<FileRecord> release(const HeldFile& held, const std::string& path,
+                              StopToken& stop) override {
     if (path != held.path) {
       return fail(make_error(ErrorKind::kInvalid,
                              "what is held on a server is released under its own name only"));
     }
-    auto row = row_of(metastore_, held);
+    const auto row = row_of(metastore_, held);
     if (!row) return std::unexpected(row.error());
-    FileRecord record;
-    record.path = path;
-    record.landing = row->landing;
-    record.checksum = row->checksum;
-    record.source = row->source;
-    record.reason = fmt::format("released from quarantine: {}", held.reason);
-    record.identity = row->identity;
-    return register_released(metastore_, std::move(record), held);
+    if (auto newest = check_newest(metastore_, *row); !newest) {
+      return std::unexpected(newest.error());
+    }
+    if (auto there = check_there(*row, stop); !there) return std::unexpected(there.error());
+    return let_go(metastore_, held);
   }
 
   Result<void> finish_releases() override { return {}; }
@@ -46,10 +51,7 @@ class InPlace final : public Keeper {
     if (!row) return std::unexpected(row.error());
     auto place = open_place(area_, stop);
     if (!place) return fail(place.error(), Origin::kDestination);
-    const StagedFile file{.path = held.path,
-                          .temporary = {},
-                          .identity = row->identity.value_or(FileIdentity{}),
-                          .sha256 = row->checksum};
+    const StagedFile file = to_staged(*row);
     const auto there = (*place)->identities(std::span(&file, 1));
     if (!there) return fail(there.error(), Origin::kDestination);
     if (there->front()) {
@@ -60,6 +62,20 @@ class InPlace final : public Keeper {
   }
 
  private:
+  /// That the version of ROW is what has its place.
+  Outcome<void> check_there(const FileRecord& row, StopToken& stop) {
+    auto place = open_place(area_, stop);
+    if (!place) return fail(place.error(), Origin::kDestination);
+    const StagedFile file = to_staged(row);
+    const auto there = (*place)->occupants(std::span(&file, 1));
+    if (!there) return fail(there.error(), Origin::kDestination);
+    const auto& occupant = there->front();
+    if (occupant && occupant == row.identity) return {};
+    return fail(make_error(ErrorKind::kFailed,
+                           "{}: {} on the server ('ferry quarantine drop' takes it off the list)",
+                           row.path, occupant ? "another file has its place" : "it is gone"));
+  }
+
   Metastore& metastore_;
   const LandingArea& area_;
 };

@@ -47,7 +47,18 @@ Result<void> set_released(metastore::Metastore& metastore, std::string_view held
 /// The row of a file that is still held.
 ferry::Outcome<metastore::FileRecord> row_of(metastore::Metastore& metastore, const HeldFile& held);
 
-/// Enters a file that is in its place, with an id of its own; HELD is held no more.
+/// For the row of what is released.
+std::string released_reason(const HeldFile& held);
+
+/// That the registry has no newer version of the path of HELD: a release replaces none.
+ferry::Outcome<void> check_newest(metastore::Metastore& metastore,
+                                  const metastore::FileRecord& held);
+
+/// HELD, which was never moved, is ready from now on, with the id that it has: whatever is
+/// registered meanwhile is newer.
+ferry::Outcome<metastore::FileRecord> let_go(metastore::Metastore& metastore, const HeldFile& held);
+
+/// Enters a file that was moved back to its place, with an id of its own; HELD is held no more.
 ferry::Outcome<metastore::FileRecord> register_released(metastore::Metastore& metastore,
                                                         metastore::FileRecord record,
                                                         const HeldFile& held);

@@ -18,12 +18,6 @@ std::unique_ptr<Keeper> keeper_of(Metastore& metastore, const LandingArea& area)
   return area.is_remote() ? keep_in_place(metastore, area) : keep_aside(metastore, area);
 }
 
-Result<std::string> enter(Metastore& metastore, const FileRecord& record) {
-  const auto registrations = metastore.register_files({record});
-  if (!registrations) return registrations.error();
-  return registrations->front().id;
-}
-
 }  // namespace
 
 HeldFile to_held(const FileRecord& file) {
@@ -35,6 +29,7 @@ HeldFile to_held(const FileRecord& file) {
           .since = file.updated_date,
           .size = file.identity ? file.identity->size : 0,
           .registered = true,
+          .identity = file.identity,
           .location = {}};
 }
 
@@ -50,6 +45,10 @@ Outcome<void> set_dropped(Metastore& metastore, const HeldFile& held) {
                                 fmt::format("dropped from quarantine: {}", held.reason));
   if (!stated) return fail(stated.error(), Origin::kMetastore);
   return {};
+}
+
+std::string released_reason(const HeldFile& held) {
+  return fmt::format("released from quarantine: {}", held.reason);
 }
 
 Result<void> set_released(Metastore& metastore, std::string_view held, std::string_view released) {
@@ -70,20 +69,37 @@ Outcome<FileRecord> row_of(Metastore& metastore, const HeldFile& held) {
                          held.path));
 }
 
+Outcome<void> check_newest(Metastore& metastore, const FileRecord& held) {
+  const auto latest = metastore.latest(held.landing, std::span(&held.path, 1));
+  if (!latest) return fail(latest.error(), Origin::kMetastore);
+  const auto& newest = latest->front();
+  if (!newest || newest->id == held.id) return {};
+  return fail(make_error(ErrorKind::kFailed,
+                         "{}: the registry has a newer version of it, {} ('ferry quarantine drop' "
+                         "takes the older one off the list)",
+                         held.path, newest->id));
+}
+
+Outcome<FileRecord> let_go(Metastore& metastore, const HeldFile& held) {
+  auto row = row_of(metastore, held);
+  if (!row) return row;
+  if (auto newest = check_newest(metastore, *row); !newest) return std::unexpected(newest.error());
+  row->state = FileState::kReady;
+  row->reason = released_reason(held);
+  const auto stated = set_state(metastore, row->id, row->state, row->reason);
+  if (!stated) return fail(stated.error(), Origin::kMetastore);
+  return row;
+}
+
 Outcome<FileRecord> register_released(Metastore& metastore, FileRecord record,
                                       const HeldFile& held) {
-  auto id = enter(metastore, record);
-  if (id && *id == held.id) {
-    // It was never moved: the row of what is held has this very identity.
-    FileRecord anew = record;
-    anew.identity.reset();
-    id = enter(metastore, anew);
-    if (id) id = enter(metastore, record);
-  }
-  if (!id) return fail(id.error(), Origin::kMetastore);
-  record.id = *id;
+  const auto registrations = metastore.register_files({record});
+  if (!registrations) return fail(registrations.error(), Origin::kMetastore);
+  record.id = registrations->front().id;
+  // Where moving a file leaves its ctime, the row of what is held has this very identity.
+  if (record.id == held.id) return let_go(metastore, held);
   if (!held.registered) return record;
-  if (auto stated = set_released(metastore, held.id, *id); !stated) {
+  if (auto stated = set_released(metastore, held.id, record.id); !stated) {
     return fail(stated.error(), Origin::kMetastore);
   }
   return record;
@@ -123,6 +139,7 @@ Outcome<std::vector<HeldFile>> held_files(Metastore& metastore,
       file.registered = row != registered.end();
       if (file.registered) {
         file.reason = row->second.reason;
+        file.identity = row->second.identity;
         registered.erase(row);
       }
       held.push_back(std::move(file));
