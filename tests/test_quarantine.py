@@ -1,5 +1,6 @@
 """How 'ferry quarantine' ends: whose trouble it is, and what it does not know."""
 
+import json
 import signal
 
 import pytest
@@ -168,3 +169,81 @@ def test_a_newer_version_that_is_registered_meanwhile_is_delivered(held_remote, 
     assert (held_remote.b.root / "one").read_bytes() == b"newer"
     assert held_remote.register() == 0
     assert len(held_remote.states("one")) == 2
+
+
+# What cannot be seen is not known to be gone.
+
+
+def put_away(folder):
+    """As if the area's file system were not mounted."""
+    (folder / "east").rename(folder / "away")
+    (folder / "east").mkdir()
+
+
+def take_quarantine(folder):
+    (folder / "east" / ".quarantine").rename(folder / "away")
+
+
+def bring_back(folder):
+    if (folder / "away" / ".quarantine").exists():
+        (folder / "east").rmdir()
+        (folder / "away").rename(folder / "east")
+    else:
+        (folder / "away").rename(folder / "east" / ".quarantine")
+
+
+@pytest.mark.parametrize("go", [put_away, take_quarantine])
+@pytest.mark.parametrize("words", [("drop", "--all"), ("release", "one", "two")])
+def test_what_cannot_be_seen_is_neither_dropped_nor_released(held_site, folder, go, words):
+    go(folder)
+    listed = held_site.ferry("quarantine", "list")
+    assert listed.code == 0
+    assert listed.stdout.count("its file is not found: is its file system mounted?") == 2
+    assert all(one["out_of_sight"] for one in held_site.held())
+    ended = held_site.ferry("quarantine", *words)
+    assert ended.code == 1, ended.stderr
+    assert ended.stderr.count("is there: is its file system mounted?") == 2, ended.stderr
+    assert ended.stdout == ""
+    assert states(held_site, "one") == states(held_site, "two") == ["quarantined"]
+    bring_back(folder)
+    assert held_site.ferry("quarantine", "drop", "--all").code == 0
+    assert states(held_site, "one") == states(held_site, "two") == ["missing"]
+    assert not [path for path in (folder / "east").rglob("*") if path.name in ("one", "two")]
+
+
+def test_a_file_of_another_file_system_is_not_known_to_be_gone(held_site, folder):
+    (row,) = held_site.rows("one")
+    with open(held_site.metastore / "file_registry.jsonl", "a", encoding="utf-8") as table:
+        table.write(json.dumps({**row, "device": row["device"] + 1}) + "\n")
+    held = folder / "east" / ".quarantine" / row["id"]
+    held.rename(folder / "kept")
+    ended = held_site.ferry("quarantine", "drop", "one")
+    assert ended.code == 1 and "a file system that is not there" in ended.stderr, ended.stderr
+    assert states(held_site, "one") == ["quarantined"]
+    (folder / "kept").rename(held)
+    assert held_site.ferry("quarantine", "drop", "one").code == 0
+
+
+def test_what_somebody_deleted_is_dropped_from_the_list(held_site, folder):
+    for held in (folder / "east" / ".quarantine").glob("*/*"):
+        held.unlink()
+    assert held_site.ferry("quarantine", "list").stdout.count("its file is gone") == 2
+    assert held_site.ferry("quarantine", "drop", "--all").code == 0
+    assert states(held_site, "one") == ["missing"]
+
+
+def test_what_was_never_moved_is_released_only_if_it_is_what_was_held(site, folder):
+    site = site(east=EMPTY)
+    put(folder / "east" / "one", b"")
+    put(folder / "east" / "two", b"")
+    (folder / "east").chmod(0o555)
+    humble_ferry("watch", "--once", "--config", site.config)
+    (folder / "east").chmod(0o755)
+    put(folder / "east" / "one", b"newer")
+    ended = site.ferry("quarantine", "release", "--all")
+    assert ended.code == 1, ended.stderr
+    assert "one: another file has taken its place" in ended.stderr
+    assert (states(site, "one"), states(site, "two")) == (["quarantined"], ["ready"])
+    site.watch_once()
+    assert site.transfer().summary["successful"] == 2
+    assert (site.server.root / "one").read_bytes() == b"newer"

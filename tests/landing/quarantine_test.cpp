@@ -134,6 +134,30 @@ TEST_CASE_FIXTURE(Quarantining,
   }
 }
 
+TEST_CASE_FIXTURE(Quarantining, "what is out of sight is not dropped") {
+  const FileRecord file = registered("a", "x");
+  REQUIRE(quarantine(store, area, file, "no"));
+  const HeldFile seen = held().at(0);
+  fs::rename(at(".quarantine"), dir / "kept");
+  SUBCASE("already when it was listed") {
+    const HeldFile unseen = held().at(0);
+    CHECK(unseen.out_of_sight);
+    CHECK(drop(store, area, unseen, stop).error().error.kind == ErrorKind::kIo);
+    fs::rename(dir / "kept", at(".quarantine"));
+    REQUIRE(drop(store, area, unseen, stop));
+    CHECK_FALSE(fs::exists(seen.location));
+  }
+  SUBCASE("only then") {
+    CHECK(drop(store, area, seen, stop).error().error.kind == ErrorKind::kIo);
+    CHECK(state_of(file.id) == FileState::kQuarantined);
+  }
+  SUBCASE("with the area") {
+    fs::rename(area.path, dir / "away");
+    CHECK_FALSE(drop(store, area, seen, stop));
+    CHECK(state_of(file.id) == FileState::kQuarantined);
+  }
+}
+
 TEST_CASE_FIXTURE(Quarantining, "a released file never takes another's place") {
   const FileRecord file = registered("a", "old");
   REQUIRE(quarantine(store, area, file, "no"));

@@ -46,6 +46,9 @@ struct HeldFile {
   bool registered = false;                 // the registry knows it
   std::optional<FileIdentity> identity{};  // as registered
   fs::path location{};  // where it is now; empty: neither there nor in its old place
+  /// It is not found, but may be there: what it was on is not, perhaps a file system that is not
+  /// mounted.
+  bool out_of_sight = false;
 };
 
 /// What programs are told of it, but for where it lies.
@@ -78,7 +81,8 @@ ferry::Outcome<metastore::FileRecord> release(metastore::Metastore& metastore,
 /// held no more. Only errors of METASTORE.
 Result<void> finish_releases(metastore::Metastore& metastore, const LandingArea& area);
 
-/// Deletes HELD for good; its row says so. Of an area on a server also the errors of sftp::connect.
+/// Deletes HELD for good; its row says so. kIo if it is out of sight. Of an area on a server also
+/// the errors of sftp::connect.
 ferry::Outcome<void> drop(metastore::Metastore& metastore, const LandingArea& area,
                           const HeldFile& held, StopToken& stop);
 

@@ -56,7 +56,11 @@ std::string to_text(const HeldFile& file) {
   std::string line =
       fmt::format("{}  {}  {:>10}  {}  in {}  ({})", file.id, format_timestamp(file.since),
                   human_size(static_cast<double>(file.size)), file.path, file.landing, file.reason);
-  if (file.location.empty()) line += "  its file is gone";
+  if (file.out_of_sight) {
+    line += "  its file is not found: is its file system mounted?";
+  } else if (file.location.empty()) {
+    line += "  its file is gone";
+  }
   return escape_controls(line) + "\n";
 }
 

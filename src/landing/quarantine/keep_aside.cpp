@@ -15,9 +15,17 @@ using metastore::FileRecord;
 using metastore::FileState;
 using metastore::Metastore;
 
+/// An area that is not there says nothing of what is in it.
+Result<UniqueFd> open_area(const LandingArea& area) {
+  auto root = open_file(area.path, O_RDONLY | O_DIRECTORY);
+  if (root) return root;
+  return Error{ErrorKind::kIo, root.error().message, root.error().os_code}.with_context(
+      "landing area");
+}
+
 /// What is at PATH in AREA; kNotFound if nothing is.
 Result<struct stat> look(const LandingArea& area, const std::string& path) {
-  const auto root = open_file(area.path, O_RDONLY | O_DIRECTORY);
+  const auto root = open_area(area);
   if (!root) return root.error();
   return stat_beneath(root->get(), path);
 }
@@ -26,6 +34,25 @@ Result<struct stat> look(const LandingArea& area, const std::string& path) {
 bool is_elsewhere(const Error& error) {
   const bool is_another = error.kind == ErrorKind::kBusy && error.os_code == 0;
   return is_another || error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kAbnormal;
+}
+
+Error no_quarantine(const LandingArea& area, const std::string& path) {
+  return make_error(ErrorKind::kIo,
+                    "{}: neither the file nor the quarantine {} is there: is its file system "
+                    "mounted?",
+                    path, QuarantineFolder::path_of(area).string());
+}
+
+/// That HELD, which is not found, is gone, and not what it was on.
+Result<void> check_gone(const LandingArea& area, const HeldFile& held) {
+  const auto root = open_area(area);
+  if (!root) return root.error();
+  const auto folder = QuarantineFolder::find(area);
+  if (!folder) return folder.error();
+  if (!*folder) return no_quarantine(area, held.path);
+  if (!held.identity || device_above(root->get(), held.path) == held.identity->device) return {};
+  return make_error(ErrorKind::kIo,
+                    "{}: it was on a file system that is not there: is that mounted?", held.path);
 }
 
 Error another_file(const std::string& path) {
@@ -46,7 +73,7 @@ Result<UniqueFd> open_held(const LandingArea& area, const HeldFile& held,
     auto fd = folder->open_file(held);
     if (fd || fd.error().kind != ErrorKind::kNotFound) return fd;
   }
-  const auto root = open_file(area.path, O_RDONLY | O_DIRECTORY);
+  const auto root = open_area(area);
   if (!root) return root.error();
   return open_beneath(root->get(), held.path, O_RDONLY);
 }
@@ -90,7 +117,7 @@ class Aside final : public Keeper {
 
   Result<bool> hold(const FileRecord& file, std::string_view reason) override;
   Result<std::vector<HeldFile>> moved() override;
-  Result<fs::path> location_of(const HeldFile& file) override;
+  Result<void> locate(HeldFile& file) override;
   Outcome<FileRecord> release(const HeldFile& held, const std::string& path,
                               StopToken& stop) override;
   Result<void> finish_releases() override;
@@ -110,6 +137,7 @@ class Aside final : public Keeper {
                                                       const ReleaseMark& mark) const;
   Outcome<void> remove(const HeldFile& held);
   Outcome<void> remove_from_place(const HeldFile& held);
+  Result<void> remove_from_folder(const HeldFile& held);
 
   Metastore& metastore_;
   const LandingArea& area_;
@@ -135,10 +163,15 @@ Result<std::vector<HeldFile>> Aside::moved() {
   return *folder ? (*folder)->list() : std::vector<HeldFile>();
 }
 
-Result<fs::path> Aside::location_of(const HeldFile& file) {
+Result<void> Aside::locate(HeldFile& file) {
   const auto taken = is_taken(area_, file.path);
   if (!taken) return taken.error();
-  return *taken ? area_.path / file.path : fs::path();
+  if (*taken) {
+    file.location = area_.path / file.path;
+  } else {
+    file.out_of_sight = !check_gone(area_, file);
+  }
+  return {};
 }
 
 /// Everything that is to be known and noted before the file is moved.
@@ -147,6 +180,9 @@ Result<Aside::Leaving> Aside::prepare(const HeldFile& held, const std::string& p
   auto folder = QuarantineFolder::find(area_);
   if (!folder) return folder.error();
   const auto fd = open_held(area_, held, *folder);
+  if (!fd && fd.error().kind == ErrorKind::kNotFound) {
+    if (auto gone = check_gone(area_, held); !gone) return gone.error();
+  }
   if (!fd) return fd.error();
   const auto status = stat_fd(fd->get(), held.location);
   if (!status) return status.error();
@@ -262,19 +298,23 @@ Outcome<void> Aside::remove_from_place(const HeldFile& held) {
   return {};
 }
 
+/// What has come into sight since it was looked for goes, too.
+Result<void> Aside::remove_from_folder(const HeldFile& held) {
+  auto folder = QuarantineFolder::find(area_);
+  if (!folder) return folder.error();
+  if (!*folder) return no_quarantine(area_, held.path);
+  auto removed = (*folder)->remove(held);
+  if (removed || removed.error().kind != ErrorKind::kNotFound) return removed;
+  if (auto gone = check_gone(area_, held); !gone) return gone;
+  (*folder)->forget(held.id);  // a crash may have left its note
+  return {};
+}
+
 Outcome<void> Aside::remove(const HeldFile& held) {
-  if (held.location.empty()) {  // a crash may have left its note
-    const auto folder = QuarantineFolder::find(area_);
-    if (folder && *folder) (*folder)->forget(held.id);
-    return {};
-  }
   const auto in_place = is_in_place(area_, held);
   if (!in_place) return fail(in_place.error());
   if (*in_place) return remove_from_place(held);
-  auto folder = QuarantineFolder::find(area_);
-  if (!folder) return fail(folder.error());
-  if (!*folder) return {};
-  if (auto removed = (*folder)->remove(held); !removed) return fail(removed.error());
+  if (auto removed = remove_from_folder(held); !removed) return fail(removed.error());
   return {};
 }
 

@@ -23,8 +23,9 @@ class InPlace final : public Keeper {
 
   Result<std::vector<HeldFile>> moved() override { return std::vector<HeldFile>(); }
 
-  Result<fs::path> location_of(const HeldFile& file) override {
-    return fs::path(place_name(area_) + "/" + file.path);
+  Result<void> locate(HeldFile& file) override {
+    file.location = fs::path(place_name(area_) + "/" + file.path);
+    return {};
   }
 
   /// The file is in its place already; the agent proves its content when it is sent.

@@ -20,8 +20,8 @@ class Keeper {
 
   /// What was moved aside.
   virtual Result<std::vector<HeldFile>> moved() = 0;
-  /// Where FILE lies, which was not; empty: it is not there.
-  virtual Result<fs::path> location_of(const HeldFile& file) = 0;
+  /// Notes in FILE where it lies, which is not among those.
+  virtual Result<void> locate(HeldFile& file) = 0;
 
   virtual ferry::Outcome<metastore::FileRecord> release(const HeldFile& held,
                                                         const std::string& path,

@@ -113,7 +113,8 @@ Json to_json(const HeldFile& file) {
           {"since", format_timestamp(file.since)},
           {"kind", file.kind},
           {"size", file.size},
-          {"registered", file.registered}};
+          {"registered", file.registered},
+          {"out_of_sight", file.out_of_sight}};
 }
 
 Result<bool> quarantine(Metastore& metastore, const LandingArea& area, const FileRecord& file,
@@ -148,9 +149,8 @@ Outcome<std::vector<HeldFile>> held_files(Metastore& metastore,
   for (auto& [id, file] : registered) {
     const auto area = std::ranges::find(areas, file.landing, &LandingArea::name);
     if (area != areas.end()) {
-      auto location = keeper_of(metastore, *area)->location_of(file);
-      if (!location) return fail(location.error());
-      file.location = std::move(*location);
+      auto located = keeper_of(metastore, *area)->locate(file);
+      if (!located) return fail(located.error());
     }
     held.push_back(std::move(file));
   }
