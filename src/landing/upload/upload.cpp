@@ -56,7 +56,10 @@ ferry::Outcome<std::vector<std::optional<FileRecord>>> register_published(
     metastore::Metastore& metastore, UploadPlace& place, const LandingArea& area,
     std::span<const StagedFile> files) {
   const auto identities = place.identities(files);
-  if (!identities) return fail(identities.error(), origin_of(area));
+  if (!identities) {
+    // The files are there: what fails on this host is to register them.
+    return fail(identities.error(), area.is_remote() ? Origin::kDestination : Origin::kMetastore);
+  }
   std::vector<FileRecord> found;
   for (std::size_t i = 0; i < files.size(); ++i) {
     if (const auto& identity = identities->at(i)) {

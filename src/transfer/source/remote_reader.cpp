@@ -31,7 +31,7 @@ Error as_source_error(Error error, const sftp::Location& location) {
 }
 
 std::string name_of(const sftp::Location& location) {
-  return fmt::format("{} on {}", location.directory, location.connect.host);
+  return location.directory + " on " + location.connect.host;
 }
 
 Result<FileIdentity> identity_from(const sftp::Attributes& attributes, const std::string& path) {
