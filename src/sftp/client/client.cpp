@@ -53,14 +53,14 @@ class Listing {
       bytes_ += entry.name.size();
       entries_.push_back(std::move(entry));
     }
-    if (entries_.size() >= enough_) {
-      end({});
-    } else if (entries_.size() > Client::kMaxListedNames) {
+    if (entries_.size() > Client::kMaxListedNames) {
       end(make_error(ErrorKind::kFailed, "more than {} names in one directory",
                      Client::kMaxListedNames));
     } else if (bytes_ > Client::kMaxListedBytes) {
       end(make_error(ErrorKind::kFailed, "more than {} MiB of names in one directory",
                      Client::kMaxListedBytes >> 20));
+    } else if (entries_.size() >= enough_) {
+      end({});
     }
   }
 
