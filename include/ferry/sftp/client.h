@@ -117,7 +117,7 @@ class Client {
   /// All names in a directory, or at least ENOUGH of them; kFailed if there are more than
   /// kMaxListedNames, or more bytes of names than kMaxListedBytes.
   Task<Result<std::vector<DirectoryEntry>>> list(std::string directory,
-                                                 std::size_t enough = kMaxListedNames);
+                                                 std::size_t enough = kMaxListedNames + 1);
   static constexpr std::size_t kMaxListedBytes = 64 << 20;
   Task<Result<FileSystemSpace>> statvfs(std::string path);  // only if offers_statvfs()
 
