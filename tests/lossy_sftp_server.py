@@ -3,7 +3,8 @@
     lossy_sftp_server.py lose|refuse|late|halt|appear|garble REQUEST FOLDER
 
 REQUEST is the name of an extended request, such as fsync@openssh.com, or "rename", of files that are not
-control files, or "setstat", or "control": the rename of a control file, where that is an extended request.
+control files, or "setstat", or "control": the rename of a control file, where that is an extended request, or
+"look": an lstat once something was renamed.
 "lose" ends the connection in
 place of the first reply to one that was carried out; "refuse" fails each without carrying it out;
 "late", of renames: the connection ends before the first is carried out, which is done when
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import threading
 
-WRITE, SETSTAT, STAT, RENAME, STATUS, ATTRS, EXTENDED = 6, 9, 17, 18, 101, 105, 200
+WRITE, LSTAT, SETSTAT, STAT, RENAME, STATUS, ATTRS, EXTENDED = 6, 7, 9, 17, 18, 101, 105, 200
 FAILURE = 4
 SFTP_SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server")
 
@@ -53,7 +54,7 @@ def main():
     mode, wanted, folder = sys.argv[1], sys.argv[2].encode(), pathlib.Path(sys.argv[3])
     server = subprocess.Popen([next(filter(os.path.exists, SFTP_SERVERS))],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    marked, replying = set(), threading.Lock()
+    marked, replying, has_renamed = set(), threading.Lock(), False
 
     def reply(header, body):
         with replying:
@@ -79,6 +80,7 @@ def main():
     with open(folder / "written", "a", encoding="ascii") as written:
         for header, body in packets(sys.stdin.buffer):
             request_id = body[1:5]
+            has_renamed |= b"rename" in (name_of(body) or b"")
             if body[0] == WRITE:
                 offset = 5 + 4 + len(string_at(body, 5)) + 8
                 print(len(string_at(body, offset)), file=written, flush=True)
@@ -97,7 +99,7 @@ def main():
                     (folder / "lost").touch()
                     source = string_at(body, 5)
                     pathlib.Path(string_at(body, 9 + len(source)).decode()).write_text("somebody's")
-            elif is_wanted(body, wanted):
+            elif is_wanted(body, wanted) or (wanted == b"look" and has_renamed and body[0] == LSTAT):
                 marked.add(request_id)
                 if mode == "refuse":
                     refusal = bytes([STATUS]) + request_id + struct.pack(">III", FAILURE, 0, 0)

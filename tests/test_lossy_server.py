@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from ferry_harness import Process, Server, eventually, make_big_file, put, tables
+from remote_site import Remote
 
 LOSSY = pathlib.Path(__file__).with_name("lossy_sftp_server.py")
 SMALL, LARGE = 1 << 20, 12 << 20
@@ -106,3 +107,14 @@ def test_what_a_receiver_took_after_the_death_of_an_agent_is_not_sent_again(
     assert ended.code == 0, ended.stderr
     assert list(server.root.iterdir()) == []
     assert tables(metastore)[1][-1]["transfer_status"] == "successful"
+
+
+@pytest.mark.parametrize("server", [("lose", "look")], indirect=True)
+def test_an_upload_whose_server_goes_once_its_files_are_there_says_so(server, folder):
+    remote = Remote(folder, server, server)
+    ended = remote.upload("--as", "x", "-", stdin="content")
+    assert (folder / "lost").exists()
+    assert ended.code == 3 and "the files are in their places" in ended.stderr
+    assert (remote.area / "x").read_text() == "content"
+    remote.register()
+    assert [row["source"] for row in remote.rows()] == ["upload"]

@@ -45,6 +45,20 @@ def test_while_the_area_on_a_is_not_there_nothing_is_claimed(remote, what_is_the
     assert same_tree(remote.area, remote.b.root)
 
 
+def test_an_area_on_a_that_goes_away_in_the_middle_costs_no_file(remote):
+    make_files(remote.area, 1500, 1000)
+    remote.register()
+    agent = remote.start("transfer", "--bandwidth-limit", "128K", "--connections", "1", "--retries", "1")
+    eventually(remote.b.files, what="the first file")
+    away = remote.area.rename(remote.area.with_name("away"))
+    assert agent.wait().code == 1
+    kinds = {row["error"]["kind"] for row in tables(remote.metastore)[1] if row["transfer_status"] == "failed"}
+    assert kinds == {"not_found"}
+    away.rename(remote.area)
+    assert remote.transfer().code == 0
+    assert same_tree(remote.area, remote.b.root)
+
+
 def test_a_stop_is_heard_while_a_does_not_answer(remote):
     put(remote.area / "file", b"content")
     remote.register()

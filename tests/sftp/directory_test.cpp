@@ -41,7 +41,7 @@ std::string names(std::uint32_t id, const std::vector<Name>& entries,
 struct Listing : Fixture {
   std::vector<std::vector<Name>> replies;  // then the end
 
-  Result<std::vector<DirectoryEntry>> list() {
+  Result<std::vector<DirectoryEntry>> list(std::size_t enough = Client::kMaxListedNames + 1) {
     on[PacketType::kOpendir] = [](const Request& request) { return handle(request.id, "d"); };
     if (!on.contains(PacketType::kReaddir)) {
       on[PacketType::kReaddir] = [this](const Request& request) {
@@ -50,7 +50,7 @@ struct Listing : Fixture {
       };
     }
     REQUIRE(start());
-    return run(client->list("dir"));
+    return run(client->list("dir", enough));
   }
 
  private:
@@ -70,6 +70,13 @@ TEST_CASE_FIXTURE(Listing, "a directory is read to its end, and closed") {
   CHECK(identity_of(entries->at(0).attributes)->mtime_ns == 1'700'000'000'000'000'000);
   CHECK(is_directory(entries->at(1).attributes));
   CHECK_FALSE(is_regular(entries->at(2).attributes));
+  CHECK(count(PacketType::kClose) == 1);
+}
+
+TEST_CASE_FIXTURE(Listing, "no more of a directory is read than is enough") {
+  replies = {{{"."}, {".."}}, {{"a"}, {"b"}}, {{"c"}}};
+  CHECK(list(1).value().size() == 2);
+  CHECK(count(PacketType::kReaddir) == 2);
   CHECK(count(PacketType::kClose) == 1);
 }
 
