@@ -276,6 +276,16 @@ def test_a_stopped_run_tells_what_it_delivered(folder, landing, register, transf
     assert [batch["successful"] for batch in ended.summary["batches"]] == [1]
 
 
+def test_a_run_that_is_stopped_before_it_takes_anything_says_so(folder, landing, register, transfer_arguments, server):
+    make_big_file(landing / "big", 64 << 20)
+    register()
+    agent = Process(folder, *transfer_arguments, "--bandwidth-limit", "1M")
+    eventually(server.leftovers, what="the trial of what the server can do")
+    ended = agent.stop()
+    assert ended.code == 130
+    assert "stopped: 0 files were delivered, the others stay pending" in ended.stderr
+
+
 def test_what_another_run_has_in_hand_is_not_nothing_to_do(
         folder, landing, register, transfer, transfer_arguments, server):
     make_big_file(landing / "big", 32 << 20)

@@ -403,6 +403,20 @@ CONTRACT("a file that is named twice is given back once") {
   CHECK(must(store->release(ids, kTo)).size() == 1);
 }
 
+CONTRACT("what holds for any destination is given back to the one that is named") {
+  auto store = open();
+  const auto id = put(*store, found("x.csv", "one")).id;
+  TransferRecord anywhere = row(id, kSuccessful);
+  anywhere.destination.clear();
+  append(*store, anywhere);
+  const std::vector<std::string> ids{id};
+  const auto resent = must(store->resend(ids, kTo));
+  REQUIRE(resent.size() == 1);
+  CHECK(resent.front().destination == kTo);
+  CHECK(must(store->totals(kTo))[Standing::kPending].files == 1);
+  CHECK(must(store->totals("elsewhere"))[Standing::kSuccessful].files == 1);
+}
+
 CONTRACT("a failed file that was released is pending with all its attempts") {
   auto store = open();
   const auto failed = put(*store, found("a.csv", "1")).id;
