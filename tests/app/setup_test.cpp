@@ -186,13 +186,14 @@ TEST_CASE_FIXTURE(Sandbox,
                   "a registry row finds its landing area by name, path, or being the only") {
   const auto settings = settings_of("watch", {"--landing", root.string()});
   REQUIRE(settings);
-  const auto directories = landing_directories(*settings);
-  CHECK(directories.at("") == root);
-  CHECK(directories.at(root.string()) == root);
+  const auto places = landing_places(*settings);
+  REQUIRE(places);
+  CHECK(std::get<fs::path>(places->at("")) == root);
+  CHECK(std::get<fs::path>(places->at(root.string())) == root);
 
   const auto two = settings_of("watch", {"--landing", root.string(), "--landing", "/"});
   REQUIRE(two);
-  CHECK_FALSE(landing_directories(*two).contains(""));
+  CHECK_FALSE(landing_places(*two).value().contains(""));
 }
 
 TEST_CASE_FIXTURE(Sandbox, "a metastore among the files that land is refused") {
@@ -211,13 +212,12 @@ TEST_CASE_FIXTURE(Sandbox, "a landing area may lie on a server, with keys of its
   const auto settings = settings_of("transfer", {"--config", file, "--identity", "/keys/b"});
   REQUIRE(settings);
   CHECK(check_landings(*settings));
-  CHECK(landing_directories(*settings).empty());
-  const auto locations = landing_locations(*settings);
-  REQUIRE(locations);
+  const auto places = landing_places(*settings);
+  REQUIRE(places);
   for (const char* label : {"in", "sftp://u@a:2222/in", ""}) {
     CAPTURE(label);
-    REQUIRE(locations->contains(label));
-    const sftp::Location& location = locations->at(label);
+    REQUIRE(places->contains(label));
+    const auto& location = std::get<sftp::Location>(places->at(label));
     CHECK(location.directory == "/in");
     CHECK(location.connect.user == "u");
     CHECK(location.connect.port == 2222);

@@ -65,7 +65,7 @@ struct Fixture {
     return registered->front().id;
   }
   void begin(std::set<std::string> readable = {"in", "other"}) {
-    roots = LandingRoots::open(options.landings, options.remote_landings);
+    roots = LandingRoots::open(options.landings);
     feed = std::make_unique<Feed>(*store, destination, options);
     feed->begin(roots);
     feed->rewind(std::move(readable));

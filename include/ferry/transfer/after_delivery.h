@@ -2,14 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 
 #include "ferry/base/file.h"
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/metastore/metastore.h"
-#include "ferry/sftp/connect.h"
+#include "ferry/transfer/landing_places.h"
 #include "ferry/transfer/routes.h"
 
 namespace ferry::transfer {
@@ -24,11 +23,7 @@ struct SourcesTaken {
 };
 
 struct TakeSourcesOptions {
-  /// Directories of the landing areas, by the registry's `landing` column; files of other areas are
-  /// left alone.
-  std::map<std::string, fs::path> landings;
-  /// The same for landing areas on servers.
-  std::map<std::string, sftp::Location> remote_landings;
+  LandingPlaces landings;  // files of other areas are left alone
   /// Where it notes what it is about to do: a directory of its own, the same for all runs.
   fs::path intents;
 };

@@ -10,7 +10,6 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +24,7 @@
 #include "ferry/sftp/connect.h"
 #include "ferry/transfer/bandwidth.h"
 #include "ferry/transfer/control_file.h"
+#include "ferry/transfer/landing_places.h"
 #include "ferry/transfer/name_template.h"
 #include "ferry/transfer/routes.h"
 
@@ -107,10 +107,7 @@ class Spool;
 
 struct TransferOptions {
   Selection selection;
-  /// Directories of the landing areas, by the registry's `landing` column.
-  std::map<std::string, fs::path> landings;
-  /// The same for landing areas on servers.
-  std::map<std::string, sftp::Location> remote_landings;
+  LandingPlaces landings;
   /// Null: the destination wants every file, as it is. Else it outlives the run.
   const Routes* routes = nullptr;
   std::int64_t max_attempts = 5;

@@ -316,8 +316,7 @@ void Examination::routes(const Settings& settings) {
     subject_ = fmt::format("transform {}", transform.name);
     program("command", transform.command);
   }
-  const bool has_local_area = std::ranges::any_of(
-      settings.landings, [](const LandingSettings& landing) { return !landing.is_remote(); });
+  const bool has_local_area = !std::ranges::empty(local_landings(settings));
   for (const RouteSettings& route : settings.routes) {
     subject_ = fmt::format("route {}", route.name);
     program("validate", route.validate);

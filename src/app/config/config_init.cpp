@@ -146,7 +146,7 @@ Outcome<ExitStatus> init_configuration(const Invocation& invocation) {
   arguments->flags.insert_or_assign("config", std::vector<std::string>{"/dev/null"});
   const auto settings = effective_settings(*arguments);
   if (!settings) return fail(settings.error());
-  if (settings->landings.size() != 1 || settings->landings.front().is_remote() ||
+  if (settings->landings.size() != 1 || std::ranges::empty(local_landings(*settings)) ||
       settings->destinations.size() != 1) {
     return fail(make_error(ErrorKind::kInvalid,
                            "init writes of one directory and one destination: add others to the "

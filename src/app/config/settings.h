@@ -4,7 +4,9 @@
 #include <bitset>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <vector>
 
@@ -272,5 +274,10 @@ struct Settings {
   /// The destinations of the configuration file, whichever --to selects.
   std::vector<std::string> configured_destinations;
 };
+
+/// The landing areas of SETTINGS, which must outlive the view, that lie on this host.
+inline auto local_landings(const Settings& settings) {
+  return settings.landings | std::views::filter(std::not_fn(&LandingSettings::is_remote));
+}
 
 }  // namespace ferry::app

@@ -48,10 +48,9 @@ Result<void> store_place(const Option& option, const std::string& word, LandingS
 }
 
 bool is_same_area(const LandingSettings& one, const LandingSettings& other) {
-  if (one.is_remote() && other.is_remote()) {
-    return is_same_place(one.connection.url, other.connection.url);
-  }
-  return place_of(one) == place_of(other);
+  const Whereabouts here = whereabouts_of(one);
+  const Whereabouts there = whereabouts_of(other);
+  return here.account == there.account && here.directory == there.directory;
 }
 
 Result<void> select_landings(Settings& settings, const std::vector<std::string>& words) {
@@ -213,19 +212,15 @@ namespace {
 /// That the directories of landing areas are there. One that is not may be on a file system that is
 /// not mounted: who can go on without it says so.
 Result<void> check_presence(const Settings& settings, Presence presence) {
-  std::optional<Error> absence;
-  bool is_any_there = false;
-  for (const LandingSettings& landing : settings.landings) {
+  std::vector<Error> absences;
+  for (const LandingSettings& landing : local_landings(settings)) {
     boost::system::error_code error;
-    if (landing.is_remote() || fs::is_directory(landing.path, error)) {
-      is_any_there = true;
-    } else if (!absence) {
-      absence = make_error(ErrorKind::kInvalid, "landing area {}: {}", landing.path.string(),
-                           error ? error.message() : "it is not a directory");
-    }
+    if (fs::is_directory(landing.path, error)) continue;
+    absences.push_back(make_error(ErrorKind::kInvalid, "landing area {}: {}", landing.path.string(),
+                                  error ? error.message() : "it is not a directory"));
   }
-  const bool is_tolerable = presence == Presence::kOfAny && is_any_there;
-  if (absence && !is_tolerable) return *absence;
+  const std::size_t tolerable = presence == Presence::kOfAny ? settings.landings.size() - 1 : 0;
+  if (absences.size() > tolerable) return absences.front();
   return {};
 }
 
@@ -293,39 +288,39 @@ Result<std::vector<landing::LandingArea>> landing_areas(const Settings& settings
   return areas;
 }
 
-std::map<std::string, fs::path> landing_directories(const Settings& settings) {
-  std::map<std::string, fs::path> directories;
-  for (const LandingSettings& landing : settings.landings) {
-    if (landing.is_remote()) continue;
-    for (const std::string& name : whereabouts_of(landing).names) {
-      directories.emplace(name, landing.path);
-    }
-    if (settings.landings.size() == 1) directories.emplace("", landing.path);
-  }
-  return directories;
+namespace {
+
+/// A row without a label is one of the only area there is.
+std::vector<std::string> labels_of(const LandingSettings& landing, const Settings& settings) {
+  auto labels = whereabouts_of(landing).names;
+  if (settings.landings.size() == 1) labels.emplace_back();
+  return labels;
 }
 
-Result<std::map<std::string, sftp::Location>> landing_locations(const Settings& settings) {
-  std::map<std::string, sftp::Location> locations;
-  for (const LandingSettings& landing : settings.landings) {
-    if (!landing.is_remote()) continue;
-    auto location = location_of(landing, settings);
-    if (!location) return location.error();
-    for (const std::string& name : whereabouts_of(landing).names) {
-      locations.emplace(name, *location);
-    }
-    if (settings.landings.size() == 1) locations.emplace("", *location);
-  }
-  return locations;
-}
+}  // namespace
 
 std::set<std::string> landing_labels(const Settings& settings) {
   std::set<std::string> labels;
   for (const LandingSettings& landing : settings.landings) {
-    for (std::string& name : whereabouts_of(landing).names) labels.insert(std::move(name));
-    if (settings.landings.size() == 1) labels.insert("");
+    for (std::string& label : labels_of(landing, settings)) labels.insert(std::move(label));
   }
   return labels;
+}
+
+Result<transfer::LandingPlaces> landing_places(const Settings& settings) {
+  transfer::LandingPlaces places;
+  for (const LandingSettings& landing : settings.landings) {
+    auto area = landing_area(landing, settings);
+    if (!area) return area.error();
+    for (std::string& label : labels_of(landing, settings)) {
+      if (area->location) {
+        places.emplace(std::move(label), *area->location);
+      } else {
+        places.emplace(std::move(label), area->path);
+      }
+    }
+  }
+  return places;
 }
 
 std::map<std::string, std::string> landing_aliases(const Settings& settings) {

@@ -33,14 +33,11 @@ Result<std::vector<landing::LandingArea>> landing_areas(const Settings& settings
 
 AcceptancePolicy acceptance_policy(const AcceptanceSettings& settings);
 
-/// Those of this host, by every label that the registry may have for them.
-std::map<std::string, fs::path> landing_directories(const Settings& settings);
-
-/// Likewise those on servers.
-Result<std::map<std::string, sftp::Location>> landing_locations(const Settings& settings);
-
-/// The labels of both.
+/// Every label that the registry may have for a landing area.
 std::set<std::string> landing_labels(const Settings& settings);
+
+/// Landing areas by their labels.
+Result<transfer::LandingPlaces> landing_places(const Settings& settings);
 
 /// The labels that files of an area have where it was watched by its path before it got a name.
 std::map<std::string, std::string> landing_aliases(const Settings& settings);

@@ -42,7 +42,6 @@ Result<Given> look_at(const std::string& word) {
 
 /// PATH as the area names it; "": the area itself. Nothing: it does not lie there.
 std::optional<std::string> path_in(const LandingSettings& landing, const fs::path& path) {
-  if (landing.is_remote()) return std::nullopt;
   const fs::path relative = path.lexically_relative(resolved(landing.path));
   if (relative.empty() || *relative.begin() == "..") return std::nullopt;
   return relative == "." ? "" : relative.string();
@@ -68,18 +67,19 @@ Error lies_elsewhere(const Given& given, const std::vector<LandingSettings>& kno
 
 class Areas {
  public:
-  Areas(const std::vector<LandingSettings>& known, const LandingSettings& model)
-      : known_(known), model_(model) {}
+  Areas(const Settings& settings, const LandingSettings& model)
+      : settings_(settings), model_(model) {}
 
   Result<void> add(const Given& given) {
-    for (const LandingSettings& landing : known_) {
+    for (const LandingSettings& landing : local_landings(settings_)) {
       if (const auto path = path_in(landing, given.path)) {
         LandingSettings area = landing;
         if (is_given_by_place(landing)) area.moves_aside = false;
         return add_part(std::move(area), *path, given);
       }
     }
-    if (!known_.empty()) return lies_elsewhere(given, known_);
+    const auto& known = settings_.landings;
+    if (!known.empty()) return lies_elsewhere(given, known);
     LandingSettings area = model_;
     area.path = given.is_directory ? given.path : given.path.parent_path();
     area.name = area.path.string();
@@ -111,28 +111,17 @@ class Areas {
     return {};
   }
 
-  const std::vector<LandingSettings>& known_;
+  const Settings& settings_;
   const LandingSettings& model_;
   std::vector<LandingSettings> areas_;
 };
-
-/// The labels that the registry may have for AREA.
-std::vector<std::string> labels_of(const LandingSettings& area) {
-  Settings alone;
-  alone.landings = {area};
-  std::vector<std::string> labels;
-  for (const auto& [label, directory] : landing_directories(alone)) {
-    if (!label.empty()) labels.push_back(label);
-  }
-  return labels;
-}
 
 }  // namespace
 
 Result<std::vector<LandingSettings>> areas_of_paths(const Settings& settings,
                                                     const LandingSettings& model,
                                                     const std::vector<std::string>& paths) {
-  Areas areas(settings.landings, model);
+  Areas areas(settings, model);
   for (const std::string& path : paths) {
     const auto given = look_at(path);
     if (!given) return given.error();
@@ -145,7 +134,7 @@ Result<void> visit_pushed(metastore::Metastore& metastore,
                           const std::vector<LandingSettings>& areas,
                           const metastore::Metastore::FileVisitor& visitor) {
   const auto visit = [&](metastore::FileQuery query, const LandingSettings& area) {
-    query.landings = labels_of(area);
+    query.landings = whereabouts_of(area).names;
     query.states = {metastore::FileState::kReady};
     query.latest_versions = true;
     return metastore.visit(query, visitor);

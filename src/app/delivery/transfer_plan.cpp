@@ -51,10 +51,9 @@ Result<transfer::TransferOptions> transfer_options(const Settings& settings,
   const TransferSettings& given = settings.transfer;
   transfer::TransferOptions options;
   options.selection = std::move(selection);
-  options.landings = landing_directories(settings);
-  auto locations = landing_locations(settings);
-  if (!locations) return locations.error();
-  options.remote_landings = std::move(*locations);
+  auto landings = landing_places(settings);
+  if (!landings) return landings.error();
+  options.landings = std::move(*landings);
   options.on_landing = report_landings();
   options.max_attempts = given.max_attempts.value;
   if (follows) options.rest_after_failure = given.retry_after;

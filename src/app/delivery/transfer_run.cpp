@@ -131,9 +131,7 @@ Result<LeftOut> find_left_out(const std::string& destination, metastore::Metasto
   query.files.standings = {metastore::Standing::kFailed};
   query.files.updated = options.selection.updated;
   const auto visited = visit_standings(store, query, [&](const StandingRow& row) {
-    const bool is_ours = options.landings.contains(row.file.landing) ||
-                         options.remote_landings.contains(row.file.landing);
-    if (row.given_up && is_ours) ++left_out.given_up;
+    if (row.given_up && options.landings.contains(row.file.landing)) ++left_out.given_up;
   });
   if (!visited) return visited.error();
   const auto in_no_area = count_in_no_area(store, plan.settings, options.selection.updated);
@@ -166,7 +164,6 @@ Result<Untaken> take_sources_away(metastore::Metastore& store, const TransferPla
                                   StopToken& stop) {
   if (!plan.routes) return Untaken{};
   const transfer::TakeSourcesOptions options{.landings = plan.options.landings,
-                                             .remote_landings = plan.options.remote_landings,
                                              .intents = state_directory(plan.settings).taking()};
   const auto taken = transfer::take_sources_away(store, *plan.routes, options, stop);
   if (!taken) return taken.error();

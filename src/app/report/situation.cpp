@@ -109,8 +109,7 @@ Result<void> look_at_batches(const KeptBatches& batches, Situation& situation) {
 std::optional<std::vector<landing::HeldFile>> held_unregistered(metastore::Metastore& metastore,
                                                                 const Settings& settings) {
   std::vector<landing::LandingArea> areas;
-  for (const LandingSettings& landing : settings.landings) {
-    if (landing.is_remote()) continue;
+  for (const LandingSettings& landing : local_landings(settings)) {
     auto area = landing_area(landing, settings);
     if (area) areas.push_back(std::move(*area));
   }

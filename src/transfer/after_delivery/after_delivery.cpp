@@ -194,7 +194,7 @@ class TakingAway {
 
 Result<SourcesTaken> take_sources_away(metastore::Metastore& metastore, const Routes& routes,
                                        const TakeSourcesOptions& options, StopToken& stop) {
-  const auto roots = LandingRoots::open(options.landings, options.remote_landings);
+  const auto roots = LandingRoots::open(options.landings);
   TakingAway taking(metastore, roots, options.intents, stop);
   if (auto finished = taking.finish_earlier(); !finished) return finished.error();
   const bool keeps_all = std::ranges::all_of(

@@ -239,7 +239,7 @@ Result<std::shared_ptr<metastore::AgentPresence>> Agent::stand_in_for(const Batc
 /// What lies in landing areas that are there and answer. Of the others nothing is claimed: it costs
 /// no attempt. An error if nothing is left for that reason.
 Result<bool> Agent::find_files() {
-  core_.roots = LandingRoots::open(core_.options.landings, core_.options.remote_landings);
+  core_.roots = LandingRoots::open(core_.options.landings);
   core_.feed.begin(core_.roots);
   core_.readable.clear();
   auto areas = find_areas(core_.feed, core_.roots, core_.options);

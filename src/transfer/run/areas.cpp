@@ -1,14 +1,9 @@
 #include "transfer/run/areas.h"
 
+#include <ranges>
+
 namespace ferry::transfer {
 namespace {
-
-std::vector<std::string> names_of_areas(const TransferOptions& options) {
-  std::vector<std::string> names;
-  for (const auto& [landing, directory] : options.landings) names.push_back(landing);
-  for (const auto& [landing, location] : options.remote_landings) names.push_back(landing);
-  return names;
-}
 
 Error not_mounted(const std::string& landing, std::uint64_t files) {
   return make_error(
@@ -35,12 +30,11 @@ sftp::Task<void> reach(SourceOpener& sources, const LandingRoot& root, Area& are
 Result<std::vector<Area>> find_areas(Feed& feed, const LandingRoots& roots,
                                      const TransferOptions& options) {
   std::vector<Area> areas;
-  for (std::string& name : names_of_areas(options)) {
+  for (const std::string& name : options.landings | std::views::keys) {
     const auto found = feed.look_in(name);
     if (!found) return found.error();
     if (found->any) {
-      auto reached = look_at(name, roots);
-      areas.push_back({std::move(name), std::move(reached)});
+      areas.push_back({name, look_at(name, roots)});
     } else if (found->unmounted > 0) {
       areas.push_back({name, not_mounted(name, found->unmounted)});
     }

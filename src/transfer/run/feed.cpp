@@ -219,9 +219,7 @@ Feed::Verdict Feed::judge(const metastore::FileRecord& file, const metastore::De
   }
   if (!may_go(file)) return Verdict::kLeave;
   if (!readable_.contains(file.landing)) {
-    const bool is_known =
-        options_.landings.contains(file.landing) || options_.remote_landings.contains(file.landing);
-    if (!is_known) ++elsewhere_[file.landing];
+    if (!options_.landings.contains(file.landing)) ++elsewhere_[file.landing];
     return Verdict::kLeave;
   }
   return is_doubtful(file, delivery) ? Verdict::kDoubtful : Verdict::kTake;
@@ -433,15 +431,14 @@ Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastor
                                                   const TransferOptions& options) {
   Destination to;
   to.name = destination;
-  const LandingRoots roots = LandingRoots::open(options.landings, options.remote_landings);
-  std::set<std::string> readable;
-  for (const auto& [landing, directory] : options.landings) readable.insert(landing);
-  for (const auto& [landing, location] : options.remote_landings) readable.insert(landing);
+  const LandingRoots roots = LandingRoots::open(options.landings);
+  const auto names = options.landings | std::views::keys;
   Feed feed(metastore, to, options);
   feed.begin(roots);
   std::vector<metastore::FileRecord> selected;
-  const auto visited = feed.visit(
-      std::move(readable), [&](const metastore::FileRecord& file) { selected.push_back(file); });
+  const auto visited =
+      feed.visit({names.begin(), names.end()},
+                 [&](const metastore::FileRecord& file) { selected.push_back(file); });
   if (!visited) return visited.error();
   feed.tell_of_left_out();
   return selected;

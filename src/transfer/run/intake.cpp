@@ -19,8 +19,7 @@ bool is_known_by_identity(const metastore::FileRecord& file) {
 }  // namespace
 
 bool Intake::may_share_names() const {
-  return options_.routes != nullptr ||
-         options_.landings.size() + options_.remote_landings.size() > 1;
+  return options_.routes != nullptr || options_.landings.size() > 1;
 }
 
 Intake::Taken Intake::take(metastore::Claim claim, Batch& batch, const StopToken& stop) {

@@ -24,23 +24,21 @@ Result<std::unique_ptr<LocalRoot>> open_root(const fs::path& directory) {
 
 }  // namespace
 
-LandingRoots LandingRoots::open(const Directories& directories, const Locations& locations) {
+LandingRoots LandingRoots::open(const LandingPlaces& places) {
   LandingRoots result;
-  for (const auto& [landing, directory] : directories) {
-    auto root = open_root(directory);
-    if (root) {
+  // One area under several names is one place.
+  std::vector<const sftp::Location*> known;
+  for (const auto& [landing, place] : places) {
+    if (const auto* location = std::get_if<sftp::Location>(&place)) {
+      const auto same =
+          std::ranges::find_if(known, [&](const auto* other) { return *other == *location; });
+      const auto* first = same == known.end() ? known.emplace_back(location) : *same;
+      result.roots_.emplace(landing, std::make_unique<RemoteRoot>(*first));
+    } else if (auto root = open_root(std::get<fs::path>(place))) {
       result.roots_.emplace(landing, std::move(*root));
     } else {
       result.absent_.emplace(landing, root.error());
     }
-  }
-  // One area under several names is one place.
-  std::vector<const sftp::Location*> known;
-  for (const auto& [landing, location] : locations) {
-    const auto same =
-        std::ranges::find_if(known, [&](const auto* other) { return *other == location; });
-    const auto* place = same == known.end() ? known.emplace_back(&location) : *same;
-    result.roots_.emplace(landing, std::make_unique<RemoteRoot>(*place));
   }
   return result;
 }

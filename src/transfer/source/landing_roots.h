@@ -11,6 +11,7 @@
 #include "ferry/metastore/records.h"
 #include "ferry/sftp/connect.h"
 #include "ferry/sftp/task.h"
+#include "ferry/transfer/landing_places.h"
 #include "transfer/deliver/range_set.h"
 #include "transfer/source/source.h"
 
@@ -99,11 +100,8 @@ class RemoteRoot final : public LandingRoot {
 /// Does not change once it is open: threads may share it.
 class LandingRoots {
  public:
-  using Directories = std::map<std::string, fs::path>;
-  using Locations = std::map<std::string, sftp::Location>;
-
-  /// Both by the registry's `landing` column; LOCATIONS must outlive this.
-  static LandingRoots open(const Directories& directories, const Locations& locations);
+  /// PLACES must outlive this.
+  static LandingRoots open(const LandingPlaces& places);
 
   /// Null for one that open was not told of, and for one whose directory cannot be opened.
   const LandingRoot* find(const std::string& landing) const;
