@@ -2,11 +2,22 @@
 
 import datetime
 import json
+import os
 
 import pytest
 
 from ferry_harness import Process, eventually, put
 from silent_server import SilentServer
+
+
+@pytest.mark.parametrize("where", ["outages/x.json", "untaken.json"])
+def test_a_pipe_among_the_notes_is_not_waited_for(ferry, landing, register, metastore, where):
+    put(landing / "a", b"a")
+    register()
+    pipe = metastore / where
+    pipe.parent.mkdir(exist_ok=True)
+    os.mkfifo(pipe)
+    assert ferry("status", "--metastore", metastore).code == 0
 
 
 def outages(configured, *arguments):

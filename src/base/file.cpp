@@ -118,28 +118,41 @@ Result<std::size_t> read_full(int fd, std::span<std::byte> buffer,
   return done;
 }
 
-}  // namespace
-
-Result<std::string> read_file(const fs::path& path) {
-  auto fd = open_file(path, O_RDONLY);
-  if (!fd) return fd.error();
-  const auto status = stat_fd(fd->get(), path);
-  if (!status) return status.error();
-  // Files such as those in /proc say 0 and have content all the same: read until the end. Some of
-  // them give it in one piece or not at all.
+/// SIZE is a guess. Files such as those in /proc say 0 and have content all the same: read until
+/// the end. Some of them give it in one piece or not at all.
+Result<std::string> read_all(int fd, std::size_t size, const fs::path& path) {
   constexpr std::size_t kOnePiece = 4096;
   std::string content;
-  std::size_t wanted = std::max(static_cast<std::size_t>(status->st_size) + 1, kOnePiece);
+  std::size_t wanted = std::max(size + 1, kOnePiece);
   for (;;) {
     const std::size_t before = content.size();
     content.resize(before + wanted);
-    const auto count = read_full(
-        fd->get(), std::as_writable_bytes(std::span(content.data() + before, wanted)), path);
+    const auto count =
+        read_full(fd, std::as_writable_bytes(std::span(content.data() + before, wanted)), path);
     if (!count) return count.error();
     content.resize(before + *count);
     if (*count < wanted) return content;
     wanted = content.size();
   }
+}
+
+}  // namespace
+
+Result<std::string> read_file(const fs::path& path) {
+  auto fd = open_file(path, O_RDONLY | O_NONBLOCK);
+  if (!fd) return fd.error();
+  const auto status = stat_fd(fd->get(), path);
+  if (!status) return status.error();
+  if (!S_ISREG(status->st_mode)) {
+    return make_error(ErrorKind::kInvalid, "{} is not a regular file", path.string());
+  }
+  return read_all(fd->get(), static_cast<std::size_t>(status->st_size), path);
+}
+
+Result<std::string> read_input(const fs::path& path) {
+  const auto fd = open_file(path, O_RDONLY);
+  if (!fd) return fd.error();
+  return read_all(fd->get(), 0, path);
 }
 
 FileReplacement::FileReplacement(fs::path path, fs::path temporary, UniqueFd fd)

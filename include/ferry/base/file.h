@@ -53,7 +53,11 @@ Result<std::size_t> pread_full(int fd, std::span<std::byte> buffer, std::uint64_
 
 Result<void> write_full(int fd, std::span<const std::byte> data, const fs::path& path_for_messages);
 
+/// The content of a regular file. kInvalid for what is not one: a FIFO would be waited for.
 Result<std::string> read_file(const fs::path& path);
+
+/// The same of a file that a user names, which may be a pipe or a device.
+Result<std::string> read_input(const fs::path& path);
 
 /// Replaces a file in one step: temporary file beside it, fsync, rename, fsync of the directory.
 /// After a crash it has the old content or the new one; the temporary file that it may leave is

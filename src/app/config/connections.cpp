@@ -9,7 +9,7 @@ namespace {
 
 /// A secret's file holds it on its first line.
 Result<std::string> read_secret(const fs::path& file) {
-  auto text = read_file(file);
+  auto text = read_input(file);
   if (!text) return text.error();
   return text->substr(0, text->find_first_of("\r\n"));
 }

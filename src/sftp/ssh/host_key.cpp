@@ -38,7 +38,7 @@ Result<HostKeyCheck> HostKeyCheck::load(const ConnectOptions& options) {
     check.files_ = {home_directory() / ".ssh" / "known_hosts", "/etc/ssh/ssh_known_hosts"};
   }
   for (const fs::path& file : check.files_) {
-    const auto text = read_file(file);
+    const auto text = read_input(file);
     if (!text) {
       if (text.error().kind == ErrorKind::kNotFound) continue;
       return make_error(ErrorKind::kRefused, "known hosts cannot be read: {}",

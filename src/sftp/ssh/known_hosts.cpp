@@ -214,7 +214,7 @@ Result<void> add_known_host(const fs::path& file, std::string_view host, std::ui
   const auto lock = FileLock::acquire(file, std::chrono::seconds(5));
   if (!lock) return lock.error();
 
-  const auto text = read_file(file);
+  const auto text = read_input(file);
   if (!text) return text.error();
   const auto current = look_up(parse_known_hosts(*text, file), host, port, key);
   if (current.status == HostKeyStatus::kMatch) return {};
