@@ -72,6 +72,12 @@ std::string beginning_of(std::string_view value) {
   return value.size() <= kShown ? std::string(value) : fmt::format("{}…", value.substr(0, kShown));
 }
 
+/// No text of PostgreSQL has a NUL: without it a row is the same in every store.
+std::string without_nul(std::string text) {
+  std::erase(text, '\0');
+  return text;
+}
+
 /// Reads a row's cells and keeps the first thing that is wrong with them.
 class RowReader {
  public:
@@ -93,6 +99,8 @@ class RowReader {
     if (cell.kind != Cell::Kind::kString) fail("a {} that is not a string", names_[column]);
     return cell.text;
   }
+
+  std::string free_text(std::size_t column) { return without_nul(std::string(text(column))); }
 
   std::string id(std::size_t column) {
     const std::string_view value = required(column);
@@ -209,7 +217,7 @@ TransferError transfer_error_from(std::string_view line) {
   const auto text = [&](const char* name) {
     const auto value = found->find(name);
     if (value == found->end()) return std::string();
-    return value->is_string() ? value->get<std::string>() : value->dump();
+    return value->is_string() ? without_nul(value->get<std::string>()) : value->dump();
   };
   error.kind = text("kind");
   error.message = text("message");
@@ -296,11 +304,11 @@ Result<FileRecord> parse_file_record(std::string_view line) {
                     .path = std::string(row.required(kPath)),
                     .updated_date = row.date(kUpdatedDate),
                     .checksum = row.checksum(kFileChecksum),
-                    .landing = std::string(row.text(kLanding)),
+                    .landing = row.free_text(kLanding),
                     .identity = identity_from(row),
                     .source = row.one_of(kSourceNames, kSource, FileSource::kImport),
                     .state = row.one_of(kStateNames, kState, FileState::kReady),
-                    .reason = std::string(row.text(kReason)),
+                    .reason = row.free_text(kReason),
                     .unknown_columns = {}};
   if (const auto problem = path_problem(record.path); !problem.empty()) {
     row.fail("a path '{}' that {}", beginning_of(record.path), problem);
@@ -321,13 +329,13 @@ Result<TransferRecord> parse_transfer_record(std::string_view line) {
   TransferRecord record{.id = row.id(kTransferId),
                         .status = row.one_of(kStatusNames, kStatus, TransferStatus::kInProgress),
                         .date = row.date(kDate),
-                        .destination = std::string(row.text(kDestination)),
-                        .batch_id = std::string(row.text(kBatchId)),
-                        .agent = std::string(row.text(kAgent)),
+                        .destination = row.free_text(kDestination),
+                        .batch_id = row.free_text(kBatchId),
+                        .agent = row.free_text(kAgent),
                         .attempt = row.count(kAttempt, 1),
                         .bytes = row.count(kBytes),
                         .duration_ms = row.count(kDurationMs),
-                        .remote_path = std::string(row.text(kRemotePath)),
+                        .remote_path = row.free_text(kRemotePath),
                         .checksum = {},
                         .error = {},
                         .file_updated_date = {},

@@ -57,6 +57,15 @@ CONTRACT("files are found by when they were registered, whatever came after them
         Paths{"new.csv"});
 }
 
+CONTRACT("a text has no NUL, whatever a program said") {
+  auto store = open();
+  FileRecord row = imported("1", now());
+  row.reason = std::string("a\0b", 3);
+  must(store->import_files({row}));
+  auto again = open();
+  CHECK(files(*again, {}).front().reason == "ab");
+}
+
 CONTRACT("rows of the logs without their file are counted") {
   auto store = open();
   CHECK(must(store->upkeep().orphans()).rows == 0);
