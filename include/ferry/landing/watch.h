@@ -32,6 +32,9 @@ struct AreaParts {
   bool operator==(const AreaParts&) const = default;
 };
 
+/// Where abnormal files of a landing area are, unless it says where.
+inline constexpr const char* kDefaultQuarantine = ".quarantine";
+
 struct LandingArea {
   std::string name;  // what the registry's `landing` column says
   fs::path path;
@@ -44,7 +47,7 @@ struct LandingArea {
   /// What files must be like. Others are registered as quarantined and moved aside.
   AcceptancePolicy acceptance = {};
   /// Where abnormal files are moved to; on the same file system, and not where this or another area
-  /// would see it. Empty: .quarantine below the area.
+  /// would see it, nor another's. Empty: kDefaultQuarantine below the area.
   fs::path quarantine = {};
   /// A file that is still being written after this long is complained of.
   std::chrono::milliseconds unsettled_after = std::chrono::hours(1);

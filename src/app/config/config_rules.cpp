@@ -5,6 +5,7 @@
 
 #include "app/config/placement.h"
 #include "app/config/routing.h"
+#include "app/config/state_directory.h"
 #include "app/config/text.h"
 #include "ferry/base/text.h"
 
@@ -191,6 +192,7 @@ class Rules {
                "archive is of no use without after = \"archive\"");
     }
     if (route.archive.empty()) return;
+    check_beside_own(route);
     std::set<std::string> accounts;  // that it archives with
     for (const LandingSettings& landing : settings_.landings) {
       if (takes_from(route, landing)) accounts.insert(whereabouts_of(landing).account);
@@ -204,6 +206,38 @@ class Rules {
           "archive {} lies in the landing area '{}': what is archived would land again; put it "
           "elsewhere, or below a dot directory",
           route.archive.string(), landing.name);
+    }
+  }
+
+  /// Uploaders choose the names in an archive.
+  void check_beside_own(const RouteSettings& route) {
+    auto local = local_landings(settings_);
+    const bool is_local = std::ranges::any_of(
+        local, [&](const LandingSettings& landing) { return takes_from(route, landing); });
+    if (!is_local || !route.archive.is_absolute()) return;
+    const auto check = [&](std::string_view what, const fs::path& own) {
+      if (own.empty() || (!lies_inside(route.archive, own) && !lies_inside(own, route.archive))) {
+        return;
+      }
+      complain(Section::kRoute, route.name, "archive",
+               "archive {} and the {} {} overlap: archived files would be taken for what ferry "
+               "keeps there; put it elsewhere",
+               route.archive.string(), what, own.string());
+    };
+    check("metastore", settings_.general.metastore.directory());
+    if (!settings_.general.metastore.is_directory()) {
+      check("state_dir", state_directory(settings_).path());
+    }
+    check("spool", settings_.transfer.spool);
+    for (const LandingSettings& landing : local) {
+      if (lies_inside(landing.path, route.archive)) {
+        complain(Section::kRoute, route.name, "archive",
+                 "the landing area '{}' lies in the archive {}: what is archived could land again; "
+                 "put it elsewhere",
+                 landing.name, route.archive.string());
+      } else {
+        check("quarantine", quarantine_of(landing));
+      }
     }
   }
 

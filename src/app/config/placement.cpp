@@ -37,6 +37,26 @@ bool is_visible_below(const std::string& inner, const std::string& outer) {
                       [](std::string_view name) { return name.empty() || name.starts_with('.'); });
 }
 
+/// Of two normal paths.
+bool is_below(const std::string& inner, const std::string& outer) {
+  const auto inner_names = names_of(inner);
+  const auto outer_names = names_of(outer);
+  return std::ranges::mismatch(inner_names, outer_names).in2 == outer_names.end();
+}
+
+bool takes_every_name(const RouteSettings& route) {
+  return route.match.empty() || std::ranges::find(route.match, "*") != route.match.end();
+}
+
+bool leads(const RouteSettings& route, const LandingSettings& landing,
+           const DestinationSettings& destination) {
+  const auto names = [](const std::vector<std::string>& all, const std::string& one) {
+    return std::ranges::find(all, one) != all.end();
+  };
+  return (route.landing.empty() || names(route.landing, landing.name)) &&
+         names(route.to, destination.name);
+}
+
 class Placement {
  public:
   explicit Placement(const Settings& settings) : settings_(settings) {}
@@ -50,6 +70,8 @@ class Placement {
       }
     }
     check_apart();
+    check_quarantines();
+    check_circles();
     return std::move(found_);
   }
 
@@ -106,6 +128,52 @@ class Placement {
     }
   }
 
+  /// What is held may not land, and is told from what another area holds by its directory.
+  void check_quarantines() {
+    auto landings = local_landings(settings_);
+    for (auto one = landings.begin(); one != landings.end(); ++one) {
+      const fs::path quarantine = quarantine_of(*one);
+      for (const LandingSettings& other : landings) {
+        if (!lies_inside(other.path, quarantine)) continue;
+        complain(other, "path",
+                 fmt::format("landing area {} lies in {}, the quarantine of {}: what is held there "
+                             "would be delivered",
+                             place_of(other), quarantine.string(), place_of(*one)));
+      }
+      for (auto other = std::next(one); other != landings.end(); ++other) {
+        const fs::path others = quarantine_of(*other);
+        if (!lies_inside(quarantine, others) && !lies_inside(others, quarantine)) continue;
+        complain(*other, "quarantine",
+                 fmt::format("landing areas {} and {} have one quarantine, {}: give each a "
+                             "directory of its own",
+                             place_of(*one), place_of(*other), others.string()));
+      }
+    }
+  }
+
+  /// Where a route matches by name, what it delivers need not match again.
+  void check_circles() {
+    for (const LandingSettings& landing : settings_.landings) {
+      const Whereabouts area = whereabouts_of(landing);
+      for (const DestinationSettings& destination : settings_.destinations) {
+        if (area.account != account_of(destination.url)) continue;
+        const fs::path directory = normal_path(destination.url.directory);
+        if (!is_visible_in(area, directory) || !takes_all(landing, destination)) continue;
+        complain(landing, area.key,
+                 fmt::format("destination {} lies in the landing area {}: what is delivered would "
+                             "land there again",
+                             destination.name, area.text));
+      }
+    }
+  }
+
+  bool takes_all(const LandingSettings& landing, const DestinationSettings& destination) const {
+    return settings_.routes.empty() ||
+           std::ranges::any_of(settings_.routes, [&](const RouteSettings& route) {
+             return takes_every_name(route) && leads(route, landing, destination);
+           });
+  }
+
   void complain(const LandingSettings& landing, std::string_view key, std::string message) {
     found_.push_back({landing.name, key, std::move(message)});
   }
@@ -156,6 +224,15 @@ fs::path resolved(const fs::path& path) {
 bool is_visible_inside(const fs::path& inner, const fs::path& outer) {
   return is_visible_below(normal_path(resolved(inner).string()),
                           normal_path(resolved(outer).string()));
+}
+
+fs::path quarantine_of(const LandingSettings& landing) {
+  return landing.quarantine.empty() ? landing.path / landing::kDefaultQuarantine
+                                    : landing.quarantine;
+}
+
+bool lies_inside(const fs::path& inner, const fs::path& outer) {
+  return is_below(normal_path(resolved(inner).string()), normal_path(resolved(outer).string()));
 }
 
 bool is_visible_in(const Whereabouts& area, const fs::path& directory) {

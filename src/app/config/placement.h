@@ -36,8 +36,15 @@ fs::path resolved(const fs::path& path);
 /// below a dot directory.
 bool is_visible_inside(const fs::path& inner, const fs::path& outer);
 
-/// The same of a DIRECTORY that the host and the account of AREA have. Links on servers are not
-/// known, nor where an account's home is: what lies below it is compared with its like only.
+/// Where abnormal files of a landing area on this host are moved to.
+fs::path quarantine_of(const LandingSettings& landing);
+
+/// True if INNER is OUTER, or lies in it at any depth.
+bool lies_inside(const fs::path& inner, const fs::path& outer);
+
+/// As is_visible_inside, of a DIRECTORY that the host and the account of AREA have. Links on
+/// servers are not known, nor where an account's home is: what lies below it is compared with its
+/// like only.
 bool is_visible_in(const Whereabouts& area, const fs::path& directory);
 
 /// Something about a landing area that cannot work.
@@ -47,9 +54,9 @@ struct Misplaced {
   std::string message;
 };
 
-/// What lies in a landing area and must not, areas that overlap, and what cannot be had on a
-/// server. Asks the file system for symbolic links only: what is not there yet is taken by its
-/// path.
+/// What lies in a landing area and must not, areas and quarantines that overlap, and what cannot be
+/// had on a server. Asks the file system for symbolic links only: what is not there yet is taken by
+/// its path.
 std::vector<Misplaced> find_misplaced(const Settings& settings);
 
 }  // namespace ferry::app

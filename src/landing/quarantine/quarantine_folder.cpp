@@ -14,7 +14,6 @@
 namespace ferry::landing {
 namespace {
 
-constexpr const char* kDefaultFolder = ".quarantine";
 constexpr std::string_view kNoteSuffix = ".json";
 constexpr mode_t kNoteMode = 0600;
 
@@ -41,15 +40,15 @@ Error another_file(const std::string& path) {
 }  // namespace
 
 fs::path QuarantineFolder::path_of(const LandingArea& area) {
-  return area.quarantine.empty() ? area.path / kDefaultFolder : area.quarantine;
+  return area.quarantine.empty() ? area.path / kDefaultQuarantine : area.quarantine;
 }
 
 Result<UniqueFd> QuarantineFolder::open_folder(const LandingArea& area, int root_fd, bool make) {
   const fs::path& named = area.quarantine;
   if (!named.empty()) return make ? make_private_directory(named) : open_private_directory(named);
-  const fs::path path = area.path / kDefaultFolder;
-  return make ? make_private_directory(root_fd, kDefaultFolder, path)
-              : open_private_directory(root_fd, kDefaultFolder, path);
+  const fs::path path = area.path / kDefaultQuarantine;
+  return make ? make_private_directory(root_fd, kDefaultQuarantine, path)
+              : open_private_directory(root_fd, kDefaultQuarantine, path);
 }
 
 Result<std::optional<QuarantineFolder>> QuarantineFolder::open(const LandingArea& area, bool make) {
@@ -91,7 +90,7 @@ Result<std::optional<QuarantineFolder>> QuarantineFolder::find(const LandingArea
 }
 
 bool QuarantineFolder::is_absent(const LandingArea& area, int root_fd) {
-  const fs::path path = area.quarantine.empty() ? fs::path(kDefaultFolder) : area.quarantine;
+  const fs::path path = area.quarantine.empty() ? fs::path(kDefaultQuarantine) : area.quarantine;
   return ::faccessat(root_fd, path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
 }
 
