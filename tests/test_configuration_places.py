@@ -1,6 +1,7 @@
 """Where a configuration is looked for, and the first one."""
 
 import os
+import re
 
 import pytest
 
@@ -75,6 +76,14 @@ def test_init_writes_one_that_works(ferry, home, environment, landing, server, m
     again = ferry("config", "init", "--landing", landing, *server.options(), env=environment)
     assert again.code == 2
     assert "is there already" in again.stderr
+
+
+def test_what_init_names_next_works(ferry, folder, environment, landing, server):
+    made = ferry("config", "init", "--landing", landing, *server.options(), "--config", folder / "own.toml",
+                 env=environment)
+    assert made.code == 0, made.stderr
+    for words in re.findall(r"'ferry ([^']+)'", made.stdout):
+        assert ferry(*words.split(), env=environment).code == 0, words
 
 
 def test_init_says_what_is_in_the_way(ferry, home, environment, landing, server):

@@ -183,6 +183,15 @@ MISPLACED = {
     '[landing.home]\nurl = "sftp://u@h/~/"\n[landing.sub]\nurl = "sftp://u@h/~/sub"\n': "overlap",
     '[landing.in]\npath = "in"\nquarantine = "in/held"\n': "lies in the landing area",
     '[landing.in]\npath = "in"\n[transfer]\nspool = "in/spool"\n': "lies in the landing area",
+    '[landing.a]\npath = "a"\nquarantine = "q"\n[landing.b]\npath = "b"\nquarantine = "q"\n':
+        "have one quarantine",
+    '[landing.a]\npath = "a"\nquarantine = "q"\n[landing.b]\npath = "b"\nquarantine = "q/b"\n':
+        "have one quarantine",
+    '[landing.a]\npath = "a"\n[landing.b]\npath = "a/.quarantine/x"\n': "what is held there would be delivered",
+    '[landing.in]\nurl = "sftp://u@h/in"\n[destination.b]\nurl = "sftp://u@h/in/out"\n':
+        "would land there again",
+    '[landing.in]\nurl = "sftp://u@h/in"\n[destination.b]\nurl = "sftp://u@h/in"\n[route.r]\nto = ["b"]\n':
+        "would land there again",
     '[landing.in]\npath = "in"\n[destination.b]\nurl = "sftp://b/x"\n[route.r]\nto = ["b"]\n'
     'rename = "{date:%Q}-{name}"\n': "%Q is not a conversion",
     '[destination.b]\nurl = "sftp://b/x"\ncontrol_name = "{batch_id}-{date:%}"\n':
@@ -204,6 +213,36 @@ def test_what_cannot_work_is_found_by_config_check(ferry, folder, text, words):
     assert ended.code == 2
     assert words in ended.stdout
     assert f"{config}:" in ended.stdout
+
+
+ARCHIVES = {"store": "overlap", "store/archive": "overlap", "a/.quarantine/x": "overlap", "held": "overlap",
+            "spool": "overlap", ".": "lies in the archive"}
+
+
+@pytest.mark.parametrize("archive, words", ARCHIVES.items())
+def test_uploaders_name_no_files_where_ferry_keeps_its_own(ferry, folder, archive, words):
+    config = folder / "ferry.toml"
+    config.write_text('metastore = "store"\n[landing.a]\npath = "a"\n[landing.b]\npath = "b"\nquarantine = "held"\n'
+                      '[transfer]\nspool = "spool"\n[destination.d]\nurl = "sftp://d/x"\n'
+                      f'[route.r]\nto = ["d"]\nafter = "archive"\narchive = "{archive}"\n')
+    ended = ferry("config", "check", "--config", config)
+    assert ended.code == 2 and words in ended.stdout, ended.stdout
+
+
+def test_a_destination_among_what_lands_if_names_tell_them_apart(ferry, folder):
+    config = folder / "ferry.toml"
+    config.write_text('[landing.all]\nurl = "sftp://u@h/"\n[destination.out]\nurl = "sftp://u@h/out"\n'
+                      '[route.r]\nmatch = ["in/*"]\nto = ["out"]\n')
+    assert ferry("config", "check", "--config", config).code == 0
+
+
+def test_one_quarantine_for_two_areas_is_refused(ferry, folder, metastore):
+    for area in ("a", "b"):
+        (folder / area).mkdir()
+    ended = ferry("watch", "--once", "--landing", folder / "a", "--landing", folder / "b",
+                  "--quarantine", folder / "q", "--metastore", metastore)
+    assert ended.code == 2
+    assert "give each a directory of its own" in ended.stderr
 
 
 def test_two_accounts_on_one_server_have_directories_of_their_own(ferry, folder):
@@ -242,6 +281,20 @@ def test_namesakes_in_quarantine(site, folder):
         "link.csv", "link.csv", "only-west.csv", "same.csv"]
     by_id = next(file["id"] for file in made.held() if file["path"] == "same.csv")
     assert made.ferry("quarantine", "drop", by_id).code == 0
+
+
+def test_one_place_given_as_two_destinations(configured, server, landing):
+    """It would get each file twice."""
+    put(landing / "a", b"a")
+    configured.write("")
+    ended = configured.run("transfer", "--to", "b", "--to", server.url())
+    assert ended.code == 2
+    assert "are one place" in ended.stderr
+
+
+def test_help_of_help(ferry):
+    ended = ferry("help", "help")
+    assert ended.code == 0 and "usage: ferry" in ended.stdout
 
 
 def test_history_is_told_in_order(configured, landing, metastore):

@@ -111,6 +111,16 @@ def test_a_dry_run_tells_names_and_destinations(configured, landing):
     assert "as new-a" in configured.run("transfer", "--dry-run").stdout
 
 
+def test_a_dry_run_tells_of_a_name_that_cannot_be(configured, landing):
+    configured.write('[route.b]\nto = ["b"]\nrename = "{ext}"\n')
+    put(landing / "a", b"1")
+    configured.register()
+    ended = configured.transfer("--dry-run")
+    (line,) = ended.json_lines
+    assert (ended.code, line["remote_name"]) == (1, None) and line["error"]
+    assert "would give up a for b: " in configured.run("transfer", "--dry-run").stdout
+
+
 def test_two_files_with_one_remote_name_are_not_both_sent(configured, landing, server):
     configured.write('[route.b]\nto = ["b"]\nrename = "{name}"\n')
     put(landing / "x" / "a", b"first")

@@ -65,7 +65,7 @@ int unknown_command(const std::string& word) {
 }
 
 int print_help(const std::vector<std::string>& words) {
-  if (words.empty() || words.front().starts_with("-")) {
+  if (words.empty() || words.front().starts_with("-") || words.front() == "help") {
     print(program_help());
     return shown();
   }

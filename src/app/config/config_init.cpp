@@ -158,8 +158,9 @@ Outcome<ExitStatus> init_configuration(const Invocation& invocation) {
   if (const auto written = write_new(file, text_of(*settings)); !written) {
     return fail(written.error());
   }
-  print(
-      fmt::format("{} is written; next: 'ferry watch --once', 'ferry transfer'\n", file.string()));
+  const std::string named = given ? " --config " + file.string() : "";
+  print(fmt::format("{} is written; next: 'ferry watch --once{}', 'ferry transfer{}'\n",
+                    file.string(), named, named));
   return status;
 }
 

@@ -72,6 +72,19 @@ Result<void> select_landings(Settings& settings, const std::vector<std::string>&
   return {};
 }
 
+Result<void> check_apart(const std::vector<DestinationSettings>& selected) {
+  for (auto one = selected.begin(); one != selected.end(); ++one) {
+    const auto other = std::find_if(std::next(one), selected.end(), [&](const auto& later) {
+      return later.name != one->name && is_same_place(later.url, one->url);
+    });
+    if (other == selected.end()) continue;
+    return make_error(ErrorKind::kInvalid,
+                      "--to: '{}' and '{}' are one place: its files would be delivered twice",
+                      one->name, other->name);
+  }
+  return {};
+}
+
 Result<void> select_destinations(Settings& settings, const std::vector<std::string>& words) {
   const Option& option = selecting_option(Section::kDestination);
   std::vector<DestinationSettings> selected;
@@ -101,6 +114,7 @@ Result<void> select_destinations(Settings& settings, const std::vector<std::stri
     given.name = given.url.to_string();
     selected.push_back(std::move(given));
   }
+  if (auto apart = check_apart(selected); !apart) return apart;
   settings.destinations = std::move(selected);
   return {};
 }

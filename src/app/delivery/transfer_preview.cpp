@@ -12,12 +12,34 @@
 namespace ferry::app {
 namespace {
 
-/// The name that the file is to get at the destination; its own path if none can be made.
-std::string name_at(const std::string& destination, const metastore::FileRecord& file,
-                    const transfer::Routes* routes) {
+/// The name that the file is to get at the destination.
+Result<std::string> name_at(const std::string& destination, const metastore::FileRecord& file,
+                            const transfer::Routes* routes) {
   if (routes == nullptr) return file.path;
-  return transfer::remote_name(routes->find(file.landing, file.path, destination), file)
-      .value_or(file.path);
+  return transfer::remote_name(routes->find(file.landing, file.path, destination), file);
+}
+
+std::string to_sentence(const std::string& destination, const metastore::FileRecord& file,
+                        const Result<std::string>& name) {
+  const std::string path = escape_controls(file.path);
+  if (!name) {
+    return fmt::format("would give up {} for {}: {}\n", path, destination,
+                       escape_controls(name.error().message));
+  }
+  return fmt::format("would deliver {} to {}{}\n", path, destination,
+                     *name == file.path ? "" : " as " + escape_controls(*name));
+}
+
+Json to_json(const std::string& destination, const metastore::FileRecord& file,
+             const Result<std::string>& name) {
+  Json json{{"destination", destination},
+            {"id", file.id},
+            {"path", file.path},
+            {"landing", file.landing},
+            {"size", file.identity ? Json(file.identity->size) : Json()},
+            {"remote_name", name ? Json(*name) : Json()}};
+  if (!name) json["error"] = name.error().message;
+  return json;
 }
 
 }  // namespace
@@ -25,6 +47,7 @@ std::string name_at(const std::string& destination, const metastore::FileRecord&
 Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, metastore::Metastore& store,
                                      bool as_json, ExitStatus idle) {
   bool any = false;
+  bool has_unfit = false;
   LeftOut left_out;
   for (const transfer::Destination& destination : plan.destinations) {
     const auto options = plan.options_for(destination.name);
@@ -36,19 +59,12 @@ Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, metastore::Metast
     left_out.in_no_area += left->in_no_area;
     for (const metastore::FileRecord& file : *files) {
       any = true;
-      const std::string name = name_at(destination.name, file, options.routes);
-      const Json size = file.identity ? Json(file.identity->size) : Json();
+      const auto name = name_at(destination.name, file, options.routes);
+      has_unfit = has_unfit || !name;
       if (as_json) {
-        print_json({{"destination", destination.name},
-                    {"id", file.id},
-                    {"path", file.path},
-                    {"landing", file.landing},
-                    {"size", size},
-                    {"remote_name", name}});
+        print_json(to_json(destination.name, file, name));
       } else {
-        print(fmt::format("would deliver {} to {}{}\n", escape_controls(file.path),
-                          destination.name,
-                          name == file.path ? "" : " as " + escape_controls(name)));
+        print(to_sentence(destination.name, file, name));
       }
     }
   }
@@ -57,7 +73,7 @@ Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, metastore::Metast
   if (!as_json && any && !omissions.empty()) {
     print(fmt::format("left out: {}\n", omissions.substr(2)));
   }
-  if (left_out != LeftOut{}) return ExitStatus::kSomeFailed;
+  if (left_out != LeftOut{} || has_unfit) return ExitStatus::kSomeFailed;
   return any ? ExitStatus::kDone : idle;
 }
 
