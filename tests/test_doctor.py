@@ -82,6 +82,16 @@ def test_no_landing_area_there(doctor, folder):
     assert ("landing", "directory") in troubles(ended)
 
 
+def test_a_note_of_a_compaction_that_nobody_can_read(doctor, metastore, landing, register):
+    """Whoever writes fails because of it."""
+    make_files(landing, 1, 10)
+    register()
+    (metastore / "compaction.json").write_bytes(b"")
+    ended = doctor()
+    assert ended.code == 4
+    assert "compaction.json cannot be understood" in ended.stdout
+
+
 def test_a_damaged_row(doctor, metastore, landing, register):
     make_files(landing, 1, 10)
     register()

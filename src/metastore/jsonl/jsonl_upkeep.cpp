@@ -93,6 +93,9 @@ Result<std::uint64_t> JsonlMetastore::damaged_rows() {
 }
 
 Result<std::vector<Upkeep::Damage>> JsonlMetastore::damages(std::size_t limit) {
+  if (auto readable = check_staged_files(*directory_, kCompactionNote); !readable) {
+    return readable.error();
+  }
   return ask(view_of("", false), [&](Snapshot& snapshot) -> Result<std::vector<Damage>> {
     std::vector<Damage> found;
     for (DamagedRow& row : snapshot.index().damage(limit)) {

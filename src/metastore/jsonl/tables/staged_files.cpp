@@ -53,11 +53,15 @@ struct Naming {
   std::string to;
 };
 
-Result<std::vector<Naming>> read_note(const Directory& directory, const std::string& note,
-                                      const std::string& text) {
+/// Nothing: there is none.
+Result<std::optional<std::vector<Naming>>> read_note(const Directory& directory,
+                                                     const std::string& note) {
+  using Note = std::optional<std::vector<Naming>>;
+  const auto text = directory.read(note);
+  if (!text) return text.error().kind == ErrorKind::kNotFound ? Result<Note>(Note()) : text.error();
   const Error damaged =
       make_error(ErrorKind::kCorrupt, "{} cannot be understood", directory.shown(note));
-  const auto json = Json::parse(text, nullptr, false);
+  const auto json = Json::parse(*text, nullptr, false);
   if (!json.is_object() || !json.contains("renames") || !json["renames"].is_array()) return damaged;
   std::vector<Naming> names;
   for (const auto& entry : json["renames"]) {
@@ -69,7 +73,7 @@ Result<std::vector<Naming>> read_note(const Directory& directory, const std::str
     if (!may_be_given(naming.from, naming.to)) return damaged;
     names.push_back(std::move(naming));
   }
-  return names;
+  return Note(std::move(names));
 }
 
 }  // namespace
@@ -173,11 +177,16 @@ Result<void> StagedFiles::take_back_note() const {
   return directory_.sync("");
 }
 
+Result<void> check_staged_files(const Directory& directory, const std::string& note) {
+  const auto names = read_note(directory, note);
+  return names ? Result<void>() : names.error();
+}
+
 Result<void> finish_staged_files(const Directory& directory, const std::string& note) {
-  const auto text = directory.read(note);
-  if (!text) return text.error().kind == ErrorKind::kNotFound ? Result<void>() : text.error();
-  const auto names = read_note(directory, note, *text);
-  if (!names) return names.error();
+  const auto read = read_note(directory, note);
+  if (!read) return read.error();
+  const auto& names = *read;
+  if (!names) return {};
   std::set<std::string> folders;
   for (const Naming& naming : *names) {
     // If there is no such file, the name was given before.

@@ -68,6 +68,9 @@ class StagedFiles {
 /// kCorrupt if it lists names that no compaction gives.
 Result<void> finish_staged_files(const Directory& directory, const std::string& note);
 
+/// That finish_staged_files could read NOTE, if there is one. Changes nothing.
+Result<void> check_staged_files(const Directory& directory, const std::string& note);
+
 /// Removes a file that whoever made it, and locked it, left behind. Under the metastore's lock.
 void remove_if_dead(const Directory& directory, const std::string& name);
 /// All temporary ones.
