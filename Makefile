@@ -5,7 +5,7 @@ BUILD_PACKAGES := g++ cmake ninja-build pkg-config libssh2-1-dev libssl-dev nloh
   libboost-dev libboost-filesystem-dev libboost-program-options-dev libspdlog-dev libtomlplusplus-dev \
   libsystemd-dev zlib1g-dev libzstd-dev libsqlite3-dev libpq-dev libabsl-dev doctest-dev
 TEST_PACKAGES := curl openssl openssh-client openssh-sftp-server libwrap0 libnss-wrapper jq time strace binutils gnupg age \
-  python3-pytest python3-pytest-xdist python3-jsonschema zsh mandoc man-db
+  python3-pytest python3-pytest-xdist python3-jsonschema zsh fish mandoc man-db
 DEB_PACKAGES := dpkg-dev lintian
 SYSTEMD_TEST_PACKAGES := debootstrap util-linux iproute2
 AIRFLOW_PACKAGES := python3-venv

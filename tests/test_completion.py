@@ -106,6 +106,31 @@ def test_tab_completes_in_zsh(zsh):
     assert zsh.after_tab("ferry list --status=", "superseded", times=2)
 
 
+@pytest.fixture
+def fish(folder, shell_environment):
+    """The words that fish offers for the end of LINE."""
+
+    def complete(line):
+        script = f"ferry completion fish | source; complete -C {shlex.quote(line)}"
+        ended = subprocess.run([tool("fish"), "--no-config", "-c", script], env=shell_environment, cwd=folder,
+                               capture_output=True, text=True, timeout=60, check=False)
+        assert ended.stderr == ""
+        return [word.split("\t")[0] for word in ended.stdout.splitlines()]
+
+    return complete
+
+
+def test_fish_completes(fish, folder):
+    (folder / "key.pem").touch()
+    (folder / "keys").mkdir()
+    assert fish("ferry tra") == ["transfer"]
+    assert fish("ferry transfer --dry") == ["--dry-run"]
+    assert fish("ferry transfer --verify=re") == ["--verify=readback", "--verify=remote-command"]
+    assert fish("ferry transfer --to ") == ["warehouse"]
+    assert fish("ferry transfer --identity ke") == ["key.pem", "keys/"]
+    assert fish("ferry watch --metastore=ke") == ["--metastore=keys/"]
+
+
 def test_the_zsh_script_is_well_formed(ferry, folder):
     script = folder / "_ferry"
     script.write_text(ferry("completion", "zsh").stdout)

@@ -6,6 +6,7 @@
 #include "app/config/secrets.h"
 #include "app/config/text.h"
 #include "app/journald.h"
+#include "app/manual/completion.h"
 #include "app/manual/help.h"
 #include "app/output.h"
 #include "ferry/base/log.h"
@@ -109,6 +110,10 @@ int run(const std::vector<std::string>& words) {
   if (!line) return usage_error("", line.error());
   if (line->command.empty()) return run_without_command(line->rest);
   if (line->command == "help") return print_help(line->rest);
+  if (line->command == "complete") {  // for shells: it is no command that people give
+    print(completions(line->rest));
+    return shown();
+  }
   const Command* command = find_command(line->command);
   if (command == nullptr) return unknown_command(line->command);
   return run_command(*command, line->rest);

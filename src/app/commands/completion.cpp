@@ -8,18 +8,16 @@
 namespace ferry::app {
 namespace {
 
-constexpr std::array<std::string_view, 2> kShells{"bash", "zsh"};
+constexpr std::array<std::string_view, 3> kShells{"bash", "zsh", "fish"};
 
 Outcome<ExitStatus> run_completion(const Invocation& invocation) {
   const std::string& shell = invocation.arguments.positional.front();
-  if (shell == "bash") {
-    print(bash_completion());
-  } else if (shell == "zsh") {
-    print(zsh_completion());
-  } else {
-    return fail(make_error(ErrorKind::kInvalid, "unknown shell '{}': choose bash or zsh{}", shell,
-                           suggestion(shell, kShells)));
+  const auto script = completion_script(shell);
+  if (!script) {
+    return fail(make_error(ErrorKind::kInvalid, "unknown shell '{}': choose bash, zsh or fish{}",
+                           shell, suggestion(shell, kShells)));
   }
+  print(*script);
   return ExitStatus::kDone;
 }
 
@@ -29,13 +27,14 @@ Command completion_command() {
   return {.name = "completion",
           .bit = kCompletionBit,
           .summary = "print what makes a shell complete ferry's command lines",
-          .positional = "bash|zsh",
+          .positional = "bash|zsh|fish",
           .min_positional = 1,
           .max_positional = 1,
           .description =
               "Where ferry was not installed by a package:\n\n"
               "bash   source <(ferry completion bash)\n"
-              "zsh    ferry completion zsh > ~/.zfunc/_ferry, with ~/.zfunc in fpath",
+              "zsh    ferry completion zsh > ~/.zfunc/_ferry, with ~/.zfunc in fpath\n"
+              "fish   ferry completion fish > ~/.config/fish/completions/ferry.fish",
           .flags = {},
           .exits = {{ExitStatus::kDone},
                     {ExitStatus::kSomeFailed, kInputOutputFailed},
