@@ -124,10 +124,12 @@ def test_path_tricks_are_refused(service, folder, landing, metastore, path):
 def test_directories_and_files_are_not_put_in_each_others_place(service, landing):
     put(landing / "file", b"x")
     (landing / "dir").mkdir()
+    (landing / "link").symlink_to(landing / "dir")
     assert service.put("landing/file/below").status == 409
     assert service.put("landing/dir").status == 409
+    assert service.put("landing/link/below").status == 409
     assert service.put("nowhere/a").status == 404
-    assert everything_in(landing) == ["dir", "file"]
+    assert everything_in(landing) == ["dir", "file", "link"]
 
 
 def test_names_of_different_unicode_forms_are_different_files(service, landing):

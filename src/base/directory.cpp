@@ -102,9 +102,12 @@ Result<UniqueFd> open_beneath(int root, const std::string& relative, int flags) 
     // on the file, which takes longer.
     if (errno == EINTR || (errno == EAGAIN && attempts_left > 0)) continue;
     if (errno == ELOOP || errno == EXDEV) {
-      return make_error(ErrorKind::kAbnormal,
-                        "open {}: the path has a symbolic link or leaves the landing area",
-                        relative);
+      const int os_code = errno;
+      auto error =
+          make_error(ErrorKind::kAbnormal,
+                     "open {}: the path has a symbolic link or leaves the landing area", relative);
+      error.os_code = os_code;
+      return error;
     }
     return errno_error(errno, action("open", relative));
   }

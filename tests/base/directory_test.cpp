@@ -67,6 +67,13 @@ TEST_CASE_FIXTURE(Fixture, "what is created is new, and nothing that a link name
   CHECK(create_at(root.get(), "new", 0600));
 }
 
+TEST_CASE_FIXTURE(Fixture, "a link on the way is told from all else") {
+  fs::create_symlink("a", folder / "link");
+  const auto opened = open_beneath(root.get(), "link/b", O_RDONLY);
+  CHECK(opened.error().kind == ErrorKind::kAbnormal);
+  CHECK(opened.error().os_code == ELOOP);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a rename takes no other's place") {
   write("one", "1");
   write("two", "2");

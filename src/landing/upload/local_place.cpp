@@ -192,7 +192,8 @@ Result<std::unique_ptr<Staging>> LocalPlace::stage(const std::string& temporary)
   if (!root_fd) return root_fd.error();
   const auto directory = make_directory(root_fd->get(), parent_of(temporary));
   if (!directory && directory.error().kind == ErrorKind::kAbnormal) {
-    return Error{ErrorKind::kInvalid, directory.error().message, 0};  // the name is not fit
+    // The name is not fit.
+    return Error{ErrorKind::kInvalid, directory.error().message, directory.error().os_code};
   }
   if (!directory) return directory.error();
   auto fd = create_at(directory->get(), name_of(temporary), 0666);
