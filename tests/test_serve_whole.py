@@ -61,6 +61,8 @@ def test_batches_are_listed_with_their_control_files(whole, landing, server, fer
     page = service.get("/v1/batches?limit=2").json
     assert page["batches"] == everything["batches"][:2] and page["next"] == page["batches"][1]["id"]
     assert service.get(f"/v1/batches?cursor={page['next']}").json == {"batches": everything["batches"][2:], "next": None}
+    for cursor in ("no-such-batch", "0193a1b0-0000-7000-8000-000000000000"):
+        assert service.get(f"/v1/batches?cursor={cursor}").status == 400
     batch = everything["batches"][0]
     control = service.get(f"/v1/batches/{batch['id']}")
     assert control.body == (server.root / batch["control_file"]).read_bytes()

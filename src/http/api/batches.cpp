@@ -14,12 +14,17 @@ constexpr std::size_t kBlockBytes = 128 * 1024;
 constexpr std::size_t kUsualLimit = 20;
 constexpr std::size_t kLargestLimit = 200;
 
-/// Those before CURSOR, the newest first: ids begin with the time.
+/// Those before CURSOR, the newest first: ids begin with the time. kNotFound if it is none of them.
 Result<std::vector<std::string>> ids_before(const KeptBatches& batches, const std::string& cursor,
                                             std::size_t most) {
   auto ids = batches.ids();
   if (!ids) return ids;
-  if (!cursor.empty()) std::erase_if(*ids, [&](const std::string& id) { return id >= cursor; });
+  if (!cursor.empty()) {
+    if (std::ranges::find(*ids, cursor) == ids->end()) {
+      return make_error(ErrorKind::kNotFound, "the cursor belongs to no batch that is still kept");
+    }
+    std::erase_if(*ids, [&](const std::string& id) { return id >= cursor; });
+  }
   const auto kept = static_cast<std::ptrdiff_t>(std::min(most, ids->size()));
   std::ranges::partial_sort(*ids, ids->begin() + kept, std::greater<>());
   ids->resize(static_cast<std::size_t>(kept));
@@ -56,6 +61,9 @@ Answer<Response> list_batches(const Context& context, Call& call) {
   const KeptBatches kept(context.options.batches);
   const std::string cursor = call.target.parameter("cursor").value_or("");
   auto ids = ids_before(kept, cursor, *limit + 1);
+  if (!ids && ids.error().kind == ErrorKind::kNotFound) {
+    return refuse(400, "invalid", ids.error().message);
+  }
   if (!ids) return refuse(ids.error());
   const bool has_more = ids->size() > *limit;
   if (has_more) ids->pop_back();
