@@ -227,6 +227,7 @@ class FakeMetastore final : public metastore::Metastore {
       registration.superseded_id = old->id;
     }
     registration.id = file.id = uuid_v7();
+    file.updated_date = now();
     remember(std::move(file));
     return registration;
   }

@@ -68,6 +68,8 @@ TEST_CASE_FIXTURE(Quarantining, "a file is moved aside with a note, and put back
   REQUIRE(released);
   CHECK(released->id != file.id);
   CHECK(released->reason == "released from quarantine: it is wrong");
+  CHECK(released->updated_date == store.find(std::span(&released->id, 1))->at(0)->updated_date);
+  CHECK(released->updated_date > Timestamp());
   CHECK(released->identity == identity(at("a/b.csv")));
   CHECK(read_file(at("a/b.csv")).value() == "content");
   CHECK(state_of(file.id) == FileState::kSuperseded);

@@ -14,6 +14,14 @@ using metastore::Metastore;
 
 namespace {
 
+/// The row with this id, as it is now.
+Outcome<FileRecord> find_row(Metastore& metastore, const std::string& id) {
+  auto found = metastore.find(std::span(&id, 1));
+  if (!found) return fail(found.error(), Origin::kMetastore);
+  if (auto& row = found->front()) return *std::move(row);
+  return fail(make_error(ErrorKind::kNotFound, "{}: the registry does not know it", id));
+}
+
 std::unique_ptr<Keeper> keeper_of(Metastore& metastore, const LandingArea& area) {
   return area.is_remote() ? keep_in_place(metastore, area) : keep_aside(metastore, area);
 }
@@ -57,13 +65,8 @@ Result<void> set_released(Metastore& metastore, std::string_view held, std::stri
 }
 
 Outcome<FileRecord> row_of(Metastore& metastore, const HeldFile& held) {
-  auto found = metastore.find(std::span(&held.id, 1));
-  if (!found) return fail(found.error(), Origin::kMetastore);
-  auto& row = found->front();
-  if (!row) {
-    return fail(make_error(ErrorKind::kNotFound, "{}: the registry does not know it", held.id));
-  }
-  if (row->state == FileState::kQuarantined) return *std::move(row);
+  auto row = find_row(metastore, held.id);
+  if (!row || row->state == FileState::kQuarantined) return row;
   return fail(make_error(ErrorKind::kFailed,
                          "{}: it is not held any more: somebody else has released or dropped it",
                          held.path));
@@ -81,28 +84,27 @@ Outcome<void> check_newest(Metastore& metastore, const FileRecord& held) {
 }
 
 Outcome<FileRecord> let_go(Metastore& metastore, const HeldFile& held) {
-  auto row = row_of(metastore, held);
+  const auto row = row_of(metastore, held);
   if (!row) return row;
   if (auto newest = check_newest(metastore, *row); !newest) return std::unexpected(newest.error());
-  row->state = FileState::kReady;
-  row->reason = released_reason(held);
-  const auto stated = set_state(metastore, row->id, row->state, row->reason);
+  const auto stated = set_state(metastore, row->id, FileState::kReady, released_reason(held));
   if (!stated) return fail(stated.error(), Origin::kMetastore);
-  return row;
+  return find_row(metastore, row->id);
 }
 
 Outcome<FileRecord> register_released(Metastore& metastore, FileRecord record,
                                       const HeldFile& held) {
   const auto registrations = metastore.register_files({record});
   if (!registrations) return fail(registrations.error(), Origin::kMetastore);
-  record.id = registrations->front().id;
+  const std::string& id = registrations->front().id;
   // Where moving a file leaves its ctime, the row of what is held has this very identity.
-  if (record.id == held.id) return let_go(metastore, held);
-  if (!held.registered) return record;
-  if (auto stated = set_released(metastore, held.id, record.id); !stated) {
-    return fail(stated.error(), Origin::kMetastore);
+  if (id == held.id) return let_go(metastore, held);
+  if (held.registered) {
+    if (auto stated = set_released(metastore, held.id, id); !stated) {
+      return fail(stated.error(), Origin::kMetastore);
+    }
   }
-  return record;
+  return find_row(metastore, id);
 }
 
 Json to_json(const HeldFile& file) {
