@@ -5,7 +5,7 @@ import re
 import shutil
 import urllib.parse
 
-from ferry_harness import REPOSITORY, put
+from ferry_harness import REPOSITORY, put, read_table
 from http_service import OPENAPI, described
 
 
@@ -78,8 +78,14 @@ def test_quarantined_files_are_released_or_dropped(serve, ferry, landing, metast
     service = serve("--extension", "csv")
     held = {file["path"]: file["id"] for file in service.get("/v1/quarantine").json["files"]}
     assert set(held) == {"good.txt", "bad.txt"}
+    put(landing / "taken.csv", b"y")
+    taken = service.ask("POST", f"/v1/quarantine/{held['good.txt']}/release?as=taken.csv")
+    assert taken.status == 409 and "as=NAME" in taken.json["detail"] and "--as" not in taken.json["detail"]
+    assert service.ask("POST", f"/v1/quarantine/{held['good.txt']}/release?as=.hidden").status == 400
     released = service.ask("POST", f"/v1/quarantine/{held['good.txt']}/release?as=good.csv")
     assert released.status == 200 and released.json["state"] == "ready"
+    assert released.json == next(row for row in read_table(metastore, "file_registry") if row["path"] == "good.csv")
+    (landing / "taken.csv").unlink()
     assert service.ask("DELETE", f"/v1/quarantine/{held['bad.txt']}").status == 200
     assert (landing / "good.csv").read_bytes() == b"x"
     assert service.get("/v1/quarantine").json["files"] == []

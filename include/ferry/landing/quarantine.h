@@ -77,6 +77,11 @@ ferry::Outcome<metastore::FileRecord> release(metastore::Metastore& metastore,
                                               const LandingArea& area, const HeldFile& held,
                                               const std::string& path, StopToken& stop);
 
+/// Whether ERROR, of a release, says that PATH is taken or no name for a file.
+bool wants_another_name(const Error& error);
+/// Whether it is taken.
+bool is_name_taken(const Error& error);
+
 /// Completes what a crash cut short of releases: files that are in their place and registered are
 /// held no more. Only errors of METASTORE.
 Result<void> finish_releases(metastore::Metastore& metastore, const LandingArea& area);

@@ -166,9 +166,15 @@ Outcome<ExitStatus> release(const Invocation& invocation) {
   return for_each_chosen(
       invocation, *quarantine, "released",
       [&](const landing::LandingArea& area, const HeldFile& file) -> Outcome<Json> {
-        const auto record = landing::release(*quarantine->store, area, file, as.value_or(file.path),
-                                             invocation.stop);
-        if (!record) return std::unexpected(record.error());
+        auto record = landing::release(*quarantine->store, area, file, as.value_or(file.path),
+                                       invocation.stop);
+        if (!record) {
+          Error& error = record.error().error;
+          if (landing::wants_another_name(error)) {
+            error.message += "; give it another one with --as NAME";
+          }
+          return std::unexpected(std::move(record.error()));
+        }
         return Json::parse(metastore::to_line(*record), nullptr, false);
       });
 }

@@ -42,6 +42,15 @@ Answer<Held> find_held(const Context& context, const std::string& id) {
   return Held{*area, *file};
 }
 
+std::unexpected<Problem> refuse_release(Error error) {
+  if (landing::wants_another_name(error)) {
+    error.message = fmt::format("{}; give it another one: as=NAME", error.message);
+  }
+  auto refused = refuse(error);
+  if (landing::is_name_taken(error)) refused.error().status = 409;
+  return refused;
+}
+
 }  // namespace
 
 Answer<Response> list_quarantine(const Context& context, Call&) {
@@ -58,7 +67,7 @@ Answer<Response> release_held(const Context& context, Call& call) {
   if (!held) return std::unexpected(held.error());
   const std::string path = call.target.parameter("as").value_or(held->file.path);
   const auto record = landing::release(context.store, held->area, held->file, path, context.stop);
-  if (!record) return refuse(record.error().error);
+  if (!record) return refuse_release(record.error().error);
   return json_response(200, row_to_json(*record));
 }
 

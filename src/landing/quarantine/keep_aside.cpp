@@ -95,20 +95,17 @@ Result<bool> is_in_place(const LandingArea& area, const HeldFile& held) {
 Result<void> check_name(const LandingArea& area, const HeldFile& held, const std::string& path,
                         bool in_place) {
   if (const auto problem = name_problem(path)) {
-    return make_error(ErrorKind::kInvalid, "{}: {}; give it another one with --as NAME",
-                      printable(path), *problem);
+    return Error{ErrorKind::kInvalid, fmt::format("{}: {}", printable(path), *problem), EINVAL};
   }
   if (IgnoreRules(area.ignore).ignores_file(path)) {
-    return make_error(ErrorKind::kInvalid, "{}: files of this name are ignored", path);
+    return Error{ErrorKind::kInvalid, fmt::format("{}: files of this name are ignored", path),
+                 EINVAL};
   }
   if (in_place && path == held.path) return {};
   const auto taken = is_taken(area, path);
   if (!taken) return taken.error();
-  if (!*taken) return {};
-  return make_error(ErrorKind::kInvalid,
-                    "{}: the landing area has another file of this name; give this one another "
-                    "name with --as NAME",
-                    path);
+  if (*taken) return name_taken(path);
+  return {};
 }
 
 class Aside final : public Keeper {

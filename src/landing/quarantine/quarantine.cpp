@@ -1,6 +1,7 @@
 #include "ferry/landing/quarantine.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 
 #include "ferry/base/text.h"
@@ -163,6 +164,14 @@ Outcome<std::vector<HeldFile>> held_files(Metastore& metastore,
 Outcome<FileRecord> release(Metastore& metastore, const LandingArea& area, const HeldFile& held,
                             const std::string& path, StopToken& stop) {
   return keeper_of(metastore, area)->release(held, path, stop);
+}
+
+bool wants_another_name(const Error& error) {
+  return is_name_taken(error) || (error.kind == ErrorKind::kInvalid && error.os_code == EINVAL);
+}
+
+bool is_name_taken(const Error& error) {
+  return error.kind == ErrorKind::kInvalid && error.os_code == EEXIST;
 }
 
 Result<void> finish_releases(Metastore& metastore, const LandingArea& area) {

@@ -205,6 +205,11 @@ Result<UniqueFd> QuarantineFolder::open_file(const HeldFile& file) const {
   return open_beneath(entry->get(), name, O_RDONLY);
 }
 
+Error name_taken(const std::string& path) {
+  return {ErrorKind::kInvalid,
+          fmt::format("{}: the landing area has another file of this name", path), EEXIST};
+}
+
 Result<void> QuarantineFolder::put_back(const HeldFile& file, const std::string& path) {
   const auto entry = open_entry(file);
   if (!entry) return entry.error();
@@ -213,10 +218,7 @@ Result<void> QuarantineFolder::put_back(const HeldFile& file, const std::string&
   if (auto moved = rename_new(entry->get(), name_of(file), place->directory.get(), place->name);
       !moved) {
     if (moved.error().os_code != EEXIST) return moved;
-    return make_error(ErrorKind::kInvalid,
-                      "{}: the landing area has another file of this name (--as NAME gives it "
-                      "another one)",
-                      path);
+    return name_taken(path);
   }
   return sync(place->directory.get(), path);
 }

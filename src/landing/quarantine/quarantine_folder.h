@@ -15,6 +15,9 @@
 
 namespace ferry::landing {
 
+/// See wants_another_name(): why no file is put back to PATH.
+Error name_taken(const std::string& path);
+
 class QuarantineFolder {
  public:
   /// AREA's, made if missing. kInvalid if it is on another file system than the area, kDenied
