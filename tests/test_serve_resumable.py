@@ -469,3 +469,99 @@ def test_who_can_send_no_other_methods_names_them_in_a_post(service, landing):
     other = create(service, "b", 3).fields["Location"]
     assert service.ask("POST", other, fields={**VERSION, "X-HTTP-Method-Override": "DELETE"}).status == 204
     assert head(service, other).status == 404
+
+
+@pytest.fixture
+def held_back(serve, landing, metastore):
+    """A complete upload of landing/a that could not take its place, and a service that was ended since."""
+
+    def make(meanwhile=None, **options):
+        service = serve()
+        url = create(service, "a", 3, **options).fields["Location"]
+        (landing / "a").mkdir()
+        assert append(service, url, 0, b"old", **options).status == 409
+        (landing / "a").rmdir()
+        if meanwhile:
+            meanwhile(service)
+        assert service.process.stop().code == 0
+        assert list((metastore / "resumable").glob("*.data"))
+        return url
+
+    return make
+
+
+def given_up(service):
+    return eventually(lambda: [line for line in service.process.log().splitlines() if "upload given up" in line],
+                      what="the end of the upload")
+
+
+def test_what_was_complete_is_finished_late_if_nothing_speaks_against_it(held_back, serve, token, landing):
+    erp = token("erp", "--upload", "landing")
+    url = held_back(token=erp)
+    service = serve()
+    eventually(lambda: (landing / "a").exists(), what="the file")
+    assert eventually(lambda: head(service, url, token=erp).status == 200, what="the lock of the upload")
+    assert (landing / "a").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("instead", [None, "landing/elsewhere"])
+def test_what_was_complete_is_not_finished_for_a_token_that_is_good_for_it_no_more(
+        held_back, serve, token, ferry, landing, metastore, instead):
+    held_back(token=token("erp", "--upload", "landing"))
+    assert ferry("token", "revoke", "erp", "--metastore", metastore).code == 0
+    if instead:
+        token("erp", "--upload", instead)
+    service = serve()
+    (line,) = given_up(service)
+    assert "its token is good for it no more" in line and "erp" in line
+    assert everything_in(landing) == [] and everything_in(metastore / "resumable") == []
+    assert read_table(metastore, "file_registry") == []
+
+
+def test_what_was_complete_is_not_finished_once_it_has_expired(held_back, serve, landing, metastore):
+    held_back()
+    for path in (metastore / "resumable").iterdir():
+        os.utime(path, (0, 0))
+    assert "it has expired" in given_up(serve())[0]
+    assert everything_in(landing) == [] and everything_in(metastore / "resumable") == []
+
+
+def test_what_was_complete_replaces_nothing_that_came_since(held_back, serve, landing, metastore):
+    url = held_back(lambda service: service.put("landing/a", b"new"))
+    service = serve()
+    assert "a newer version" in given_up(service)[0]
+    assert (landing / "a").read_bytes() == b"new" and len(read_table(metastore, "file_registry")) == 1
+    assert head(service, url).status == 404
+
+
+def test_what_was_complete_comes_back_for_nothing_that_came_since_and_went(held_back, serve, landing):
+    def replaced_and_taken_away(service):
+        service.put("landing/a", b"new")
+        (landing / "a").unlink()
+
+    held_back(replaced_and_taken_away)
+    given_up(serve())
+    assert everything_in(landing) == []
+
+
+@pytest.mark.parametrize("ask", [head, lambda service, url: append(service, url, 3, b"")])
+def test_who_asks_for_a_complete_upload_replaces_nothing_that_came_since(service, landing, metastore, ask):
+    url = create(service, "a", 3).fields["Location"]
+    (landing / "a").mkdir()
+    assert append(service, url, 0, b"old").status == 409
+    (landing / "a").rmdir()
+    assert service.put("landing/a", b"new").status == 201
+    assert ask(service, url).status == 409
+    assert (landing / "a").read_bytes() == b"new" and ask(service, url).status == 404
+    assert everything_in(metastore / "resumable") == []
+
+
+def test_what_came_before_an_upload_was_complete_is_replaced_late_as_well(held_back, serve, landing, metastore):
+    service = serve()
+    service.put("landing/a", b"older")
+    assert service.process.stop().code == 0
+    (landing / "a").unlink()
+    held_back()
+    serve()
+    eventually(lambda: (landing / "a").exists(), what="the file")
+    assert (landing / "a").read_bytes() == b"old"

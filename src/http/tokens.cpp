@@ -107,6 +107,10 @@ Result<std::string> random_secret() {
   return text;
 }
 
+bool is_over(const Token& token) {
+  return token.expires && *token.expires <= now();
+}
+
 }  // namespace
 
 bool Grant::may_upload(std::string_view area, std::string_view path) const {
@@ -176,10 +180,17 @@ Result<std::optional<Grant>> TokenBook::find(std::string_view text) {
                                     digest_size(HashAlgorithm::kSha256)) == 0;
     if (same) found = &token;
   }
-  if (found == nullptr || (found->expires && *found->expires <= now())) {
-    return std::optional<Grant>();
-  }
+  if (found == nullptr || is_over(*found)) return std::optional<Grant>();
   return std::optional(found->grant);
+}
+
+Result<std::optional<Grant>> TokenBook::find_name(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  if (auto fresh = refresh(); !fresh) return fresh.error();
+  for (const Token& token : tokens_) {
+    if (token.grant.name == name && !is_over(token)) return std::optional(token.grant);
+  }
+  return std::optional<Grant>();
 }
 
 /// Whoever replaces the file gives it another identity. Without it nobody has a token any more, and

@@ -37,8 +37,11 @@ TEST_CASE("a book of tokens follows its file, and never falls open") {
   CHECK_FALSE(book.find("").value());
   CHECK_FALSE(book.find(one.substr(1)).value());
   CHECK(new_token(file, {.name = "one"}, std::nullopt).error().kind == ErrorKind::kInvalid);
+  CHECK(book.find_name("one").value() == book.find(one).value());
+  CHECK_FALSE(book.find_name("late").value());
   REQUIRE(revoke_token(file, "one"));
   CHECK_FALSE(book.find(one).value());
+  CHECK_FALSE(book.find_name("one").value());
   REQUIRE(revoke_token(file, "late"));
   CHECK(book.is_required().value());
   fs::remove(file);

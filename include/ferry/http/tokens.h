@@ -55,6 +55,8 @@ class TokenBook {
   Result<bool> is_required();
   /// Whose token TEXT is; nothing if it is nobody's, or has expired.
   Result<std::optional<Grant>> find(std::string_view text);
+  /// Of the token that is called NAME; nothing if there is none, or it has expired.
+  Result<std::optional<Grant>> find_name(std::string_view name);
 
  private:
   Result<void> refresh();

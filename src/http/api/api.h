@@ -32,6 +32,7 @@ struct Context {
   Paced& late;
   Paced& today;
   UploadPlaces& places;
+  TokenBook& tokens;
 };
 
 struct Call {
@@ -81,7 +82,9 @@ Answer<Response> create_resumable(const Context& context, Call& call);
 Answer<Response> get_offset(const Context& context, Call& call);
 Answer<Response> append_to_resumable(const Context& context, Call& call);
 Answer<Response> drop_resumable(const Context& context, Call& call);
-/// Puts in its place what was complete when the service ended. What fails is logged, and left.
+// complete_uploads.cpp
+/// Puts in its place what was complete when the service ended, as far as its token is still good
+/// for that, it has not expired, and nothing newer came. What fails is logged, and left.
 void finish_resumables(const Context& context);
 
 // files.cpp

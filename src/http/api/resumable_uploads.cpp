@@ -6,6 +6,7 @@
 #include "ferry/base/log.h"
 #include "ferry/landing/upload.h"
 #include "http/api/api.h"
+#include "http/api/complete_uploads.h"
 #include "http/api/staged_file.h"
 #include "http/protocol/base64.h"
 #include "http/protocol/digest_field.h"
@@ -122,10 +123,6 @@ std::string expiry_of(const Context& context, Timestamp touched) {
   return http_date(touched + context.options.resume_within);
 }
 
-bool has_expired(const Context& context, const StagedUpload& upload) {
-  return upload.touched() + context.options.resume_within < now();
-}
-
 std::unexpected<Problem> no_such_upload() {
   return refuse(404, "not_found", "there is no such upload, or it has expired");
 }
@@ -152,83 +149,6 @@ std::unexpected<Problem> refuse_lock(const Error& error) {
 Answer<void> lock(StagedUpload& upload) {
   const auto locked = upload.lock();
   if (!locked) return refuse_lock(locked.error());
-  return {};
-}
-
-/// The file that UPLOAD became before the service could note it: a version with its bytes, come
-/// since. Empty: none.
-Result<std::string> find_landed(const Context& context, const StagedUpload& upload,
-                                const std::string& landing) {
-  Hasher hasher(HashAlgorithm::kSha256);
-  const auto read = upload.read([&](std::span<const std::byte> data) -> Result<void> {
-    if (context.stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
-    hasher.update(data);
-    return {};
-  });
-  if (!read) return read.error();
-  const Checksum checksum = hasher.finish();
-  const auto versions = context.store.history(upload.terms().path);
-  if (!versions) return versions.error();
-  for (const metastore::History& version : *versions) {
-    if (version.file.empty()) continue;
-    const metastore::FileRecord& file = version.file.front();
-    if (file.landing == landing && file.checksum == checksum &&
-        file.source == metastore::FileSource::kUpload &&
-        file.updated_date >= upload.terms().created) {
-      return file.id;
-    }
-  }
-  return std::string();
-}
-
-Result<std::string> place(const Context& context, const StagedUpload& upload,
-                          const landing::LandingArea& area) {
-  const UploadTerms& terms = upload.terms();
-  auto landing = landing::Upload::begin(
-      context.store,
-      {.area = area, .journals = context.options.journals, .no_clobber = terms.no_clobber},
-      context.stop);
-  if (!landing) return landing.error().error;
-  std::vector<HashAlgorithm> algorithms;
-  for (const Checksum& digest : terms.digests) algorithms.push_back(digest.algorithm);
-  const auto file = (*landing)->open(terms.path, algorithms);
-  if (!file) return file.error().error;
-  auto read = upload.read([&](std::span<const std::byte> data) { return (*file)->write(data); });
-  if (!read) return read.error();
-  if (auto finished = (*file)->finish(terms.digests); !finished) return finished.error();
-  const auto records = (*landing)->commit();
-  if (!records) return records.error().error;
-  return records->front().id;
-}
-
-/// What cannot become a file by any repetition is not kept.
-bool is_final(const Problem& problem) {
-  return problem.status == 412 || problem.status == 422;
-}
-
-/// A complete upload becomes a file, once. WAS_INTERRUPTED: it may have.
-Answer<void> land(const Context& context, StagedUpload& upload, const landing::LandingArea& area,
-                  bool was_interrupted) {
-  std::string id;
-  if (was_interrupted) {
-    auto found = find_landed(context, upload, area.name);
-    if (!found) return refuse_upload(found.error());
-    id = std::move(*found);
-  }
-  if (id.empty()) {
-    auto placed = place(context, upload, area);
-    if (!placed) {
-      auto refused = refuse_upload(placed.error(), upload.terms().no_clobber);
-      if (is_final(refused.error())) {
-        if (auto removed = upload.remove(); !removed) return refuse_upload(removed.error());
-        context.places.leave(upload.id());
-      }
-      return refused;
-    }
-    id = std::move(*placed);
-  }
-  if (auto noted = upload.note_landed(id); !noted) return refuse_upload(noted.error());
-  context.places.leave(upload.id());
   return {};
 }
 
@@ -388,8 +308,8 @@ Answer<Response> drop(const Context& context, Call& call) {
   if (!upload) return std::unexpected(upload.error());
   const auto locked = upload->lock();
   if (!locked && locked.error().kind != ErrorKind::kNotFound) return refuse_lock(locked.error());
-  if (auto removed = upload->remove(); !removed) return refuse_upload(removed.error());
-  context.places.leave(upload->id());
+  if (auto removed = remove_upload(context, *upload); !removed)
+    return std::unexpected(removed.error());
   return Response{204};
 }
 
@@ -417,25 +337,6 @@ Answer<Response> append_to_resumable(const Context& context, Call& call) {
 
 Answer<Response> drop_resumable(const Context& context, Call& call) {
   return speak(drop(context, call));
-}
-
-void finish_resumables(const Context& context) {
-  const auto ids = StagedUpload::list(context.options.resumable);
-  if (!ids) return log::warning("uploads not resumed", {{"error", ids.error().message}});
-  for (const std::string& id : *ids) {
-    if (context.stop.stop_requested()) return;
-    auto upload = StagedUpload::find(context.options.resumable, id);
-    if (!upload || !upload->is_complete() || !upload->landed().empty()) continue;
-    const auto area =
-        std::ranges::find(context.options.areas, upload->terms().area, &UploadArea::name);
-    if (area == context.options.areas.end() || !upload->lock() || !upload->landed().empty()) {
-      continue;
-    }
-    if (const auto landed = land(context, *upload, area->area, true); !landed) {
-      log::warning("upload not finished",
-                   {{"path", upload->terms().path}, {"error", landed.error().detail}});
-    }
-  }
 }
 
 }  // namespace ferry::http

@@ -109,8 +109,8 @@ bool is_reading(std::string_view method) {
 class Service {
  public:
   Service(metastore::Metastore& store, const ServiceOptions& options, StopToken& stop)
-      : context_{store, options, stop,   activity_, directory_id(options.state),
-                 late_, today_,  places_},
+      : context_{store, options, stop,    activity_, directory_id(options.state),
+                 late_, today_,  places_, tokens_},
         places_(options.resumable, options.resume_within),
         tokens_(options.tokens),
         rate_(options.max_requests) {}

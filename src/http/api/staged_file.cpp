@@ -138,7 +138,10 @@ Result<void> StagedUpload::look() {
   if (!fd) return fd.error();
   const auto status = stat_fd(fd->get(), file(".offset"));
   if (!status) return status.error();
-  touched_ = Timestamp(std::chrono::seconds(status->st_mtim.tv_sec));
+  touched_ =
+      std::chrono::floor<Timestamp::duration>(std::chrono::sys_time<std::chrono::nanoseconds>(
+          std::chrono::seconds(status->st_mtim.tv_sec) +
+          std::chrono::nanoseconds(status->st_mtim.tv_nsec)));
   const auto text = read_file(file(".offset"));
   if (!text) return text.error();
   const auto offset = parse_number(*text);
@@ -219,6 +222,7 @@ Result<void> StagedUpload::remove() {
     if (auto removed = remove_file(temporary_of(file(extension))); !removed) return removed;
     if (auto removed = remove_file(file(extension)); !removed) return removed;
   }
+  is_removed_ = true;
   return {};
 }
 

@@ -75,6 +75,7 @@ class StagedUpload {
   Result<void> note_landed(const std::string& file);
   /// For good. Also without the lock if that is kNotFound.
   Result<void> remove();
+  bool is_removed() const { return is_removed_; }
 
  private:
   Result<void> look();
@@ -87,6 +88,7 @@ class StagedUpload {
   std::uint64_t written_ = 0;
   std::string landed_{};
   Timestamp touched_{};
+  bool is_removed_ = false;
   std::optional<FileLock> lock_{};
 };
 
