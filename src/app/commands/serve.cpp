@@ -40,19 +40,64 @@ Result<std::vector<http::UploadArea>> upload_areas(const Settings& settings) {
   return areas;
 }
 
-void add_expectations(http::ServiceOptions& options, const Settings& settings) {
-  options.late = [settings](metastore::Metastore& store) -> Result<Json> {
+void add_expectations(http::Configuration& configuration, const Settings& settings) {
+  configuration.late = [settings](metastore::Metastore& store) -> Result<Json> {
     const auto late = late_now(store, settings, now());
     if (!late) return late.error();
     return to_json(*late);
   };
-  options.expectations = [settings](metastore::Metastore& store,
-                                    std::string_view date) -> Result<Json> {
+  configuration.expectations = [settings](metastore::Metastore& store,
+                                          std::string_view date) -> Result<Json> {
     const auto day = parse_day(date.empty() ? "today" : date);
     if (!day) return day.error();
     const auto expected = expected_on(store, settings, *day, now());
     if (!expected) return expected.error();
     return Json{{"expectations", to_json(*expected)}};
+  };
+}
+
+/// What may change while the service runs.
+Outcome<http::Configuration> make_configuration(const Settings& settings) {
+  if (const auto checked = check_landings(settings); !checked) return fail(checked.error());
+  auto areas = upload_areas(settings);
+  if (!areas) return fail(areas.error());
+  auto store = open_store_to_work(settings, Access::kCreate);
+  if (!store) return std::unexpected(store.error());
+  const StateDirectory state = state_directory(settings);
+  http::Configuration configuration{.store = std::move(*store),
+                                    .areas = std::move(*areas),
+                                    .state = state.path(),
+                                    .journals = state.uploads(),
+                                    .resumable = state.resumable(),
+                                    .batches = state.batches(),
+                                    .agents = state.agents(),
+                                    .demand = make_demand(settings)};
+  configuration.metrics = [settings](metastore::Metastore& metastore) -> Result<std::string> {
+    const auto overview = look_at_all(metastore, settings);
+    if (!overview) return overview.error();
+    return to_prometheus(*overview, settings, now());
+  };
+  add_expectations(configuration, settings);
+  return configuration;
+}
+
+void reload_with(http::ServiceOptions& options, const Invocation& invocation) {
+  options.reload = [&invocation]() -> Result<http::Configuration> {
+    service_manager::tell_reloading();
+    const auto settings = effective_settings(invocation.arguments);
+    if (!settings) return settings.error();
+    auto configuration = make_configuration(*settings);
+    if (!configuration) return configuration.error().error;
+    return std::move(*configuration);
+  };
+  options.on_reloaded = [](const Result<void>& reloaded) {
+    if (reloaded) {
+      log::info("configuration reloaded", {{"by", "serve"}});
+    } else {
+      log::error("configuration not reloaded", {{"error", reloaded.error().message},
+                                                {"next", "the previous one stays in effect"}});
+    }
+    service_manager::tell_ready();
   };
 }
 
@@ -70,27 +115,11 @@ Result<http::ServiceOptions> service_options(const Settings& settings) {
     return make_error(ErrorKind::kInvalid, "TLS needs both: tls_certificate and tls_key");
   }
   if (by_tls) options.tls = {settings.serve.tls_certificate, settings.serve.tls_key};
-  auto areas = upload_areas(settings);
-  if (!areas) return areas.error();
-  options.areas = std::move(*areas);
-  const StateDirectory state = state_directory(settings);
-  options.state = state.path();
-  options.journals = state.uploads();
-  options.resumable = state.resumable();
-  options.batches = state.batches();
-  options.agents = state.agents();
   options.resume_within = settings.serve.resume_within;
   options.tokens = tokens_file(settings);
-  options.demand = make_demand(settings);
   options.max_upload = settings.serve.max_upload.value;
   options.max_requests = static_cast<std::uint64_t>(settings.serve.max_requests.value);
   options.max_connections = static_cast<std::size_t>(settings.serve.max_connections.value);
-  options.metrics = [settings](metastore::Metastore& store) -> Result<std::string> {
-    const auto overview = look_at_all(store, settings);
-    if (!overview) return overview.error();
-    return to_prometheus(*overview, settings, now());
-  };
-  add_expectations(options, settings);
   options.on_ready = [](std::span<const std::string> urls) {
     for (const std::string& url : urls) log::info("ready", {{"url", url}});
     service_manager::tell_ready();
@@ -164,14 +193,14 @@ class Company {
 Outcome<ExitStatus> run_serve(const Invocation& invocation) {
   const auto settings = effective_settings(invocation.arguments);
   if (!settings) return fail(settings.error());
-  if (const auto checked = check_landings(*settings); !checked) return fail(checked.error());
   auto options = service_options(*settings);
   if (!options) return fail(options.error());
-  auto store = open_store_to_work(*settings, Access::kCreate);
-  if (!store) return std::unexpected(store.error());
+  auto configuration = make_configuration(*settings);
+  if (!configuration) return std::unexpected(configuration.error());
   Company company(invocation);
   options->hangup = &company.hangup();
-  const auto served = http::serve(**store, std::move(*options), invocation.stop);
+  reload_with(*options, invocation);
+  const auto served = http::serve(std::move(*configuration), std::move(*options), invocation.stop);
   service_manager::tell_stopping();
   invocation.stop.request_stop();
   const auto ended = company.join();
@@ -196,7 +225,8 @@ Command serve_command() {
           "does; people look at the page at /. Listens on 127.0.0.1:8022. As long as there are\n"
           "no tokens whoever is on this host may do everything; see 'ferry token'. Runs until\n"
           "SIGTERM or SIGINT, which end it cleanly: uploads that are not complete then are\n"
-          "refused, and nothing stays of them. SIGHUP reads the TLS certificate again.",
+          "refused, and nothing stays of them. SIGHUP reads the configuration again, but for what\n"
+          "[serve] says, and the TLS certificate.",
       .flags = {{"watch", "", "also register files that land otherwise, as 'ferry watch' does"},
                 {"transfer", "", "also deliver, as 'ferry transfer --follow' does"}},
       .exits = {{ExitStatus::kDone, "stopped"},

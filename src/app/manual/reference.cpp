@@ -97,7 +97,7 @@ constexpr std::array<std::string_view, 4> kRules{
     "there holds for all landing areas or destinations of the run.",
     "\"ferry config show\" prints what is in effect, \"ferry config check\" finds mistakes and "
     "says "
-    "where they are. A running watcher and transfer --follow read the file again on SIGHUP.",
+    "where they are. A running watcher, serve and transfer --follow read the file again on SIGHUP.",
 };
 
 constexpr std::string_view kExample = R"(metastore = "/var/lib/ferry"

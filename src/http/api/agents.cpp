@@ -44,7 +44,7 @@ Result<Json> files_in_progress(const Context& context, const std::string& destin
 }  // namespace
 
 Answer<Response> list_agents(const Context& context, Call&) {
-  const auto agents = read_agent_progress(context.options.agents);
+  const auto agents = read_agent_progress(context.configuration.agents);
   if (!agents) return refuse(agents.error());
   Json all = Json::array();
   for (const AgentProgress& agent : *agents) {

@@ -1,8 +1,10 @@
 // What the service answers: one function for each thing that can be asked.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,18 +23,32 @@ using DirectoryId = std::pair<std::uint64_t, std::uint64_t>;
 /// Nothing: there is no directory at PATH.
 std::optional<DirectoryId> directory_id(const fs::path& path);
 
-/// What all requests have in common. Thread-safe.
+/// What requests have in common: a configuration, and what is remembered of its metastore.
+/// Thread-safe.
 struct Context {
+  Context(Configuration made, const ServiceOptions& service_options, TokenBook& token_book,
+          StopToken& stop_token)
+      : configuration(std::move(made)),
+        store(*configuration.store),
+        options(service_options),
+        tokens(token_book),
+        stop(stop_token),
+        state(directory_id(configuration.state)),
+        places(configuration.resumable, options.resume_within) {}
+
+  const Configuration configuration;
   metastore::Metastore& store;
   const ServiceOptions& options;
-  StopToken& stop;
-  Activity& activity;
-  /// What options.state was when the service began.
-  std::optional<DirectoryId> state{};
-  Paced& late;
-  Paced& today;
-  UploadPlaces& places;
   TokenBook& tokens;
+  StopToken& stop;
+  /// What configuration.state was when this began.
+  const std::optional<DirectoryId> state;
+  mutable Activity activity{};
+  mutable Paced late{};
+  mutable Paced today{};
+  mutable UploadPlaces places;
+  /// Another one is in effect: answers that go on and on end.
+  std::atomic<bool> is_replaced{false};
 };
 
 struct Call {

@@ -58,7 +58,7 @@ void send_file(const UniqueFd& fd, const fs::path& path, std::uint64_t size, con
 Answer<Response> list_batches(const Context& context, Call& call) {
   const auto limit = parse_limit(call.target, kUsualLimit, kLargestLimit);
   if (!limit) return std::unexpected(limit.error());
-  const KeptBatches kept(context.options.batches);
+  const KeptBatches kept(context.configuration.batches);
   const std::string cursor = call.target.parameter("cursor").value_or("");
   auto ids = ids_before(kept, cursor, *limit + 1);
   if (!ids && ids.error().kind == ErrorKind::kNotFound) {
@@ -80,7 +80,7 @@ Answer<Response> list_batches(const Context& context, Call& call) {
 
 Answer<Response> get_batch(const Context& context, Call& call) {
   const std::string& id = call.arguments.front();
-  const fs::path path = KeptBatches(context.options.batches).control_file(id);
+  const fs::path path = KeptBatches(context.configuration.batches).control_file(id);
   auto fd = is_uuid(id) ? open_file(path, O_RDONLY)
                         : make_error(ErrorKind::kNotFound, "{}: not a batch", id);
   if (!fd && fd.error().kind == ErrorKind::kNotFound) {

@@ -58,7 +58,7 @@ Result<std::optional<std::string>> place(const Context& context, const StagedUpl
   const UploadTerms& terms = upload.terms();
   auto landing = landing::Upload::begin(
       context.store,
-      {.area = area, .journals = context.options.journals, .no_clobber = terms.no_clobber},
+      {.area = area, .journals = context.configuration.journals, .no_clobber = terms.no_clobber},
       context.stop);
   if (!landing) return landing.error().error;
   std::vector<HashAlgorithm> algorithms;
@@ -108,8 +108,8 @@ Answer<void> finish(const Context& context, StagedUpload& upload) {
   if (!granted) return refuse_upload(granted.error());
   if (!*granted) return give_up(context, upload, "its token is good for it no more");
   const auto area =
-      std::ranges::find(context.options.areas, upload.terms().area, &UploadArea::name);
-  if (area == context.options.areas.end()) return {};
+      std::ranges::find(context.configuration.areas, upload.terms().area, &UploadArea::name);
+  if (area == context.configuration.areas.end()) return {};
   return land(context, upload, area->area, true);
 }
 
@@ -157,11 +157,11 @@ Answer<void> land(const Context& context, StagedUpload& upload, const landing::L
 }
 
 void finish_resumables(const Context& context) {
-  const auto ids = StagedUpload::list(context.options.resumable);
+  const auto ids = StagedUpload::list(context.configuration.resumable);
   if (!ids) return log::warning("uploads not resumed", {{"error", ids.error().message}});
   for (const std::string& id : *ids) {
     if (context.stop.stop_requested()) return;
-    auto upload = StagedUpload::find(context.options.resumable, id);
+    auto upload = StagedUpload::find(context.configuration.resumable, id);
     if (!upload || !upload->is_complete() || !upload->landed().empty()) continue;
     if (!upload->lock() || !upload->landed().empty()) continue;
     const auto finished = finish(context, *upload);

@@ -65,7 +65,8 @@ void send_events(const Context& context, const Grant& grant,
   if (!changes) return log::warning("events end", {{"error", changes.error().message}});
   const auto end = Clock::now() + kLongest;
   auto spoken = Clock::now();
-  while (!context.stop.stop_requested() && Clock::now() < end && is_still_granted()) {
+  while (!context.stop.stop_requested() && !context.is_replaced && Clock::now() < end &&
+         is_still_granted()) {
     (*changes)->clear();
     const auto state = state_now(context, grant);
     if (!state) return log::warning("events end", {{"error", state.error().detail}});

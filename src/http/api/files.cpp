@@ -126,7 +126,7 @@ Answer<std::size_t> parse_limit(const Target& target, std::size_t usual, std::si
 }
 
 Answer<void> check_destination(const Context& context, const std::string& destination) {
-  const auto& configured = context.options.demand.destinations;
+  const auto& configured = context.configuration.demand.destinations;
   if (destination.empty() || std::ranges::find(configured, destination) != configured.end()) {
     return {};
   }
@@ -143,7 +143,7 @@ Answer<Response> list_files(const Context& context, Call& call) {
   query->limit = limit + 1;  // one more tells whether there are more
   Json files = Json::array();
   const auto visited = context.store.visit(*query, [&](const FileRecord& file, auto deliveries) {
-    files.push_back(to_json(file, deliveries, context.options.demand));
+    files.push_back(to_json(file, deliveries, context.configuration.demand));
   });
   if (!visited && visited.error().kind == ErrorKind::kNotFound && !query->after.empty()) {
     return refuse(400, "invalid", "the cursor belongs to no file that is still registered");
@@ -162,7 +162,7 @@ Answer<Response> get_file(const Context& context, Call& call) {
   Json json;
   const auto visited =
       context.store.visit({.names = {id}}, [&](const FileRecord& file, auto deliveries) {
-        if (file.id == id) json = to_json(file, deliveries, context.options.demand);
+        if (file.id == id) json = to_json(file, deliveries, context.configuration.demand);
       });
   if (!visited) return refuse(visited.error());
   if (json.is_null()) return no_such_file(id);
@@ -206,8 +206,8 @@ Answer<Response> resend_file(const Context& context, Call& call) {
       context.store.visit({.names = {id}}, [&](const FileRecord& found, auto deliveries) {
         if (found.id != id) return;
         file = found;
-        is_wanted =
-            metastore::is_still_wanted(found, deliveries, context.options.demand, *destination);
+        is_wanted = metastore::is_still_wanted(found, deliveries, context.configuration.demand,
+                                               *destination);
       });
   if (!visited) return refuse(visited.error());
   if (!file) return no_such_file(id);

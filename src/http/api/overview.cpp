@@ -34,7 +34,7 @@ Json to_json(const Totals& totals) {
 
 /// Who may not look there does not know.
 std::vector<Outage> outages_of(const Context& context) {
-  const auto outages = Outages(StateDirectory(context.options.state).outages()).all();
+  const auto outages = Outages(StateDirectory(context.configuration.state).outages()).all();
   return outages ? *outages : std::vector<Outage>();
 }
 
@@ -54,15 +54,15 @@ Answer<Json> status_json(const Context& context, const Grant& grant) {
   if (!damaged) return refuse(damaged.error());
   const auto orphans = context.store.upkeep().orphans();
   if (!orphans) return refuse(orphans.error());
-  auto late = context.late.ask([&] { return context.options.late(context.store); });
+  auto late = context.late.ask([&] { return context.configuration.late(context.store); });
   if (!late) return refuse(late.error());
   Json destinations = Json::array();
   for (const Totals& one : *totals) destinations.push_back(to_json(one));
   Json unreachable = Json::array();
   for (const Outage& outage : outages_of(context)) unreachable.push_back(to_json(outage));
-  const auto untaken = read_untaken(StateDirectory(context.options.state).untaken());
+  const auto untaken = read_untaken(StateDirectory(context.configuration.state).untaken());
   Json landings = Json::array();
-  for (const UploadArea& area : context.options.areas) landings.push_back(area.name);
+  for (const UploadArea& area : context.configuration.areas) landings.push_back(area.name);
   return Json{{"time", format_timestamp(now())},
               {"version", FERRY_VERSION},
               {"destinations", std::move(destinations)},
@@ -82,7 +82,7 @@ Answer<Response> get_status(const Context& context, Call& call) {
 }
 
 Answer<Response> get_metrics(const Context& context, Call&) {
-  auto page = context.options.metrics(context.store);
+  auto page = context.configuration.metrics(context.store);
   if (!page) return refuse(page.error());
   return Response{
       200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, std::move(*page)};
@@ -98,10 +98,10 @@ Answer<Response> get_readiness(const Context& context, Call&) {
   const auto pending = context.store.is_pending();
   if (!pending)
     return refuse(503, to_string(pending.error().kind), "the metastore does not answer");
-  if (context.state && directory_id(context.options.state) != context.state) {
+  if (context.state && directory_id(context.configuration.state) != context.state) {
     return refuse(503, "not_found", "the metastore's directory is gone, or is another one");
   }
-  for (const UploadArea& area : context.options.areas) {
+  for (const UploadArea& area : context.configuration.areas) {
     if (area.area.is_remote()) continue;
     if (open_file(area.area.path, O_PATH | O_DIRECTORY)) continue;
     return refuse(503, "not_found", "a landing area is not there");

@@ -18,7 +18,7 @@ Json json_of(const HeldFile& file) {
 
 std::vector<landing::LandingArea> areas_of(const Context& context) {
   std::vector<landing::LandingArea> areas;
-  for (const UploadArea& area : context.options.areas) areas.push_back(area.area);
+  for (const UploadArea& area : context.configuration.areas) areas.push_back(area.area);
   return areas;
 }
 

@@ -128,7 +128,7 @@ std::unexpected<Problem> no_such_upload() {
 }
 
 Answer<StagedUpload> find_upload(const Context& context, const Call& call) {
-  auto upload = StagedUpload::find(context.options.resumable, call.arguments[1]);
+  auto upload = StagedUpload::find(context.configuration.resumable, call.arguments[1]);
   if (!upload && upload.error().kind != ErrorKind::kNotFound) return refuse_upload(upload.error());
   if (!upload || upload->terms().area != call.arguments[0] || has_expired(context, *upload)) {
     return no_such_upload();
@@ -225,13 +225,13 @@ Answer<Response> create(const Context& context, Call& call) {
   if (auto place = context.places.check(call.grant.name); !place) {
     return std::unexpected(place.error());
   }
-  const auto id = StagedUpload::create(context.options.resumable, *terms);
+  const auto id = StagedUpload::create(context.configuration.resumable, *terms);
   if (!id) return refuse_upload(id.error());
   context.places.enter(*id, call.grant.name);
   const std::string url = fmt::format("/v1/uploads/{}/{}", percent_encode(terms->area), *id);
   Response response{201, {{"Location", url}, {"Upload-Expires", expiry_of(context, now())}}};
   if (terms->length > 0) return response;
-  auto upload = StagedUpload::find(context.options.resumable, *id);
+  auto upload = StagedUpload::find(context.configuration.resumable, *id);
   if (!upload) return refuse_upload(upload.error());
   if (auto locked = lock(*upload); !locked) return std::unexpected(locked.error());
   if (auto landed = land(context, *upload, (*area)->area, false); !landed) {

@@ -1,8 +1,11 @@
 #include "ferry/http/service.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <mutex>
 #include <thread>
 
 #include "ferry/base/log.h"
@@ -108,16 +111,31 @@ bool is_reading(std::string_view method) {
 
 class Service {
  public:
-  Service(metastore::Metastore& store, const ServiceOptions& options, StopToken& stop)
-      : context_{store, options, stop,    activity_, directory_id(options.state),
-                 late_, today_,  places_, tokens_},
-        places_(options.resumable, options.resume_within),
+  Service(Configuration configuration, const ServiceOptions& options, StopToken& stop)
+      : options_(options),
+        stop_(stop),
         tokens_(options.tokens),
-        rate_(options.max_requests) {}
+        rate_(options.max_requests),
+        context_(make_context(std::move(configuration))) {}
 
   Result<bool> asks_for_tokens() { return tokens_.is_required(); }
 
-  void finish_what_was_complete() { finish_resumables(context_); }
+  /// Settles what uploads left that ended without their ends.
+  Result<void> recover() { return recover(*current()); }
+
+  void finish_what_was_complete() { finish_resumables(*current()); }
+
+  /// From now on requests are answered by CONFIGURATION.
+  Result<void> change(Configuration configuration) {
+    auto next = make_context(std::move(configuration));
+    if (auto recovered = recover(*next); !recovered) return recovered;
+    {
+      const std::lock_guard lock(mutex_);
+      context_.swap(next);
+    }
+    next->is_replaced = true;
+    return {};
+  }
 
   Response handle(Exchange& exchange) {
     std::string by;
@@ -142,6 +160,25 @@ class Service {
        {"Content-Security-Policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}}};
+
+  using SharedContext = std::shared_ptr<Context>;
+
+  SharedContext make_context(Configuration configuration) {
+    return std::make_shared<Context>(std::move(configuration), options_, tokens_, stop_);
+  }
+
+  SharedContext current() const {
+    const std::lock_guard lock(mutex_);
+    return context_;
+  }
+
+  static Result<void> recover(const Context& context) {
+    std::vector<landing::LandingArea> areas;
+    for (const UploadArea& area : context.configuration.areas) areas.push_back(area.area);
+    const auto recovered = landing::recover_uploads(context.store, areas,
+                                                    context.configuration.journals, context.stop);
+    return recovered ? Result<void>() : recovered.error();
+  }
 
   Answer<Response> answer_to(Exchange& exchange, std::string& by) {
     const Request& request = exchange.request();
@@ -179,7 +216,14 @@ class Service {
       if (std::ranges::find((*route)->parameters, name) != (*route)->parameters.end()) continue;
       return refuse(400, "invalid", fmt::format("there is no parameter '{}' here", name));
     }
-    return (*route)->endpoint(context_, call);
+    const SharedContext context = current();
+    auto answer = (*route)->endpoint(*context, call);
+    if (answer && answer->stream) {
+      answer->stream = [context, stream = std::move(answer->stream)](const Send& send) {
+        stream(send);
+      };
+    }
+    return answer;
   }
 
   static std::optional<Response> find_asset(const Target& target) {
@@ -259,14 +303,28 @@ class Service {
                   {{"WWW-Authenticate", "Bearer realm=\"ferry\", error=\"insufficient_scope\""}});
   }
 
-  Activity activity_;
-  Paced late_;
-  Paced today_;
-  Context context_;
-  UploadPlaces places_;
+  const ServiceOptions& options_;
+  StopToken& stop_;
   TokenBook tokens_;
   RequestRate rate_;
+  mutable std::mutex mutex_;
+  SharedContext context_;
 };
+
+/// Until STOP.
+void do_whenever(ReloadRequest& request, const StopToken& stop, const std::function<void()>& work) {
+  while (!stop.stop_requested()) {
+    std::array<pollfd, 2> polled{{{stop.fd(), POLLIN, 0}, {request.fd(), POLLIN, 0}}};
+    ::poll(polled.data(), polled.size(), -1);
+    if (request.take()) work();
+  }
+}
+
+void reload(Service& service, const ServiceOptions& options) {
+  auto configuration = options.reload();
+  options.on_reloaded(configuration ? service.change(std::move(*configuration))
+                                    : Result<void>(configuration.error()));
+}
 
 Result<void> check_exposure(const Address& address, bool asks_for_tokens) {
   if (address.is_local() || asks_for_tokens) return {};
@@ -305,8 +363,8 @@ std::vector<std::string> urls_of(std::span<const Listener> listeners, bool by_tl
 
 }  // namespace
 
-Result<void> serve(metastore::Metastore& store, ServiceOptions options, StopToken& stop) {
-  Service service(store, options, stop);
+Result<void> serve(Configuration configuration, ServiceOptions options, StopToken& stop) {
+  Service service(std::move(configuration), options, stop);
   const auto asks_for_tokens = service.asks_for_tokens();
   if (!asks_for_tokens) return asks_for_tokens.error();
   std::unique_ptr<Tls> tls;
@@ -317,20 +375,31 @@ Result<void> serve(metastore::Metastore& store, ServiceOptions options, StopToke
   }
   const auto listeners = listen(options, *asks_for_tokens);
   if (!listeners) return listeners.error();
-  std::vector<landing::LandingArea> areas;
-  for (const UploadArea& area : options.areas) areas.push_back(area.area);
-  const auto recovered = landing::recover_uploads(store, areas, options.journals, stop);
-  if (!recovered) return recovered.error();
+  if (auto recovered = service.recover(); !recovered) return recovered;
 
   // Large ones take their time.
-  const std::jthread finisher([&] { service.finish_what_was_complete(); });
+  ReloadRequest unfinished;
+  unfinished.request();
+  const std::jthread finisher(
+      [&] { do_whenever(unfinished, stop, [&] { service.finish_what_was_complete(); }); });
+  ReloadRequest certificate;
+  std::jthread reloader;
+  if (options.hangup != nullptr) {
+    reloader = std::jthread([&] {
+      do_whenever(*options.hangup, stop, [&] {
+        certificate.request();
+        reload(service, options);
+        unfinished.request();
+      });
+    });
+  }
   if (options.on_ready) options.on_ready(urls_of(*listeners, tls != nullptr));
   serve_listeners(
       *listeners,
       {.max_connections = options.max_connections,
        .limits = {.body_bytes = options.max_upload},
        .tls = tls.get(),
-       .hangup = options.hangup},
+       .hangup = &certificate},
       [&](Exchange& exchange) { return service.handle(exchange); }, stop);
   return {};
 }

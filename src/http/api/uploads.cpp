@@ -103,8 +103,8 @@ Answer<const UploadArea*> find_area(const Context& context, const Grant& grant,
   if (!grant.may_upload(name, path)) {
     return refuse(403, "denied", "this token may not upload there");
   }
-  const auto area = std::ranges::find(context.options.areas, name, &UploadArea::name);
-  if (area == context.options.areas.end()) {
+  const auto area = std::ranges::find(context.configuration.areas, name, &UploadArea::name);
+  if (area == context.configuration.areas.end()) {
     return refuse(404, "not_found", fmt::format("there is no landing area '{}'", name));
   }
   const bool has_empty = path.empty() || path.starts_with('/') || path.contains("//");
@@ -128,7 +128,7 @@ Answer<Response> put_file(const Context& context, Call& call) {
 
   auto upload = landing::Upload::begin(
       context.store,
-      {.area = area, .journals = context.options.journals, .no_clobber = terms->no_clobber},
+      {.area = area, .journals = context.configuration.journals, .no_clobber = terms->no_clobber},
       context.stop);
   if (!upload) return refuse_upload(upload.error().error);
   if (auto received = receive(call, **upload, path, *terms); !received) {
