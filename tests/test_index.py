@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from ferry_harness import SANITIZED, command, environment, put, run_ferry
+from ferry_harness import SANITIZED, Process, command, environment, eventually, put, run_ferry
 from landing_site import HUMBLE
 
 FILES = 300
@@ -309,3 +309,29 @@ def test_tables_that_are_edited_are_answered_from(store, edit):
 
 if __name__ == "__main__":
     on_a_full_disk(pathlib.Path(sys.argv[1]))
+
+
+def test_who_works_on_a_private_index_goes_on_if_the_tables_are_replaced(folder, landing, metastore):
+    """What a transaction worked on must outlive it."""
+    watcher = Process(folder, "watch", "--landing", landing, "--metastore", metastore)
+
+    def land(number, what):
+        put(landing / "a", b"%d" % number)
+        eventually(lambda: what in watcher.log(), what=what)
+
+    def times(number):
+        return lambda: watcher.log().count(" registered ") == number
+
+    eventually(lambda: " ready" in watcher.log(), what="the watcher")
+    land(1, " registered ")
+    for path in metastore.glob("index.sqlite*"):
+        path.unlink()
+    (metastore / "index.sqlite/x").mkdir(parents=True)
+    land(2, "index not used")
+    eventually(times(2), what="the second version")
+    shutil.rmtree(metastore / "index.sqlite")
+    for number in range(3, 7):
+        assert run_ferry("compact", "--keep", "0s", "--metastore", metastore).code == 0
+        put(landing / "a", b"%d" % number)
+        eventually(times(number), what="the next version")
+    assert watcher.stop().code == 0

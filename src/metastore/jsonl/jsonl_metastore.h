@@ -96,6 +96,9 @@ class JsonlMetastore : public Metastore, private Upkeep {
   template <typename Work>
   auto attempt(Milliseconds patience, Work& work, Error& failure)
       -> std::optional<std::invoke_result_t<Work, Transaction&>>;
+  template <typename Work>
+  auto transact_once(Work& work, std::optional<Error>& failed)
+      -> std::optional<std::invoke_result_t<Work, Transaction&>>;
   Result<void> prepare(Transaction& transaction);
 
   /// Runs QUESTION(snapshot), which returns a Result. It may be run more than once.
@@ -171,25 +174,31 @@ auto JsonlMetastore::attempt(Milliseconds patience, Work& work, Error& failure)
   const auto lock = FileLock::acquire(std::move(*fd), directory_->shown(kLockFile), patience);
   if (!lock) return lock.error().with_context("metastore");
   if (!index_.is_in_place()) return std::nullopt;
+  std::optional<Error> failed;
+  auto outcome = transact_once(work, failed);
+  // What the transaction worked on may go with it.
+  if (failed) index_.failed(failure = *failed);
+  return outcome;
+}
+
+/// As attempt, on what is at hand. The transaction has ended; FAILED: so has the index.
+template <typename Work>
+auto JsonlMetastore::transact_once(Work& work, std::optional<Error>& failed)
+    -> std::optional<std::invoke_result_t<Work, Transaction&>> {
   Transaction transaction(*directory_, index_.tables(), viewpoint());
   if (auto prepared = prepare(transaction); !prepared) return prepared.error();
-  std::optional<Error> failed = transaction.failure();
-  if (!failed) {
-    auto outcome = work(transaction);
-    failed = transaction.failure();
-    if (!failed && !outcome && outcome.error().kind == ErrorKind::kCorrupt)
-      failed = outcome.error();
-    if (!failed && !outcome) return outcome;
-    const auto done = failed ? Result<bool>(false) : transaction.commit(access_ == Access::kWrite);
-    if (!done) return done.error();
-    if (!failed) failed = transaction.failure();
-    if (failed) index_.failed(*failed);
-    if (*done) return outcome;
-  } else {
-    index_.failed(*failed);
-  }
-  failure = *failed;
-  return std::nullopt;
+  failed = transaction.failure();
+  if (failed) return std::nullopt;
+  auto outcome = work(transaction);
+  failed = transaction.failure();
+  if (!failed && !outcome && outcome.error().kind == ErrorKind::kCorrupt) failed = outcome.error();
+  if (failed) return std::nullopt;
+  if (!outcome) return outcome;
+  const auto done = transaction.commit(access_ == Access::kWrite);
+  if (!done) return done.error();
+  failed = transaction.failure();
+  if (!*done) return std::nullopt;
+  return outcome;
 }
 
 // Questions.
