@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import json
 import os
 import shutil
 import signal
@@ -188,6 +189,25 @@ def test_a_control_file_that_cannot_be_pushed_costs_no_file_and_no_attempt(
     assert {row["attempt"] for row in tables(metastore)[1]} == {1}
 
 
+@pytest.mark.parametrize("is_taken", [False, True], ids=["files there", "files taken"])
+def test_a_list_whose_part_somebody_removed_is_pushed(
+        landing, metastore, server, register, killed_midway, transfer, is_taken):
+    """The agent died while it pushed. A receiver that took the list may have taken the files, too."""
+    make_files(landing, 2000, 100)
+    register()
+    delivered = killed_midway(2000)
+    (journal,) = (metastore / "batches").glob("*.journal")
+    with open(journal, "a", encoding="utf-8") as notes:
+        notes.write(json.dumps({"event": "pushing", "part": f"{server.root}/.gone.part"}) + "\n")
+    if is_taken:
+        for name in delivered:
+            (server.root / name).unlink()
+    assert transfer().code == 0
+    assert set(successes(metastore).values()) == {1} and len(successes(metastore)) == 2000
+    lists = collections.Counter(listed(server))
+    assert (len(lists) == 2000) != is_taken
+
+
 def test_agents_that_start_while_a_dead_batch_is_completed_send_nothing_of_it(
         folder, landing, metastore, server, register, killed_midway, transfer_arguments):
     make_files(landing, 2000, 2000)
@@ -213,6 +233,22 @@ def test_a_receiver_of_all_or_nothing_never_sees_half_a_batch_after_a_stop(
     assert len(server.control_files()) == (1 if names else 0)
     transfer("--batch", "all-or-nothing")
     assert listed(server) == each_once(relative_files(landing))
+
+
+def test_what_becomes_due_is_delivered_while_a_large_file_is_on_its_way(configured, folder, landing, server):
+    configured.write('[route.late]\nmatch = "late"\nto = "b"\ndelay = "3s"\n[route.rest]\nto = "b"\n')
+    make_big_file(landing / "large", 64 * MIB)
+    configured.register()
+    follower = Process(folder, "transfer", "--to", "b", "--follow", "--bandwidth-limit", "2M",
+                       env={"FERRY_CONFIG": str(configured.file)})
+    try:
+        eventually(lambda: server.leftovers(), what="the large file's part")
+        put(landing / "late", b"x")
+        configured.register()
+        eventually(lambda: "late" in server.files(), what="the file that had to wait")
+        assert "large" not in server.files()
+    finally:
+        follower.kill()
 
 
 # Destinations side by side.

@@ -82,6 +82,37 @@ Task<Result<void>> push_all(Session& session, Batch& batch, const KeptControlFil
   co_return co_await push(session, batch, *kept.list, info.control_path, token, context, true);
 }
 
+/// The first files of JOURNAL that B was sent, as many as tell of all.
+Result<std::vector<BatchFile>> some_delivered(const BatchJournal& journal) {
+  constexpr std::size_t kEnough = 16;
+  std::vector<BatchFile> files;
+  const auto visited = journal.visit_ended([&](const BatchFile& file, const BatchEnd& end) {
+    if (end.is_delivery()) files.push_back(file);
+    return files.size() < kEnough ? Result<void>()
+                                  : Result<void>(make_error(ErrorKind::kCancelled, "enough"));
+  });
+  if (!visited && files.size() < kEnough) return visited.error();
+  return files;
+}
+
+/// Of a control file whose part is gone: it has its name, or the receiver took it, unless the files
+/// that it lists all lie there still. Then somebody may have removed the part: who reads the list
+/// twice knows the batch by its id, and who never reads it knows nothing of the files.
+Task<Result<bool>> was_lost(Session& session, const BatchJournal& journal) {
+  const std::string control_path = journal.info().control_path;
+  const auto control_file = co_await look_at(*session.client, control_path);
+  if (!control_file) co_return control_file.error();
+  if (*control_file) co_return false;
+  const auto files = some_delivered(journal);
+  if (!files) co_return files.error();
+  for (const BatchFile& file : *files) {
+    const auto found = co_await look_at(*session.client, file.remote_path);
+    if (!found) co_return found.error();
+    if (!*found) co_return false;
+  }
+  co_return !files->empty();
+}
+
 }  // namespace
 
 Task<Result<bool>> was_pushed(Session& session, BatchJournal& journal) {
@@ -90,8 +121,11 @@ Task<Result<bool>> was_pushed(Session& session, BatchJournal& journal) {
   if (part.empty()) co_return false;
   const auto there = co_await look_at(*session.client, part);
   if (!there) co_return there.error();
-  // Nothing but the rename takes it away, as long as this is not noted.
-  if (!*there) co_return true;
+  if (!*there) {
+    const auto is_lost = co_await was_lost(session, journal);
+    if (!is_lost) co_return is_lost.error();
+    if (!*is_lost) co_return true;
+  }
   auto noted = journal.note_not_pushed();
   if (noted) noted = co_await sync(session, journal);
   if (!noted) co_return noted.error();

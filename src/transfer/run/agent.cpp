@@ -307,6 +307,7 @@ Result<void> Agent::deliver_round(bool has_files) {
   }
   Round(core_, on_completed_).deliver();
   if (has_lost_claims()) return {};
+  if (core_.cut.stop_requested()) core_.session.reset();  // its loop does nothing more
   // What is left of the batches is written down even after a stop.
   StopToken end;
   [[maybe_unused]] const auto ended =

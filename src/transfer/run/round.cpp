@@ -22,8 +22,6 @@ constexpr std::size_t kMostJobs = 4 * kGroupSize;
 /// to their end after it.
 constexpr std::chrono::seconds kStopGrace{5};
 constexpr std::chrono::seconds kClosingGrace{15};
-/// How often an agent that follows looks whether what failed may be tried again.
-constexpr std::chrono::seconds kLookAgain{30};
 /// How often an agent that is not sure of its claims asks whether it is.
 constexpr std::chrono::milliseconds kAskAgain{200};
 
@@ -189,17 +187,20 @@ void Round::wait_for_news() {
   if (may_claim()) return;  // since we looked
   const bool follows = core_.following != nullptr && !is_ending();
   const bool wants_news = follows && core_.feed.is_exhausted();
+  auto until = next_deadline();
+  const auto due = wants_news ? core_.feed.next_due() : std::nullopt;
+  if (due)
+    until = std::min(until.value_or(Clock::time_point::max()), Clock::now() + (*due - now()));
   std::vector<int> fds{follows ? core_.following->finish.fd() : -1,
                        wants_news ? core_.notice->fd() : -1};
   if (!core_.work_stop.stop_requested()) {
     fds = core_.and_losses(std::move(fds));
     fds.push_back(core_.stop.fd());
   }
-  core_.wait.until(next_deadline(), fds);
-  if (wants_news && core_.has_news()) {
-    core_.notice->clear();
-    core_.feed.rewind(core_.readable);
-  }
+  core_.wait.until(until, fds);
+  const bool has_news = wants_news && core_.has_news();
+  if (has_news) core_.notice->clear();
+  if (has_news || (due && now() >= *due)) core_.feed.rewind(core_.readable);
 }
 
 std::optional<Round::Clock::time_point> Round::next_deadline() const {
