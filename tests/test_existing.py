@@ -381,3 +381,19 @@ def test_what_a_dead_run_delivered_where_nothing_can_be_read_is_not_sent_again(
     assert drop_box.files() == [f"f{number:04}.csv" for number in range(count)]
     assert set(configured.standings("b").values()) == {"successful"}
     assert ended.summary["skipped"] == 0 and drop_box.leftovers() == []
+
+
+@pytest.mark.parametrize("existing", WAYS)
+def test_half_a_batch_of_all_or_nothing_is_not_listed_though_it_is_there(configured, landing, server, existing):
+    """The run ends before any name is given."""
+    configured.write(route(existing))
+    put(server.root / "a.csv", b"same")
+    put(landing / "a.csv", b"same")
+    make_big_file(landing / "large", 40 << 20)
+    configured.register()
+    bounded = ["--batch", "all-or-nothing", "--bandwidth-limit", "4M", "--deadline", "2s"]
+    assert settle(configured, *bounded).code == 1
+    assert settle(configured, *bounded).code == 1
+    assert not server.control_files()
+    assert settle(configured, "--batch", "all-or-nothing").code == 0
+    assert listed(server) == ["a.csv", "large"]

@@ -89,6 +89,11 @@ class Remains {
   /// Nobody knows whether it got its name.
   Task<Result<void>> look_at_open(BegunFile begun) {
     const std::string resumable = resumable_part_of(begun);
+    // Nothing has got its name yet: what has it was there before.
+    if (batch_.info().all_or_nothing && !batch_.journal().is_naming()) {
+      co_await remove_parts(begun, resumable);
+      co_return Result<void>();
+    }
     const Target target{.part_path = last_part_of(begun),
                         .final_path = begun.file.remote_path,
                         .size = begun.file.size,
