@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -106,6 +107,19 @@ def test_a_command_that_hangs_is_ended_with_its_children(configured, folder, lan
     assert "ran longer than 0.5 s" in ended.stderr
     child = pathlib.Path(f"/proc/{(folder / 'pid').read_text().strip()}/stat")
     eventually(lambda: not child.exists() or " Z " in child.read_text(), what="the child's end")
+
+
+def test_a_command_has_ended_whoever_keeps_its_input(configured, folder, landing, server):
+    program = script(folder, "leaves", "exec 3<&0\nsleep 60 <&3 > /dev/null 2>&1 &\n"
+                     f"echo $! > {folder}/pid\necho done\n")
+    configured.write(f'[transform.x]\ncommand = ["{program}"]\ntime_limit = "30s"\n'
+                     '[route.b]\nto = "b"\ntransforms = ["x"]\n')
+    put(landing / "a", b"x" * 3_000_000)
+    configured.register()
+    ended = configured.transfer()
+    assert ended.code == 0, ended.stderr
+    assert (server.root / "a").read_text() == "done\n"
+    os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
 
 
 def test_many_small_files(configured, landing, server):

@@ -39,7 +39,7 @@ class FilterTransform final : public Transform {
       const ssize_t count = ::write(child_->input(), data.data(), data.size());
       if (count >= 0) {
         data = data.subspan(static_cast<std::size_t>(count));
-      } else if (errno == EPIPE) {
+      } else if (errno == EPIPE || (errno == EAGAIN && child_->exit_status())) {
         child_->close_input();  // it has read enough; its exit status tells whether that is right
       } else if (errno == EAGAIN) {
         if (auto moved = move(true, sink); !moved) return moved;
@@ -72,10 +72,12 @@ class FilterTransform final : public Transform {
       return make_error(ErrorKind::kFailed, "{}: it ran longer than {} s", program_,
                         std::chrono::duration<double>(time_limit_).count());
     }
+    // Its input may be open in what it started.
+    const bool minds_exit = output_ended_ || wants_input;
     std::array<pollfd, 5> fds{pollfd{wants_input ? child_->input() : -1, POLLOUT, 0},
                               pollfd{output_ended_ ? -1 : child_->output(), POLLIN, 0},
                               pollfd{child_->stderr_fd(), POLLIN, 0},
-                              pollfd{output_ended_ ? child_->exit_fd() : -1, POLLIN, 0},
+                              pollfd{minds_exit ? child_->exit_fd() : -1, POLLIN, 0},
                               pollfd{stop_.fd(), POLLIN, 0}};
     ::poll(fds.data(), fds.size(), static_cast<int>(std::min<long>(left.count(), 60'000)));
     child_->collect_stderr();
