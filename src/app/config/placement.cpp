@@ -158,7 +158,9 @@ class Placement {
       for (const DestinationSettings& destination : settings_.destinations) {
         if (area.account != account_of(destination.url)) continue;
         const fs::path directory = normal_path(destination.url.directory);
-        if (!is_visible_in(area, directory) || !takes_all(landing, destination)) continue;
+        // Of what comes back to its own path there is no new version.
+        const bool is_circle = directory != area.directory && is_visible_in(area, directory);
+        if (!is_circle || !takes_all(landing, destination)) continue;
         complain(landing, area.key,
                  fmt::format("destination {} lies in the landing area {}: what is delivered would "
                              "land there again",

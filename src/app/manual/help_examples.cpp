@@ -96,9 +96,8 @@ const std::map<std::string_view, Examples, std::less<>>& table() {
         {"ferry metastore upgrade --json", "for programs"}}},
       {"completion",
        {{"source <(ferry completion bash)", "in this shell, until it ends"},
-        {"ferry completion bash >> ~/.bash_completion", "in every bash"},
         {"ferry completion zsh > ~/.zfunc/_ferry", "with ~/.zfunc in zsh's fpath"},
-        {"ferry completion fish > ~/.config/fish/completions/ferry.fish", "in every fish"}}},
+        {"ferry completion fish | source", "in this fish, until it ends"}}},
   };
   return examples;
 }
