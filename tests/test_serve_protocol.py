@@ -96,7 +96,8 @@ def test_who_is_idle_makes_room_where_the_system_has_no_more(service):
             with contextlib.suppress(OSError):
                 idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: ")
         assert service.get("/healthz").status == 200
-        assert service.get("/v1/status").status == 503  # whether there are tokens cannot be seen
+        # Whether there are tokens cannot be seen, unless two made room.
+        assert service.get("/v1/status", check=False).status in (200, 503)
     eventually(lambda: service.put("landing/a", check=False).status == 201, what="an upload")
 
 
