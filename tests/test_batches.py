@@ -193,7 +193,7 @@ def test_a_control_file_that_cannot_be_pushed_costs_no_file_and_no_attempt(
 def test_a_list_whose_part_somebody_removed_is_pushed(
         landing, metastore, server, register, killed_midway, transfer, is_taken):
     """The agent died while it pushed. A receiver that took the list may have taken the files, too."""
-    make_files(landing, 2000, 100)
+    make_files(landing, 2000, 2000)
     register()
     delivered = killed_midway(2000)
     (journal,) = (metastore / "batches").glob("*.journal")

@@ -39,6 +39,8 @@ Weight weigh(Snapshot& snapshot, Timestamp since) {
 
 Result<Upkeep::Compaction> JsonlMetastore::compact(Timestamp since) {
   const View view = view_of("", false);
+  Error failure = make_error(ErrorKind::kBusy,
+                             "the tables were changed again and again while they were compacted");
   for (int attempts_left = 4; attempts_left > 0; --attempts_left) {
     auto tidied = transact([&](Transaction&) -> Result<void> {
       remove_staged_files(*directory_);
@@ -52,7 +54,10 @@ Result<Upkeep::Compaction> JsonlMetastore::compact(Timestamp since) {
     if (!*began) continue;
     metastore::Compaction compaction(*directory_);
     const auto staged = compaction.stage(reading.snapshot(), since);
-    if (const auto failure = reading.end()) return *failure;
+    if (auto failed = reading.end()) {
+      failure = std::move(*failed);  // whoever compacts, too, may have replaced the index
+      continue;
+    }
     if (!staged) return staged.error();
     if (!compaction.is_worth_while()) return compaction.outcome();
     reading.close();
@@ -70,8 +75,7 @@ Result<Upkeep::Compaction> JsonlMetastore::compact(Timestamp since) {
                                       {"bytes_after", done.bytes_after}});
     return done;
   }
-  return make_error(ErrorKind::kBusy,
-                    "the tables were changed again and again while they were compacted");
+  return failure;
 }
 
 /// Whoever opened the store has other work, which does not need it.
