@@ -5,6 +5,7 @@ import hashlib
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -120,6 +121,23 @@ def test_a_command_has_ended_whoever_keeps_its_input(configured, folder, landing
     assert ended.code == 0, ended.stderr
     assert (server.root / "a").read_text() == "done\n"
     os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+
+
+def test_after_a_stop_what_is_delivered_is_listed_without_turning_in_vain(configured, folder, landing, server):
+    """A transform that hangs costs the connection; what is left to do takes another one."""
+    configured.write('[transform.hangs]\ncommand = ["sh", "-c", "cat > /dev/null; sleep 300"]\n'
+                     '[route.hangs]\nmatch = "h*"\nto = "b"\ntransforms = ["hangs"]\n[route.rest]\nto = "b"\n')
+    put(landing / "a", b"a")
+    put(landing / "hang", b"h")
+    configured.register()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    agent = Process(folder, "transfer", "--to", "b", env={"FERRY_CONFIG": str(configured.file)})
+    eventually(lambda: server.files() == ["a"], what="the other file")
+    agent.popen.send_signal(signal.SIGTERM)
+    assert agent.wait().code == 130
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert [file["path"] for control in server.control_files() for file in control["files"]] == ["a"]
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 4  # it turned for 15 s
 
 
 def test_many_small_files(configured, landing, server):

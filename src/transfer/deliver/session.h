@@ -24,7 +24,7 @@ struct Session {
   /// What it had goes as in the destructor: each before what it works on.
   Session& operator=(Session&& other) noexcept;
 
-  bool is_connected() const { return client && !client->error(); }
+  bool is_connected() const { return client && !client->error() && !loop->stop().stop_requested(); }
 
   std::unique_ptr<sftp::EventLoop> loop;
   std::unique_ptr<SourceOpener> sources;

@@ -307,11 +307,9 @@ Result<void> Agent::deliver_round(bool has_files) {
   }
   Round(core_, on_completed_).deliver();
   if (has_lost_claims()) return {};
-  if (core_.cut.stop_requested()) core_.session.reset();  // its loop does nothing more
   // What is left of the batches is written down even after a stop.
-  StopToken end;
-  [[maybe_unused]] const auto ended =
-      Round::bring_to_end(core_, core_.stop.stop_requested() ? end : core_.cut, on_completed_);
+  [[maybe_unused]] const auto ended = Round::bring_to_end(
+      core_, core_.stop.stop_requested() ? core_.last_cut : core_.cut, on_completed_);
   return {};
 }
 

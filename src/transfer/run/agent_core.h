@@ -51,6 +51,7 @@ struct AgentCore {
   StopToken& stop;             // what is asked of us
   StopToken work_stop;         // follows it: workers begin nothing more
   StopToken cut;               // and, where they do not end: connections end
+  StopToken last_cut;          // in its place for what is written down after a stop
   const BatchContext batch_context{destination, options, work_stop};
   RateLimiter limiter;
   AgentWait wait;
