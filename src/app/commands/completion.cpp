@@ -1,4 +1,6 @@
-#include <array>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "app/commands/command.h"
 #include "app/config/text.h"
@@ -8,16 +10,16 @@
 namespace ferry::app {
 namespace {
 
-constexpr std::array<std::string_view, 3> kShells{"bash", "zsh", "fish"};
-
 Outcome<ExitStatus> run_completion(const Invocation& invocation) {
   const std::string& shell = invocation.arguments.positional.front();
-  const auto script = completion_script(shell);
-  if (!script) {
-    return fail(make_error(ErrorKind::kInvalid, "unknown shell '{}': choose bash, zsh or fish{}",
-                           shell, suggestion(shell, kShells)));
+  std::vector<std::string_view> known;
+  for (const CompletionScript& script : completion_scripts()) known.push_back(script.shell);
+  const auto found = std::ranges::find(completion_scripts(), shell, &CompletionScript::shell);
+  if (found == completion_scripts().end()) {
+    return fail(make_error(ErrorKind::kInvalid, "unknown shell '{}': choose {}{}", shell,
+                           fmt::join(known, ", "), suggestion(shell, known)));
   }
-  print(*script);
+  print(found->text);
   return ExitStatus::kDone;
 }
 

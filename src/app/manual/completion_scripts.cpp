@@ -1,3 +1,5 @@
+#include <array>
+
 #include "app/manual/completion.h"
 
 namespace ferry::app {
@@ -24,14 +26,15 @@ complete -F _ferry ferry
 constexpr std::string_view kZsh = R"sh(#compdef ferry
 _ferry() {
   local line ret=1
-  local -a answer words_found files
+  local -a answer words_found
   answer=(${(f)"$(_call_program words ${(q)words[1]} complete ${(q)words[2,CURRENT]} 2> /dev/null)"})
   [[ $PREFIX == --*=* ]] && compset -P 1 '*='
   for line in $answer; do
     case $line in
       @file) _files && ret=0 ;;
       @directory) _files -/ && ret=0 ;;
-      *) words_found+=("${${line%%$'\t'*}//:/\\:}:${${line#*$'\t'}//:/\\:}") ;;
+      *$'\t'*) words_found+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}") ;;
+      *) words_found+=("${line//:/\\:}") ;;
     esac
   done
   (( $#words_found )) && _describe -t words ferry words_found && ret=0
@@ -62,11 +65,10 @@ complete -c ferry -f -a '(__ferry_complete)'
 
 }  // namespace
 
-std::optional<std::string_view> completion_script(std::string_view shell) {
-  if (shell == "bash") return kBash;
-  if (shell == "zsh") return kZsh;
-  if (shell == "fish") return kFish;
-  return std::nullopt;
+std::span<const CompletionScript> completion_scripts() {
+  static constexpr std::array<CompletionScript, 3> kScripts{
+      {{"bash", kBash}, {"zsh", kZsh}, {"fish", kFish}}};
+  return kScripts;
 }
 
 }  // namespace ferry::app

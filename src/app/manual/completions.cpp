@@ -47,11 +47,12 @@ class Line {
 
   std::string complete(const std::string& word) {
     if (awaited_) {
-      offer_values(*awaited_, word);
+      offer_words(awaited_->source, awaited_->choices, word);
     } else if (has_ended_) {
       return {};
     } else if (const auto equals = word.find('='); word.starts_with("--") && equals != word.npos) {
-      if (const auto option = find(word)) offer_values(*option, word.substr(equals + 1));
+      const auto option = find(word);
+      if (option) offer_words(option->source, option->choices, word.substr(equals + 1));
     } else if (word.starts_with("-")) {
       offer_options(word);
     } else if (command_.empty() || command_ == "help") {
@@ -73,7 +74,7 @@ class Line {
 
   /// The option that WORD, which may have a value, begins with.
   std::optional<OptionWord> find(std::string_view word) const {
-    const auto name = word.substr(2, word.find('=') == word.npos ? word.npos : word.find('=') - 2);
+    const auto name = word.substr(2, word.find('=') - 2);
     const auto all = options();
     const auto found = std::ranges::find(all, name, &OptionWord::flag);
     return found == all.end() ? std::nullopt : std::optional(*found);
@@ -119,10 +120,6 @@ class Line {
     const bool are_directories =
         source == ValueSource::kDirectories || source == ValueSource::kLandings;
     if (are_directories) out_ += "@directory\n";
-  }
-
-  void offer_values(const OptionWord& option, std::string_view begun) {
-    offer_words(option.source, option.choices, begun);
   }
 
   /// Of the configuration, if there is one that can be read.
