@@ -6,8 +6,6 @@
 
 #include <boost/filesystem/directory.hpp>
 #include <boost/filesystem/operations.hpp>
-#include <fstream>
-#include <thread>
 #include <vector>
 
 #include "temporary_directory.h"
@@ -54,16 +52,20 @@ TEST_CASE_FIXTURE(Fixture, "files that hide their size are read whole") {
   CHECK(read_file("/proc/self/status").value().starts_with("Name:"));
 }
 
-TEST_CASE_FIXTURE(Fixture,
-                  "a pipe is read where a user may name one, and waited for nowhere else") {
+TEST_CASE_FIXTURE(Fixture, "a pipe is read if a user may name one, and refused otherwise") {
   const auto pipe = directory.path() / "pipe";
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
   const auto refused = read_file(pipe);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message.find("not a regular file") != std::string::npos);
-  std::thread writer([&] { std::ofstream(pipe.string()) << "said"; });
-  CHECK(read_input(pipe).value() == "said");
-  writer.join();
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const UniqueFd reading(ends[0]);
+  {
+    const UniqueFd writing(ends[1]);
+    REQUIRE(write_full(writing.get(), as_bytes("said"), pipe));
+  }
+  CHECK(read_input(fmt::format("/dev/fd/{}", reading.get())).value() == "said");
 }
 
 TEST_CASE_FIXTURE(Fixture, "reading past the end returns what there was") {

@@ -405,11 +405,7 @@ CONTRACT("a file that is named twice is given back once") {
 
 CONTRACT("what holds for any destination is given back to the one that is named") {
   auto store = open();
-  const auto id = put(*store, found("x.csv", "one")).id;
-  TransferRecord anywhere = row(id, kSuccessful);
-  anywhere.destination.clear();
-  append(*store, anywhere);
-  const std::vector<std::string> ids{id};
+  const std::vector<std::string> ids{deliver_to_any(*store)};
   const auto resent = must(store->resend(ids, kTo));
   REQUIRE(resent.size() == 1);
   CHECK(resent.front().destination == kTo);

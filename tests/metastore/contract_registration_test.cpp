@@ -289,10 +289,7 @@ CONTRACT("a version with a checksum of another kind is superseded") {
 
 CONTRACT("a log row that names no destination holds for any") {
   auto store = open();
-  const auto id = put(*store, found("x.csv", "one")).id;
-  TransferRecord anywhere = row(id, kSuccessful);
-  anywhere.destination.clear();
-  append(*store, anywhere);
+  const std::string id = deliver_to_any(*store);
   CHECK(standings(*open()) == Standings{{"x.csv", {"successful"}}});
   CHECK_FALSE(must(store->is_pending()));
   CHECK(must(store->totals("warehouse"))[Standing::kSuccessful].files == 1);

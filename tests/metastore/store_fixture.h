@@ -98,6 +98,14 @@ class Vocabulary {
   static void append(Metastore& store, const TransferRecord& record) {
     must(store.append_transfers(std::span(&record, 1)));
   }
+  /// A file whose delivery names no destination, and so holds for any; returns its id.
+  static std::string deliver_to_any(Metastore& store) {
+    TransferRecord anywhere =
+        row(put(store, found("x.csv", "one")).id, TransferStatus::kSuccessful);
+    anywhere.destination.clear();
+    append(store, anywhere);
+    return anywhere.id;
+  }
 
   /// Every file's standing with the destination, by path and then in order.
   static std::map<std::string, std::vector<std::string>> standings(Metastore& store) {
