@@ -77,6 +77,9 @@ ferry::Outcome<metastore::FileRecord> release(metastore::Metastore& metastore,
                                               const LandingArea& area, const HeldFile& held,
                                               const std::string& path, StopToken& stop);
 
+/// Where the abnormal files of the directory AREA are moved to, if it has CONFIGURED or nothing.
+fs::path quarantine_path(const fs::path& area, const fs::path& configured);
+
 /// Whether ERROR, of a release, says that PATH is taken or no name for a file.
 bool wants_another_name(const Error& error);
 /// Whether it is taken.

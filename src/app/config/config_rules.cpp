@@ -241,11 +241,6 @@ class Rules {
     }
   }
 
-  static bool takes_from(const RouteSettings& route, const LandingSettings& landing) {
-    return route.landing.empty() ||
-           std::ranges::find(route.landing, landing.name) != route.landing.end();
-  }
-
   /// An area on a server that ROUTE takes files from.
   const LandingSettings* remote_area_of(const RouteSettings& route) const {
     const auto found = std::ranges::find_if(settings_.landings, [&](const LandingSettings& one) {

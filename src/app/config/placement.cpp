@@ -7,7 +7,9 @@
 #include <cctype>
 
 #include "app/config/state_directory.h"
+#include "ferry/base/glob.h"
 #include "ferry/base/path.h"
+#include "ferry/landing/quarantine.h"
 
 namespace ferry::app {
 namespace {
@@ -45,16 +47,9 @@ bool is_below(const std::string& inner, const std::string& outer) {
 }
 
 bool takes_every_name(const RouteSettings& route) {
-  return route.match.empty() || std::ranges::find(route.match, "*") != route.match.end();
-}
-
-bool leads(const RouteSettings& route, const LandingSettings& landing,
-           const DestinationSettings& destination) {
-  const auto names = [](const std::vector<std::string>& all, const std::string& one) {
-    return std::ranges::find(all, one) != all.end();
-  };
-  return (route.landing.empty() || names(route.landing, landing.name)) &&
-         names(route.to, destination.name);
+  return route.match.empty() || std::ranges::any_of(route.match, [](const std::string& pattern) {
+           return Glob(pattern).matches_everything();
+         });
 }
 
 class Placement {
@@ -172,7 +167,8 @@ class Placement {
   bool takes_all(const LandingSettings& landing, const DestinationSettings& destination) const {
     return settings_.routes.empty() ||
            std::ranges::any_of(settings_.routes, [&](const RouteSettings& route) {
-             return takes_every_name(route) && leads(route, landing, destination);
+             return takes_every_name(route) && takes_from(route, landing) &&
+                    std::ranges::find(route.to, destination.name) != route.to.end();
            });
   }
 
@@ -228,9 +224,13 @@ bool is_visible_inside(const fs::path& inner, const fs::path& outer) {
                           normal_path(resolved(outer).string()));
 }
 
+bool takes_from(const RouteSettings& route, const LandingSettings& landing) {
+  return route.landing.empty() ||
+         std::ranges::find(route.landing, landing.name) != route.landing.end();
+}
+
 fs::path quarantine_of(const LandingSettings& landing) {
-  return landing.quarantine.empty() ? landing.path / landing::kDefaultQuarantine
-                                    : landing.quarantine;
+  return landing::quarantine_path(landing.path, landing.quarantine);
 }
 
 bool lies_inside(const fs::path& inner, const fs::path& outer) {

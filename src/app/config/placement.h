@@ -47,6 +47,9 @@ bool lies_inside(const fs::path& inner, const fs::path& outer);
 /// like only.
 bool is_visible_in(const Whereabouts& area, const fs::path& directory);
 
+/// Whether ROUTE takes files of LANDING.
+bool takes_from(const RouteSettings& route, const LandingSettings& landing);
+
 /// Something about a landing area that cannot work.
 struct Misplaced {
   std::string landing;   // its name

@@ -40,7 +40,7 @@ Error another_file(const std::string& path) {
 }  // namespace
 
 fs::path QuarantineFolder::path_of(const LandingArea& area) {
-  return area.quarantine.empty() ? area.path / kDefaultQuarantine : area.quarantine;
+  return quarantine_path(area.path, area.quarantine);
 }
 
 Result<UniqueFd> QuarantineFolder::open_folder(const LandingArea& area, int root_fd, bool make) {
@@ -203,6 +203,10 @@ Result<UniqueFd> QuarantineFolder::open_file(const HeldFile& file) const {
                       kind_of(status->st_mode));
   }
   return open_beneath(entry->get(), name, O_RDONLY);
+}
+
+fs::path quarantine_path(const fs::path& area, const fs::path& configured) {
+  return configured.empty() ? area / kDefaultQuarantine : configured;
 }
 
 Error name_taken(const std::string& path) {
