@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "app/config/setup.h"
+#include "app/config/landing_areas.h"
 
 namespace ferry::app {
 namespace {

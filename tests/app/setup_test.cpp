@@ -1,5 +1,6 @@
 #include "app/config/setup.h"
 #include "app/config/connections.h"
+#include "app/config/landing_areas.h"
 
 #include <doctest/doctest.h>
 

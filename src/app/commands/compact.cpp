@@ -1,6 +1,7 @@
 #include "ferry/base/json.h"
 
 #include "app/commands/command.h"
+#include "app/config/open_store.h"
 #include "app/config/setup.h"
 #include "app/output.h"
 #include "ferry/base/units.h"

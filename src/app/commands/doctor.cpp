@@ -4,6 +4,7 @@
 
 #include "app/commands/command.h"
 #include "app/commands/doctor_checks.h"
+#include "app/config/landing_areas.h"
 #include "app/config/setup.h"
 #include "app/config/usual_places.h"
 #include "app/output.h"

@@ -9,7 +9,8 @@
 
 #include "app/config/config_file.h"
 #include "app/config/connections.h"
-#include "app/config/setup.h"
+#include "app/config/landing_areas.h"
+#include "app/config/open_store.h"
 #include "app/config/state_directory.h"
 #include "app/report/standings.h"
 #include "ferry/base/child_process.h"

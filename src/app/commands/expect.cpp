@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "app/commands/command.h"
+#include "app/config/open_store.h"
 #include "app/config/setup.h"
 #include "app/output.h"
 #include "app/report/expectations.h"

@@ -6,6 +6,7 @@
 #include "ferry/base/text.h"
 
 #include "app/commands/command.h"
+#include "app/config/open_store.h"
 #include "app/config/setup.h"
 #include "app/output.h"
 #include "app/report/changes.h"

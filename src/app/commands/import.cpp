@@ -7,6 +7,7 @@
 #include "app/commands/command.h"
 #include "app/commands/import_rows.h"
 #include "app/commands/store_copy.h"
+#include "app/config/open_store.h"
 #include "app/config/setup.h"
 #include "app/output.h"
 #include "app/report/reading_progress.h"

@@ -6,6 +6,8 @@
 #include <set>
 
 #include "app/commands/command.h"
+#include "app/config/landing_areas.h"
+#include "app/config/open_store.h"
 #include "app/config/selection.h"
 #include "app/config/setup.h"
 #include "app/config/text.h"

@@ -1,4 +1,5 @@
 #include "app/commands/command.h"
+#include "app/config/open_store.h"
 #include "app/config/setup.h"
 #include "app/output.h"
 

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "app/commands/command.h"
+#include "app/config/open_store.h"
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
 #include "app/output.h"

@@ -7,6 +7,8 @@
 
 #include "app/commands/command.h"
 #include "app/commands/watching.h"
+#include "app/config/landing_areas.h"
+#include "app/config/open_store.h"
 #include "app/config/placement.h"
 #include "app/config/setup.h"
 #include "app/delivery/pushed_paths.h"

@@ -3,6 +3,8 @@
 #include "ferry/base/json.h"
 
 #include "app/commands/command.h"
+#include "app/config/landing_areas.h"
+#include "app/config/open_store.h"
 #include "app/config/setup.h"
 #include "app/config/text.h"
 #include "app/output.h"

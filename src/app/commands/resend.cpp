@@ -3,6 +3,7 @@
 #include <set>
 
 #include "app/commands/command.h"
+#include "app/config/open_store.h"
 #include "app/config/routing.h"
 #include "app/config/setup.h"
 #include "app/output.h"

@@ -3,6 +3,7 @@
 #include "ferry/base/text.h"
 
 #include "app/commands/command.h"
+#include "app/config/open_store.h"
 #include "app/config/setup.h"
 #include "app/output.h"
 #include "app/report/standings.h"

@@ -8,6 +8,8 @@
 #include "app/commands/command.h"
 #include "app/commands/serving.h"
 #include "app/commands/whole.h"
+#include "app/config/landing_areas.h"
+#include "app/config/open_store.h"
 #include "app/config/routing.h"
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"

@@ -8,6 +8,7 @@
 
 #include "app/commands/command.h"
 #include "app/config/local_time.h"
+#include "app/config/open_store.h"
 #include "app/config/selection.h"
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"

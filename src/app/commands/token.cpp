@@ -2,6 +2,7 @@
 
 #include "app/commands/command.h"
 #include "app/commands/serving.h"
+#include "app/config/open_store.h"
 #include "app/config/option_values.h"
 #include "app/config/setup.h"
 #include "app/config/text.h"

@@ -2,8 +2,8 @@
 
 #include "app/commands/command.h"
 #include "app/commands/whole.h"
+#include "app/config/open_store.h"
 #include "app/config/selection.h"
-#include "app/config/setup.h"
 #include "app/delivery/transfer_following.h"
 #include "app/delivery/transfer_plan.h"
 #include "app/delivery/transfer_preview.h"

@@ -2,6 +2,8 @@
 
 #include "app/commands/command.h"
 #include "app/commands/upload_input.h"
+#include "app/config/landing_areas.h"
+#include "app/config/open_store.h"
 #include "app/config/setup.h"
 #include "app/config/state_directory.h"
 #include "app/output.h"

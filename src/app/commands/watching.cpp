@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "app/config/setup.h"
+#include "app/config/landing_areas.h"
 
 namespace ferry::app {
 

@@ -8,6 +8,7 @@
 
 #include "app/config/config_file.h"
 #include "app/config/connections.h"
+#include "app/config/landing_areas.h"
 #include "app/config/setup.h"
 #include "app/config/text.h"
 #include "app/config/usual_places.h"

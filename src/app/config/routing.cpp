@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "app/config/setup.h"
+#include "app/config/landing_areas.h"
 #include "ferry/base/json.h"
 
 namespace ferry::app {

@@ -7,7 +7,6 @@
 #include <optional>
 
 #include "app/config/placement.h"
-#include "app/config/setup.h"
 #include "app/config/usual_places.h"
 #include "ferry/base/text.h"
 #include "ferry/landing/upload.h"

@@ -10,8 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include "app/config/open_store.h"
 #include "app/config/routing.h"
-#include "app/config/setup.h"
 #include "app/config/state_directory.h"
 #include "app/delivery/follow.h"
 #include "app/delivery/outage_report.h"

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "app/config/connections.h"
+#include "app/config/landing_areas.h"
 #include "app/config/routing.h"
 #include "app/config/selection.h"
 #include "app/config/setup.h"

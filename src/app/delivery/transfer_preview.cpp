@@ -5,7 +5,6 @@
 #include "ferry/base/json.h"
 #include "ferry/base/text.h"
 
-#include "app/config/setup.h"
 #include "app/delivery/transfer_run.h"
 #include "app/output.h"
 

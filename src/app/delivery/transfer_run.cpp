@@ -5,7 +5,8 @@
 #include <thread>
 #include <vector>
 
-#include "app/config/setup.h"
+#include "app/config/landing_areas.h"
+#include "app/config/open_store.h"
 #include "app/config/state_directory.h"
 #include "app/delivery/abnormal_sources.h"
 #include "app/delivery/outage_report.h"

@@ -1,6 +1,6 @@
 #include "app/report/situation.h"
 
-#include "app/config/setup.h"
+#include "app/config/landing_areas.h"
 #include "app/config/state_directory.h"
 #include "app/report/expectations.h"
 #include "app/report/unreachable.h"
