@@ -79,6 +79,11 @@ def test_bash_knows_names_from_the_configuration(bash, folder):
     assert bash("ferry", "--config", str(other), "transfer", "--to", "") == ["elsewhere"]
 
 
+def test_bash_quotes_names(bash, folder):
+    (folder / "ferry.toml").write_text('[landing."a; b"]\npath = "in"\n')
+    assert bash("ferry", "watch", "--landing", "a")[:2] == ["a\\;\\", "b"]
+
+
 def test_bash_knows_files(bash, folder):
     (folder / "key.pem").touch()
     (folder / "keys").mkdir()

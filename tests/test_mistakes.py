@@ -190,7 +190,9 @@ MISPLACED = {
     '[landing.a]\npath = "a"\n[landing.b]\npath = "a/.quarantine/x"\n': "what is held there would be delivered",
     '[landing.in]\nurl = "sftp://u@h/in"\n[destination.b]\nurl = "sftp://u@h/in/out"\n':
         "would land there again",
-    '[landing.in]\nurl = "sftp://u@h/in"\n[destination.b]\nurl = "sftp://u@h/in/x/"\n[route.r]\nto = ["b"]\n':
+    '[landing.in]\nurl = "sftp://u@h/in"\n[destination.b]\nurl = "sftp://u@h/in/x/"\n'
+    '[route.r]\nmatch = ["x", "*"]\nto = ["b"]\n': "would land there again",
+    '[landing.in]\nurl = "sftp://u@h/in"\n[destination.b]\nurl = "sftp://u@h/out"\ncontrol_dir = "/in/lists"\n':
         "would land there again",
     '[landing.in]\npath = "in"\n[destination.b]\nurl = "sftp://b/x"\n[route.r]\nto = ["b"]\n'
     'rename = "{date:%Q}-{name}"\n': "%Q is not a conversion",

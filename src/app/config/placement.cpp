@@ -154,11 +154,14 @@ class Placement {
         if (area.account != account_of(destination.url)) continue;
         const fs::path directory = normal_path(destination.url.directory);
         // Of what comes back to its own path there is no new version.
-        const bool is_circle = directory != area.directory && is_visible_in(area, directory);
-        if (!is_circle || !takes_all(landing, destination)) continue;
+        if (directory == area.directory || !takes_all(landing, destination)) continue;
+        const std::string& lists = destination.control_dir;
+        const bool is_circle = is_visible_in(area, directory) ||
+                               (!lists.empty() && is_visible_in(area, normal_path(lists)));
+        if (!is_circle) continue;
         complain(landing, area.key,
-                 fmt::format("destination {} lies in the landing area {}: what is delivered would "
-                             "land there again",
+                 fmt::format("deliveries to {} lie in the landing area {}: they would land there "
+                             "again",
                              destination.name, area.text));
       }
     }

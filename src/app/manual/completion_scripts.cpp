@@ -16,7 +16,7 @@ _ferry() {
         compopt -o filenames 2> /dev/null
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -A "${word:1}" -- "$cur")
         ;;
-      *) COMPREPLY+=("$word") ;;
+      *) COMPREPLY+=("$(printf %q "$word")") ;;
     esac
   done < <("${COMP_WORDS[0]}" complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2> /dev/null)
 }
