@@ -1,8 +1,10 @@
 #include "transfer/batch/pushing.h"
 
+#include <functional>
 #include <string>
 
 #include "transfer/batch/sidecars.h"
+#include "transfer/deliver/journal_lanes.h"
 #include "transfer/naming/free_name.h"
 #include "transfer/naming/kept_aside.h"
 #include "transfer/naming/remote_path.h"
@@ -82,17 +84,17 @@ Task<Result<void>> push_all(Session& session, Batch& batch, const KeptControlFil
   co_return co_await push(session, batch, *kept.list, info.control_path, token, context, true);
 }
 
-/// The first files of JOURNAL that B was sent, as many as tell of all.
-Result<std::vector<BatchFile>> some_delivered(const BatchJournal& journal) {
-  constexpr std::size_t kEnough = 16;
-  std::vector<BatchFile> files;
-  const auto visited = journal.visit_ended([&](const BatchFile& file, const BatchEnd& end) {
-    if (end.is_delivery()) files.push_back(file);
-    return files.size() < kEnough ? Result<void>()
-                                  : Result<void>(make_error(ErrorKind::kCancelled, "enough"));
-  });
-  if (!visited && files.size() < kEnough) return visited.error();
-  return files;
+/// Of the files of a batch, at B.
+struct Lookout {
+  bool has_some = false;
+  bool misses_some = false;
+};
+
+Task<Result<void>> look_for(Session& session, Lookout& lookout, BegunFile begun) {
+  const auto found = co_await look_at(*session.client, begun.file.remote_path);
+  if (!found) co_return found.error();
+  (*found ? lookout.has_some : lookout.misses_some) = true;
+  co_return Result<void>();
 }
 
 /// Of a control file whose part is gone: it has its name, or the receiver took it, unless the files
@@ -103,14 +105,18 @@ Task<Result<bool>> was_lost(Session& session, const BatchJournal& journal) {
   const auto control_file = co_await look_at(*session.client, control_path);
   if (!control_file) co_return control_file.error();
   if (*control_file) co_return false;
-  const auto files = some_delivered(journal);
-  if (!files) co_return files.error();
-  for (const BatchFile& file : *files) {
-    const auto found = co_await look_at(*session.client, file.remote_path);
-    if (!found) co_return found.error();
-    if (!*found) co_return false;
-  }
-  co_return !files->empty();
+  const auto marks = journal.marks();
+  if (!marks) co_return marks.error();
+  Lookout lookout;
+  const std::function<bool(BatchJournal::Place)> wanted = [&](BatchJournal::Place place) {
+    return !lookout.misses_some && marks->is_delivered(place);
+  };
+  const std::function<Task<Result<void>>(BegunFile)> look = [&](BegunFile begun) {
+    return look_for(session, lookout, std::move(begun));
+  };
+  const auto looked = co_await for_each_begun(session, journal, wanted, look);
+  if (!looked) co_return looked.error();
+  co_return lookout.has_some && !lookout.misses_some;
 }
 
 }  // namespace
