@@ -110,8 +110,8 @@ def test_what_a_receiver_took_after_the_death_of_an_agent_is_not_sent_again(
 
 
 @pytest.mark.parametrize("server", [("lose", "look")], indirect=True)
-def test_an_upload_whose_server_goes_once_its_files_are_there_says_so(server, folder):
-    remote = Remote(folder, server, server)
+def test_an_upload_whose_server_goes_once_its_files_are_there_says_so(server, other_server, folder):
+    remote = Remote(folder, server, other_server)
     ended = remote.upload("--as", "x", "-", stdin="content")
     assert (folder / "lost").exists()
     assert ended.code == 3 and "the files are in their places" in ended.stderr

@@ -192,8 +192,14 @@ MISPLACED = {
         "would land there again",
     '[landing.in]\nurl = "sftp://u@h/in"\n[destination.b]\nurl = "sftp://u@h/in/x/"\n'
     '[route.r]\nmatch = ["x", "*"]\nto = ["b"]\n': "would land there again",
+    '[landing.in]\nurl = "sftp://u@h/in"\n[destination.b]\nurl = "sftp://u@h/in/x"\n'
+    '[route.r]\nmatch = "**"\nto = ["b"]\n': "would land there again",
     '[landing.in]\nurl = "sftp://u@h/in"\n[destination.b]\nurl = "sftp://u@h/out"\ncontrol_dir = "/in/lists"\n':
         "would land there again",
+    '[landing.in]\nurl = "sftp://u@h/in"\n[destination.b]\nurl = "sftp://u@h//in/"\n'
+    '[route.r]\nmatch = "*.csv"\nto = ["b"]\nafter = "delete"\n': "would land there again",
+    '[landing.in]\nurl = "sftp://u@h/done/in"\n[destination.b]\nurl = "sftp://b/x"\n'
+    '[route.r]\nto = ["b"]\nafter = "archive"\narchive = "/done"\n': "lies in the archive",
     '[landing.in]\npath = "in"\n[destination.b]\nurl = "sftp://b/x"\n[route.r]\nto = ["b"]\n'
     'rename = "{date:%Q}-{name}"\n': "%Q is not a conversion",
     '[destination.b]\nurl = "sftp://b/x"\ncontrol_name = "{batch_id}-{date:%}"\n':
@@ -231,10 +237,10 @@ def test_uploaders_name_no_files_where_ferry_keeps_its_own(ferry, folder, archiv
     assert ended.code == 2 and words in ended.stdout, ended.stdout
 
 
-def test_a_destination_among_what_lands_if_names_tell_them_apart(ferry, folder):
+@pytest.mark.parametrize("text", ['[route.r]\nmatch = ["in/*"]\nto = ["out"]\n', 'ignore = ["out/**"]\n'])
+def test_a_destination_among_what_lands_if_names_tell_them_apart(ferry, folder, text):
     config = folder / "ferry.toml"
-    config.write_text('[landing.all]\nurl = "sftp://u@h/"\n[destination.out]\nurl = "sftp://u@h/out"\n'
-                      '[route.r]\nmatch = ["in/*"]\nto = ["out"]\n')
+    config.write_text('[destination.out]\nurl = "sftp://u@h/out"\n[landing.all]\nurl = "sftp://u@h/"\n' + text)
     assert ferry("config", "check", "--config", config).code == 0
 
 
@@ -292,6 +298,15 @@ def test_one_place_given_as_two_destinations(configured, server, landing):
     ended = configured.run("transfer", "--to", "b", "--to", server.url())
     assert ended.code == 2
     assert "are one place" in ended.stderr
+
+
+def test_two_destinations_in_one_place_may_have_routes_of_their_own(ferry, folder, landing, metastore):
+    config = folder / "ferry.toml"
+    config.write_text(f'metastore = "{metastore}"\n[landing.in]\npath = "{landing}"\n'
+                      + "".join(f'[destination.{name}]\nurl = "sftp://u@h/x"\n[route.{name}]\nmatch = "*.{name}"\n'
+                                f'to = ["{name}"]\n' for name in ("csv", "xml")))
+    ferry("watch", "--once", "--config", config)
+    assert ferry("transfer", "--dry-run", "--to", "csv", "--to", "xml", "--config", config).code == 0
 
 
 def test_help_of_help(ferry):

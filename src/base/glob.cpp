@@ -108,7 +108,7 @@ std::vector<std::string> path_patterns(const std::string& pattern) {
 }  // namespace
 
 Glob::Glob(std::string pattern) : pattern_(std::move(pattern)), kind_(Kind::kGeneral) {
-  if (pattern_ == "*") {
+  if (!pattern_.empty() && pattern_.find_first_not_of('*') == pattern_.npos) {
     kind_ = Kind::kEverything;
   } else if (pattern_.starts_with('*') && pattern_.find_first_of(kSpecial, 1) == pattern_.npos) {
     kind_ = Kind::kEnd;

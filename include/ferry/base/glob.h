@@ -24,7 +24,7 @@ class Glob {
 
  private:
   enum class Kind : std::uint8_t {
-    kEverything,  // "*"
+    kEverything,  // "*", "**"
     kEnd,         // "*.csv": a star and a plain end, the usual case, without fnmatch's cost
     kGeneral,
   };

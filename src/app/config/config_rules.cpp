@@ -200,12 +200,18 @@ class Rules {
     for (const LandingSettings& landing : settings_.landings) {
       const Whereabouts area = whereabouts_of(landing);
       if (!accounts.contains(area.account) || !area.directory.is_absolute()) continue;
-      if (!is_visible_in(area, route.archive)) continue;
-      complain(
-          Section::kRoute, route.name, "archive",
-          "archive {} lies in the landing area '{}': what is archived would land again; put it "
-          "elsewhere, or below a dot directory",
-          route.archive.string(), landing.name);
+      if (is_visible_in(area, route.archive)) {
+        complain(
+            Section::kRoute, route.name, "archive",
+            "archive {} lies in the landing area '{}': what is archived would land again; put it "
+            "elsewhere, or below a dot directory",
+            route.archive.string(), landing.name);
+      } else if (lies_inside(area, route.archive)) {
+        complain(Section::kRoute, route.name, "archive",
+                 "the landing area '{}' lies in the archive {}: what is archived could land again; "
+                 "put it elsewhere",
+                 landing.name, route.archive.string());
+      }
     }
   }
 
@@ -230,14 +236,7 @@ class Rules {
     }
     check("spool", settings_.transfer.spool);
     for (const LandingSettings& landing : local) {
-      if (lies_inside(landing.path, route.archive)) {
-        complain(Section::kRoute, route.name, "archive",
-                 "the landing area '{}' lies in the archive {}: what is archived could land again; "
-                 "put it elsewhere",
-                 landing.name, route.archive.string());
-      } else {
-        check("quarantine", quarantine_of(landing));
-      }
+      if (!lies_inside(landing.path, route.archive)) check("quarantine", quarantine_of(landing));
     }
   }
 

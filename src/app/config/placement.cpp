@@ -10,6 +10,7 @@
 #include "ferry/base/glob.h"
 #include "ferry/base/path.h"
 #include "ferry/landing/quarantine.h"
+#include "ferry/landing/upload.h"
 
 namespace ferry::app {
 namespace {
@@ -44,6 +45,14 @@ bool is_below(const std::string& inner, const std::string& outer) {
   const auto inner_names = names_of(inner);
   const auto outer_names = names_of(outer);
   return std::ranges::mismatch(inner_names, outer_names).in2 == outer_names.end();
+}
+
+/// AREA ignores no files of all names in DIRECTORY, which is below it.
+bool minds(const LandingSettings& landing, const Whereabouts& area, const fs::path& directory) {
+  landing::LandingArea judge;
+  judge.ignore = landing.ignore;
+  const fs::path inside = directory.lexically_relative(area.directory) / "x";
+  return landing::check_upload_path(judge, inside.string()).has_value();
 }
 
 bool takes_every_name(const RouteSettings& route) {
@@ -146,19 +155,12 @@ class Placement {
     }
   }
 
-  /// Where a route matches by name, what it delivers need not match again.
   void check_circles() {
     for (const LandingSettings& landing : settings_.landings) {
       const Whereabouts area = whereabouts_of(landing);
       for (const DestinationSettings& destination : settings_.destinations) {
         if (area.account != account_of(destination.url)) continue;
-        const fs::path directory = normal_path(destination.url.directory);
-        // Of what comes back to its own path there is no new version.
-        if (directory == area.directory || !takes_all(landing, destination)) continue;
-        const std::string& lists = destination.control_dir;
-        const bool is_circle = is_visible_in(area, directory) ||
-                               (!lists.empty() && is_visible_in(area, normal_path(lists)));
-        if (!is_circle) continue;
+        if (!comes_back(landing, area, destination)) continue;
         complain(landing, area.key,
                  fmt::format("deliveries to {} lie in the landing area {}: they would land there "
                              "again",
@@ -167,10 +169,26 @@ class Placement {
     }
   }
 
-  bool takes_all(const LandingSettings& landing, const DestinationSettings& destination) const {
+  /// If a route matches by name, what it delivers below the area need not match again. In the area
+  /// itself it takes its own source's place.
+  bool comes_back(const LandingSettings& landing, const Whereabouts& area,
+                  const DestinationSettings& destination) const {
+    const fs::path directory = normal_path(destination.url.directory);
+    if (directory == area.directory) return is_led(landing, destination, false);
+    const fs::path lists = destination.control_dir.empty()
+                               ? directory
+                               : fs::path(normal_path(destination.control_dir));
+    const auto lands = [&](const fs::path& place) {
+      return is_visible_in(area, place) && minds(landing, area, place);
+    };
+    return (lands(directory) || lands(lists)) && is_led(landing, destination, true);
+  }
+
+  bool is_led(const LandingSettings& landing, const DestinationSettings& destination,
+              bool whatever_its_name) const {
     return settings_.routes.empty() ||
            std::ranges::any_of(settings_.routes, [&](const RouteSettings& route) {
-             return takes_every_name(route) && takes_from(route, landing) &&
+             return (!whatever_its_name || takes_every_name(route)) && takes_from(route, landing) &&
                     std::ranges::find(route.to, destination.name) != route.to.end();
            });
   }
@@ -238,6 +256,11 @@ fs::path quarantine_of(const LandingSettings& landing) {
 
 bool lies_inside(const fs::path& inner, const fs::path& outer) {
   return is_below(normal_path(resolved(inner).string()), normal_path(resolved(outer).string()));
+}
+
+bool lies_inside(const Whereabouts& area, const fs::path& directory) {
+  if (area.account.empty()) return lies_inside(area.directory, directory);
+  return is_below(area.directory.string(), normal_path(directory.string()));
 }
 
 bool is_visible_in(const Whereabouts& area, const fs::path& directory) {

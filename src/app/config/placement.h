@@ -42,6 +42,9 @@ fs::path quarantine_of(const LandingSettings& landing);
 /// True if INNER is OUTER, or lies in it at any depth.
 bool lies_inside(const fs::path& inner, const fs::path& outer);
 
+/// The same of AREA and a DIRECTORY that its host and account have.
+bool lies_inside(const Whereabouts& area, const fs::path& directory);
+
 /// As is_visible_inside, of a DIRECTORY that the host and the account of AREA have. Links on
 /// servers are not known, nor where an account's home is: what lies below it is compared with its
 /// like only.
