@@ -175,13 +175,20 @@ class Company {
     std::thread thread{};
   };
 
+  /// All take a new configuration up, or none does: some would go on without an area.
+  bool is_configuration_sound() const {
+    const auto settings = effective_settings(invocation_.arguments);
+    return settings && check_landings(*settings);
+  }
+
   void relay_hangups() {
     ReloadRequest& hangup = reload_on_hangup();
     while (!invocation_.stop.stop_requested()) {
       std::array<pollfd, 2> polled{{{invocation_.stop.fd(), POLLIN, 0}, {hangup.fd(), POLLIN, 0}}};
       ::poll(polled.data(), polled.size(), -1);
       if (!hangup.take()) continue;
-      own_.request();
+      own_.request();  // tells what is wrong
+      if (!is_configuration_sound()) continue;
       for (Member& member : members_) member.hangup.request();
     }
   }
