@@ -233,7 +233,7 @@ Answer<Response> create(const Context& context, Call& call) {
   if (terms->length > 0) return response;
   auto upload = StagedUpload::find(context.configuration.resumable, *id);
   if (!upload) return refuse_upload(upload.error());
-  if (auto locked = lock(*upload); !locked) return std::unexpected(locked.error());
+  if (!lock(*upload)) return response;  // it is being finished
   if (auto landed = land(context, *upload, (*area)->area, false); !landed) {
     return std::unexpected(landed.error());
   }
