@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 
 import pytest
 
@@ -79,11 +80,12 @@ def test_init_writes_one_that_works(ferry, home, environment, landing, server, m
 
 
 def test_what_init_names_next_works(ferry, folder, environment, landing, server):
-    made = ferry("config", "init", "--landing", landing, *server.options(), "--config", folder / "own.toml",
+    made = ferry("config", "init", "--landing", landing, *server.options(), "--config", folder / "my own.toml",
                  env=environment)
     assert made.code == 0, made.stderr
-    for words in re.findall(r"'ferry ([^']+)'", made.stdout):
-        assert ferry(*words.split(), env=environment).code == 0, words
+    first, second = re.search(r"next: '(.*)', '(.*)'$", made.stdout.strip()).groups()
+    for words in (first, second):
+        assert ferry(*shlex.split(words)[1:], env=environment).code == 0, words
 
 
 def test_init_says_what_is_in_the_way(ferry, home, environment, landing, server):

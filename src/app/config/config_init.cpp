@@ -159,7 +159,7 @@ Outcome<ExitStatus> init_configuration(const Invocation& invocation) {
   if (const auto written = write_new(file, text_of(*settings)); !written) {
     return fail(written.error());
   }
-  const std::string named = given ? " --config " + file.string() : "";
+  const std::string named = given ? " --config " + quoted_for_shell(file.string()) : "";
   print(fmt::format("{} is written; next: 'ferry watch --once{}', 'ferry transfer{}'\n",
                     file.string(), named, named));
   return status;

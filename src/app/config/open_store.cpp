@@ -13,7 +13,6 @@
 #include "app/config/usual_places.h"
 #include "app/report/reading_progress.h"
 #include "ferry/base/directory.h"
-#include "ferry/sftp/remote_command.h"
 
 namespace ferry::app {
 
@@ -53,13 +52,6 @@ Result<void> check_is_there(const fs::path& directory, Access access) {
   return make_error(ErrorKind::kNotFound,
                     "{} has no metastore: there is no metastore.json and no file_registry.jsonl{}",
                     directory.string(), metastore_suggestion(directory));
-}
-
-std::string quoted_for_shell(const std::string& word) {
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@+,%=~";
-  if (!word.empty() && word.find_first_not_of(kPlain) == word.npos) return word;
-  return sftp::shell_quoted(std::span(&word, 1));
 }
 
 /// Root that looks after the files of a service does so for the account that the service runs as.

@@ -59,10 +59,17 @@ Result<void> select_landings(Settings& settings, const std::vector<std::string>&
   return {};
 }
 
-Result<void> check_apart(const std::vector<DestinationSettings>& selected) {
+/// Of those that are configured it is their routes that keep them apart.
+Result<void> check_apart(const Settings& settings,
+                         const std::vector<DestinationSettings>& selected) {
+  const auto is_configured = [&](const DestinationSettings& one) {
+    const auto& names = settings.configured_destinations;
+    return std::ranges::find(names, one.name) != names.end();
+  };
   for (auto one = selected.begin(); one != selected.end(); ++one) {
     const auto other = std::find_if(std::next(one), selected.end(), [&](const auto& later) {
-      return later.name != one->name && is_same_place(later.url, one->url);
+      return later.name != one->name && is_same_place(later.url, one->url) &&
+             !(is_configured(later) && is_configured(*one));
     });
     if (other == selected.end()) continue;
     return make_error(ErrorKind::kInvalid,
@@ -101,7 +108,7 @@ Result<void> select_destinations(Settings& settings, const std::vector<std::stri
     given.name = given.url.to_string();
     selected.push_back(std::move(given));
   }
-  if (auto apart = check_apart(selected); !apart) return apart;
+  if (auto apart = check_apart(settings, selected); !apart) return apart;
   settings.destinations = std::move(selected);
   return {};
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ferry/base/text.h"
+#include "ferry/sftp/remote_command.h"
 
 namespace ferry::app {
 
@@ -75,6 +76,13 @@ Result<void> check_name(std::string_view name) {
     return make_error(ErrorKind::kInvalid, "a name has neither '/' nor '*' in it");
   }
   return {};
+}
+
+std::string quoted_for_shell(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@+,%=~";
+  if (!word.empty() && word.find_first_not_of(kPlain) == word.npos) return word;
+  return sftp::shell_quoted(std::span(&word, 1));
 }
 
 }  // namespace ferry::app

@@ -21,6 +21,9 @@ std::optional<std::string_view> closest(std::string_view word,
 std::string suggestion(std::string_view word, std::span<const std::string_view> known,
                        std::string_view prefix = "");
 
+/// WORD as it is typed in a shell: as it is, if that is plain.
+std::string quoted_for_shell(const std::string& word);
+
 /// That NAME is fit for a landing area, a destination, a route and the like: it is shown in lines,
 /// typed on command lines, and stands before a '/' in what tokens are good for. kInvalid.
 Result<void> check_name(std::string_view name);

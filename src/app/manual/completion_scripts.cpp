@@ -12,7 +12,7 @@ _ferry() {
   COMPREPLY=()
   while IFS=$'\t' read -r word _; do
     case $word in
-      @file | @directory)
+      /file | /directory)
         compopt -o filenames 2> /dev/null
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -A "${word:1}" -- "$cur")
         ;;
@@ -31,8 +31,8 @@ _ferry() {
   [[ $PREFIX == --*=* ]] && compset -P 1 '*='
   for line in $answer; do
     case $line in
-      @file) _files && ret=0 ;;
-      @directory) _files -/ && ret=0 ;;
+      /file) _files && ret=0 ;;
+      /directory) _files -/ && ret=0 ;;
       *$'\t'*) words_found+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}") ;;
       *) words_found+=("${line//:/\\:}") ;;
     esac
@@ -50,9 +50,9 @@ function __ferry_complete
     set -l value (string replace -r -- '^--[^=]*=' '' $words[-1])
     for line in (command $words[1] complete $words[2..] 2> /dev/null)
         switch $line
-            case @file
+            case /file
                 set line (__fish_complete_path $value)
-            case @directory
+            case /directory
                 set line (__fish_complete_directories $value)
         end
         for word in $line

@@ -112,14 +112,14 @@ class Line {
 
   void offer_words(ValueSource source, const std::vector<std::string_view>& choices,
                    std::string_view begun) {
-    if (source == ValueSource::kFiles) out_ += "@file\n";
+    if (source == ValueSource::kFiles) out_ += "/file\n";
     for (const std::string_view choice : choices) offer(choice, begun);
     if (source == ValueSource::kLandings || source == ValueSource::kDestinations) {
       offer_names(source, begun);
     }
     const bool are_directories =
         source == ValueSource::kDirectories || source == ValueSource::kLandings;
-    if (are_directories) out_ += "@directory\n";
+    if (are_directories) out_ += "/directory\n";
   }
 
   /// Of the configuration, if there is one that can be read.
