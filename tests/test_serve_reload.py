@@ -154,3 +154,17 @@ def test_another_metastore_is_taken_up(config, folder):
     for _ in range(5):
         config.reload()
     eventually(lambda: service.descriptors() <= descriptors, what="that nothing of the former ones is kept open")
+
+
+def test_no_part_takes_up_what_another_one_refuses(config, folder):
+    """An agent alone would go on without the area that is not there, in the other metastore."""
+    config.start("--watch", "--transfer")
+    eventually(lambda: config.service.process.log().count(" ready") == 3, what="all parts")
+    config.write(areas=("in", "gone"), metastore="other")
+    (folder / "gone").rmdir()
+    config.reload("configuration not reloaded")
+    config.write(to="two")
+    config.reload(parts=3)
+    assert config.service.process.log().count("configuration reloaded") == 3
+    assert not (folder / "other").exists()
+    assert config.service.process.stop().code == 0
