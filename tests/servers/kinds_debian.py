@@ -139,7 +139,10 @@ class MySecureShell(FromDebian, OpenSsh):
 
 
 class Lsh(FromDebian):
-    """GNU lsh, with its own sftp-server. Its algorithms are those of 2013."""
+    """GNU lsh, with its own sftp-server. Its algorithms are those of 2013.
+
+    An sftp-server whose session is gone turns for ever: it gets what is left of the processors, and
+    a minute of them at most."""
 
     name = "lsh"
     title = "GNU lsh"
@@ -166,6 +169,13 @@ class Lsh(FromDebian):
             for each in (folder, *(os.path.join(folder, name) for name in names)):
                 os.chown(each, UID, UID)
         self.known_hosts.write_text(self.host_key_line())
+        program = self.program("usr/lib/lsh-server/sftp-server")
+        self._subsystem.write_text(f"#!/bin/sh\nulimit -t 60\nexec nice -n 19 {program}\n")
+        self._subsystem.chmod(0o755)
+
+    @property
+    def _subsystem(self):
+        return self.folder / "sftp-server"
 
     def environment(self):
         return {**super().environment(), "LSH_YARROW_SEED_FILE": str(self.folder / "seed")}
@@ -173,4 +183,4 @@ class Lsh(FromDebian):
     def command(self):
         return [self.program("usr/sbin/lshd"), "--interface", f"127.0.0.1:{self.port}",
                 "--host-key", self.folder / "lsh_key", "--no-pid-file", "--subsystems",
-                f"sftp={self.program('usr/lib/lsh-server/sftp-server')}"]
+                f"sftp={self._subsystem}"]
