@@ -1,10 +1,10 @@
 // Paths below directories, as ranges of what sorts between two texts, byte by byte.
 #pragma once
 
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "ferry/base/subtrees.h"
 
 namespace ferry::metastore {
 
@@ -14,10 +14,7 @@ struct PathRange {
   std::string until;
 };
 
-/// "" is the area itself. A file may have the name that a directory had.
-bool lies_in(std::string_view path, std::string_view directory);
-
-/// Of all that lies in one of DIRECTORIES, none of which is the area itself; nothing twice.
-std::vector<PathRange> ranges_below(std::span<const std::string> directories);
+/// Of all that DIRECTORIES cover, none of which is the area itself; nothing twice.
+std::vector<PathRange> ranges_below(const Subtrees& directories);
 
 }  // namespace ferry::metastore

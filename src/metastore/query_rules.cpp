@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "metastore/path_ranges.h"
 #include "metastore/path_rules.h"
 
 namespace ferry::metastore {
@@ -28,10 +27,9 @@ TransferRecord released_row(const std::string& id, const Delivery& ended, Timest
 
 }  // namespace
 
-bool fits(const FileQuery& query, const FileRecord& file) {
-  const auto is_below = [&](const std::string& directory) { return lies_in(file.path, directory); };
+bool fits(const FileQuery& query, const Subtrees& below, const FileRecord& file) {
   if (!is_empty_or_has(query.landings, file.landing)) return false;
-  if (!query.below.empty() && std::ranges::none_of(query.below, is_below)) return false;
+  if (!query.below.empty() && !below.cover(file.path)) return false;
   if (file.path.find(query.text) == std::string::npos) return false;
   if (!is_empty_or_has(query.states, file.state)) return false;
   return query.updated.contains(file.updated_date);

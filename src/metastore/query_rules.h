@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ferry/base/subtrees.h"
 #include "ferry/metastore/metastore.h"
 #include "ferry/metastore/rules.h"
 
@@ -23,7 +24,8 @@ bool is_empty_or_has(const std::vector<T>& values, const T& value) {
 }
 
 /// As far as FILE's own row tells: its deliveries and the other versions of its path count apart.
-bool fits(const FileQuery& query, const FileRecord& file);
+/// BELOW: the query's, made once for many files.
+bool fits(const FileQuery& query, const Subtrees& below, const FileRecord& file);
 bool depends_on_deliveries(const FileQuery& query);
 /// Whether FILE stands as asked with one of those that want it.
 bool stands_as_asked(const FileQuery& query, const FileRecord& file,

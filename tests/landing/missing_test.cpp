@@ -37,16 +37,6 @@ using Paths = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("subtrees cover themselves and what is below, not their neighbours") {
-  const Subtrees trees({"b", "a/x"});
-  CHECK(trees.cover("b"));
-  CHECK(trees.cover("b/deep/file"));
-  CHECK(trees.cover("a/x/file"));
-  CHECK_FALSE(trees.cover("a/file"));
-  CHECK_FALSE(trees.cover("bb"));
-  CHECK(Subtrees({""}).cover("anything/at/all"));
-}
-
 TEST_CASE_FIXTURE(Registry, "a ready file that is not there is missing") {
   put(dir / "there", "x");
   knows("there");

@@ -100,6 +100,7 @@ CONTRACT("the latest versions of an area are found by path, below its directorie
   CHECK(below({}) == Paths{"a.csv", "b", "b-c/x", "b/1.csv", "b/2.csv", "b/c/d"});
   CHECK(below({"b"}) == Paths{"b", "b/1.csv", "b/2.csv", "b/c/d"});
   CHECK(below({"b/c", "b", "b-c"}).size() == 5);
+  CHECK(below({"b/c", "b", "b/c", "b"}).size() == 4);
   const Paths gone{"b/1.csv"};
   must(store->mark_missing(kLandingArea, gone, "gone"));
   CHECK(below({"b"}) == Paths{"b", "b/2.csv", "b/c/d"});

@@ -6,6 +6,7 @@
 
 #include "ferry/base/log.h"
 #include "ferry/base/path.h"
+#include "ferry/base/subtrees.h"
 #include "landing/quarantine/quarantine_folder.h"
 
 namespace ferry::landing {
@@ -185,7 +186,7 @@ std::vector<DuePath> AreaWatcher::take(TimePoint now) {
 std::vector<std::string> AreaWatcher::take_sweep(TimePoint now) {
   if (!root_ || sweeping_ || to_sweep_.empty() || now < sweep_due_) return {};
   sweeping_ = true;
-  return std::exchange(to_sweep_, {});
+  return Subtrees(std::exchange(to_sweep_, {})).tops();
 }
 
 bool AreaWatcher::idle() const {

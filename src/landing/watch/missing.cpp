@@ -1,9 +1,6 @@
 #include "landing/watch/missing.h"
 
-#include <algorithm>
-
 #include "ferry/base/directory.h"
-#include "ferry/base/path.h"
 
 namespace ferry::landing {
 namespace {
@@ -19,18 +16,6 @@ bool is_missing(int root_fd, const metastore::FileRecord& file) {
 }
 
 }  // namespace
-
-Subtrees::Subtrees(std::vector<std::string> directories) : sorted_(std::move(directories)) {
-  std::ranges::sort(sorted_);
-}
-
-bool Subtrees::cover(std::string_view path) const {
-  for (std::string_view above = path;;) {
-    if (std::ranges::binary_search(sorted_, above, std::less<>())) return true;
-    if (above.empty()) return false;
-    above = directory_of(above);
-  }
-}
 
 Result<std::vector<std::string>> find_missing(metastore::Metastore& metastore,
                                               std::string_view landing, const Root& root,

@@ -13,16 +13,6 @@
 
 namespace ferry::landing {
 
-/// True for PATH itself and what lies below it; "" covers everything.
-class Subtrees {
- public:
-  explicit Subtrees(std::vector<std::string> directories);
-  bool cover(std::string_view path) const;
-
- private:
-  std::vector<std::string> sorted_;
-};
-
 /// The paths below DIRECTORIES whose latest version is ready and whose file is gone. Nothing if
 /// the root itself is not there. A file that was registered on another file system than the one
 /// that is there now counts as present: that file system is probably just not mounted.

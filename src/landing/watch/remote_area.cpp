@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ferry/base/log.h"
+#include "ferry/base/subtrees.h"
 #include "ferry/sftp/read_ahead.h"
 #include "ferry/sftp/remote_path.h"
 #include "landing/register/metastore_trouble.h"

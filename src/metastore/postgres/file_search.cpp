@@ -38,13 +38,17 @@ std::vector<std::string> labels_of(const std::vector<std::string>& landings,
 }  // namespace
 
 FileSearch::FileSearch(const FileQuery& query)
-    : query_(query), found_by_(how_to_find(query)), left_(query.limit), page_(kFirstPage) {
+    : query_(query),
+      below_(query.below),
+      found_by_(how_to_find(query)),
+      left_(query.limit),
+      page_(kFirstPage) {
   if (query_.newest_first) last_ = kBehindAll;
-  if (query_.below.empty() || has(query_.below, std::string())) {
+  if (query_.below.empty() || below_.cover("")) {
     ranges_ = {{.from = "", .until = ""}};
     return;
   }
-  ranges_ = ranges_below(query_.below);
+  ranges_ = ranges_below(below_);
 }
 
 FileSearch::FoundBy FileSearch::how_to_find(const FileQuery& query) {
@@ -318,7 +322,7 @@ Result<std::vector<KnownFile>> FileSearch::matching(Snapshot& snapshot,
 
 bool FileSearch::matches(const KnownFile& file, const Snapshot& snapshot) const {
   const FileRecord record = snapshot.record(file);
-  if (!fits(query_, record)) return false;
+  if (!fits(query_, below_, record)) return false;
   if (!query_.registered.contains(time_from(file.file.registered))) return false;
   return !depends_on_deliveries(query_) ||
          stands_as_asked(query_, record, snapshot.deliveries(file), snapshot.demand());

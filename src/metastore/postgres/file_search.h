@@ -54,6 +54,7 @@ class FileSearch {
   bool matches(const KnownFile& file, const Snapshot& snapshot) const;
 
   FileQuery query_;
+  Subtrees below_;
   FoundBy found_by_;
   std::size_t left_;
   std::size_t page_;

@@ -32,18 +32,22 @@ std::int64_t last_registration(const FileQuery& query) {
 }  // namespace
 
 FileSearch::FileSearch(const FileQuery& query)
-    : query_(query), found_by_(how_to_find(query)), left_(query.limit), last_id_(query.after) {
+    : query_(query),
+      below_(query.below),
+      found_by_(how_to_find(query)),
+      left_(query.limit),
+      last_id_(query.after) {
   if (query_.newest_first) last_ = kBehindAll;
   if (found_by_ == FoundBy::kRegistered) {
     // Of those at that very time: all behind it, and none before it.
     last_registered_ = first_registration(query_);
     last_ = 0;
   }
-  if (query_.below.empty() || has(query_.below, std::string())) {
+  if (query_.below.empty() || below_.cover("")) {
     ranges_ = {{.from = "", .until = "\xFF"}};
     return;
   }
-  ranges_ = ranges_below(query_.below);
+  ranges_ = ranges_below(below_);
 }
 
 FileSearch::FoundBy FileSearch::how_to_find(const FileQuery& query) {
@@ -223,7 +227,7 @@ std::vector<FileNumber> FileSearch::latest_versions(Snapshot& snapshot) {
 
 bool FileSearch::matches(const KnownFile& file, Snapshot& snapshot) const {
   const FileRecord outline = snapshot.outline(file);
-  if (!fits(query_, outline)) return false;
+  if (!fits(query_, below_, outline)) return false;
   if (!query_.registered.contains(time_from(file.registered))) return false;
   if (query_.latest_versions && snapshot.latest(outline.landing, outline.path) != file.number) {
     return false;

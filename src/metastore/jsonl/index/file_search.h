@@ -50,6 +50,7 @@ class FileSearch {
   bool matches(const KnownFile& file, Snapshot& snapshot) const;
 
   FileQuery query_;
+  Subtrees below_;
   FoundBy found_by_;
   std::size_t left_;
   bool is_over_ = false;
