@@ -331,6 +331,21 @@ def test_whatever_a_writer_does_b_gets_whole_registered_versions_or_nothing(site
         assert {error["kind"] for error in errors} <= {"abnormal", "abandoned"}
 
 
+def test_a_directory_that_takes_the_name_of_a_file_is_left_where_it_is(site, folder):
+    site, area = site(east=""), folder / "east"
+    (folder / "other").write_bytes(b"other")
+    with site.watching():
+        for number in range(10):
+            with open(area / f"report{number}", "wb"):
+                (area / f"report{number}").unlink()
+                put(area / f"report{number}" / "today.csv", b"lawful")
+        os.link(folder / "other", area / "later.csv")  # is looked at as late, and after them
+        eventually(lambda: site.rows("later.csv"), what="later.csv registered")
+        for number in range(10):
+            eventually(lambda: site.rows(f"report{number}/today.csv"), what="today.csv registered")
+    assert site.held() == []
+
+
 @pytest.mark.parametrize("change", ["append", "in place", "replace", "delete"])
 def test_a_change_in_the_middle_of_a_transfer_is_noticed(site, folder, server, change):
     site = site(east="")

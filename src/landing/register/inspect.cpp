@@ -23,7 +23,6 @@ constexpr Duration kTimestampTick = std::chrono::milliseconds(12);
 
 std::string_view kind_name(mode_t mode) {
   if (S_ISLNK(mode)) return "a symbolic link";
-  if (S_ISDIR(mode)) return "a directory";
   if (S_ISFIFO(mode)) return "a FIFO";
   if (S_ISSOCK(mode)) return "a socket";
   return "a device";
@@ -136,6 +135,8 @@ Inspection Inspector::inspect(const OpenRoot& root, const DuePath& candidate, co
   const auto status = stat_beneath(root_fd, candidate.path);
   if (!status) return failed(status.error());
   const FileIdentity identity = identity_of(*status);
+  // In the place of a file that was there a moment ago: it is watched as a directory.
+  if (S_ISDIR(status->st_mode)) return {.outcome = Outcome::kGone};
   if (!S_ISREG(status->st_mode)) {
     return {.outcome = Outcome::kAbnormal,
             .identity = identity,
