@@ -346,6 +346,18 @@ def test_a_directory_that_takes_the_name_of_a_file_is_left_where_it_is(site, fol
     assert site.held() == []
 
 
+def test_a_file_whose_name_a_directory_took_while_nobody_watched_is_missing(site, folder, server):
+    site, area = site(east=""), folder / "east"
+    put(area / "report", b"a file")
+    site.watch_once()
+    (area / "report").unlink()
+    put(area / "report" / "today.csv", b"lawful")
+    site.watch_once()
+    assert site.transfer().code == 0
+    assert [row["state"] for row in site.rows("report")] == ["missing"]
+    assert (server.root / "report" / "today.csv").read_bytes() == b"lawful"
+
+
 @pytest.mark.parametrize("change", ["append", "in place", "replace", "delete"])
 def test_a_change_in_the_middle_of_a_transfer_is_noticed(site, folder, server, change):
     site = site(east="")

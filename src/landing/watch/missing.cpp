@@ -1,5 +1,7 @@
 #include "landing/watch/missing.h"
 
+#include <sys/stat.h>
+
 #include "ferry/base/directory.h"
 
 namespace ferry::landing {
@@ -7,7 +9,8 @@ namespace {
 
 bool is_gone(int root_fd, const std::string& path) {
   const auto status = stat_beneath(root_fd, path);
-  return !status && status.error().kind == ErrorKind::kNotFound;
+  if (status) return S_ISDIR(status->st_mode);  // has taken the file's name
+  return status.error().kind == ErrorKind::kNotFound;
 }
 
 bool is_missing(int root_fd, const metastore::FileRecord& file) {
