@@ -57,6 +57,20 @@ def test_any_name_and_an_empty_file(server, landing, register, transfer):
     assert (server.root / "empty").stat().st_size == 0
 
 
+@pytest.mark.parametrize("landed, at_b, said", [
+    ("report", "report/old.csv", "there is a directory of that name"),
+    ("report/new.csv", "report", "there is a file of that name")])
+def test_a_name_that_is_another_thing_at_b_is_told(
+        server, landing, register, transfer, landed, at_b, said):
+    put(landing / landed, b"new")
+    put(server.root / at_b, b"old")
+    register()
+    ended = transfer()
+    assert ended.code == 1 and f"report: {said}" in ended.stderr
+    assert (server.root / at_b).read_bytes() == b"old"
+    assert server.leftovers() == []
+
+
 def test_nothing_is_sent_twice_and_an_idle_run_says_so(server, landing, register, transfer):
     make_files(landing, 3, 10)
     register()

@@ -100,8 +100,13 @@ Task<Result<void>> sync_part(Client& client, const Handle& handle, Fsync fsync) 
 
 Task<Result<void>> rename_part(Client& client, const Target& target) {
   const auto renamed = co_await client.replace(target.part_path, target.final_path);
-  if (!renamed) co_return renamed.error().with_context("rename to " + target.final_path);
-  co_return renamed;
+  if (renamed) co_return renamed;
+  const Error error = renamed.error().with_context("rename to " + target.final_path);
+  if (error.kind != ErrorKind::kFailed) co_return error;
+  const auto there = co_await client.lstat(target.final_path);
+  if (!there || !there->permissions || !sftp::is_directory(*there)) co_return error;
+  co_return make_error(ErrorKind::kDenied, "rename to {}: there is a directory of that name",
+                       target.final_path);
 }
 
 Task<Result<void>> verify_part(Session& session, const Target& target, Verify verify) {
