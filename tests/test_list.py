@@ -46,6 +46,12 @@ def test_filters(listed):
     assert len(paths(listed("--since", "1h", "--destination", "b", "--json"))) == 3
 
 
+def test_a_landing_area_that_nobody_knows_is_told(listed, folder):
+    assert "--landing NOPE: no such area is configured" in listed("--landing", "NOPE", code=2).stderr
+    (folder / "unused").mkdir()
+    assert paths(listed("--landing", str(folder / "unused"), "--json")) == []
+
+
 def test_order_and_columns(listed):
     assert paths(listed("--sort", "size", "--destination", "b", "--json")) == [
         "big.csv", "late.txt", "orders/small.csv"]

@@ -8,6 +8,7 @@
 #include "app/commands/command.h"
 #include "app/config/landing_areas.h"
 #include "app/config/open_store.h"
+#include "app/config/placement.h"
 #include "app/config/selection.h"
 #include "app/config/setup.h"
 #include "app/config/text.h"
@@ -226,6 +227,25 @@ std::vector<std::string> wanted_landings(const Settings& settings, const Argumen
   return landings;
 }
 
+/// A slip of the pen is no area without files: one is configured, or there, or has been.
+Result<void> check_landings(metastore::Metastore& store, const Settings& settings,
+                            const std::vector<std::string>& labels, const Arguments& arguments) {
+  if (labels.empty()) return {};
+  for (const LandingSettings& landing : settings.landings) {
+    const bool is_configured = landing.name != place_of(landing);
+    if (is_configured || landing.is_remote() || fs::exists(landing.path)) return {};
+  }
+  bool has_files = false;
+  const auto visited = store.visit({.landings = labels, .limit = 1},
+                                   [&](const auto&, const auto&) { has_files = true; });
+  if (!visited) return visited.error();
+  if (has_files) return {};
+  return make_error(ErrorKind::kInvalid,
+                    "--landing {}: no such area is configured, there is no such directory, and the "
+                    "registry has no file of it",
+                    *arguments.last("landing"));
+}
+
 Outcome<ExitStatus> run_list(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const auto settings = effective_settings(arguments);
@@ -239,6 +259,10 @@ Outcome<ExitStatus> run_list(const Invocation& invocation) {
   if (const auto known = check_destination(**store, *settings, wanted->destination); !known) {
     return fail(known.error());
   }
+  const auto landings = wanted_landings(*settings, arguments);
+  if (const auto known = check_landings(**store, *settings, landings, arguments); !known) {
+    return fail(known.error());
+  }
   const auto logged = (*store)->logged_destinations();
   if (!logged) return fail(logged.error(), Origin::kMetastore);
   const auto destinations = std::max(logged->size(), settings->configured_destinations.size());
@@ -247,7 +271,7 @@ Outcome<ExitStatus> run_list(const Invocation& invocation) {
   if (!view) return fail(view.error());
   auto query = standing_query(*settings, wanted->destination);
   query.files.standings = wanted->standings;
-  query.files.landings = wanted_landings(*settings, arguments);
+  query.files.landings = landings;
   query.files.updated = *dates;
   Printer printer(*wanted, std::move(*view), arguments.has("json"));
   if (arguments.has("follow")) {
