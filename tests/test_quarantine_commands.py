@@ -247,3 +247,9 @@ def test_what_was_never_moved_is_released_only_if_it_is_what_was_held(site, fold
     site.watch_once()
     assert site.transfer().summary["successful"] == 2
     assert (site.server.root / "one").read_bytes() == b"newer"
+
+
+def test_a_list_of_some_shows_these_and_knows_no_others(held_site):
+    listed = held_site.ferry("quarantine", "list", "two", "--json")
+    assert [file["path"] for file in listed.json_lines] == ["two"]
+    assert held_site.ferry("quarantine", "list", "two", "three").code == 2

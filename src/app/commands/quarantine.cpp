@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <functional>
-#include "ferry/base/json.h"
+#include <iterator>
+#include <span>
 
 #include "app/commands/command.h"
 #include "app/config/landing_areas.h"
@@ -8,6 +9,7 @@
 #include "app/config/setup.h"
 #include "app/config/text.h"
 #include "app/output.h"
+#include "ferry/base/json.h"
 #include "ferry/base/log.h"
 #include "ferry/base/text.h"
 #include "ferry/base/units.h"
@@ -66,40 +68,56 @@ std::string to_text(const HeldFile& file) {
   return escape_controls(line) + "\n";
 }
 
-Outcome<ExitStatus> list(const Invocation& invocation) {
-  const auto quarantine = open_quarantine(invocation.arguments, Access::kRead);
-  if (!quarantine) return std::unexpected(quarantine.error());
-  for (const HeldFile& file : quarantine->held) {
-    if (invocation.arguments.has("json")) {
+/// Those that WORD, an id or a path, means: files of one path may be held in several areas.
+Result<std::vector<HeldFile>> called(const std::vector<HeldFile>& held, const std::string& word) {
+  std::vector<HeldFile> found;
+  std::ranges::copy_if(held, std::back_inserter(found), [&](const HeldFile& file) {
+    return file.id == word || file.path == word || escape_controls(file.path) == word;
+  });
+  if (!found.empty()) return found;
+  return make_error(ErrorKind::kInvalid,
+                    "{}: nothing in quarantine has this id or path ('ferry quarantine list' "
+                    "shows what is there)",
+                    word);
+}
+
+void show(const std::vector<HeldFile>& files, bool as_json) {
+  for (const HeldFile& file : files) {
+    if (as_json) {
       print_json(json_of(file));
     } else {
       print(to_text(file));
     }
   }
+}
+
+Outcome<ExitStatus> list(const Invocation& invocation) {
+  const auto quarantine = open_quarantine(invocation.arguments, Access::kRead);
+  if (!quarantine) return std::unexpected(quarantine.error());
+  const auto words = std::span(invocation.arguments.positional).subspan(1);
+  std::vector<HeldFile> files;
+  for (const std::string& word : words) {
+    auto found = called(quarantine->held, word);
+    if (!found) return fail(found.error());
+    std::ranges::move(*found, std::back_inserter(files));
+  }
+  show(words.empty() ? quarantine->held : files, invocation.arguments.has("json"));
   return ExitStatus::kDone;
 }
 
-/// The one file that WORD, an id or a path, means: dropping a namesake cannot be undone.
+/// The one file that WORD means: dropping a namesake cannot be undone.
 Result<HeldFile> find_held(const std::vector<HeldFile>& held, const std::string& word) {
-  std::vector<HeldFile> found;
-  std::ranges::copy_if(held, std::back_inserter(found), [&](const HeldFile& file) {
-    return file.id == word || file.path == word || escape_controls(file.path) == word;
-  });
-  if (found.empty()) {
-    return make_error(ErrorKind::kInvalid,
-                      "{}: nothing in quarantine has this id or path ('ferry quarantine list' "
-                      "shows what is there)",
-                      word);
-  }
-  if (found.size() == 1) return std::move(found.front());
+  auto found = called(held, word);
+  if (!found) return found.error();
+  if (found->size() == 1) return std::move(found->front());
   std::string candidates;
-  for (const HeldFile& file : found) {
+  for (const HeldFile& file : *found) {
     candidates +=
         fmt::format("\n  {}  in {}, since {}", file.id, file.landing, format_timestamp(file.since));
   }
   return make_error(ErrorKind::kInvalid,
                     "{}: {} files in quarantine have this path; name one by its id:{}", word,
-                    found.size(), candidates);
+                    found->size(), candidates);
 }
 
 /// The files that the words of the command line mean, each once; all of them with --all.
