@@ -305,7 +305,7 @@ Registration decide_registration(FileRecord found, Timestamp now, const FileReco
 }
 
 bool is_replaced_by(const FileRecord& file, const FileRecord* latest) {
-  return latest != nullptr && latest->id != file.id && latest->state != FileState::kMissing;
+  return latest != nullptr && latest->id != file.id;
 }
 
 ClaimVerdict decide_claim(const FileRecord& file, std::span<const Delivery> deliveries,

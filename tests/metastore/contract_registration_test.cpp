@@ -125,6 +125,27 @@ CONTRACT("a version that was replaced while an agent held it is superseded when 
   CHECK(must(store->find(std::span(&first.id, 1))).at(0)->state == FileState::kSuperseded);
 }
 
+CONTRACT("a version that was replaced is superseded though the newer one is gone, too") {
+  auto store = open();
+  const auto first = put(*store, found("x.csv", "one"));
+  auto agent = must(store->join());
+  REQUIRE(claim(*store, *agent, {first.id}).size() == 1);
+  put(*store, found("x.csv", "other"));
+  const std::vector<std::string> gone{"x.csv"};
+  must(store->mark_missing(kLandingArea, gone, "removed"));
+  SUBCASE("when it fails") {
+    TransferRecord failed = row(first.id, kFailed);
+    failed.agent = agent->name();
+    append(*store, failed);
+  }
+  SUBCASE("when its agent has died") {
+    agent.reset();
+    agent = must(store->join());
+    CHECK(claim(*store, *agent, {first.id}).empty());
+  }
+  CHECK(standings(*store) == Standings{{"x.csv", {"superseded", "missing"}}});
+}
+
 CONTRACT(
     "a version that another destination has got, and this one not, is superseded all the same") {
   Options two = options();
