@@ -64,6 +64,22 @@ def test_only_to_one_destination(configured, landing, server, other_server):
     assert (server.files(), other_server.files()) == ([], ["file-00000.dat"])
 
 
+def test_a_batch_goes_to_its_own_destination(configured, landing, metastore, server, other_server):
+    configured.write("")
+    make_files(landing, 2, 10)
+    configured.register()
+    assert configured.transfer().code == 0
+    for one in (server, other_server):
+        for name in one.files():
+            (one.root / name).unlink()
+    (batch,) = {row["batch_id"] for row in read_table(metastore, "transfer_logs")
+                if row["destination"] == "b"}
+    ended = configured.run("resend", batch, "--json")
+    assert {file["destination"] for file in ended.json["files"]} == {"b"}
+    assert configured.transfer().code == 0
+    assert (len(server.files()), other_server.files()) == (2, [])
+
+
 def test_what_cannot_be_sent_again_says_why(ferry, delivered, landing, metastore, register,
                                             transfer):
     old = next(row for row in read_table(metastore, "file_registry")

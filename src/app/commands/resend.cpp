@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -24,6 +25,7 @@ constexpr std::size_t kIdsAtOnce = 200;
 struct Wanted {
   std::string id;
   std::string path;
+  std::string destination;  // empty: to all that had it
   std::string obstacle;
   bool is_unrouted = false;
 };
@@ -43,7 +45,7 @@ std::string obstacle_of(const FileRecord& file, const Standing standing) {
 }
 
 /// The words of a command line, and the files that they mean: a version by its id, the latest
-/// version by its path, all files of a batch.
+/// version by its path, all files of a batch, which is one destination's.
 class Choice {
  public:
   Choice(const std::vector<std::string>& names, const std::string& destination,
@@ -55,18 +57,12 @@ class Choice {
 
   void see(const FileRecord& file, std::span<const Delivery> deliveries) {
     const bool by_path = take_name(file.path);
-    bool by_other = take_name(file.id);
+    if (by_path) latest_[{file.landing, file.path}] = wanted_of(file, deliveries, destination_);
+    if (take_name(file.id)) add(wanted_of(file, deliveries, destination_));
     for (const Delivery& delivery : deliveries) {
-      if (!is_meant(delivery) || !take_name(delivery.batch_id)) continue;
-      by_other = true;
+      if (!is_meant(delivery, destination_) || !take_name(delivery.batch_id)) continue;
+      add(wanted_of(file, deliveries, std::string(delivery.destination)));
     }
-    if (!by_path && !by_other) return;
-    Wanted wanted{file.id, file.path, obstacle_of(file, best_standing(file, deliveries))};
-    wanted.is_unrouted = !metastore::is_still_wanted(file, deliveries, demand_, destination_);
-    if (wanted.is_unrouted) wanted.obstacle = "no route leads it there any more";
-    if (by_path) latest_[{file.landing, file.path}] = wanted;
-    const bool is_known = std::ranges::find(others_, wanted.id, &Wanted::id) != others_.end();
-    if (by_other && !is_known) others_.push_back(wanted);
   }
 
   Result<void> check() const {
@@ -78,10 +74,10 @@ class Choice {
   }
 
   std::vector<Wanted> wanted() const {
-    std::vector<Wanted> all = others_;
+    std::vector<Wanted> all;
+    for (const auto& [key, wanted] : others_) all.push_back(wanted);
     for (const auto& [key, wanted] : latest_) {
-      const bool known = std::ranges::find(all, wanted.id, &Wanted::id) != all.end();
-      if (!known) all.push_back(wanted);
+      if (!others_.contains({wanted.id, wanted.destination})) all.push_back(wanted);
     }
     return all;
   }
@@ -94,19 +90,28 @@ class Choice {
     return true;
   }
 
-  bool is_meant(const Delivery& delivery) const {
-    return destination_.empty() || delivery.destination.empty() ||
-           delivery.destination == destination_;
+  static bool is_meant(const Delivery& delivery, std::string_view destination) {
+    return destination.empty() || delivery.destination.empty() ||
+           delivery.destination == destination;
   }
 
-  Standing best_standing(const FileRecord& file, std::span<const Delivery> deliveries) const {
+  Wanted wanted_of(const FileRecord& file, std::span<const Delivery> deliveries,
+                   const std::string& destination) const {
     Standing best = metastore::standing_of(file, nullptr);
     for (const Delivery& delivery : deliveries) {
-      if (!is_meant(delivery)) continue;
+      if (!is_meant(delivery, destination)) continue;
       const Standing standing = metastore::standing_of(file, &delivery);
       if (best != Standing::kSuccessful) best = standing;
     }
-    return best;
+    Wanted wanted{file.id, file.path, destination, obstacle_of(file, best)};
+    wanted.is_unrouted = !metastore::is_still_wanted(file, deliveries, demand_, destination);
+    if (wanted.is_unrouted) wanted.obstacle = "no route leads it there any more";
+    return wanted;
+  }
+
+  void add(Wanted wanted) {
+    std::pair key(wanted.id, wanted.destination);
+    others_.try_emplace(std::move(key), std::move(wanted));
   }
 
   std::set<std::string, std::less<>> names_;
@@ -114,7 +119,7 @@ class Choice {
   const std::string& destination_;
   const metastore::Demand demand_;
   std::map<std::pair<std::string, std::string>, Wanted> latest_;  // by landing area and path
-  std::vector<Wanted> others_;
+  std::map<std::pair<std::string, std::string>, Wanted> others_;  // by id and destination
 };
 
 /// Shows CHOICE the files with these ids and paths, and those of batches with these ids.
@@ -137,6 +142,27 @@ Result<void> look_up(metastore::Metastore& store, const std::vector<std::string>
   return {};
 }
 
+bool is_of(const metastore::Release& release, const Wanted& wanted) {
+  return release.id == wanted.id &&
+         (wanted.destination.empty() || release.destination == wanted.destination);
+}
+
+/// What is wanted of a batch is asked for by the batch's destination.
+Result<std::vector<metastore::Release>> resend(metastore::Metastore& store,
+                                               const std::vector<Wanted>& wanted) {
+  std::map<std::string, std::vector<std::string>> ids;
+  for (const Wanted& one : wanted) {
+    if (!one.is_unrouted) ids[one.destination].push_back(one.id);
+  }
+  std::vector<metastore::Release> all;
+  for (const auto& [destination, there] : ids) {
+    auto resent = store.resend(there, destination);
+    if (!resent) return resent;
+    std::ranges::move(*resent, std::back_inserter(all));
+  }
+  return all;
+}
+
 void print_result(const std::vector<Wanted>& wanted, const std::vector<metastore::Release>& resent,
                   bool as_json) {
   Json files = Json::array();
@@ -144,7 +170,7 @@ void print_result(const std::vector<Wanted>& wanted, const std::vector<metastore
   for (const Wanted& one : wanted) {
     bool any = false;
     for (const metastore::Release& release : resent) {
-      if (release.id != one.id) continue;
+      if (!is_of(release, one)) continue;
       any = true;
       files.push_back({{"id", one.id}, {"path", one.path}, {"destination", release.destination}});
       if (as_json) continue;
@@ -181,15 +207,11 @@ Outcome<ExitStatus> run_resend(const Invocation& invocation) {
   if (auto known = choice.check(); !known) return fail(known.error());
 
   const std::vector<Wanted> wanted = choice.wanted();
-  std::vector<std::string> ids;
-  for (const Wanted& one : wanted) {
-    if (!one.is_unrouted) ids.push_back(one.id);
-  }
-  const auto resent = (*store)->resend(ids, destination);
+  const auto resent = resend(**store, wanted);
   if (!resent) return fail(resent.error(), Origin::kMetastore);
   print_result(wanted, *resent, arguments.has("json"));
   const bool all = std::ranges::all_of(wanted, [&](const Wanted& one) {
-    return std::ranges::find(*resent, one.id, &metastore::Release::id) != resent->end();
+    return std::ranges::any_of(*resent, [&](const auto& release) { return is_of(release, one); });
   });
   return all ? ExitStatus::kDone : ExitStatus::kSomeFailed;
 }
@@ -207,8 +229,11 @@ Command resend_command() {
       .description =
           "For files that a destination had and lost: they are pending again, and the next\n"
           "'ferry transfer' delivers them as if for the first time, with a control file. A path\n"
-          "means its latest version, a batch all of its files. What has been replaced by a newer\n"
-          "version, or is gone from its landing area, cannot be sent again.",
+          "means its latest version to all destinations that had it, a batch all of its files to "
+          "the\n"
+          "destination that it went to. What has been replaced by a newer version, or is gone "
+          "from\n"
+          "its landing area, cannot be sent again.",
       .flags = {{"destination", "NAME", "only to this destination"},
                 {"json", "", "print what is to be delivered again as JSON"}},
       .exits = {{ExitStatus::kDone, "all of them are to be delivered again"},
