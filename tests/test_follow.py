@@ -82,3 +82,9 @@ def write_configuration(folder, landing, metastore, **destinations):
 def test_follow_takes_no_files_by_name(ferry, landing, metastore, server, transfer_arguments):
     assert ferry(*transfer_arguments, "--follow", "a").code == 2
     assert ferry(*transfer_arguments, "--exit-when-idle", "1s").code == 2
+
+
+def test_a_deadline_is_for_runs_that_end(ferry, landing, metastore, register):
+    ended = ferry("transfer", "--follow", "--deadline", "2s", "--landing", landing,
+                  "--metastore", metastore, "--to", "sftp://x@127.0.0.1/")
+    assert ended.code == 2 and "--deadline is for runs that end" in ended.stderr

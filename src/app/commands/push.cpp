@@ -155,6 +155,7 @@ void print_push(const landing::WatchSummary& registered, const Waiting& waiting,
     json["elsewhere"] = waiting.elsewhere;
     json["gone"] = waiting.gone;
     json["destinations"] = to_json(run.endings);
+    json["untaken"] = run.untaken.files;
     print_json(json);
     return;
   }

@@ -19,6 +19,10 @@ Result<std::chrono::milliseconds> exit_when_idle(const Arguments& arguments) {
     return make_error(ErrorKind::kInvalid,
                       "--follow takes what is registered: give it neither --dry-run nor files");
   }
+  if (follows && arguments.has("deadline")) {
+    return make_error(ErrorKind::kInvalid,
+                      "--deadline is for runs that end: not with --follow (see --exit-when-idle)");
+  }
   const auto time = arguments.last("exit-when-idle");
   if (!time) return std::chrono::milliseconds(0);
   if (!follows) return make_error(ErrorKind::kInvalid, "--exit-when-idle belongs to --follow");

@@ -182,7 +182,6 @@ DeliveredRun deliver_all(const TransferPlan& plan, metastore::Metastore& store, 
   const LeaseSignalGuard lease_signals;  // of sources that are looked at
   const RunDeadline deadline(plan.settings.transfer.deadline, stop);
   DeliveredRun run{.endings = run_all(store, plan, stop)};
-  run.has_passed_deadline = deadline.has_passed();
   if (const auto untaken = take_sources_away(store, plan, stop)) {
     run.untaken = *untaken;
   } else {
@@ -190,7 +189,8 @@ DeliveredRun deliver_all(const TransferPlan& plan, metastore::Metastore& store, 
     log::warning("delivered files not archived or deleted", {{"error", untaken.error().message}});
   }
   std::ranges::for_each(run.endings, &tell_of_left_out);
-  run.was_interrupted = stop.stop_requested() && !deadline.has_passed();
+  run.has_passed_deadline = deadline.has_passed();
+  run.was_interrupted = stop.stop_requested() && !run.has_passed_deadline;
   return run;
 }
 
@@ -198,8 +198,10 @@ Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan,
   const auto& endings = run.endings;
   // Also if it came before anything was taken: nobody knows what was left.
   if (run.has_passed_deadline) {
-    log::error("the deadline has passed, what is not delivered stays pending",
-               {{"deadline", human_duration(plan.settings.transfer.deadline)}});
+    log::error(
+        "the deadline has passed: what is not delivered stays pending, and what is not archived or "
+        "deleted stays where it is",
+        {{"deadline", human_duration(plan.settings.transfer.deadline)}});
     return ExitStatus::kSomeFailed;
   }
   if (std::ranges::any_of(endings, &was_stopped)) {
