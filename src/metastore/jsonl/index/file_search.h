@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "ferry/base/subtrees.h"
 #include "ferry/metastore/metastore.h"
 #include "metastore/jsonl/index/snapshot.h"
 #include "metastore/path_ranges.h"
@@ -45,12 +47,15 @@ class FileSearch {
   std::vector<FileNumber> with_text(Snapshot& snapshot) const;
   std::vector<FileNumber> registered(Snapshot& snapshot) const;
   std::vector<FileNumber> latest_versions(Snapshot& snapshot);
-  std::vector<FileNumber> merged(std::vector<std::vector<FileNumber>> lists) const;
+  std::vector<FileNumber> merged(std::vector<std::vector<FileNumber>> lists,
+                                 std::size_t limit) const;
   bool is_asked_for(const Class& one, Liveness& liveness) const;
   bool matches(const KnownFile& file, Snapshot& snapshot) const;
 
-  FileQuery query_;
-  Subtrees below_;
+  // A search is copied for each page: what is asked may be long, and does not change.
+  std::shared_ptr<const FileQuery> query_;
+  std::shared_ptr<const Subtrees> below_;
+  std::shared_ptr<const std::vector<PathRange>> ranges_;
   FoundBy found_by_;
   std::size_t left_;
   bool is_over_ = false;
@@ -59,7 +64,6 @@ class FileSearch {
   FileNumber last_ = 0;
   std::int64_t last_registered_ = 0;  // its KnownFile::registered
   // kLatest: goes from one range of paths to the next, for one label of the areas after the other.
-  std::vector<PathRange> ranges_;
   std::size_t range_ = 0;
   std::size_t label_ = 0;
   std::string last_path_;
