@@ -255,6 +255,33 @@ def test_what_becomes_due_is_delivered_while_a_large_file_is_on_its_way(configur
 # Destinations side by side.
 
 
+def test_what_is_carried_over_brings_no_name_that_is_there_already(configured, folder, landing, server):
+    """What is not done in time goes on in the next batch, which has a file of that name."""
+    configured.write('''[route.all]
+to = ["b"]
+rename = "{name}"
+[transfer]
+batch_files = 3
+batch_time = "4s"
+bandwidth_limit = "200K"
+''')
+    make_files(landing, 2, 10)
+    (landing / "one").mkdir()
+    put(landing / "one" / "x.dat", os.urandom(1_500_000))
+    configured.register()
+    agent = Process(folder, "transfer", "--to", "b", "--follow", "--exit-when-idle", "1s",
+                    env={"FERRY_CONFIG": str(configured.file)})
+    eventually(lambda: len(server.files()) == 2, what="the small files")
+    (landing / "two").mkdir()
+    put(landing / "two" / "x.dat", os.urandom(1_300_000))
+    put(landing / "later.txt", b"later")
+    configured.register()
+    assert agent.wait(timeout=60).code == 0
+    lists = [[file["path"] for file in control["files"]] for control in server.control_files()]
+    assert all(len(set(paths)) == len(paths) for paths in lists), lists
+    assert sorted(sum(lists, [])) == ["file-00000.dat", "file-00001.dat", "later.txt", "x.dat", "x.dat"]
+
+
 def test_a_destination_that_does_not_answer_delays_no_other(configured, folder, landing, server):
     with SilentServer() as silent:
         configured.write("", b=f'url = "sftp://127.0.0.1:{silent.port}/"')

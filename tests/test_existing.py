@@ -144,6 +144,18 @@ def test_the_very_content_counts_as_delivered(configured, landing, metastore, se
     assert "error" not in last_log(metastore, "a.csv")
 
 
+def test_two_files_of_one_content_are_not_one_version(configured, landing, server):
+    configured.write(route("version", 'rename = "{name}"'))
+    put(server.root / "x.csv", b"theirs")
+    put(server.root / "x.1.csv", b"ours")
+    for folder in ("one", "two"):
+        put(landing / folder / "x.csv", b"ours")
+    configured.register()
+    assert settle(configured).code == 0
+    assert listed(server) == ["x.1.csv", "x.2.csv"]
+    assert (server.root / "x.2.csv").read_bytes() == b"ours"
+
+
 def test_two_areas_files_of_one_name_are_both_there(configured, folder, landing, server):
     configured.write(f'[landing.more]\npath = "{folder}/more"\n' + route("version"))
     make_files(landing, 20, 1000)

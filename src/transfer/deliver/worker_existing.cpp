@@ -73,10 +73,12 @@ Task<Result<Worker::Course>> Worker::take_version(Job& job) {
                                                 suffix_of(context_.destination.sidecar));
   if (!found) co_return found.error();
   std::uint64_t number = found->number;
+  bool is_there = found->is_there;
   std::string name = version_name(plain_path, number, suffix);
-  // Others of the batch may be about to take it.
-  while (!found->is_there && name != job.remote_path && !context_.events.reserve_name(job, name)) {
+  // Another of the batch may be about to take it, or be what is there.
+  while (name != job.remote_path && !context_.events.reserve_name(job, name)) {
     name = version_name(plain_path, ++number, suffix);
+    is_there = false;
   }
   if (auto checked = check_remote_name(context_.destination, session_.directory,
                                        session_.control_directory, name);
@@ -87,7 +89,7 @@ Task<Result<Worker::Course>> Worker::take_version(Job& job) {
   const auto named = take_name(job, std::move(name));
   if (!named) co_return named.error();
   job.plain_path = plain_path;
-  if (!found->is_there) co_return Course::kSend;
+  if (!is_there) co_return Course::kSend;
   const auto there = co_await count_as_delivered(job);
   if (!there) co_return there.error();
   co_return Course::kEnd;

@@ -336,6 +336,8 @@ void Round::carry_over(Batch& old, Batch& next) {
   const std::scoped_lock lock(jobs_mutex_);
   for (auto& [key, job] : jobs_) {
     if (job->batch != &old) continue;
+    // A control file lists a name once: it waits, and its batch with it.
+    if (!next.take_name(job->remote_path)) continue;
     if (!old.hand_over(*job, next)) return;  // the disk is full, say: it waits
     job->batch = &next;
   }
