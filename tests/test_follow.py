@@ -4,7 +4,7 @@ import functools
 import signal
 
 import ferry_harness
-from ferry_harness import Process, Server, put, tables
+from ferry_harness import Process, Server, make_files, put, tables
 
 eventually = functools.partial(ferry_harness.eventually, deadline=60)
 
@@ -88,3 +88,14 @@ def test_a_deadline_is_for_runs_that_end(ferry, landing, metastore, register):
     ended = ferry("transfer", "--follow", "--deadline", "2s", "--landing", landing,
                   "--metastore", metastore, "--to", "sftp://x@127.0.0.1/")
     assert ended.code == 2 and "--deadline is for runs that end" in ended.stderr
+
+
+def test_what_is_pending_in_an_area_that_is_gone_keeps_nobody(configured, landing):
+    configured.write("")
+    make_files(landing, 1, 10)
+    configured.register()
+    configured.file.write_text(configured.file.read_text().replace("[landing.in]", "[landing.renamed]"))
+    ended = configured.run("transfer", "--to", "b", "--follow", "--exit-when-idle", "100ms")
+    assert ended.code == 0
+    doctor = configured.run("doctor", "--to", "b")
+    assert "1 pending files are of landing areas that this configuration does not have" in doctor.stdout

@@ -135,6 +135,14 @@ void Examination::metastore_rows(const Settings& settings, bool compares_index) 
     note("failed files", fmt::format("{} deliveries failed and are given up", backlog.given_up),
          "'ferry list --status failed' says why; 'ferry retry --failed' releases them");
   }
+  const auto in_unknown = count_in_unknown_areas(**store, settings);
+  if (in_unknown && *in_unknown > 0) {
+    note("landing areas",
+         fmt::format("{} pending files are of landing areas that this configuration does not have",
+                     *in_unknown),
+         "if an area was renamed, give it its previous name until they are delivered: 'ferry list "
+         "--status pending --columns landing,path' shows them");
+  }
   const auto in_no_area = count_in_no_area(**store, settings, {});
   if (in_no_area && *in_no_area > 0) {
     note("landing areas",

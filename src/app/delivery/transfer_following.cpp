@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 #include <mutex>
+#include <ranges>
 #include <set>
 #include <thread>
 #include <utility>
@@ -230,7 +231,23 @@ class FollowingTransfer {
       changes = std::move(*watching);
     }
     changes->clear();
-    return store_->is_pending();
+    const auto pending = store_->is_pending();
+    if (!pending || !*pending) return pending;
+    const auto open = has_any({.deliverable = true});
+    if (!open || *open) return open;
+    return has_any({.standings = {metastore::Standing::kInProgress}});
+  }
+
+  /// In our landing areas: what is pending in others is not ours to wait for.
+  Result<bool> has_any(metastore::FileQuery query) const {
+    for (const std::string& name : plan_.options.landings | std::views::keys) {
+      query.landings.push_back(name);
+    }
+    query.limit = 1;
+    bool any = false;
+    const auto visited = store_->visit(query, [&](const auto&, const auto&) { any = true; });
+    if (!visited) return visited.error();
+    return any;
   }
 
   void wait_until(std::optional<Clock::time_point> end, const metastore::ChangeNotice* changes,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "app/config/landing_areas.h"
 #include "app/config/routing.h"
 #include "app/config/text.h"
 
@@ -112,6 +113,18 @@ Result<void> visit_standings(metastore::Metastore& metastore, const StandingQuer
                          [&](const FileRecord& file, std::span<const Delivery> deliveries) {
                            Row(file, deliveries, query, visitor).show();
                          });
+}
+
+Result<std::uint64_t> count_in_unknown_areas(metastore::Metastore& metastore,
+                                             const Settings& settings) {
+  const auto known = landing_labels(settings);
+  std::uint64_t files = 0;
+  const metastore::FileQuery pending{.latest_versions = true, .standings = {Standing::kPending}};
+  const auto visited = metastore.visit(pending, [&](const FileRecord& file, const auto&) {
+    if (!file.landing.empty() && !known.contains(file.landing)) ++files;
+  });
+  if (!visited) return visited.error();
+  return files;
 }
 
 Result<std::uint64_t> count_in_no_area(metastore::Metastore& metastore, const Settings& settings,

@@ -52,6 +52,10 @@ Result<void> check_destination(metastore::Metastore& metastore, const Settings& 
 Result<void> visit_standings(metastore::Metastore& metastore, const StandingQuery& query,
                              const StandingVisitor& visitor);
 
+/// Pending files of landing areas that SETTINGS does not have: of another host's, or renamed.
+Result<std::uint64_t> count_in_unknown_areas(metastore::Metastore& metastore,
+                                             const Settings& settings);
+
 /// How many files that were updated then wait for a destination, and are in none of several landing
 /// areas.
 Result<std::uint64_t> count_in_no_area(metastore::Metastore& metastore, const Settings& settings,
