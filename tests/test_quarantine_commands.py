@@ -249,6 +249,48 @@ def test_what_was_never_moved_is_released_only_if_it_is_what_was_held(site, fold
     assert (site.server.root / "one").read_bytes() == b"newer"
 
 
+# A release that fails lets nothing go.
+
+
+def marks(folder):
+    return list((folder / "east" / ".quarantine").glob("*.released"))
+
+
+def test_what_lies_in_its_place_is_released_under_its_own_name_only(site, folder):
+    site, area = site(east=EMPTY), folder / "east"
+    put(area / "sub" / "one", b"")
+    (area / "sub").chmod(0o555)
+    watch = ("watch", "--once", "--config", site.config)
+    humble_ferry(*watch)
+    ended = site.ferry("quarantine", "release", "sub/one", "--as", "new/one")
+    assert ended.code == 1, ended.stderr
+    assert "sub/one: it lies in its place still, and is released under its own" in ended.stderr
+    assert not marks(folder) and not (area / "new").exists()
+    (area / "sub" / "one").chmod(0o600)
+    humble_ferry(*watch)
+    assert set(states(site, "sub/one")) == {"quarantined"}
+
+
+def test_what_is_held_in_an_area_that_we_may_only_read_is_released(site, folder):
+    site, area = site(east=EMPTY), folder / "east"
+    put(area / "one", b"")
+    area.chmod(0o555)
+    humble_ferry("watch", "--once", "--config", site.config)
+    ended = humble_ferry("quarantine", "release", "one", "--config", site.config)
+    area.chmod(0o755)
+    assert ended.returncode == 0, ended.stderr
+    assert states(site, "one") == ["ready"]
+
+
+def test_a_release_that_cannot_move_the_file_leaves_no_mark(held_site, folder):
+    (folder / "east" / "closed").mkdir(mode=0o555)
+    ended = humble_ferry("quarantine", "release", "one", "--as", "closed/one", "--config",
+                         held_site.config)
+    assert ended.returncode == 1, ended.stderr
+    assert not marks(folder)
+    assert states(held_site, "one") == ["quarantined"]
+
+
 def test_a_list_of_some_shows_these_and_knows_no_others(held_site):
     listed = held_site.ferry("quarantine", "list", "two", "--json")
     assert [file["path"] for file in listed.json_lines] == ["two"]

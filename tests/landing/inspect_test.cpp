@@ -151,10 +151,13 @@ TEST_CASE_FIXTURE(Inspecting, "what a person let go is not judged again, if it i
   put(dir / "a", "hello");
   const Inspection refused = settled("a");
   REQUIRE(refused.outcome == Outcome::kRefused);
-  std::optional<ReleaseMark> mark{{.checksum = refused.checksum, .reason = "let go"}};
+  std::optional<ReleaseMark> mark{{.path = "a", .checksum = refused.checksum, .reason = "let go"}};
   rules.released = [&](int, const FileIdentity&) { return mark; };
   CHECK(settled("a").outcome == Outcome::kHashed);
   CHECK(settled("a").reason == "let go");
+  mark->path = "b";
+  CHECK(settled("a").outcome == Outcome::kRefused);
+  mark->path = "a";
   mark->checksum = {};
   CHECK(settled("a").outcome == Outcome::kRefused);
 }

@@ -94,6 +94,11 @@ Result<bool> is_in_place(const LandingArea& area, const HeldFile& held) {
 
 Result<void> check_name(const LandingArea& area, const HeldFile& held, const std::string& path,
                         bool in_place) {
+  if (in_place && path != held.path) {
+    return make_error(ErrorKind::kInvalid,
+                      "{}: it lies in its place still, and is released under its own name only",
+                      held.path);
+  }
   if (const auto problem = name_problem(path)) {
     return Error{ErrorKind::kInvalid, fmt::format("{}: {}", printable(path), *problem), EINVAL};
   }
@@ -101,7 +106,7 @@ Result<void> check_name(const LandingArea& area, const HeldFile& held, const std
     return Error{ErrorKind::kInvalid, fmt::format("{}: files of this name are ignored", path),
                  EINVAL};
   }
-  if (in_place && path == held.path) return {};
+  if (in_place) return {};
   const auto taken = is_taken(area, path);
   if (!taken) return taken.error();
   if (*taken) return name_taken(path);
@@ -123,12 +128,13 @@ class Aside final : public Keeper {
  private:
   /// A file on its way back. Its identity changes when it is moved.
   struct Leaving {
-    QuarantineFolder folder;
+    std::optional<QuarantineFolder> folder;  // there is one unless it is in its place
     FileRecord record;
     bool in_place = false;
   };
 
   Result<Leaving> prepare(const HeldFile& held, const std::string& path, const StopToken& stop);
+  Result<void> mark(const HeldFile& held, Leaving& leaving);
   Result<void> put_back(const HeldFile& held, Leaving& leaving);
   Result<std::optional<std::string>> released_version(const std::string& name,
                                                       const ReleaseMark& mark) const;
@@ -204,24 +210,28 @@ Result<Aside::Leaving> Aside::prepare(const HeldFile& held, const std::string& p
   record.reason = released_reason(held);
   record.identity = identity_of(*status);
 
-  if (!*folder) {
-    auto made = QuarantineFolder::make(area_);
-    if (!made) return made.error();
-    *folder = std::move(*made);
-  }
-  auto marked = (*folder)->mark(*record.identity, {held.id, path, record.checksum, record.reason});
-  if (!marked) return marked.error();
-  return Leaving{*std::move(*folder), std::move(record), *in_place};
+  Leaving leaving{std::move(*folder), std::move(record), *in_place};
+  if (auto marked = mark(held, leaving); !marked) return marked.error();
+  return leaving;
+}
+
+/// What stays where it is needs none: it is let go the moment that the registry says so.
+Result<void> Aside::mark(const HeldFile& held, Leaving& leaving) {
+  if (leaving.in_place) return {};
+  if (!leaving.folder) return no_quarantine(area_, held.path);
+  const FileRecord& record = leaving.record;
+  return leaving.folder->mark(*record.identity,
+                              {held.id, record.path, record.checksum, record.reason});
 }
 
 Result<void> Aside::put_back(const HeldFile& held, Leaving& leaving) {
   const std::string& path = leaving.record.path;
   const FileIdentity before = *leaving.record.identity;
   if (!leaving.in_place) {
-    if (auto moved = leaving.folder.put_back(held, path); !moved) {
-      // After any other error it may be there.
-      if (moved.error().kind == ErrorKind::kInvalid) {
-        leaving.folder.remove_mark(release_mark_name(before));
+    if (auto moved = leaving.folder->put_back(held, path); !moved) {
+      // Where it is not held any more, it may be there in spite of the error.
+      if (leaving.folder->open_file(held)) {
+        leaving.folder->remove_mark(release_mark_name(before));
       }
       return moved;
     }
@@ -243,8 +253,10 @@ Outcome<FileRecord> Aside::release(const HeldFile& held, const std::string& path
   auto released = was_moved ? register_released(metastore_, std::move(leaving->record), held)
                             : let_go(metastore_, held);
   if (!released) return released;
-  leaving->folder.forget(held.id);
-  leaving->folder.remove_mark(mark);
+  if (leaving->folder) {
+    leaving->folder->forget(held.id);
+    leaving->folder->remove_mark(mark);
+  }
   return released;
 }
 

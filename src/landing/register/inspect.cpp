@@ -153,6 +153,14 @@ Inspection Inspector::inspect(const OpenRoot& root, const DuePath& candidate, co
               progress);
 }
 
+/// Under another name it was not let go.
+Result<std::optional<ReleaseMark>> Inspector::mark_of(const File& file,
+                                                      const InspectionRules& rules) {
+  auto mark = rules.released(file.root_fd, file.identity);
+  if (mark && *mark && (*mark)->path != file.path) mark->reset();
+  return mark;
+}
+
 Inspection Inspector::read(const File& file, const Root& root, const DuePath& candidate,
                            const InspectionRules& rules, std::unique_ptr<HashProgress>& progress) {
   const FileIdentity& identity = file.identity;
@@ -160,7 +168,7 @@ Inspection Inspector::read(const File& file, const Root& root, const DuePath& ca
   if (const auto problem = name_problem(file.path)) {
     return {.outcome = Outcome::kAbnormal, .identity = identity, .reason = std::string(*problem)};
   }
-  const auto released = rules.released(file.root_fd, identity);
+  const auto released = mark_of(file, rules);
   if (!released) {
     return {.outcome = Outcome::kUnreadable, .reason = released.error().message};
   }

@@ -94,6 +94,7 @@ class Inspector {
 
  private:
   struct File;
+  static Result<std::optional<ReleaseMark>> mark_of(const File& file, const InspectionRules& rules);
   Inspection read(const File& file, const Root& root, const DuePath& candidate,
                   const InspectionRules& rules, std::unique_ptr<HashProgress>& progress);
   Inspection hash(const File& file, std::unique_ptr<HashProgress>& progress);
