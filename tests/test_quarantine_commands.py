@@ -2,6 +2,7 @@
 
 import json
 import signal
+import uuid
 
 import pytest
 
@@ -247,6 +248,43 @@ def test_what_was_never_moved_is_released_only_if_it_is_what_was_held(site, fold
     site.watch_once()
     assert site.transfer().summary["successful"] == 2
     assert (site.server.root / "one").read_bytes() == b"newer"
+
+
+# A change of mode makes no new version of what is held.
+
+
+@pytest.fixture
+def held_in_place(site, folder):
+    made, area = site(east=EMPTY), folder / "east"
+    for name in ("one", "two"):
+        put(area / name, b"")
+    area.chmod(0o555)
+    humble_ferry("watch", "--once", "--config", made.config)
+    yield made
+    area.chmod(0o755)
+
+
+def test_what_is_held_in_its_place_stays_one_version(held_in_place, folder):
+    (before,) = held_in_place.rows("one")
+    (folder / "east" / "one").chmod(0o640)
+    humble_ferry("watch", "--once", "--config", held_in_place.config)
+    (row,) = held_in_place.rows("one")
+    assert (row["id"], row["state"]) == (before["id"], "quarantined")
+    assert held_in_place.ferry("quarantine", "release", "one").stdout == "released one\n"
+    assert states(held_in_place, "one") == ["ready"]
+
+
+def test_of_two_rows_of_one_file_a_release_leaves_none_held(held_in_place, folder):
+    """As ferry registered a change of mode once."""
+    (row,) = held_in_place.rows("one")
+    path = folder / "east" / "one"
+    path.chmod(0o640)
+    twin = {**row, "id": str(uuid.uuid4()), "ctime_ns": path.stat().st_ctime_ns}
+    with open(held_in_place.metastore / "file_registry.jsonl", "a", encoding="utf-8") as table:
+        table.write(json.dumps(twin) + "\n")
+    assert held_in_place.ferry("quarantine", "release", row["id"]).code == 0
+    assert states(held_in_place, "one") == ["superseded", "ready"]
+    assert held_in_place.transfer().summary["successful"] == 1
 
 
 # A release that fails lets nothing go.

@@ -229,6 +229,12 @@ namespace {
 
 using Outcome = Registration::Outcome;
 
+/// The same file with the same bytes: its mode or owner was changed.
+bool is_touched(const FileRecord& found, const FileRecord& latest) {
+  if (!found.identity || !latest.identity || *found.identity == *latest.identity) return false;
+  return same_but_for_ctime(*found.identity, *latest.identity) && latest.checksum == found.checksum;
+}
+
 Outcome outcome_against(const FileRecord& found, const FileRecord& latest) {
   const bool is_ready = latest.state == FileState::kReady;
   const bool has_same_bytes = latest.checksum == found.checksum;
@@ -238,7 +244,8 @@ Outcome outcome_against(const FileRecord& found, const FileRecord& latest) {
   if (found.state == FileState::kQuarantined) {
     // These bytes were let in before: released, perhaps by another process just now.
     if (is_ready && has_same_bytes) return Outcome::kUpdated;
-    const bool is_held = latest.state == FileState::kQuarantined && is_same_file;
+    const bool is_held =
+        latest.state == FileState::kQuarantined && (is_same_file || is_touched(found, latest));
     return is_held ? Outcome::kDuplicate : Outcome::kInserted;
   }
   if (is_same_file) {
@@ -254,6 +261,12 @@ Outcome outcome_against(const FileRecord& found, const FileRecord& latest) {
 
 Timestamp other_than(Timestamp older, Timestamp now) {
   return now == older ? now + std::chrono::milliseconds(1) : now;
+}
+
+/// KNOWN goes on being held, as it is now.
+FileRecord as_held(FileRecord known, FileRecord&& found, Timestamp now) {
+  known.identity = found.identity;
+  return in_state(std::move(known), FileState::kQuarantined, found.reason, now);
 }
 
 FileRecord as_updated(FileRecord known, FileRecord&& found, Timestamp now) {
@@ -289,6 +302,8 @@ Registration decide_registration(FileRecord found, Timestamp now, const FileReco
     registration.id = latest->id;
     if (registration.outcome == Outcome::kUpdated) {
       rows.push_back(as_updated(*latest, std::move(found), now));
+    } else if (found.state == FileState::kQuarantined && is_touched(found, *latest)) {
+      rows.push_back(as_held(*latest, std::move(found), now));
     }
     return registration;
   }

@@ -91,6 +91,22 @@ TEST_CASE_FIXTURE(Quarantining, "a file that changed, or is gone, is left to the
   CHECK(held().empty());
 }
 
+TEST_CASE_FIXTURE(Quarantining, "a file with another mode is the same to who moves what is held") {
+  const FileRecord file = registered("a", "one");
+  FileRecord before = file;
+  --before.identity->ctime_ns;
+  CHECK_FALSE(quarantine(store, area, before, "no").value());
+  auto folder = QuarantineFolder::make(area).value();
+  HeldFile held;
+  held.id = file.id;
+  held.path = "a";
+  FileIdentity written = *before.identity;
+  --written.mtime_ns;
+  CHECK(folder.take(held, written).error().kind == ErrorKind::kBusy);
+  REQUIRE(folder.take(held, before.identity));
+  CHECK_FALSE(fs::exists(at("a")));
+}
+
 TEST_CASE_FIXTURE(Quarantining, "what cannot be moved is dropped only if it is what was held") {
   const FileRecord file = registered("a", "x");
   REQUIRE(store.change_states(std::vector<metastore::StateChange>{

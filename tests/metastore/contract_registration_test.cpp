@@ -213,6 +213,37 @@ CONTRACT("an abnormal version is registered once, and never pending") {
   CHECK(standings(*store) == Standings{{"x.csv", {"superseded", "quarantined", "pending"}}});
 }
 
+CONTRACT("what is held stays one version when its mode is changed") {
+  const auto touched = [](FileRecord file) {
+    ++file.identity->ctime_ns;
+    return file;
+  };
+  const FileRecord empty = abnormal(found("x.csv", ""), "it is empty");
+  auto store = open();
+  const auto held = put(*store, empty);
+  const auto again = put(*store, touched(abnormal(empty, "it is too small")));
+  CHECK(again.outcome == Outcome::kDuplicate);
+  CHECK(again.id == held.id);
+  CHECK(standings(*open()) == Standings{{"x.csv", {"quarantined"}}});
+  CHECK(latest(*store, "x.csv")->identity == touched(empty).identity);
+  CHECK(latest(*store, "x.csv")->reason == "it is too small");
+  CHECK(must(store->history(held.id)).at(0).file.size() == 2);
+
+  SUBCASE("other bytes are another one") {
+    FileRecord other = touched(touched(empty));
+    other.checksum = checksum_of("other");
+    CHECK(put(*store, other).outcome == Outcome::kInserted);
+  }
+  SUBCASE("so is another file") {
+    CHECK(put(*store, abnormal(found("x.csv", "", 2), "it is empty")).outcome ==
+          Outcome::kInserted);
+  }
+  SUBCASE("so is what is let in") {
+    CHECK(put(*store, touched(touched(found("x.csv", "")))).outcome == Outcome::kInserted);
+    CHECK(standings(*store) == Standings{{"x.csv", {"quarantined", "pending"}}});
+  }
+}
+
 CONTRACT("a version is given another state by its id") {
   auto store = open();
   const auto id = put(*store, found("x.csv", "one")).id;

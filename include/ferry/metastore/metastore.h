@@ -245,8 +245,8 @@ class Metastore {
   /// Enters files that were found and hashed; landing must be set, and the identity where it is
   /// known; ids are given by the metastore. The state is kReady, or kQuarantined with its reason.
   /// For each, against the latest version of its path: the same identity, or the same bytes in a
-  /// file that is still there, is not a new version; else a record is inserted and a pending older
-  /// version becomes superseded. One transaction.
+  /// file that is still there, or in the very file that is held, is not a new version; else a
+  /// record is inserted and a pending older version becomes superseded. One transaction.
   virtual Result<std::vector<Registration>> register_files(std::vector<FileRecord> found) = 0;
 
   /// The latest version of each path, in the order of PATHS; nothing for one that is not

@@ -150,7 +150,7 @@ struct Registration {
   enum class Outcome : std::uint8_t {
     kInserted,   // a new version
     kUpdated,    // the same bytes under a new identity: the record follows it
-    kDuplicate,  // nothing to do
+    kDuplicate,  // known as it is; the record of what is held follows its identity
   };
   Outcome outcome = Outcome::kInserted;
   std::string id;

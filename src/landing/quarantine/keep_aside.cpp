@@ -148,6 +148,9 @@ class Aside final : public Keeper {
 
 Result<bool> Aside::hold(const FileRecord& file, std::string_view reason) {
   if (!area_.can_move_aside() || !file.identity) return false;
+  // With another ctime it may have other bytes: the watcher reads it again.
+  const auto there = look(area_, file.path);
+  if (there && identity_of(*there) != file.identity) return false;
   HeldFile held = to_held(file);
   held.reason = reason;
   auto folder = QuarantineFolder::make(area_);

@@ -93,6 +93,19 @@ Outcome<FileRecord> let_go(Metastore& metastore, const HeldFile& held) {
   return find_row(metastore, row->id);
 }
 
+/// Of one file the registry may have two rows that are held: what a person let go is one file.
+Outcome<FileRecord> let_twin_go(Metastore& metastore, const std::string& id, const HeldFile& held) {
+  auto row = find_row(metastore, id);
+  if (row && row->state == FileState::kQuarantined) {
+    const auto stated = set_state(metastore, id, FileState::kReady, released_reason(held));
+    if (!stated) return fail(stated.error(), Origin::kMetastore);
+    row = find_row(metastore, id);
+  }
+  if (!row || row->state == FileState::kReady) return row;
+  return fail(make_error(ErrorKind::kFailed,
+                         "{}: it is in its place, but its version {} is not ready", row->path, id));
+}
+
 Outcome<FileRecord> register_released(Metastore& metastore, FileRecord record,
                                       const HeldFile& held) {
   const auto registrations = metastore.register_files({record});
@@ -100,12 +113,14 @@ Outcome<FileRecord> register_released(Metastore& metastore, FileRecord record,
   const std::string& id = registrations->front().id;
   // Where moving a file leaves its ctime, the row of what is held has this very identity.
   if (id == held.id) return let_go(metastore, held);
+  const auto ready = let_twin_go(metastore, id, held);
+  if (!ready) return ready;
   if (held.registered) {
     if (auto stated = set_released(metastore, held.id, id); !stated) {
       return fail(stated.error(), Origin::kMetastore);
     }
   }
-  return find_row(metastore, id);
+  return ready;
 }
 
 Json to_json(const HeldFile& file) {

@@ -104,7 +104,9 @@ Result<void> QuarantineFolder::take(const HeldFile& file,
   if (!place) return place.error();
   const auto before = stat_at(place->directory.get(), place->name);
   if (!before) return before.error();
-  if (expected && identity_of(*before) != *expected) return another_file(file.path);
+  if (expected && !same_but_for_ctime(identity_of(*before), *expected)) {
+    return another_file(file.path);
+  }
 
   HeldFile note = file;
   note.kind = kind_of(before->st_mode);

@@ -33,8 +33,9 @@ class QuarantineFolder {
   static bool is_absent(const LandingArea& area, int root_fd);
 
   /// Moves what is at FILE.path aside, with a note that has FILE's id, path, reason and registered;
-  /// the rest is looked up. Where EXPECTED is given it must be that file: kBusy if another has
-  /// taken its place, kNotFound if nothing is there. Doing it again after a crash completes it.
+  /// the rest is looked up. Where EXPECTED is given it must be that file, whatever its ctime: kBusy
+  /// if another has taken its place, kNotFound if nothing is there. Doing it again after a crash
+  /// completes it.
   Result<void> take(const HeldFile& file, const std::optional<FileIdentity>& expected);
 
   /// What is there, as the notes tell, oldest first. Notes without a file do not count.
