@@ -100,13 +100,16 @@ TEST_CASE_FIXTURE(Inspecting,
                   "what is not a regular file is not opened, and said to be what it is") {
   ::symlink("/etc/passwd", (dir / "link").c_str());
   ::mkfifo((dir / "fifo").c_str(), 0644);
-  fs::create_directory(dir / "directory");
   for (const auto& [name, kind] :
-       {std::pair{"link", "a symbolic link"}, std::pair{"fifo", "a FIFO"},
-        std::pair{"directory", "a directory"}}) {
+       {std::pair{"link", "a symbolic link"}, std::pair{"fifo", "a FIFO"}}) {
     CHECK(look(name).outcome == Outcome::kAbnormal);
     CHECK(look(name).reason == std::string("it is ") + kind);
   }
+}
+
+TEST_CASE_FIXTURE(Inspecting, "a file is gone if a directory has its name") {
+  fs::create_directory(dir / "directory");
+  CHECK(look("directory").outcome == Outcome::kGone);
 }
 
 TEST_CASE_FIXTURE(Inspecting, "a symbolic link on the way is not followed") {
