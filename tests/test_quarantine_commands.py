@@ -287,6 +287,22 @@ def test_of_two_rows_of_one_file_a_release_leaves_none_held(held_in_place, folde
     assert held_in_place.transfer().summary["successful"] == 1
 
 
+def test_what_was_replaced_in_its_place_is_dropped_from_the_list(held_in_place, folder):
+    (folder / "east").chmod(0o755)
+    put(folder / "east" / "one", b"newer")
+    listed = held_in_place.ferry("quarantine", "list", "one")
+    assert "another file has taken its place" in listed.stdout
+    assert [one["path"] for one in held_in_place.held() if one["replaced"]] == ["one"]
+    ended = held_in_place.ferry("quarantine", "release", "one")
+    assert ended.code == 1 and "another file has taken its place" in ended.stderr
+    held_in_place.watch_once()
+    ended = held_in_place.ferry("quarantine", "drop", "one")
+    assert ended.code == 0, ended.stderr
+    assert states(held_in_place, "one") == ["missing", "ready"]
+    assert held_in_place.transfer().summary["successful"] == 1
+    assert (held_in_place.server.root / "one").read_bytes() == b"newer"
+
+
 # A release that fails lets nothing go.
 
 

@@ -113,15 +113,36 @@ TEST_CASE_FIXTURE(Quarantining, "what cannot be moved is dropped only if it is w
       {.id = file.id, .state = FileState::kQuarantined, .reason = "no"}}));
   const HeldFile in_place = held().at(0);
   CHECK(in_place.location == at("a"));
-  put(at("a"), "another");
-  CHECK(drop(store, area, in_place, stop).error().error.kind == ErrorKind::kBusy);
-  CHECK(read_file(at("a")).value() == "another");
-  CHECK(state_of(file.id) == FileState::kQuarantined);
+  SUBCASE("replaced since it was listed") {
+    put(at("a"), "another");
+    REQUIRE(drop(store, area, in_place, stop));
+    CHECK(read_file(at("a")).value() == "another");
+  }
+  SUBCASE("replaced before") {
+    put(at("a"), "another");
+    const HeldFile replaced = held().at(0);
+    CHECK(replaced.replaced);
+    CHECK(replaced.location.empty());
+    CHECK(release(store, area, replaced, "a", stop).error().error.kind == ErrorKind::kBusy);
+    REQUIRE(drop(store, area, replaced, stop));
+    CHECK(read_file(at("a")).value() == "another");
+  }
+  SUBCASE("let in since, with another mode") {
+    FileRecord newer = file;
+    ++newer.identity->ctime_ns;
+    newer.checksum = *Checksum::parse("sha256:" + std::string(64, '1'));
+    const std::string id = store.register_files({newer})->at(0).id;
+    REQUIRE(id != file.id);
+    REQUIRE(drop(store, area, in_place, stop));
+    CHECK(read_file(at("a")).value() == "x");
+    CHECK(state_of(id) == FileState::kReady);
+  }
+  CHECK(state_of(file.id) == FileState::kMissing);
 
   const FileRecord other = registered("b", "x");
   REQUIRE(store.change_states(std::vector<metastore::StateChange>{
       {.id = other.id, .state = FileState::kQuarantined, .reason = "no"}}));
-  REQUIRE(drop(store, area, held().at(1), stop));
+  REQUIRE(drop(store, area, held().at(0), stop));
   CHECK_FALSE(fs::exists(at("b")));
   CHECK(state_of(other.id) == FileState::kMissing);
 }

@@ -49,6 +49,7 @@ struct HeldFile {
   /// It is not found, but may be there: what it was on is not, perhaps a file system that is not
   /// mounted.
   bool out_of_sight = false;
+  bool replaced = false;  // it was never moved, and another file has its place now
 };
 
 /// What programs are told of it, but for where it lies.
@@ -89,7 +90,8 @@ bool is_name_taken(const Error& error);
 /// held no more. Only errors of METASTORE.
 Result<void> finish_releases(metastore::Metastore& metastore, const LandingArea& area);
 
-/// Deletes HELD for good; its row says so. kIo if it is out of sight. Of an area on a server also
+/// Deletes HELD for good; its row says so. What has its place now, or is registered as a newer
+/// version, stays. kIo if it is out of sight. Of an area on a server also
 /// the errors of sftp::connect.
 ferry::Outcome<void> drop(metastore::Metastore& metastore, const LandingArea& area,
                           const HeldFile& held, StopToken& stop);

@@ -62,6 +62,8 @@ std::string to_text(const HeldFile& file) {
                   human_size(static_cast<double>(file.size)), file.path, file.landing, file.reason);
   if (file.out_of_sight) {
     line += "  its file is not found: is its file system mounted?";
+  } else if (file.replaced) {
+    line += "  another file has taken its place";
   } else if (file.location.empty()) {
     line += "  its file is gone";
   }

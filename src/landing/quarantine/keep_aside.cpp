@@ -43,6 +43,13 @@ Error no_quarantine(const LandingArea& area, const std::string& path) {
                     path, QuarantineFolder::path_of(area).string());
 }
 
+/// That what HELD was on is there.
+Result<void> check_file_system(const UniqueFd& root, const HeldFile& held) {
+  if (!held.identity || device_above(root.get(), held.path) == held.identity->device) return {};
+  return make_error(ErrorKind::kIo,
+                    "{}: it was on a file system that is not there: is that mounted?", held.path);
+}
+
 /// That HELD, which is not found, is gone, and not what it was on.
 Result<void> check_gone(const LandingArea& area, const HeldFile& held) {
   const auto root = open_area(area);
@@ -50,9 +57,14 @@ Result<void> check_gone(const LandingArea& area, const HeldFile& held) {
   const auto folder = QuarantineFolder::find(area);
   if (!folder) return folder.error();
   if (!*folder) return no_quarantine(area, held.path);
-  if (!held.identity || device_above(root->get(), held.path) == held.identity->device) return {};
-  return make_error(ErrorKind::kIo,
-                    "{}: it was on a file system that is not there: is that mounted?", held.path);
+  return check_file_system(*root, held);
+}
+
+/// That another file than HELD has its place, and HELD is not on what is not there.
+Result<void> check_replaced(const LandingArea& area, const HeldFile& held) {
+  const auto root = open_area(area);
+  if (!root) return root.error();
+  return check_file_system(*root, held);
 }
 
 Error another_file(const std::string& path) {
@@ -170,12 +182,15 @@ Result<std::vector<HeldFile>> Aside::moved() {
 }
 
 Result<void> Aside::locate(HeldFile& file) {
-  const auto taken = is_taken(area_, file.path);
-  if (!taken) return taken.error();
-  if (*taken) {
+  const auto there = look(area_, file.path);
+  if (!there && there.error().kind != ErrorKind::kNotFound) return there.error();
+  if (!there) {
+    file.out_of_sight = !check_gone(area_, file);
+  } else if (!file.identity || is_same_version(file.identity, identity_of(*there))) {
     file.location = area_.path / file.path;
   } else {
-    file.out_of_sight = !check_gone(area_, file);
+    file.replaced = check_replaced(area_, file).has_value();
+    file.out_of_sight = !file.replaced;
   }
   return {};
 }
@@ -183,6 +198,7 @@ Result<void> Aside::locate(HeldFile& file) {
 /// Everything that is to be known and noted before the file is moved.
 Result<Aside::Leaving> Aside::prepare(const HeldFile& held, const std::string& path,
                                       const StopToken& stop) {
+  if (held.replaced) return another_file(held.path);
   auto folder = QuarantineFolder::find(area_);
   if (!folder) return folder.error();
   const auto fd = open_held(area_, held, *folder);
@@ -303,9 +319,18 @@ Result<void> Aside::finish_releases() {
 Outcome<void> Aside::remove_from_place(const HeldFile& held) {
   const auto row = row_of(metastore_, held);
   if (!row) return std::unexpected(row.error());
+  const auto newer = newer_version(metastore_, *row);
+  if (!newer) return std::unexpected(newer.error());
+  if (*newer) return {};
+  const auto there = look(area_, held.path);
+  if (!there) return fail(there.error());
+  if (row->identity && !is_same_version(row->identity, identity_of(*there))) {
+    const auto replaced = check_replaced(area_, held);
+    return replaced ? Outcome<void>() : fail(replaced.error());
+  }
   auto folder = QuarantineFolder::make(area_);
   if (!folder) return fail(folder.error());
-  if (auto taken = folder->take(held, row->identity); !taken) return fail(taken.error());
+  if (auto taken = folder->take(held, identity_of(*there)); !taken) return fail(taken.error());
   if (auto removed = folder->remove(held); !removed) return fail(removed.error());
   return {};
 }
@@ -326,6 +351,10 @@ Outcome<void> Aside::remove(const HeldFile& held) {
   const auto in_place = is_in_place(area_, held);
   if (!in_place) return fail(in_place.error());
   if (*in_place) return remove_from_place(held);
+  if (held.replaced) {
+    const auto replaced = check_replaced(area_, held);
+    return replaced ? Outcome<void>() : fail(replaced.error());
+  }
   if (auto removed = remove_from_folder(held); !removed) return fail(removed.error());
   return {};
 }

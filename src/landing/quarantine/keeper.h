@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,10 @@ ferry::Outcome<metastore::FileRecord> row_of(metastore::Metastore& metastore, co
 
 /// For the row of what is released.
 std::string released_reason(const HeldFile& held);
+
+/// The id of the latest version of the path of HELD, unless that is HELD.
+ferry::Outcome<std::optional<std::string>> newer_version(metastore::Metastore& metastore,
+                                                         const metastore::FileRecord& held);
 
 /// That the registry has no newer version of the path of HELD: a release replaces none.
 ferry::Outcome<void> check_newest(metastore::Metastore& metastore,

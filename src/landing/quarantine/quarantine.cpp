@@ -73,15 +73,22 @@ Outcome<FileRecord> row_of(Metastore& metastore, const HeldFile& held) {
                          held.path));
 }
 
-Outcome<void> check_newest(Metastore& metastore, const FileRecord& held) {
+Outcome<std::optional<std::string>> newer_version(Metastore& metastore, const FileRecord& held) {
   const auto latest = metastore.latest(held.landing, std::span(&held.path, 1));
   if (!latest) return fail(latest.error(), Origin::kMetastore);
   const auto& newest = latest->front();
-  if (!newest || newest->id == held.id) return {};
+  if (!newest || newest->id == held.id) return std::nullopt;
+  return newest->id;
+}
+
+Outcome<void> check_newest(Metastore& metastore, const FileRecord& held) {
+  const auto newer = newer_version(metastore, held);
+  if (!newer) return std::unexpected(newer.error());
+  if (!*newer) return {};
   return fail(make_error(ErrorKind::kFailed,
                          "{}: the registry has a newer version of it, {} ('ferry quarantine drop' "
                          "takes the older one off the list)",
-                         held.path, newest->id));
+                         held.path, **newer));
 }
 
 Outcome<FileRecord> let_go(Metastore& metastore, const HeldFile& held) {
@@ -132,7 +139,8 @@ Json to_json(const HeldFile& file) {
           {"kind", file.kind},
           {"size", file.size},
           {"registered", file.registered},
-          {"out_of_sight", file.out_of_sight}};
+          {"out_of_sight", file.out_of_sight},
+          {"replaced", file.replaced}};
 }
 
 Result<bool> quarantine(Metastore& metastore, const LandingArea& area, const FileRecord& file,
