@@ -4,6 +4,7 @@
 
 #include "ferry/base/log.h"
 #include "landing/fake_metastore.h"
+#include "landing/files.h"
 
 using namespace ferry;
 using namespace ferry::landing;
@@ -15,7 +16,9 @@ struct Recorder {
   FakeMetastore store;
   Mailbox mailbox;
   Pulse pulse;
-  Registrar registrar{store, {{.name = "in", .path = {}, .ignore = {}}}, false, mailbox, pulse};
+  StopToken stop;
+  Registrar registrar{store, {{.name = "in", .path = {}, .ignore = {}}}, false, stop, mailbox,
+                      pulse};
 
   Recorder() { log::init(log::Level::kOff, log::Format::kText); }
 
@@ -57,4 +60,41 @@ TEST_CASE_FIXTURE(Recorder, "what cannot be registered is an error, and nothing 
   registrar.finish();
   CHECK(registrar.inserted() == 0);
   CHECK(mailbox.take().failure->error.kind == ErrorKind::kCorrupt);
+}
+
+namespace {
+
+/// Records refused files, and is stopped before the registry has them; returns how many are left.
+std::size_t left_by_a_stop(bool retry) {
+  log::init(log::Level::kOff, log::Format::kText);
+  const ferry::testing::TemporaryDirectory dir;
+  FakeMetastore store;
+  Mailbox mailbox;
+  Pulse pulse;
+  StopToken stop;
+  const LandingArea area{.name = "in", .path = dir.path(), .ignore = {}};
+  Registrar registrar(store, {area}, retry, stop, mailbox, pulse);
+  store.close_gate();
+  for (const std::string name : {"a", "b"}) {
+    put(dir / name, "x");
+    registrar.record({.area = 0,
+                      .path = name,
+                      .inspection = {.outcome = Inspection::Outcome::kRefused,
+                                     .identity = identity(dir / name),
+                                     .reason = "no"}});
+  }
+  REQUIRE(store.somebody_waits());
+  stop.request_stop();
+  store.open_gate();
+  registrar.finish();
+  CHECK(registrar.quarantined() + fs::exists(dir / "a") + fs::exists(dir / "b") == 2);
+  CHECK(mailbox.take().finished.size() == 2);
+  return static_cast<std::size_t>(fs::exists(dir / "a")) + fs::exists(dir / "b");
+}
+
+}  // namespace
+
+TEST_CASE("a watcher that is asked to end moves nothing more aside, unless it runs once") {
+  CHECK(left_by_a_stop(true) == 2);
+  CHECK(left_by_a_stop(false) == 0);
 }

@@ -59,10 +59,11 @@ std::string id_of_unregistered(const FileIdentity& identity) {
 }  // namespace
 
 Registrar::Registrar(metastore::Metastore& metastore, std::vector<LandingArea> areas, bool retry,
-                     Mailbox& mailbox, Pulse& pulse)
+                     const StopToken& stop, Mailbox& mailbox, Pulse& pulse)
     : metastore_(metastore),
       areas_(std::move(areas)),
       retry_(retry),
+      stop_(stop),
       mailbox_(mailbox),
       pulse_(pulse),
       thread_([this] { run(); }) {}
@@ -186,6 +187,7 @@ void Registrar::held_in_place(const Finished& finished) {
 }
 
 void Registrar::hold(const LandingArea& area, const HeldFile& file, const FileIdentity& identity) {
+  if (retry_ && stop_.stop_requested()) return;
   pulse_.beat();
   auto folder = QuarantineFolder::make(area);
   const Result<void> taken = folder ? folder->take(file, identity) : folder.error();

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "ferry/base/stop.h"
 #include "ferry/landing/quarantine.h"
 #include "ferry/metastore/metastore.h"
 #include "landing/register/blocking_queue.h"
@@ -34,9 +35,10 @@ class Registrar {
  public:
   /// With RETRY a metastore that is busy or full is tried again until
   /// it works or finish is called; any other failure is posted as an error, and so is the first
-  /// one without RETRY.
+  /// one without RETRY. After STOP, with RETRY, nothing more is moved aside: a rescan to come finds
+  /// it.
   Registrar(metastore::Metastore& metastore, std::vector<LandingArea> areas, bool retry,
-            Mailbox& mailbox, Pulse& pulse);
+            const StopToken& stop, Mailbox& mailbox, Pulse& pulse);
   ~Registrar() { finish(); }
 
   /// FINISHED has the outcome kHashed, kRefused, kUnread, kAbnormal or kGone. It goes on to the
@@ -73,6 +75,7 @@ class Registrar {
   metastore::Metastore& metastore_;
   std::vector<LandingArea> areas_;
   bool retry_;
+  const StopToken& stop_;
   Mailbox& mailbox_;
   Pulse& pulse_;
   BlockingQueue<Job> jobs_;

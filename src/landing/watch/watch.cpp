@@ -53,7 +53,8 @@ class Loop {
         stop_(stop),
         reload_(reload),
         areas_(areas),
-        registrar_(metastore, options.areas, !options.once, mailbox_, pulses_.add("registrar")),
+        registrar_(metastore, options.areas, !options.once, stop, mailbox_,
+                   pulses_.add("registrar")),
         workers_(thread_count(options.hash_threads), options.areas, metastore, !options.once,
                  registrar_, mailbox_, pulses_) {
     for (std::size_t i = areas_.size(); i < options.areas.size(); ++i) {
