@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -104,3 +105,17 @@ def test_a_file_that_was_removed_is_not_an_absent_area(site, folder):
     assert ended.code == 1
     (error,) = site.failures()["in/a.csv"]
     assert error["kind"] == "abnormal"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_what_lands_where_a_file_system_was_unmounted_is_seen(site, folder):
+    mounted = folder / "east" / "sub"
+    (mounted / "deep").mkdir(parents=True)
+    mount = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs ferry "$0" && exec "$@"', mounted)
+    with site.watching("--rescan-interval", "1h", under=mount) as watcher:
+        put(mounted / "deep" / "before", b"on what the watcher does not see")
+        subprocess.run(["nsenter", f"--target={watcher.popen.pid}", "--mount", "umount", mounted],
+                       check=True)
+        eventually(lambda: site.rows("sub/deep/before"), what="what lay below it")
+        put(mounted / "deep" / "after", b"after")
+        eventually(lambda: site.rows("sub/deep/after"), what="what lands there now")

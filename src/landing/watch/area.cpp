@@ -301,6 +301,11 @@ void AreaWatcher::handle(const InotifyEvent& event, TimePoint now) {
 
 void AreaWatcher::handle_self(const InotifyEvent& event, const std::string& directory,
                               TimePoint now) {
+  if (event.kind == EventKind::kUnmounted && !directory.empty()) {
+    // What it was mounted on is there, and watched by nobody.
+    tree_.forget(event.watch);
+    return scan_.add(directory);
+  }
   if (event.kind == EventKind::kUnwatched) tree_.forget(event.watch);
   if (directory.empty() && check_root(now) && event.kind == EventKind::kUnwatched) {
     rescan("watch lost");
