@@ -56,7 +56,7 @@ Result<void> append(Upkeep& store, const std::vector<TransferRecord>& rows) {
 template <typename Row>
 Result<Content> content_of(Upkeep& store) {
   Digest digest;
-  const std::function<Result<void>(Row)> add = [&](Row row) {
+  const std::function<Result<void>(Row)> add = [&](const Row& row) {
     digest.add(row);
     return Result<void>();
   };

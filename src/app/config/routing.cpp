@@ -57,6 +57,7 @@ transfer::Route make_route(const RouteSettings& settings, const Settings& all) {
 std::shared_ptr<const transfer::Routes> make_routes(const Settings& settings) {
   if (settings.routes.empty()) return nullptr;
   std::vector<transfer::Route> routes;
+  routes.reserve(settings.routes.size());
   for (const RouteSettings& route : settings.routes) routes.push_back(make_route(route, settings));
   return std::make_shared<transfer::Routes>(settings.general.routing, std::move(routes));
 }

@@ -62,6 +62,7 @@ Result<std::optional<std::string>> place(const Context& context, const StagedUpl
       context.stop);
   if (!landing) return landing.error().error;
   std::vector<HashAlgorithm> algorithms;
+  algorithms.reserve(terms.digests.size());
   for (const Checksum& digest : terms.digests) algorithms.push_back(digest.algorithm);
   const auto file = (*landing)->open(terms.path, algorithms);
   if (!file) return file.error().error;
@@ -93,7 +94,7 @@ Answer<void> give_up(const Context& context, StagedUpload& upload, std::string_v
 
 /// Whether who began UPLOAD could still end it.
 Result<bool> is_still_granted(const Context& context, const StagedUpload& upload) {
-  const auto required = context.tokens.is_required();
+  auto required = context.tokens.is_required();
   if (!required) return required;
   if (!*required) return true;
   const auto grant = context.tokens.find_name(upload.terms().by);

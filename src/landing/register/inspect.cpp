@@ -178,10 +178,10 @@ Inspection Inspector::read(const File& file, const Root& root, const DuePath& ca
     if (!refusal) return failed(refusal.error());
     if (*refusal) return {.outcome = Outcome::kUnread, .identity = identity, .reason = **refusal};
   }
-  const Inspection hashed = hash(file, progress);
+  Inspection hashed = hash(file, progress);
   const bool is_hashed = hashed.outcome == Outcome::kHashed;
   if (!is_hashed && hashed.outcome != Outcome::kLarge) return hashed;
-  const Inspection judged = is_hashed ? judge_hashed(file, hashed, rules, *released) : hashed;
+  Inspection judged = is_hashed ? judge_hashed(file, hashed, rules, *released) : hashed;
 
   const auto after = stat_fd(file.fd, file.path);
   if (!after) return failed(after.error());
@@ -197,7 +197,7 @@ Inspection Inspector::read(const File& file, const Root& root, const DuePath& ca
 Inspection Inspector::hash(const File& file, std::unique_ptr<HashProgress>& progress) {
   const bool begins = !progress || progress->identity != file.identity;
   if (begins) progress = std::make_unique<HashProgress>(HashProgress{.identity = file.identity});
-  const Inspection goes_on{.outcome = Outcome::kLarge, .identity = file.identity};
+  Inspection goes_on{.outcome = Outcome::kLarge, .identity = file.identity};
   if (begins && file.identity.size > kPieceBytes) return goes_on;
   const auto at_end = hash_piece(file, *progress);
   if (!at_end) {

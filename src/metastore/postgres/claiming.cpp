@@ -161,7 +161,7 @@ Result<void> claim_by_query(Snapshot& snapshot, const RouteState& route, Claimin
   FileSearch search(deliverable(request));
   const auto next = [&](std::size_t limit) -> Result<std::vector<FileNumber>> {
     if (wait == Wait::kNo) return search.unlocked_candidates(snapshot, route, limit);
-    const auto numbers = search.candidates(snapshot, route, limit);
+    auto numbers = search.candidates(snapshot, route, limit);
     if (!numbers) return numbers;
     return snapshot.lock(*numbers, wait);
   };

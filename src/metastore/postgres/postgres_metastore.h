@@ -105,6 +105,7 @@ auto PostgresMetastore::change(std::vector<View> viewpoints, Work work)
   Answer done = database_.write([&](Connection& connection) -> Answer {
     Snapshot snapshot(connection, *viewpoints.front());
     std::vector<const Viewpoint*> views;
+    views.reserve(viewpoints.size());
     for (const View& one : viewpoints) views.push_back(one.get());
     Changes changes(snapshot, std::move(views));
     if (auto begun = changes.begin(); !begun) return begun.error();
