@@ -90,7 +90,7 @@ def test_a_deadline_is_for_runs_that_end(ferry, landing, metastore, register):
     assert ended.code == 2 and "--deadline is for runs that end" in ended.stderr
 
 
-def test_what_is_pending_in_an_area_that_is_gone_keeps_nobody(configured, landing):
+def test_what_is_pending_in_an_area_that_is_gone_keeps_nobody(configured, landing, folder):
     configured.write("")
     make_files(landing, 1, 10)
     configured.register()
@@ -99,3 +99,6 @@ def test_what_is_pending_in_an_area_that_is_gone_keeps_nobody(configured, landin
     assert ended.code == 0
     doctor = configured.run("doctor", "--to", "b")
     assert "1 pending files are of landing areas that this configuration does not have" in doctor.stdout
+    (folder / "unused").mkdir()
+    doctor = configured.run("doctor", "--to", "b", "--landing", folder / "unused")
+    assert "that this configuration does not have" not in doctor.stdout

@@ -1,6 +1,7 @@
 """How 'ferry quarantine' ends: whose trouble it is, and what it does not know."""
 
 import json
+import os
 import signal
 import uuid
 
@@ -301,6 +302,22 @@ def test_what_was_replaced_in_its_place_is_dropped_from_the_list(held_in_place, 
     assert states(held_in_place, "one") == ["missing", "ready"]
     assert held_in_place.transfer().summary["successful"] == 1
     assert (held_in_place.server.root / "one").read_bytes() == b"newer"
+
+
+def test_what_was_corrected_in_its_place_is_not_deleted(site, folder):
+    """Size, inode and time of the last change as before: the bytes are others."""
+    made, path = site(east='extensions = ["csv"]'), folder / "east" / "one"
+    put(path, b"old bytes")
+    path.parent.chmod(0o555)
+    humble_ferry("watch", "--once", "--config", made.config)
+    path.parent.chmod(0o755)
+    assert states(made, "one") == ["quarantined"]
+    times = path.stat()
+    path.write_bytes(b"new bytes")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert made.ferry("quarantine", "drop", "one").code == 0
+    assert path.read_bytes() == b"new bytes"
+    assert states(made, "one") == ["missing"]
 
 
 # A release that fails lets nothing go.

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from ferry_harness import make_files, put, relative_files
+from ferry_harness import eventually, make_files, put, relative_files
 from line_proxy import Line
 
 
@@ -141,6 +141,20 @@ def test_a_line_that_is_lost_while_files_are_deleted_at_a_is_told_of_once(remote
     assert remote.transfer().code == 0
     assert relative_files(remote.area) == []
     assert {row["state"] for row in remote.rows()} == {"missing"}
+
+
+def test_a_deadline_that_passes_while_files_are_deleted_at_a_is_told(remote, folder):
+    put(remote.area / "a.csv", b"x")
+    with Line(folder, remote.a.port) as line:
+        then(remote, '"delete"', line)
+        remote.register()
+        agent = remote.start("transfer", "--json", "--deadline", "5s")
+        eventually(lambda: "delivered " in agent.log(), what="the delivery")
+        line.freeze()
+        ended = agent.wait(timeout=60)
+        line.thaw()
+    assert ended.code == 1 and "the deadline has passed" in ended.stderr
+    assert (remote.area / "a.csv").exists()
 
 
 def test_an_archive_where_it_would_land_again_at_a_is_refused(remote):

@@ -228,18 +228,16 @@ std::vector<std::string> wanted_landings(const Settings& settings, const Argumen
 }
 
 /// A slip of the pen is no area without files: one is configured, or there, or has been.
-Result<void> check_landings(metastore::Metastore& store, const Settings& settings,
-                            const std::vector<std::string>& labels, const Arguments& arguments) {
+Result<void> check_are_known(metastore::Metastore& store, const Settings& settings,
+                             const std::vector<std::string>& labels, const Arguments& arguments) {
   if (labels.empty()) return {};
   for (const LandingSettings& landing : settings.landings) {
     const bool is_configured = landing.name != place_of(landing);
     if (is_configured || landing.is_remote() || fs::exists(landing.path)) return {};
   }
-  bool has_files = false;
-  const auto visited = store.visit({.landings = labels, .limit = 1},
-                                   [&](const auto&, const auto&) { has_files = true; });
-  if (!visited) return visited.error();
-  if (has_files) return {};
+  const auto has_files = has_any(store, {.landings = labels});
+  if (!has_files) return has_files.error();
+  if (*has_files) return {};
   return make_error(ErrorKind::kInvalid,
                     "--landing {}: no such area is configured, there is no such directory, and the "
                     "registry has no file of it",
@@ -260,7 +258,7 @@ Outcome<ExitStatus> run_list(const Invocation& invocation) {
     return fail(known.error());
   }
   const auto landings = wanted_landings(*settings, arguments);
-  if (const auto known = check_landings(**store, *settings, landings, arguments); !known) {
+  if (const auto known = check_are_known(**store, *settings, landings, arguments); !known) {
     return fail(known.error());
   }
   const auto logged = (*store)->logged_destinations();

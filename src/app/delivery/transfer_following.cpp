@@ -20,6 +20,7 @@
 #include "app/delivery/transfer_run.h"
 #include "app/output.h"
 #include "app/report/progress.h"
+#include "app/report/standings.h"
 #include "app/service_manager.h"
 #include "ferry/base/log.h"
 #include "ferry/base/units.h"
@@ -233,21 +234,13 @@ class FollowingTransfer {
     changes->clear();
     const auto pending = store_->is_pending();
     if (!pending || !*pending) return pending;
-    const auto open = has_any({.deliverable = true});
+    // What is pending in other landing areas is not ours to wait for.
+    const auto names = plan_.options.landings | std::views::keys;
+    const std::vector<std::string> landings(names.begin(), names.end());
+    const auto open = has_any(*store_, {.landings = landings, .deliverable = true});
     if (!open || *open) return open;
-    return has_any({.standings = {metastore::Standing::kInProgress}});
-  }
-
-  /// In our landing areas: what is pending in others is not ours to wait for.
-  Result<bool> has_any(metastore::FileQuery query) const {
-    for (const std::string& name : plan_.options.landings | std::views::keys) {
-      query.landings.push_back(name);
-    }
-    query.limit = 1;
-    bool any = false;
-    const auto visited = store_->visit(query, [&](const auto&, const auto&) { any = true; });
-    if (!visited) return visited.error();
-    return any;
+    return has_any(*store_,
+                   {.landings = landings, .standings = {metastore::Standing::kInProgress}});
   }
 
   void wait_until(std::optional<Clock::time_point> end, const metastore::ChangeNotice* changes,

@@ -115,9 +115,8 @@ Result<LeftOut> find_not_yet(const std::string& destination, metastore::Metastor
 }
 
 bool is_empty(metastore::Metastore& store) {
-  bool any = false;
-  const auto visited = store.visit({.limit = 1}, [&](const auto&, auto) { any = true; });
-  return visited && !any;
+  const auto any = has_any(store, {});
+  return any && !*any;
 }
 
 }  // namespace

@@ -18,8 +18,7 @@ std::span<const CompletionScript> completion_scripts();
 
 /// What may stand in place of the last of WORDS, which follow the program's name: a line for each,
 /// with a tab and what it is, where that helps. "/file" and "/directory" stand for those: no name
-/// has a
-/// '/' in it.
+/// has a '/' in it.
 std::string completions(const std::vector<std::string>& words);
 
 }  // namespace ferry::app

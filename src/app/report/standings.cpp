@@ -6,6 +6,7 @@
 #include <set>
 
 #include "app/config/landing_areas.h"
+#include "app/config/placement.h"
 #include "app/config/routing.h"
 #include "app/config/text.h"
 
@@ -115,8 +116,24 @@ Result<void> visit_standings(metastore::Metastore& metastore, const StandingQuer
                          });
 }
 
+Result<bool> has_any(metastore::Metastore& metastore, metastore::FileQuery query) {
+  bool any = false;
+  query.limit = 1;
+  const auto visited = metastore.visit(query, [&](const FileRecord&, const auto&) { any = true; });
+  if (!visited) return visited.error();
+  return any;
+}
+
 Result<std::uint64_t> count_in_unknown_areas(metastore::Metastore& metastore,
                                              const Settings& settings) {
+  // Whoever names areas on the command line may know of no others.
+  const auto is_configured = [](const LandingSettings& area) {
+    return area.name != place_of(area);
+  };
+  if (settings.landings.empty() || settings.landings.size() != settings.configured_landings ||
+      !std::ranges::all_of(settings.landings, is_configured)) {
+    return 0;
+  }
   const auto known = landing_labels(settings);
   std::uint64_t files = 0;
   const metastore::FileQuery pending{.latest_versions = true, .standings = {Standing::kPending}};

@@ -52,6 +52,9 @@ Result<void> check_destination(metastore::Metastore& metastore, const Settings& 
 Result<void> visit_standings(metastore::Metastore& metastore, const StandingQuery& query,
                              const StandingVisitor& visitor);
 
+/// Whether anything fits QUERY.
+Result<bool> has_any(metastore::Metastore& metastore, metastore::FileQuery query);
+
 /// Pending files of landing areas that SETTINGS does not have: of another host's, or renamed.
 Result<std::uint64_t> count_in_unknown_areas(metastore::Metastore& metastore,
                                              const Settings& settings);

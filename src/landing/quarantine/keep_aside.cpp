@@ -15,6 +15,8 @@ using metastore::FileRecord;
 using metastore::FileState;
 using metastore::Metastore;
 
+constexpr std::size_t kBlockBytes = 1 << 20;
+
 /// An area that is not there says nothing of what is in it.
 Result<UniqueFd> open_area(const LandingArea& area) {
   auto root = open_file(area.path, O_RDONLY | O_DIRECTORY);
@@ -57,13 +59,6 @@ Result<void> check_gone(const LandingArea& area, const HeldFile& held) {
   const auto folder = QuarantineFolder::find(area);
   if (!folder) return folder.error();
   if (!*folder) return no_quarantine(area, held.path);
-  return check_file_system(*root, held);
-}
-
-/// That another file than HELD has its place, and HELD is not on what is not there.
-Result<void> check_replaced(const LandingArea& area, const HeldFile& held) {
-  const auto root = open_area(area);
-  if (!root) return root.error();
   return check_file_system(*root, held);
 }
 
@@ -150,8 +145,11 @@ class Aside final : public Keeper {
   Result<void> put_back(const HeldFile& held, Leaving& leaving);
   Result<std::optional<std::string>> released_version(const std::string& name,
                                                       const ReleaseMark& mark) const;
-  Outcome<void> remove(const HeldFile& held);
-  Outcome<void> remove_from_place(const HeldFile& held);
+  Outcome<void> remove(const HeldFile& held, const StopToken& stop);
+  Outcome<void> remove_from_place(const HeldFile& held, const StopToken& stop);
+  Result<bool> is_still(const FileRecord& row, const FileIdentity& there,
+                        const StopToken& stop) const;
+  Outcome<void> leave_replaced(const HeldFile& held) const;
   Result<void> remove_from_folder(const HeldFile& held);
 
   Metastore& metastore_;
@@ -189,7 +187,7 @@ Result<void> Aside::locate(HeldFile& file) {
   } else if (!file.identity || is_same_version(file.identity, identity_of(*there))) {
     file.location = area_.path / file.path;
   } else {
-    file.replaced = check_replaced(area_, file).has_value();
+    file.replaced = leave_replaced(file).has_value();
     file.out_of_sight = !file.replaced;
   }
   return {};
@@ -218,7 +216,7 @@ Result<Aside::Leaving> Aside::prepare(const HeldFile& held, const std::string& p
   }
   if (auto named = check_name(area_, held, path, *in_place); !named) return named.error();
 
-  std::vector<std::byte> buffer(std::size_t{1024} * 1024);
+  std::vector<std::byte> buffer(kBlockBytes);
   const auto content = hash_content(fd->get(), held.path, buffer, stop);
   if (!content) return content.error();
   FileRecord record;
@@ -315,8 +313,32 @@ Result<void> Aside::finish_releases() {
   return {};
 }
 
+/// With another ctime it may have other bytes, which nobody has judged.
+Result<bool> Aside::is_still(const FileRecord& row, const FileIdentity& there,
+                             const StopToken& stop) const {
+  if (!row.identity) return true;
+  if (!is_same_version(row.identity, there)) return false;
+  if (row.identity->ctime_ns == there.ctime_ns) return true;
+  const auto root = open_area(area_);
+  if (!root) return root.error();
+  const auto fd = open_beneath(root->get(), row.path, O_RDONLY);
+  if (!fd) return fd.error();
+  std::vector<std::byte> buffer(kBlockBytes);
+  const auto content = hash_content(fd->get(), row.path, buffer, stop);
+  if (!content) return content.error();
+  return content->checksum == row.checksum;
+}
+
+/// What has the place of HELD stays as it is, unless HELD may be on what is not there.
+Outcome<void> Aside::leave_replaced(const HeldFile& held) const {
+  const auto root = open_area(area_);
+  if (!root) return fail(root.error());
+  const auto checked = check_file_system(*root, held);
+  return checked ? Outcome<void>() : fail(checked.error());
+}
+
 /// It is moved aside first: then it is known what is deleted.
-Outcome<void> Aside::remove_from_place(const HeldFile& held) {
+Outcome<void> Aside::remove_from_place(const HeldFile& held, const StopToken& stop) {
   const auto row = row_of(metastore_, held);
   if (!row) return std::unexpected(row.error());
   const auto newer = newer_version(metastore_, *row);
@@ -324,10 +346,9 @@ Outcome<void> Aside::remove_from_place(const HeldFile& held) {
   if (*newer) return {};
   const auto there = look(area_, held.path);
   if (!there) return fail(there.error());
-  if (row->identity && !is_same_version(row->identity, identity_of(*there))) {
-    const auto replaced = check_replaced(area_, held);
-    return replaced ? Outcome<void>() : fail(replaced.error());
-  }
+  const auto is_held = is_still(*row, identity_of(*there), stop);
+  if (!is_held) return fail(is_held.error());
+  if (!*is_held) return leave_replaced(held);
   auto folder = QuarantineFolder::make(area_);
   if (!folder) return fail(folder.error());
   if (auto taken = folder->take(held, identity_of(*there)); !taken) return fail(taken.error());
@@ -347,20 +368,17 @@ Result<void> Aside::remove_from_folder(const HeldFile& held) {
   return {};
 }
 
-Outcome<void> Aside::remove(const HeldFile& held) {
+Outcome<void> Aside::remove(const HeldFile& held, const StopToken& stop) {
   const auto in_place = is_in_place(area_, held);
   if (!in_place) return fail(in_place.error());
-  if (*in_place) return remove_from_place(held);
-  if (held.replaced) {
-    const auto replaced = check_replaced(area_, held);
-    return replaced ? Outcome<void>() : fail(replaced.error());
-  }
+  if (*in_place) return remove_from_place(held, stop);
+  if (held.replaced) return leave_replaced(held);
   if (auto removed = remove_from_folder(held); !removed) return fail(removed.error());
   return {};
 }
 
-Outcome<void> Aside::drop(const HeldFile& held, StopToken&) {
-  if (auto removed = remove(held); !removed) return removed;
+Outcome<void> Aside::drop(const HeldFile& held, StopToken& stop) {
+  if (auto removed = remove(held, stop); !removed) return removed;
   return held.registered ? set_dropped(metastore_, held) : Outcome<void>();
 }
 
