@@ -70,6 +70,8 @@ def test_what_cannot_be_archived_is_said_wherever_somebody_looks(site, folder):
     checked = then.site.ferry("status", "--check")
     assert checked.code == 1 and "2 not archived or deleted" in checked.stdout
     assert "ferry_untaken_files 2" in then.site.ferry("status", "--prometheus").stdout
+    pushed = then.site.ferry("push", then.area, "--json")
+    assert (pushed.code, pushed.json["untaken"]) == (1, 2)
     archive.unlink()
     archive.mkdir()
     ended = then.site.transfer()
