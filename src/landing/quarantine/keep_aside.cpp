@@ -271,8 +271,8 @@ Outcome<FileRecord> Aside::release(const HeldFile& held, const std::string& path
                             : let_go(metastore_, held);
   if (!released) return released;
   if (leaving->folder) {
-    leaving->folder->forget(held.id);
-    leaving->folder->remove_mark(mark);
+    // By the mark the next rescan tries it again.
+    if (leaving->folder->forget(held.id)) leaving->folder->remove_mark(mark);
   }
   return released;
 }
@@ -307,8 +307,7 @@ Result<void> Aside::finish_releases() {
     if (held && held->state == FileState::kQuarantined) {
       if (auto stated = set_released(metastore_, mark.id, **released); !stated) return stated;
     }
-    (*folder)->forget(mark.id);
-    (*folder)->remove_mark(name);
+    if ((*folder)->forget(mark.id)) (*folder)->remove_mark(name);
   }
   return {};
 }
@@ -364,8 +363,7 @@ Result<void> Aside::remove_from_folder(const HeldFile& held) {
   auto removed = (*folder)->remove(held);
   if (removed || removed.error().kind != ErrorKind::kNotFound) return removed;
   if (auto gone = check_gone(area_, held); !gone) return gone;
-  (*folder)->forget(held.id);  // a crash may have left its note
-  return {};
+  return (*folder)->forget(held.id);  // a crash may have left its note
 }
 
 Outcome<void> Aside::remove(const HeldFile& held, const StopToken& stop) {

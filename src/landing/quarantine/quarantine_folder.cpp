@@ -120,14 +120,14 @@ Result<void> QuarantineFolder::take(const HeldFile& file,
   }
   if (auto moved = rename_new(place->directory.get(), place->name, entry->get(), place->name);
       !moved) {
-    forget(note.id);
+    [[maybe_unused]] const auto forgotten = forget(note.id);
     return moved;
   }
   // Between the look and the move its place may have been taken: then that file goes back.
   const auto after = stat_at(entry->get(), place->name);
   if (!after || !same_but_for_ctime(identity_of(*before), identity_of(*after))) {
     if (rename_new(entry->get(), place->name, place->directory.get(), place->name)) {
-      forget(note.id);
+      [[maybe_unused]] const auto forgotten = forget(note.id);
     }
     return after ? another_file(file.path) : after.error();
   }
@@ -240,8 +240,7 @@ Result<void> QuarantineFolder::remove(const HeldFile& file) {
       !removed && removed.error().kind != ErrorKind::kNotFound) {
     return removed.error().with_context((path_ / file.id).string());
   }
-  forget(file.id);
-  return {};
+  return forget(file.id);
 }
 
 Result<void> QuarantineFolder::mark(const FileIdentity& identity, const ReleaseMark& mark) {
@@ -271,11 +270,13 @@ void QuarantineFolder::remove_mark(const std::string& name) {
   ::unlinkat(folder_.get(), name.c_str(), 0);
 }
 
-/// A note that stays behind does no harm: without its file it is not listed.
-void QuarantineFolder::forget(const std::string& id) const {
-  if (::unlinkat(folder_.get(), id.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) {
-    ::unlinkat(folder_.get(), note_name(id).c_str(), 0);
-  }
+Result<void> QuarantineFolder::forget(const std::string& id) const {
+  const auto remove = [this](const std::string& name, int flags) -> Result<void> {
+    if (::unlinkat(folder_.get(), name.c_str(), flags) == 0 || errno == ENOENT) return {};
+    return errno_error(errno, "remove " + (path_ / name).string());
+  };
+  if (auto removed = remove(id, AT_REMOVEDIR); !removed) return removed;
+  return remove(note_name(id), 0);
 }
 
 }  // namespace ferry::landing

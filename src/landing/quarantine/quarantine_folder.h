@@ -47,8 +47,9 @@ class QuarantineFolder {
   /// Moves FILE to PATH in the area. kInvalid if PATH is taken.
   Result<void> put_back(const HeldFile& file, const std::string& path);
 
-  /// Removes what is noted of a file that is not here any more.
-  void forget(const std::string& id) const;
+  /// Removes what is noted of a file that is not here any more. What is left of that after an error
+  /// does no harm: without its file it is not listed.
+  Result<void> forget(const std::string& id) const;
 
   /// Deletes FILE and its note.
   Result<void> remove(const HeldFile& file);
