@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import filecmp
+import json
 import os
 import pathlib
 import random
@@ -184,6 +185,28 @@ def test_an_agent_killed_twenty_times_resumes_and_a_reader_never_sees_a_part(del
     assert delivery.faults() == {}
     assert counting.counts()["to_server"] <= 1.2 * size + kills * 16 * MIB
     assert set(delivery.times_successful().values()) == {1}
+
+
+def test_a_part_that_the_server_has_set_back_is_not_taken_for_what_was_sent(delivery):
+    make_big_file(delivery.landing / "big.bin", 64 * MIB)
+    assert delivery.register() == 1
+    agent = delivery.start("--bandwidth-limit", "10M")
+    journals = delivery.metastore / "journals"
+    eventually(lambda: any('"modified"' in file.read_text() for file in journals.glob("*.jsonl")),
+               what="a range that is noted")
+    agent.kill()
+    (part,) = delivery.target.glob(".big.bin.*.part")
+    (journal,) = journals.glob("*.jsonl")
+    noted = json.loads(journal.read_text().splitlines()[1])
+    before = part.stat().st_mtime - 60
+    with part.open("r+b") as file:
+        file.seek(noted["begin"])
+        file.write(bytes(noted["end"] - noted["begin"]))
+    os.utime(part, (before, before))
+    ended = delivery.run()
+    assert ended.code == 0, ended.stderr
+    assert delivery.faults() == {}
+    assert delivery.arrived() == ["big.bin"]
 
 
 @pytest.mark.parametrize("faults", [

@@ -14,7 +14,24 @@ using namespace ferry::transfer;
 using namespace ferry::transfer::testing;
 
 namespace {
-using Fixture = AgentFixture;
+struct Fixture : AgentFixture {
+  /// What is noted of delivering "a", which has CONTENT.
+  Journal begin_journal(const std::string& id, const std::string& content,
+                        const std::string& part) const {
+    struct stat status{};
+    REQUIRE(::stat((landing / "a").c_str(), &status) == 0);
+    REQUIRE(make_directories(options.journals));
+    auto journal = Journal::begin(options.journals,
+                                  {.id = id,
+                                   .destination = "b",
+                                   .final_path = remote("a").string(),
+                                   .source = identity_of(status),
+                                   .checksum = sha256(content)},
+                                  part);
+    REQUIRE(journal);
+    return std::move(*journal);
+  }
+};
 }  // namespace
 
 TEST_CASE_FIXTURE(Fixture, "nothing pending: nothing happens, not even a connection") {
@@ -366,19 +383,9 @@ TEST_CASE_FIXTURE(Fixture, "whether a rename that was asked for was done is look
   const std::string content = pattern(9'000'000);
   const std::string id = land_and_register("a", content);
   const std::string part = part_path(remote("a").string(), part_token("batch", id, 0));
-  struct stat status{};
-  REQUIRE(::stat((landing / "a").c_str(), &status) == 0);
-  REQUIRE(make_directories(options.journals));
-  auto journal = Journal::begin(options.journals,
-                                {.id = id,
-                                 .destination = "b",
-                                 .final_path = remote("a").string(),
-                                 .source = identity_of(status),
-                                 .checksum = sha256(content)},
-                                part);
-  REQUIRE(journal);
-  REQUIRE(journal->add({0, content.size()}, true));
-  REQUIRE(journal->add_rename_asked());
+  Journal journal = begin_journal(id, content, part);
+  REQUIRE(journal.add({0, content.size()}, true, {}));
+  REQUIRE(journal.add_rename_asked());
   SUBCASE("it was") {
     REQUIRE(replace_file(remote("a"), content));
     CHECK(run()->successful == 1);
@@ -400,6 +407,28 @@ TEST_CASE_FIXTURE(Fixture, "whether a rename that was asked for was done is look
     CHECK(run()->successful == 1);
     CHECK(read_file(remote("a")).value() == content);
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a part that is older than what was noted of it is read back") {
+  const std::string content = pattern(9'000'000);
+  const std::string id = land_and_register("a", content);
+  const std::string part = part_path(remote("a").string(), part_token("batch", id, 0));
+  Journal journal = begin_journal(id, content, part);
+  std::string other = content;
+  other[0] ^= 1;
+  REQUIRE(replace_file(part, other));
+  struct stat status{};
+  REQUIRE(::stat(part.c_str(), &status) == 0);
+  const auto modified = static_cast<std::uint32_t>(status.st_mtime);
+  std::uint64_t noted = content.size();
+  SUBCASE("all of it was noted") {}
+  SUBCASE("some of it") {
+    noted = 5'000'000;
+  }
+  REQUIRE(journal.add({0, noted}, true, modified + 10));
+  CHECK(run()->successful == 1);
+  CHECK(read_file(remote("a")).value() == content);
+  for (const std::string& name : names_at_destination()) CHECK_FALSE(name.ends_with(".part"));
 }
 
 TEST_CASE_FIXTURE(Fixture, "what a dead agent left of a file that was replaced is removed") {

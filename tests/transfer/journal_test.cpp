@@ -29,7 +29,7 @@ struct Fixture {
                        ? Journal::resume(directory.path(), key)
                        : Journal::begin(directory.path(), key, kPart);
     REQUIRE(journal);
-    for (const Range& range : ranges) REQUIRE(journal->add(range, true));
+    for (const Range& range : ranges) REQUIRE(journal->add(range, true, {}));
   }
   Journal::Past past() const {
     return Journal::load(directory.path(), key).value_or(Journal::Past{});
@@ -53,13 +53,24 @@ TEST_CASE_FIXTURE(Fixture, "what was acknowledged is known to the next run") {
   CHECK_FALSE(past().is_doubtful);
 }
 
+TEST_CASE_FIXTURE(Fixture, "the latest of what the server said of the part's time is known") {
+  acknowledge({{0, kMiB}});
+  CHECK_FALSE(past().modified);
+  auto journal = Journal::resume(directory.path(), key);
+  REQUIRE(journal);
+  REQUIRE(journal->add({kMiB, 2 * kMiB}, true, 1700000005));
+  REQUIRE(journal->add({2 * kMiB, 3 * kMiB}, true, 1700000004));
+  CHECK(past().modified == 1700000005);
+  CHECK(known() == 3 * kMiB);
+}
+
 TEST_CASE_FIXTURE(Fixture, "that the rename was asked for is known too") {
   REQUIRE(Journal::begin(directory.path(), key, kPart)->add_rename_asked());
   CHECK(past().rename_asked);
 }
 
 TEST_CASE_FIXTURE(Fixture, "what was not synced is known as doubtful") {
-  REQUIRE(Journal::begin(directory.path(), key, kPart)->add({0, kMiB}, false));
+  REQUIRE(Journal::begin(directory.path(), key, kPart)->add({0, kMiB}, false, {}));
   CHECK(past().is_doubtful);
 }
 

@@ -58,8 +58,9 @@ struct Fixture {
   bool has_work(bool takes_chunks = true, WorkQueue::Time now = kNow) {
     return look(takes_chunks, now).work.has_value();
   }
-  Result<void> note(const Work& chunk, Range range) {
-    return queue.note(*chunk.job, std::span(&range, 1), true, "b");
+  Result<void> note(const Work& chunk, Range range, std::optional<std::uint32_t> modified = {}) {
+    return queue.note(
+        *chunk.job, {.ranges = std::span(&range, 1), .is_synced = true, .modified = modified}, "b");
   }
   After complete(const Work& chunk) {
     CHECK(note(chunk, chunk.range));
@@ -104,6 +105,23 @@ TEST_CASE_FIXTURE(Fixture, "of a large file somebody finds out first how much B 
     CHECK(queue.abandon(plan, error) == After::kEnd);
     CHECK(look().is_over);
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a part that is older than what was acknowledged of it is doubtful") {
+  add_large();
+  const Work chunk = take();
+  CHECK_FALSE(queue.knows_age(large));
+  queue.check_age(large, 1);
+  REQUIRE(note(chunk, {0, 1}, 1700000010));
+  REQUIRE(note(chunk, {1, 2}, 1700000007));
+  CHECK(queue.knows_age(large));
+  for (const std::uint32_t modified : {1700000011U, 1700000010U, 1700000008U}) {
+    queue.check_age(large, modified);
+  }
+  queue.check_age(large, {});
+  CHECK_FALSE(large.part.is_doubtful);
+  queue.check_age(large, 1700000007);
+  CHECK(large.part.is_doubtful);
 }
 
 TEST_CASE_FIXTURE(Fixture, "each piece of work is given out once") {

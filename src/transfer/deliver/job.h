@@ -26,6 +26,7 @@ struct Spread {
   std::size_t in_hand = 0;    // chunks that somebody is at
   RangeSet acknowledged;      // what is at B for good
   std::optional<Journal> journal;
+  std::optional<std::uint32_t> modified;  // the part, as the server said when that was at B
 };
 
 /// The file at B under which a job's content grows. Each begins with a name that no connection

@@ -44,6 +44,10 @@ bool apply_line(std::string_view line, Journal::Past& past) {
   }
   past.acknowledged.add({begin->get<std::uint64_t>(), end->get<std::uint64_t>()});
   past.is_doubtful = past.is_doubtful || json.contains("unsynced");
+  const auto modified = json.find("modified");
+  if (modified != json.end() && modified->is_number_unsigned()) {
+    past.modified = std::max(past.modified.value_or(0), modified->get<std::uint32_t>());
+  }
   return true;
 }
 
@@ -150,9 +154,12 @@ void Journal::remove(const fs::path& directory, const std::string& id,
   ::unlink(journal_path(directory, id, destination).c_str());
 }
 
-Result<void> Journal::add(Range acknowledged, bool is_synced) {
-  const std::string line = fmt::format("{{\"begin\":{},\"end\":{}{}}}\n", acknowledged.begin,
-                                       acknowledged.end, is_synced ? "" : ",\"unsynced\":true");
+Result<void> Journal::add(Range acknowledged, bool is_synced,
+                          std::optional<std::uint32_t> modified) {
+  std::string line = fmt::format("{{\"begin\":{},\"end\":{}", acknowledged.begin, acknowledged.end);
+  if (!is_synced) line += ",\"unsynced\":true";
+  if (modified) line += fmt::format(",\"modified\":{}", *modified);
+  line += "}\n";
   return write_full(fd_.get(), as_bytes(line), path_);
 }
 

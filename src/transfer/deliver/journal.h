@@ -36,6 +36,8 @@ class Journal {
     bool rename_asked = false;  // and its answer is not known
     /// The server was not asked to sync some of it.
     bool is_doubtful = false;
+    /// What the server said, last, of when the part was written to.
+    std::optional<std::uint32_t> modified = {};
   };
 
   /// Nothing if there is no journal in DIRECTORY, or one for another source.
@@ -59,7 +61,8 @@ class Journal {
   static void remove(const fs::path& directory, const std::string& id,
                      const std::string& destination);
 
-  Result<void> add(Range acknowledged, bool is_synced);
+  /// MODIFIED: what the server says since of when the part was last written to.
+  Result<void> add(Range acknowledged, bool is_synced, std::optional<std::uint32_t> modified);
   Result<void> add_rename_asked();
 
  private:

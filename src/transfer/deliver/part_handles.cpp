@@ -5,12 +5,16 @@ namespace ferry::transfer {
 using sftp::Handle;
 using sftp::Task;
 
-Task<Result<Handle>> PartHandles::borrow(Target target) {
+Task<Result<Handle>> PartHandles::borrow(Target target, Look look) {
   const auto [found, is_new] = entries_.try_emplace(target.part_path);
   Entry& entry = found->second;
   ++entry.borrowers;
   if (is_new) {
-    const auto opened = co_await open_part(client_, target, Existing::kKeep);
+    auto opened = co_await open_part(client_, target, Existing::kKeep);
+    if (opened) {
+      const auto looked = co_await look(*opened);
+      if (!looked) opened = looked.error();
+    }
     entry.handle.set(opened);
   }
   auto handle = co_await entry.handle;

@@ -1,6 +1,7 @@
 // The part files that a connection has open for chunks.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -17,8 +18,10 @@ class PartHandles {
  public:
   explicit PartHandles(sftp::Client& client) : client_(client) {}
 
-  /// Opens it with the first borrower. Each borrow that succeeded wants one give_back.
-  sftp::Task<Result<sftp::Handle>> borrow(Target target);
+  /// Opens it with the first borrower, who looks at it by LOOK before anybody writes. Each borrow
+  /// that succeeded wants one give_back.
+  using Look = std::function<sftp::Task<Result<void>>(const sftp::Handle& part)>;
+  sftp::Task<Result<sftp::Handle>> borrow(Target target, Look look);
   /// Closes it with the last.
   sftp::Task<Result<void>> give_back(std::string part_path);
 

@@ -32,6 +32,7 @@ void go_on(Job& job, Journal::Past past) {
               .is_doubtful = past.is_doubtful};
   job.spread = std::make_unique<Spread>();
   job.spread->acknowledged = std::move(past.acknowledged);
+  job.spread->modified = past.modified;
   plan_rest(job);
 }
 

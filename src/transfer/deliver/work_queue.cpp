@@ -11,6 +11,8 @@ namespace {
 
 /// How often wait_for_work asks whether it is still wanted.
 constexpr std::chrono::milliseconds kAskAgain{100};
+/// Seconds: what file systems keep times to is up to two.
+constexpr std::uint32_t kTimeGrain = 2;
 
 }  // namespace
 
@@ -178,17 +180,30 @@ Result<Journal*> WorkQueue::journal_of(Job& job, const std::string& destination)
   return &*journal;
 }
 
-Result<void> WorkQueue::note(Job& job, std::span<const Range> acknowledged, bool is_synced,
+Result<void> WorkQueue::note(Job& job, const Acknowledged& acknowledged,
                              const std::string& destination) {
   const std::scoped_lock lock(mutex_);
   const auto journal = journal_of(job, destination);
   if (!journal) return journal.error();
-  for (const Range& range : acknowledged) {
-    if (auto added = (*journal)->add(range, is_synced); !added) return added;
+  const auto& [ranges, is_synced, modified] = acknowledged;
+  for (const Range& range : ranges) {
+    if (auto added = (*journal)->add(range, is_synced, modified); !added) return added;
     job.spread->acknowledged.add(range);
     job.losses = 0;
   }
+  job.spread->modified = std::max(job.spread->modified, modified);
   return {};
+}
+
+bool WorkQueue::knows_age(const Job& job) const {
+  const std::scoped_lock lock(mutex_);
+  return job.spread && job.spread->modified;
+}
+
+void WorkQueue::check_age(Job& job, std::optional<std::uint32_t> modified) {
+  const std::scoped_lock lock(mutex_);
+  if (!job.spread || !job.spread->modified || !modified) return;
+  if (*modified + kTimeGrain < *job.spread->modified) job.part.is_doubtful = true;
 }
 
 WorkQueue::After WorkQueue::complete(const Work& chunk) {

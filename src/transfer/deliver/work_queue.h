@@ -96,10 +96,19 @@ class WorkQueue {
 
   /// Nobody needs to do anything more about the work.
   void done(const Work& work);
-  /// These ranges of a chunk are at B and synced, or IS_SYNCED says that they are not: notes that
-  /// in the journal. An error is the journal's.
-  Result<void> note(Job& job, std::span<const Range> acknowledged, bool is_synced,
-                    const std::string& destination);
+  /// What a connection has written of a chunk.
+  struct Acknowledged {
+    std::span<const Range> ranges;
+    bool is_synced = false;                 // asked to, B has put them onto its disk
+    std::optional<std::uint32_t> modified;  // the part, as B says since then
+  };
+  /// Notes that in the journal. An error is the journal's.
+  Result<void> note(Job& job, const Acknowledged& acknowledged, const std::string& destination);
+  /// Whether a part that was MODIFIED then, says B, can have what is noted of JOB's. One that is
+  /// older than that is doubtful from here on: B went back to what it had before.
+  void check_age(Job& job, std::optional<std::uint32_t> modified);
+  /// Whether there is anything for check_age to go by.
+  bool knows_age(const Job& job) const;
   /// All of the chunk has been noted. Whoever takes work next may finish the file.
   After complete(const Work& chunk);
   /// For another try, not before TIME; of a chunk, what was not noted.

@@ -227,7 +227,10 @@ Task<Result<void>> Worker::send_chunk(const Work& work) {
   const auto durable = co_await make_durable(job);
   if (!durable) co_return durable;
   if (context_.stop.stop_requested()) co_return stopped();
-  const auto handle = co_await handles_.borrow(target);
+  const PartHandles::Look look = [this, &job](const sftp::Handle& part) {
+    return look_at_age(job, part);
+  };
+  const auto handle = co_await handles_.borrow(target, look);
   if (!handle) {
     const Error error = co_await explain(*session_.client, handle.error(), target);
     co_return error;
@@ -253,6 +256,15 @@ Task<Result<void>> Worker::send_chunk(const Work& work) {
   }
   job.part.is_proven = proves;
   co_return outcome;
+}
+
+/// What other connections have written before may be gone from B.
+Task<Result<void>> Worker::look_at_age(Job& job, sftp::Handle part) {
+  if (!queue_.knows_age(job)) co_return Result<void>();
+  const auto found = co_await session_.client->fstat(part);
+  if (session_.client->error()) co_return *session_.client->error();
+  if (found) queue_.check_age(job, found->modified);
+  co_return Result<void>();
 }
 
 Task<Result<void>> Worker::write_chunk(ChunkInHand& chunk, Source& source) {
@@ -299,7 +311,12 @@ Task<void> Worker::note(ChunkInHand& chunk) {
   const bool syncs = wants_sync(*session_.client, context_.options.fsync);
   auto outcome = co_await sync_part(*session_.client, chunk.handle, context_.options.fsync);
   if (outcome) {
-    outcome = queue_.note(*chunk.work->job, ranges.ranges(), syncs, context_.destination.name);
+    const auto part = co_await session_.client->fstat(chunk.handle);
+    outcome = queue_.note(*chunk.work->job,
+                          {.ranges = ranges.ranges(),
+                           .is_synced = syncs,
+                           .modified = part ? part->modified : std::nullopt},
+                          context_.destination.name);
   }
   // A second fsync would succeed: what this one was for has to be sent again.
   if (!outcome && !chunk.error) chunk.error = outcome.error();

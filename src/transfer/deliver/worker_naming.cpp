@@ -29,6 +29,12 @@ Task<Result<Worker::Finished>> Worker::finish(Job& job) {
     if (*fate == RenameFate::kVoid) co_return Finished::kStartOver;
   }
   const Target target = target_of(job);
+  // Whoever wrote to it since it was resumed, or since a connection was lost, has looked before.
+  if ((job.parts_begun == 0 || job.losses > 0) && queue_.knows_age(job)) {
+    const auto part = co_await session_.client->stat(target.part_path);
+    if (session_.client->error()) co_return *session_.client->error();
+    if (part) queue_.check_age(job, part->modified);
+  }
   const auto verified = co_await verify_part(session_, target, depth_for(job));
   if (!verified) {
     // A rename that a lost connection had asked for is done whenever the server comes to it.
