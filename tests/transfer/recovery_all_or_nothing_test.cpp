@@ -220,7 +220,7 @@ TEST_CASE_FIXTURE(AllOrNothing, "nothing is taken back of what a control file li
   end(a);
   end(b);
   REQUIRE(replace_file(aside_of("b"), "before"));
-  REQUIRE(journal->note_pushing(control_part()));
+  REQUIRE(journal->note_pushing({.part_path = control_part(), .mark_path = {}}));
   REQUIRE(replace_file(control_path(), "as it was read"));
   INFO("the receiver is about to take all of it away");
   fs::remove(remote("a"));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "transfer/batch/pushing.h"
 #include "transfer/deliver/journal.h"
 #include "transfer/recovery_fixture.h"
 
@@ -238,7 +239,7 @@ TEST_CASE_FIXTURE(DeadAgent, "a control file that got its name is not pushed aga
   register_file("a", "hello");
   claim({"a"});
   end(begin("a", "hello"));
-  REQUIRE(journal->note_pushing(control_part()));
+  REQUIRE(journal->note_pushing({.part_path = control_part(), .mark_path = {}}));
   Paths left;
   SUBCASE("the receiver has read it, and taken the file away") {
     REQUIRE(replace_file(control_path(), "as it was read"));
@@ -254,12 +255,46 @@ TEST_CASE_FIXTURE(DeadAgent, "a control file that got its name is not pushed aga
   if (!left.empty()) CHECK(read_file(control_path()).value() == "as it was read");
 }
 
+TEST_CASE_FIXTURE(DeadAgent, "what a receiver has taken is told from what the server has lost") {
+  register_file("a", "hello");
+  claim({"a"});
+  end(begin("a", "hello"));
+  const std::string mark = mark_path(journal->info());
+  REQUIRE(journal->note_pushing({.part_path = control_part(), .mark_path = mark}));
+  const auto check_next_run = [&](const std::string& batch, Paths left) {
+    CHECK(only_batch(run()).successful == 1);
+    CHECK(rows_of("a").back().status == TransferStatus::kSuccessful);
+    CHECK((rows_of("a").back().batch_id == batch_id) == (batch == batch_id));
+    CHECK(names_at_destination().size() == left.size());
+    CHECK_FALSE(fs::exists(journal_path()));
+  };
+  SUBCASE("taken") {
+    REQUIRE(replace_file(mark, ""));
+    die();
+    check_next_run(batch_id, {});
+    CHECK(recorder.bytes == 0);
+  }
+  SUBCASE("taken, which is known, but the mark lies there still") {
+    REQUIRE(replace_file(mark, ""));
+    REQUIRE(journal->note_pushed());
+    die();
+    check_next_run(batch_id, {});
+    CHECK(recorder.bytes == 0);
+  }
+  SUBCASE("lost, with all that there was") {
+    die();
+    check_next_run("another", {"a", "its control file"});
+    CHECK(read_file(remote("a")).value() == "hello");
+    CHECK(recorder.bytes == 5);
+  }
+}
+
 TEST_CASE_FIXTURE(DeadAgent, "a control file that was about to get its name is pushed") {
   register_file("a", "hello");
   claim({"a"});
   end(begin("a", "hello"));
   REQUIRE(replace_file(remote("a"), "hello"));
-  REQUIRE(journal->note_pushing(control_part()));
+  REQUIRE(journal->note_pushing({.part_path = control_part(), .mark_path = {}}));
   SUBCASE("its part is there") {
     REQUIRE(replace_file(control_part(), "{"));
   }

@@ -384,7 +384,7 @@ void BatchClosing::fail(Closing& closing, const Error& error) {
               {"destination", batch.info().destination},
               {"files", delivered},
               {"error", error.message},
-              {"next", "the next run completes it, and sends nothing again"}});
+              {"next", "the next run completes it, and sends nothing again that is there"}});
   ++failures_;
   Left& left = left_[batch.info().id];
   left.unlisted = delivered;

@@ -115,8 +115,11 @@ Result<void> BatchJournal::read(Place size) {
     }
     if (row.is("control") && row.has(kControl)) info_.control_path = row.text(kControl);
     is_pushed_ = is_pushed_ || row.is("pushed");
-    if (row.is("pushing")) pushing_part_ = row.text(kPart);
-    if (row.is("not_pushed")) pushing_part_.clear();
+    if (row.is("pushing")) {
+      pushing_ = Pushing{.part_path = std::string(row.text(kPart)),
+                         .mark_path = row.has(kMark) ? std::string(row.text(kMark)) : ""};
+    }
+    if (row.is("not_pushed")) pushing_.reset();
     is_naming_ = is_naming_ || row.is("naming");
     is_rolling_back_ = is_rolling_back_ || row.is("rolling_back");
     has_voids_ = has_voids_ || row.is("void");
@@ -224,21 +227,24 @@ Result<void> BatchJournal::note_control_path(const std::string& path) {
   info_.control_path = path;
   return {};
 }
-Result<void> BatchJournal::note_pushing(const std::string& part_path) {
-  const auto place =
-      append(line_of("pushing", [&](RowWriter& row) { row.text("part", part_path); }));
+Result<void> BatchJournal::note_pushing(const Pushing& pushing) {
+  const auto place = append(line_of("pushing", [&](RowWriter& row) {
+    row.text("part", pushing.part_path);
+    if (!pushing.mark_path.empty()) row.text("mark", pushing.mark_path);
+  }));
   if (!place) return place.error();
   const std::scoped_lock lock(mutex_);
-  pushing_part_ = part_path;
+  pushing_ = pushing;
   return {};
 }
 Result<void> BatchJournal::note_not_pushed() {
   auto noted = note("not_pushed", {});
   const std::scoped_lock lock(mutex_);
-  if (noted) pushing_part_.clear();
+  if (noted) pushing_.reset();
   return noted;
 }
 Result<void> BatchJournal::note_pushed() {
+  if (is_pushed()) return {};
   return mark("pushed", is_pushed_);
 }
 Result<void> BatchJournal::note_naming() {
@@ -253,9 +259,9 @@ bool BatchJournal::is_pushed() const {
   return is_pushed_;
 }
 
-std::string BatchJournal::pushing_part() const {
+std::optional<Pushing> BatchJournal::pushing() const {
   const std::scoped_lock lock(mutex_);
-  return pushing_part_;
+  return pushing_;
 }
 
 bool BatchJournal::are_failures_recorded() const {

@@ -15,7 +15,9 @@
 //   {"event":"void","of":123}                     it was delivered, and is not there after all
 //   {"event":"failures_recorded"}                 transfer_logs has what failed
 //   {"event":"control","control":…}               where the control file is to go from here on
-//   {"event":"pushing","part":…}                  the whole control file is about to be renamed
+//   {"event":"pushing","part":…,"mark":…}         the whole control file is about to be renamed;
+//                                                 the mark is at B until it is known what came of
+//                                                 it
 //   {"event":"not_pushed"}                        it was not, and the part may go
 //   {"event":"pushed"}                            B has the control file
 //
@@ -97,6 +99,14 @@ struct BatchEnd {
   bool is_delivery() const { return !failure && !is_skipped; }
 };
 
+/// A control file that gets its name.
+struct Pushing {
+  std::string part_path;
+  std::string mark_path;  // see mark_path of pushing.h; empty: B would not take one
+
+  bool operator==(const Pushing&) const = default;
+};
+
 /// All members are thread-safe.
 class BatchJournal {
  public:
@@ -131,7 +141,7 @@ class BatchJournal {
   Result<void> note_failures_recorded();
   /// From here on info() says PATH. Not while another thread asks.
   Result<void> note_control_path(const std::string& path);
-  Result<void> note_pushing(const std::string& part_path);
+  Result<void> note_pushing(const Pushing& pushing);
   Result<void> note_not_pushed();
   Result<void> note_pushed();
 
@@ -152,8 +162,8 @@ class BatchJournal {
   void remove();
 
   bool is_pushed() const;
-  /// Whose rename was about to be asked for, and nobody has noted what became of that; or empty.
-  std::string pushing_part() const;
+  /// What was about to be asked for, and nobody has noted what became of that.
+  std::optional<Pushing> pushing() const;
   bool are_failures_recorded() const;
   bool is_naming() const;
   bool is_rolling_back() const;
@@ -203,7 +213,7 @@ class BatchJournal {
   Place end_ = 0;         // where the next line goes
   std::string unsynced_;  // what stands before that and may not be on the disk
   bool is_pushed_ = false;
-  std::string pushing_part_;
+  std::optional<Pushing> pushing_;
   bool are_failures_recorded_ = false;
   bool is_naming_ = false;
   bool is_rolling_back_ = false;

@@ -35,7 +35,8 @@ constexpr std::array<std::string_view, kColumns> kNames = {"event",
                                                            "kind",
                                                            "message",
                                                            "retryable",
-                                                           "refused_here"};
+                                                           "refused_here",
+                                                           "mark"};
 
 /// The value that is called so; without a word the first one.
 template <typename T>

@@ -39,6 +39,7 @@ enum Column : std::size_t {
   kMessage,
   kRetryable,
   kRefusedHere,
+  kMark,
   kColumns
 };
 /// One line. What is missing, or of another type, makes it unreadable.

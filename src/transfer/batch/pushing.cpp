@@ -36,34 +36,72 @@ Task<Result<void>> remove_abandoned_parts(Session& session, Batch& batch) {
   co_return *session.client->error();
 }
 
+Target target_of(const KeptFile& file, const std::string& remote_path, std::string_view token) {
+  return {.part_path = part_path(remote_path, token),
+          .final_path = remote_path,
+          .size = file.size,
+          .sha256 = file.sha256};
+}
+
+/// By a part of this try's own, which stays there without its name.
+Task<Result<void>> upload(Session& session, Batch& batch, const KeptFile& file, Target target,
+                          const BatchContext& context) {
+  const auto uploaded = co_await upload_kept_file(session, file, target, context.options);
+  if (!uploaded) co_return uploaded;
+  co_return co_await confirm_tenure(batch.presence(), *session.loop);
+}
+
+Task<void> make_mark(Session& session, std::string path, bool& is_there) {
+  constexpr std::uint32_t kPermissions = 0666;
+  const auto handle =
+      co_await session.client->open(path, sftp::kOpenWrite | sftp::kOpenCreate, kPermissions);
+  if (!handle) co_return;
+  const auto closed = co_await session.client->close(*handle);
+  is_there = closed.has_value();
+}
+
+Error lost_error(const BatchInfo& info) {
+  return make_error(ErrorKind::kFailed,
+                    "{}: the destination has lost what was pushed there: it is not what it was",
+                    info.control_path);
+}
+
 /// Gives the list, which is uploaded as TARGET's part, its name. That is noted before, since from
 /// then on a receiver may act on it.
-Task<Result<void>> publish_list(Session& session, BatchJournal& journal, Target target) {
-  auto noted = journal.note_pushing(target.part_path);
+Task<Result<void>> publish_list(Session& session, BatchJournal& journal, Target target,
+                                std::string mark) {
+  auto noted = journal.note_pushing({.part_path = target.part_path, .mark_path = mark});
   if (noted) noted = co_await sync(session, journal);
   if (!noted) co_return noted;
   const auto renamed = co_await rename_part(*session.client, target);
   if (renamed || session.client->error()) co_return renamed;
-  const auto pushed = co_await was_pushed(session, journal);
-  if (pushed && *pushed) co_return Result<void>();
+  const auto fate = co_await fate_of_list(session, journal);
+  if (fate && *fate == ListFate::kPushed) co_return Result<void>();
+  if (fate && *fate == ListFate::kLost) co_return lost_error(journal.info());
   co_return renamed;
 }
 
-/// Under REMOTE_PATH, as any other file; by a part of this try's own.
-Task<Result<void>> push(Session& session, Batch& batch, const KeptFile& file,
-                        std::string remote_path, std::string token, const BatchContext& context,
-                        bool is_list) {
-  const Target target{.part_path = part_path(remote_path, token),
-                      .final_path = remote_path,
-                      .size = file.size,
-                      .sha256 = file.sha256};
-  auto pushed = co_await upload_kept_file(session, file, target, context.options);
-  if (pushed) pushed = co_await confirm_tenure(batch.presence(), *session.loop);
-  if (pushed && is_list) {
-    pushed = co_await publish_list(session, batch.journal(), target);
-  } else if (pushed) {
-    pushed = co_await rename_part(*session.client, target);
-  }
+Task<Result<void>> push_signature(Session& session, Batch& batch, const KeptFile& signature,
+                                  std::string token, const BatchContext& context) {
+  const std::string path = batch.info().control_path + std::string(kSignatureSuffix);
+  const Target target = target_of(signature, path, token);
+  auto pushed = co_await upload(session, batch, signature, target, context);
+  if (pushed) pushed = co_await rename_part(*session.client, target);
+  if (!pushed) batch.abandon_part(target.part_path);
+  co_return pushed;
+}
+
+Task<Result<void>> push_list(Session& session, Batch& batch, const KeptFile& list,
+                             std::string token, const BatchContext& context) {
+  const Target target = target_of(list, batch.info().control_path, token);
+  std::string mark = mark_path(batch.info());
+  bool has_mark = false;
+  sftp::TaskGroup marking(*session.loop);
+  if (session.lets_remove) marking.spawn(make_mark(session, mark, has_mark));
+  auto pushed = co_await upload(session, batch, list, target, context);
+  co_await marking;
+  if (!has_mark) mark.clear();
+  if (pushed) pushed = co_await publish_list(session, batch.journal(), target, mark);
   if (!pushed) batch.abandon_part(target.part_path);
   co_return pushed;
 }
@@ -76,12 +114,11 @@ Task<Result<void>> push_all(Session& session, Batch& batch, const KeptControlFil
   const BatchInfo& info = batch.info();
   const std::string token = part_token(info.id, info.id, number);
   if (kept.signature) {
-    const std::string path = info.control_path + std::string(kSignatureSuffix);
-    const auto pushed = co_await push(session, batch, *kept.signature, path, token, context, false);
+    const auto pushed = co_await push_signature(session, batch, *kept.signature, token, context);
     if (!pushed) co_return pushed;
   }
   if (!kept.list) co_return Result<void>();
-  co_return co_await push(session, batch, *kept.list, info.control_path, token, context, true);
+  co_return co_await push_list(session, batch, *kept.list, token, context);
 }
 
 /// Of the files of a batch, at B.
@@ -97,14 +134,10 @@ Task<Result<void>> look_for(Session& session, Lookout& lookout, BegunFile begun)
   co_return Result<void>();
 }
 
-/// Of a control file whose part is gone: it has its name, or the receiver took it, unless the files
-/// that it lists all lie there still. Then somebody may have removed the part: who reads the list
-/// twice knows the batch by its id, and who never reads it knows nothing of the files.
-Task<Result<bool>> was_lost(Session& session, const BatchJournal& journal) {
-  const std::string control_path = journal.info().control_path;
-  const auto control_file = co_await look_at(*session.client, control_path);
-  if (!control_file) co_return control_file.error();
-  if (*control_file) co_return false;
+/// Of a control file that has its name no more, or never had it: the receiver took it, unless the
+/// files that it lists all lie there still. Then somebody may have removed the part: who reads the
+/// list twice knows the batch by its id, and who never reads it knows nothing of the files.
+Task<Result<bool>> are_files_there(Session& session, const BatchJournal& journal) {
   const auto marks = journal.marks();
   if (!marks) co_return marks.error();
   Lookout lookout;
@@ -119,36 +152,70 @@ Task<Result<bool>> was_lost(Session& session, const BatchJournal& journal) {
   co_return lookout.has_some && !lookout.misses_some;
 }
 
+Task<Result<ListFate>> look_for_list(Session& session, const BatchJournal& journal,
+                                     Pushing pushing) {
+  const auto part = co_await look_at(*session.client, pushing.part_path);
+  if (!part) co_return part.error();
+  if (*part) co_return ListFate::kPending;
+  const std::string control_path = journal.info().control_path;
+  const auto list = co_await look_at(*session.client, control_path);
+  if (!list) co_return list.error();
+  if (*list) co_return ListFate::kPushed;
+  if (!pushing.mark_path.empty()) {
+    const auto mark = co_await look_at(*session.client, pushing.mark_path);
+    if (!mark) co_return mark.error();
+    if (!*mark) co_return ListFate::kLost;
+  }
+  const auto are_there = co_await are_files_there(session, journal);
+  if (!are_there) co_return are_there.error();
+  co_return *are_there ? ListFate::kPending : ListFate::kPushed;
+}
+
 }  // namespace
 
-Task<Result<bool>> was_pushed(Session& session, BatchJournal& journal) {
-  if (journal.is_pushed()) co_return true;
-  const std::string part = journal.pushing_part();
-  if (part.empty()) co_return false;
-  const auto there = co_await look_at(*session.client, part);
-  if (!there) co_return there.error();
-  if (!*there) {
-    const auto is_lost = co_await was_lost(session, journal);
-    if (!is_lost) co_return is_lost.error();
-    if (!*is_lost) co_return true;
-  }
+std::string mark_path(const BatchInfo& info) {
+  return part_path(info.control_path, part_token(info.id, info.control_path, 0));
+}
+
+Task<Result<ListFate>> fate_of_list(Session& session, BatchJournal& journal) {
+  if (journal.is_pushed()) co_return ListFate::kPushed;
+  const auto pushing = journal.pushing();
+  if (!pushing) co_return ListFate::kPending;
+  const auto fate = co_await look_for_list(session, journal, *pushing);
+  if (!fate || *fate == ListFate::kPushed) co_return fate;
   auto noted = journal.note_not_pushed();
   if (noted) noted = co_await sync(session, journal);
   if (!noted) co_return noted.error();
-  co_return false;
+  co_return fate;
+}
+
+/// Not before that is on the disk: without the mark nobody could tell any more.
+Task<Result<void>> remove_mark(Session& session, BatchJournal& journal) {
+  const auto pushing = journal.pushing();
+  if (!pushing || pushing->mark_path.empty()) co_return Result<void>();
+  auto noted = journal.note_pushed();
+  if (noted) noted = co_await sync(session, journal);
+  if (!noted) co_return noted;
+  const auto removed = co_await session.client->remove(pushing->mark_path);
+  if (session.client->error()) co_return *session.client->error();
+  session.lets_remove = removed || removed.error().kind == ErrorKind::kNotFound;
+  co_return Result<void>();
 }
 
 Task<Result<void>> finish_at_destination(Session& session, Batch& batch,
                                          const KeptControlFile* kept, unsigned& tries,
                                          const BatchContext& context) {
-  const auto is_there = co_await was_pushed(session, batch.journal());
-  if (!is_there) co_return is_there.error();
+  const auto fate = co_await fate_of_list(session, batch.journal());
+  if (!fate) co_return fate.error();
+  if (*fate == ListFate::kLost) co_return lost_error(batch.info());
   const auto removed = co_await remove_abandoned_parts(session, batch);
   if (!removed || kept == nullptr) co_return removed;
-  if (!*is_there) {
+  if (*fate != ListFate::kPushed) {
     const auto pushed = co_await push_all(session, batch, *kept, tries++, context);
     if (!pushed) co_return pushed;
   }
+  const auto unmarked = co_await remove_mark(session, batch.journal());
+  if (!unmarked) co_return unmarked;
   co_return co_await remove_kept(session, batch);
 }
 

@@ -153,6 +153,8 @@ class Remains {
         if (client().error()) co_return;
       }
     }
+    const std::string mark = mark_path(info);
+    [[maybe_unused]] const auto removed = co_await client().remove(mark);
   }
 
   Session& session_;
@@ -164,10 +166,12 @@ class Remains {
 }  // namespace
 
 Task<Result<void>> look_at_remains(Session& session, Batch& batch, const BatchContext& context) {
-  const auto pushed = co_await was_pushed(session, batch.journal());
-  if (!pushed) co_return pushed.error();
-  if (*pushed) {
+  const auto fate = co_await fate_of_list(session, batch.journal());
+  if (!fate) co_return fate.error();
+  if (*fate == ListFate::kPushed) {
     if (auto noted = batch.journal().note_pushed(); !noted) co_return noted;
+    const auto unmarked = co_await remove_mark(session, batch.journal());
+    if (!unmarked) co_return unmarked;
     co_return co_await remove_kept(session, batch);
   }
   if (batch.info().all_or_nothing && batch.journal().is_naming()) {

@@ -83,6 +83,7 @@ Session& Session::operator=(Session&& other) noexcept {
   loop = std::move(other.loop);
   directory = std::move(other.directory);
   control_directory = std::move(other.control_directory);
+  lets_remove = other.lets_remove;
   return *this;
 }
 

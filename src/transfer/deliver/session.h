@@ -33,6 +33,7 @@ struct Session {
   std::unique_ptr<RemoteChecksums> checksums;
   std::string directory;          // absolute, as the server spells it
   std::string control_directory;  // likewise
+  bool lets_remove = true;        // as far as that was tried
 };
 
 /// The directories that a first session found, for further ones.

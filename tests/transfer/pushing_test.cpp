@@ -1,7 +1,7 @@
-// What an agent that has lost its claims pushes beside files gets no name.
+// What is pushed beside files.
+#include "transfer/batch/pushing.h"
 #include "ferry/base/uuid.h"
 #include "transfer/agent_fixture.h"
-#include "transfer/batch/pushing.h"
 #include "transfer/batch/sidecars.h"
 #include "transfer/deliver/session.h"
 
@@ -44,6 +44,19 @@ struct Fixture : AgentFixture {
     REQUIRE(batch);
     return std::move(*batch);
   }
+  Result<void> push(Batch& batch) {
+    const std::string text = "{}";
+    const fs::path copy = options.control_files / "copy";
+    REQUIRE(replace_file(copy, text));
+    const KeptControlFile kept{.list = KeptFile{.path = copy,
+                                                .fd = std::move(*open_file(copy, O_RDONLY)),
+                                                .size = text.size(),
+                                                .sha256 = sha256_of(text)},
+                               .signature = {}};
+    const BatchContext context{destination, options, stop};
+    unsigned tries = 0;
+    return session.loop->wait_for(finish_at_destination(session, batch, &kept, tries, context));
+  }
   bool is_named(const std::string& name) const { return fs::exists(remote(name)); }
 };
 
@@ -51,26 +64,30 @@ struct Fixture : AgentFixture {
 
 TEST_CASE_FIXTURE(Fixture, "a control file gets its name from who holds the claims alone") {
   const auto batch = open_batch(Sidecar::kNone);
-  const std::string text = "{}";
-  const fs::path copy = options.control_files / "copy";
-  REQUIRE(replace_file(copy, text));
-  const KeptControlFile kept{.list = KeptFile{.path = copy,
-                                              .fd = std::move(*open_file(copy, O_RDONLY)),
-                                              .size = text.size(),
-                                              .sha256 = sha256_of(text)},
-                             .signature = {}};
-  const BatchContext context{destination, options, stop};
-  unsigned tries = 0;
-  const auto push = [&] {
-    return session.loop->wait_for(finish_at_destination(session, *batch, &kept, tries, context));
-  };
   batch->set_presence(presence);
   presence->lose();
-  CHECK(push().error().kind == ErrorKind::kCancelled);
+  CHECK(push(*batch).error().kind == ErrorKind::kCancelled);
   CHECK_FALSE(is_named("list"));
   batch->set_presence(nullptr);
-  CHECK(push());
-  CHECK(is_named("list"));
+  CHECK(push(*batch));
+  CHECK(names_at_destination() == std::vector<std::string>{"list"});
+}
+
+TEST_CASE_FIXTURE(Fixture, "a control file is not pushed to where all that it lists is lost") {
+  const auto batch = open_batch(Sidecar::kNone);
+  const std::string mark = mark_path(batch->info());
+  REQUIRE(batch->journal().note_pushing({.part_path = remote("part").string(), .mark_path = mark}));
+  SUBCASE("a server that has the mark is what it was") {
+    REQUIRE(replace_file(mark, ""));
+    CHECK(push(*batch));
+    CHECK(batch->journal().is_pushed());
+  }
+  SUBCASE("one that has not is another") {
+    CHECK(push(*batch).error().kind == ErrorKind::kFailed);
+    CHECK_FALSE(batch->journal().is_pushed());
+    CHECK_FALSE(batch->journal().pushing());
+  }
+  CHECK(names_at_destination().empty());
 }
 
 TEST_CASE_FIXTURE(Fixture, "sidecars get their names from who holds the claims alone") {
