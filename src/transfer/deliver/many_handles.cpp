@@ -48,16 +48,31 @@ Task<Result<void>> write_piece(Client& client, Handle handle, std::uint64_t piec
   co_return co_await client.write(handle, begin, begin + kPieceBytes, bytes, ignore);
 }
 
-/// Piece 1 comes before piece 0, 2 while both handles are open, 3 after the first is closed.
+Task<void> write_piece_to(Client& client, Handle handle, std::uint64_t piece,
+                          Result<void>& outcome) {
+  const auto written = co_await write_piece(client, std::move(handle), piece);
+  if (!written) outcome = written;
+}
+
+/// Piece 1 comes before piece 0, and all three without a pause, as deliveries do.
+Task<Result<void>> write_through_both(Client& client, Handle first, Handle second) {
+  Result<void> outcome;
+  sftp::TaskGroup writing(client.loop());
+  writing.spawn(write_piece_to(client, second, 1, outcome));
+  writing.spawn(write_piece_to(client, first, 0, outcome));
+  writing.spawn(write_piece_to(client, second, 2, outcome));
+  co_await writing;
+  co_return outcome;
+}
+
+/// Pieces 0 to 2 while both handles are open, 3 after the first is closed.
 Task<Result<void>> write_in_turn(Client& client, Handle first, std::string path) {
   const auto second = co_await client.open_beside(path, sftp::kOpenWrite, kPermissions);
   if (!second) {
     [[maybe_unused]] const auto closed = co_await client.close(first);
     co_return second.error();
   }
-  auto outcome = co_await write_piece(client, *second, 1);
-  if (outcome) outcome = co_await write_piece(client, first, 0);
-  if (outcome) outcome = co_await write_piece(client, *second, 2);
+  auto outcome = co_await write_through_both(client, first, *second);
   const auto first_closed = co_await client.close(first);
   if (outcome) outcome = co_await write_piece(client, *second, 3);
   const auto second_closed = co_await client.close(*second);
@@ -277,6 +292,45 @@ Task<Result<bool>> KnownServers::takes_many_handles(Client& client, std::string 
   if (auto kept = replace_file_content(file, to_text(known) + "\n"); !kept) {
     log::warning("not remembered", {{"reason", kept.error().message}});
   }
+  co_return found;
+}
+
+/// Who asks the server; for as long as that lasts, whatever ends it.
+class ManyHandles::Asking {
+ public:
+  explicit Asking(ManyHandles& all) : all_(all) {}
+  Asking(const Asking&) = delete;
+  Asking& operator=(const Asking&) = delete;
+  ~Asking() {
+    const std::scoped_lock lock(all_.mutex_);
+    all_.is_asking_ = false;
+    all_.asked_.notify_all();
+  }
+
+ private:
+  ManyHandles& all_;
+};
+
+Task<Result<bool>> ManyHandles::ask(Client& client, sftp::EventLoop& loop,
+                                    std::string remote_directory) {
+  for (;;) {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (known_) co_return *known_;
+      if (!std::exchange(is_asking_, true)) break;
+    }
+    auto waiting = loop.in_thread([this] {
+      std::unique_lock lock(mutex_);
+      asked_.wait(lock, [this] { return !is_asking_; });
+      return true;
+    });
+    co_await waiting;
+  }
+  const Asking asking(*this);
+  const auto found =
+      co_await servers_.takes_many_handles(client, destination_, std::move(remote_directory));
+  const std::scoped_lock lock(mutex_);
+  if (found) known_ = *found;
   co_return found;
 }
 

@@ -5,12 +5,17 @@
 // trying.
 #pragma once
 
+#include <condition_variable>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ferry/base/file.h"
 #include "ferry/base/result.h"
 #include "ferry/sftp/client.h"
+#include "ferry/sftp/event_loop.h"
 #include "ferry/sftp/task.h"
 
 namespace ferry::transfer {
@@ -45,6 +50,28 @@ class KnownServers {
                                    std::string remote_directory) const;
 
   fs::path directory_;
+};
+
+/// What an agent needs to know of its destination's server, found out when it first does. The
+/// members are thread-safe.
+class ManyHandles {
+ public:
+  ManyHandles(KnownServers servers, std::string destination)
+      : servers_(std::move(servers)), destination_(std::move(destination)) {}
+
+  /// As KnownServers::takes_many_handles, once: who asks meanwhile waits for that.
+  sftp::Task<Result<bool>> ask(sftp::Client& client, sftp::EventLoop& loop,
+                               std::string remote_directory);
+
+ private:
+  class Asking;
+
+  const KnownServers servers_;
+  const std::string destination_;
+  std::mutex mutex_;
+  std::condition_variable asked_;
+  bool is_asking_ = false;
+  std::optional<bool> known_;
 };
 
 }  // namespace ferry::transfer

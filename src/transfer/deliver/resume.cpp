@@ -43,20 +43,16 @@ void begin_part(Job& job) {
   job.part = {.path = part_path(job.remote_path, token)};
 }
 
-bool is_cut_into_chunks(const Job& job, const RunContext& context) {
-  return context.takes_many_handles && job.source.identity.size > kMinChunkBytes;
-}
-
 void plan_all(Job& job) {
   job.spread = std::make_unique<Spread>();
   plan_rest(job);
 }
 
-Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Client& client) {
-  if (job.source.identity.size <= kMinChunkBytes) co_return Result<void>();
+Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Client& client,
+                                 bool takes_many_handles) {
   auto past =
       Journal::load(context.options.journals, journal_key_of(job, context.destination.name));
-  if (past && is_cut_into_chunks(job, context)) {
+  if (past && takes_many_handles) {
     const bool is_there = co_await is_part_there(client, *past);
     if (is_there) {
       go_on(job, std::move(*past));
@@ -65,7 +61,7 @@ Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Clie
   }
   // Void, but somebody may still write to that part: the next one gets another name.
   co_await remove_outdated_part(job, context, client);
-  if (!is_cut_into_chunks(job, context)) co_return Result<void>();
+  if (!takes_many_handles) co_return Result<void>();
   begin_part(job);
   plan_all(job);
   co_return context.events.on_part(job);

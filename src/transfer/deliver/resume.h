@@ -11,16 +11,14 @@ namespace ferry::transfer {
 /// Gives JOB, which has none, a part file of its own.
 void begin_part(Job& job);
 
-/// Whether a file goes out in chunks, or from beginning to end in one go.
-bool is_cut_into_chunks(const Job& job, const RunContext& context);
-
 /// All of the job's file is to be sent in chunks, into the part that it has.
 void plan_all(Job& job);
 
 /// For a job whose content is known. One that goes out in chunks gets a part and its Spread: the
 /// chunks that B has not acknowledged yet, as far as the journal's part is still there. What an
 /// earlier run left of others is removed. An error is that of the batch's journal.
-sftp::Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Client& client);
+sftp::Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Client& client,
+                                       bool takes_many_handles);
 
 /// Removes what an earlier run left of a job whose content is not known yet: it may come out
 /// different.

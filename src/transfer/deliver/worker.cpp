@@ -6,6 +6,7 @@
 
 #include "transfer/batch/batch.h"
 #include "transfer/deliver/backoff.h"
+#include "transfer/deliver/many_handles.h"
 #include "transfer/deliver/resume.h"
 #include "transfer/naming/remote_path.h"
 
@@ -141,11 +142,29 @@ Task<void> Worker::perform(Work work) {
   changed_->notify_all();
 }
 
+/// Others of this connection's files share the answer.
+Task<Result<bool>> Worker::takes_many_handles() {
+  if (const auto asking = asking_) {
+    sftp::SharedResult<Result<bool>>& answer = *asking;
+    co_return co_await answer;
+  }
+  const auto ours = std::make_shared<sftp::SharedResult<Result<bool>>>();
+  asking_ = ours;
+  const auto answer =
+      co_await context_.many_handles.ask(*session_.client, *session_.loop, session_.directory);
+  asking_.reset();
+  // The first of them stays the first.
+  session_.loop->post([ours, answer] { ours->set(answer); });
+  co_return answer;
+}
+
 /// kSend: the queue has it again.
 Task<Result<Worker::Course>> Worker::plan(const Work& work) {
   const auto course = co_await heed_existing(*work.job);
   if (!course || *course == Course::kEnd) co_return course;
-  const auto planned = co_await plan_delivery(*work.job, context_, *session_.client);
+  const auto takes_many = co_await takes_many_handles();
+  if (!takes_many) co_return takes_many.error();
+  const auto planned = co_await plan_delivery(*work.job, context_, *session_.client, *takes_many);
   if (!planned) co_return planned.error();
   if (const auto& error = session_.client->error()) co_return *error;
   queue_.add_planned(work);

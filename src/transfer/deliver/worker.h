@@ -63,6 +63,7 @@ class Worker {
   bool must_end() const;
   sftp::Task<void> perform(Work work);
 
+  sftp::Task<Result<bool>> takes_many_handles();
   sftp::Task<Result<Course>> plan(const Work& work);
   sftp::Task<Result<void>> send_whole(Job& job);
   sftp::Task<Result<void>> send_content(Job& job);
@@ -110,6 +111,7 @@ class Worker {
   std::shared_ptr<sftp::Condition> changed_;
   sftp::Condition over_;
   std::shared_ptr<sftp::SharedResult<bool>> syncing_;  // while a thread syncs a batch's journal
+  std::shared_ptr<sftp::SharedResult<Result<bool>>> asking_;  // while takes_many_handles does
   std::size_t chunk_count_ = 0;
   std::list<ChunkInHand*> chunks_;
   /// A landing area's server that does not answer fails all its files at once: that counts as one.

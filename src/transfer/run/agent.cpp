@@ -60,7 +60,6 @@ class Agent {
   Result<void> deliver_round(bool has_files);
   void begin_session();
   Result<void> connect();
-  Result<void> get_to_know_server();
   Result<void> bring_to_end();
   void tidy_destination();
   void remove_what_is_old();
@@ -328,25 +327,8 @@ Result<void> Agent::connect() {
     return connected;
   }
   core_.directories = {core_.session->directory, core_.session->control_directory};
-  return get_to_know_server();
-}
-
-/// A connection that is lost meanwhile is no reason to give up.
-Result<void> Agent::get_to_know_server() {
-  const KnownServers servers(core_.options.servers);
-  for (unsigned retry = 0;; ++retry) {
-    const auto found = core_.session->loop->wait_for(servers.takes_many_handles(
-        *core_.session->client, core_.destination.name, core_.session->directory));
-    if (found) core_.takes_many_handles = *found;
-    if (found) return {};
-    const Retries& retries = core_.options.retries;
-    if (retry == retries.limit) return found.error();
-    if (!sleep_unless_stopped(backoff(retries, retry), core_.stop)) return found.error();
-    auto session =
-        open_session(core_.destination, core_.options, core_.limiter, core_.cut, core_.directories);
-    if (!session) return session.error();
-    core_.session = std::move(*session);
-  }
+  core_.many_handles.emplace(KnownServers(core_.options.servers), core_.destination.name);
+  return {};
 }
 
 /// Of what a lost connection may have done since.

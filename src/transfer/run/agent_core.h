@@ -12,6 +12,7 @@
 #include "ferry/metastore/metastore.h"
 #include "ferry/transfer/agent.h"
 #include "transfer/batch/batch_closing.h"
+#include "transfer/deliver/many_handles.h"
 #include "transfer/deliver/session.h"
 #include "transfer/run/agent_wait.h"
 #include "transfer/run/feed.h"
@@ -72,7 +73,9 @@ struct AgentCore {
 
   std::optional<Session> session;
   KnownDirectories directories;
-  bool takes_many_handles = false;
+  /// Of the server that the last session has.
+  std::optional<ManyHandles> many_handles{std::in_place, KnownServers(options.servers),
+                                          destination.name};
 
   BatchClosing closing;
   std::optional<Error> error;  // what keeps us from claiming more

@@ -34,7 +34,7 @@ Round::Round(AgentCore& core, std::function<void(const BatchSummary&)> on_comple
                *this,
                core.limiter,
                core.cut,
-               core.takes_many_handles,
+               *core.many_handles,
                core.presence.get()},
       queue_(core.options.journals),
       preparation_(core.spool.get(), context_, core.roots, [this](Job& job) { hand_on(job); }),
@@ -88,7 +88,7 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
                            no_files,
                            core.limiter,
                            connections,
-                           core.takes_many_handles};
+                           *core.many_handles};
   const StopRelay stopping(core.stop, connections, kClosingGrace);
   const StopRelay impatient(core.stop, core.work_stop, kClosingGrace);  // with the metastore
   while (!core.closing.is_empty()) {

@@ -15,6 +15,7 @@
 namespace ferry::transfer {
 
 struct Job;
+class ManyHandles;
 
 /// What workers tell of. Called on any thread.
 class DeliveryEvents {
@@ -52,9 +53,9 @@ struct RunContext : BatchContext {
   DeliveryEvents& events;
   RateLimiter& limiter;
   StopToken& closing;  // connections end, whatever is on the way
-  /// What is written to a file through any number of handles, opened at any time, is in it in the
-  /// end. Otherwise a file is written through one handle, in order, from its beginning.
-  bool takes_many_handles = false;
+  /// Whether what is written to a file through any number of handles, opened at any time, is in it
+  /// in the end. Otherwise a file is written through one handle, in order, from its beginning.
+  ManyHandles& many_handles;
   /// Whose claims the files are; null in tests that have no metastore.
   const metastore::AgentPresence* presence = nullptr;
   /// The server has refused to set a file's time or mode, which was said.
