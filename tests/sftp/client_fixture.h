@@ -59,6 +59,11 @@ struct Fixture {
     return loop.wait_for(std::move(task));
   }
 
+  void await_limits() {
+    loop.spawn(client->await_limits());
+    loop.run();
+  }
+
   bool is_alive() const { return !client->error(); }
 
   std::vector<PacketType> requests() const {

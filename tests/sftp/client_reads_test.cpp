@@ -82,15 +82,10 @@ TEST_CASE_FIXTURE(Fixture,
                   "however little a server wants in a packet, it does not get that little") {
   extensions = {{"limits@openssh.com", "1"}};
   on[PacketType::kExtended] = [](const Request& request) {
-    std::string rest;
-    put_u32(rest, request.id);
-    for (int i = 0; i < 4; ++i) {
-      put_u32(rest, 0);
-      put_u32(rest, 1);
-    }
-    return packet(PacketType::kExtendedReply, rest);
+    return limits(request.id, {1, 1, 1, 1});
   };
   REQUIRE(start());
+  await_limits();
   CHECK(client->max_write_bytes() == 4096);
   const std::string file(100'000, 'x');
   on[PacketType::kRead] = reads_of(file, 32768);

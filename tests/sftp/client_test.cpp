@@ -48,7 +48,20 @@ TEST_CASE_FIXTURE(Fixture,
     return status(request.id, StatusCode::kOpUnsupported);
   };
   REQUIRE(start());
+  await_limits();
   CHECK(client->max_write_bytes() == 32 * 1024);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is asked before the limits are known keeps to what all take") {
+  extensions = {{"limits@openssh.com", "1"}};
+  on[PacketType::kExtended] = [](const Request& request) {
+    return limits(request.id, {262144, 261120, 261120, 1019});
+  };
+  REQUIRE(start());
+  CHECK(client->max_write_bytes() == 32 * 1024);
+  await_limits();
+  CHECK(client->max_write_bytes() == 261120);
+  CHECK(client->limits().max_open_handles == 1019);
 }
 
 TEST_CASE_FIXTURE(Fixture, "an extension of another revision is not used") {

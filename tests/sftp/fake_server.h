@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -45,6 +46,17 @@ inline std::string version(std::vector<std::pair<std::string, std::string>> exte
     put_string(rest, value);
   }
   return packet(wire::PacketType::kVersion, rest);
+}
+
+/// limits@openssh.com: of a packet, a read, a write, and open handles.
+inline std::string limits(std::uint32_t id, const std::array<std::uint32_t, 4>& values) {
+  std::string rest;
+  put_u32(rest, id);
+  for (const std::uint32_t value : values) {
+    put_u32(rest, 0);
+    put_u32(rest, value);
+  }
+  return packet(wire::PacketType::kExtendedReply, rest);
 }
 
 inline std::string status(std::uint32_t id, wire::StatusCode code) {

@@ -85,12 +85,15 @@ class Client {
   bool offers_posix_rename() const;
   bool offers_statvfs() const;
   bool offers_hardlink() const;
+  /// What the server takes; as long as its answer is on its way, what any server takes.
   const ServerLimits& limits() const;
+  /// Returns once that is there, or will not come.
+  Task<void> await_limits();
   Agreement agreement() const;  // the channel's
   /// The line's, near enough: the shortest time in which any request was answered so far.
   std::chrono::nanoseconds round_trip() const;
   /// The most data that goes into one write: what the server says, else the 32 KiB that every
-  /// server takes.
+  /// server takes. See limits.
   std::size_t max_write_bytes() const;
 
   /// Waits while as many files and directories are open as the server keeps open for us: what it
@@ -154,11 +157,13 @@ class Client {
   class Pending;
   class WriteBatch;
   class Room;
+  class LimitsAnswer;
 
   explicit Client(std::unique_ptr<Connection> connection);
   Task<void> send_all(WriteBatch& batch, std::uint64_t begin, std::uint64_t end,
                       const ByteSource& source);
   Task<Result<void>> negotiate();
+  void take_limits(const ServerLimits& limits);
   Task<Result<void>> sync_by_path(std::string path);
   template <typename Ask>
   Task<Result<Handle>> open_within_limits(Ask ask, bool waits);
@@ -166,6 +171,7 @@ class Client {
                                              std::uint32_t permissions);
   Task<void> await_turn(std::size_t bytes);
 
+  std::unique_ptr<LimitsAnswer> limits_answer_;  // which is on its way
   std::unique_ptr<Connection> connection_;
   ServerLimits limits_;
   /// Files and directories that are open at the server, or being opened.

@@ -7,6 +7,7 @@
 
 #include "ferry/base/text.h"
 #include "ferry/sftp/connect.h"
+#include "ferry/sftp/shared_result.h"
 #include "sftp/client/client_answers.h"
 
 namespace ferry::sftp {
@@ -88,6 +89,22 @@ Result<Names> parse_names(const Result<wire::Packet>& reply) {
 
 }  // namespace
 
+/// Nobody waits for it: what is asked before it comes keeps to what any server takes.
+class Client::LimitsAnswer final : public ReplySink {
+ public:
+  explicit LimitsAnswer(Client& client) : client_(client) {}
+
+  void on_reply(std::uint32_t, Result<wire::Packet> reply) override {
+    if (const auto limits = parse_limits(reply)) client_.take_limits(*limits);
+    came.set(true);
+  }
+
+  SharedResult<bool> came;
+
+ private:
+  Client& client_;
+};
+
 Client::Client(std::unique_ptr<Connection> connection)
     : connection_(std::move(connection)), handle_closed_(connection_->loop()) {}
 Client::~Client() = default;
@@ -125,13 +142,8 @@ Task<Result<void>> Client::negotiate() {
   const bool offers_limits = version->extensions.contains(std::string(wire::kLimits));
   connection_->set_version(std::move(*version));
   if (!offers_limits) co_return Result<void>();
-  Pending<ServerLimits> answer(*connection_, connection_->ask(wire::kLimits, {}), &parse_limits);
-  const auto limits = co_await answer;
-  if (!limits) co_return limits.error();
-  limits_ = *limits;
-  if (limits_.max_open_handles > 0) {
-    most_open_handles_ = static_cast<std::size_t>(limits_.max_open_handles);
-  }
+  limits_answer_ = std::make_unique<LimitsAnswer>(*this);
+  connection_->expect(connection_->ask(wire::kLimits, {}), *limits_answer_);
   co_return Result<void>();
 }
 
@@ -180,6 +192,19 @@ bool Client::offers_hardlink() const {
 }
 const ServerLimits& Client::limits() const {
   return limits_;
+}
+
+Task<void> Client::await_limits() {
+  if (!limits_answer_) co_return;
+  SharedResult<bool>& came = limits_answer_->came;
+  co_await came;
+}
+
+void Client::take_limits(const ServerLimits& limits) {
+  limits_ = limits;
+  if (limits.max_open_handles == 0) return;
+  most_open_handles_ = static_cast<std::size_t>(limits.max_open_handles);
+  handle_closed_.notify_all();
 }
 
 std::chrono::nanoseconds Client::round_trip() const {

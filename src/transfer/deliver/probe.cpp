@@ -34,7 +34,7 @@ class Probe {
   bool resolve();
   bool connect();
   void algorithms();
-  void extensions();
+  Task<void> extensions();
   Task<void> look_at_directories();
   Task<void> look_at_directory(std::string name, std::string directory);
   Task<Result<std::string>> nearest_directory(std::string path);
@@ -67,7 +67,8 @@ class Probe {
 std::vector<ProbeStep> Probe::run() {
   if (!resolve() || !connect()) return std::move(steps_);
   algorithms();
-  extensions();
+  loop_.spawn(extensions());
+  loop_.run();
   loop_.spawn(look_at_directories());
   loop_.run();
   if (const auto& lost = client_->error()) {
@@ -122,7 +123,8 @@ void Probe::algorithms() {
        "take legacy_algorithms out of the destination as soon as its server has better ones");
 }
 
-void Probe::extensions() {
+Task<void> Probe::extensions() {
+  co_await client_->await_limits();
   const sftp::ServerLimits& limits = client_->limits();
   if (limits.max_open_handles > 0) {
     well("limits", fmt::format("{} bytes in a write, {} open files", client_->max_write_bytes(),
