@@ -114,7 +114,7 @@ struct TransferOptions {
   /// Without names: leaves what failed alone for this long, twice as long after each further
   /// failure, up to kLongestRest.
   std::chrono::milliseconds rest_after_failure{0};
-  std::size_t files_in_flight = 256;  // per connection; fewer if the server has fewer handles
+  std::size_t files_in_flight = 512;  // per connection; fewer if the server has fewer handles
   Retries retries;
   Fsync fsync = Fsync::kWhereOffered;
   Verify verify = Verify::kSize;

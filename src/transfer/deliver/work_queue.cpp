@@ -21,11 +21,13 @@ void WorkQueue::wake_all() {
   for (const auto& [who, changed] : std::exchange(waiting_, {})) changed();
 }
 
-void WorkQueue::add(Job& job) {
+void WorkQueue::add(std::span<Job* const> jobs) {
   const std::scoped_lock lock(mutex_);
-  progress_.total += kFileCost + job.source.identity.size;
-  const bool is_large = job.source.identity.size > kMinChunkBytes;
-  ready_.push_back({.kind = is_large ? Work::Kind::kPlan : Work::Kind::kWhole, .job = &job});
+  for (Job* const job : jobs) {
+    progress_.total += kFileCost + job->source.identity.size;
+    const bool is_large = job->source.identity.size > kMinChunkBytes;
+    ready_.push_back({.kind = is_large ? Work::Kind::kPlan : Work::Kind::kWhole, .job = job});
+  }
   wake_all();
 }
 

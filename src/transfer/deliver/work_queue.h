@@ -56,8 +56,12 @@ class WorkQueue {
   /// JOURNALS: where acknowledged ranges are written down.
   explicit WorkQueue(fs::path journals) : journals_(std::move(journals)) {}
 
-  /// One whose content is known.
-  void add(Job& job);
+  /// Those whose content is known. Files that come together are begun together.
+  void add(std::span<Job* const> jobs);
+  void add(Job& job) {
+    Job* const one = &job;
+    add(std::span(&one, 1));
+  }
   /// The large file's job has its Spread, or goes out as a whole.
   void add_planned(const Work& plan);
 

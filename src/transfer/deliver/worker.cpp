@@ -22,6 +22,9 @@ constexpr std::size_t kOtherOpenFiles = 64;
 /// Chunks that one connection works on: enough that opening, syncing and closing cost no time on a
 /// long line, few enough that the others get their share.
 constexpr std::size_t kMaxChunksInHand = 8;
+/// Files that are begun together share a sync of their batch's journal: a connection that has as
+/// many in hand as it may begins no more until this share of them has ended.
+constexpr std::size_t kShareBegunTogether = 8;
 /// What a larger file leaves in the page cache is given back: it would push out what others need.
 constexpr std::uint64_t kMaxCachedBytes = 1ULL << 30;
 /// A file under which this many connections ended, one after another and without any of it getting
@@ -93,9 +96,12 @@ Task<void> Worker::dispatch() {
       if (const auto condition = weak.lock()) condition->notify_all();
     });
   };
+  const std::size_t few = most - most / kShareBegunTogether;
+  bool takes_more = true;
   while (!must_end()) {
     std::optional<WorkQueue::Time> until;
-    if (performing_.size() < most) {
+    takes_more = performing_.size() < (takes_more ? most : few);
+    if (takes_more) {
       const auto next = queue_.take(chunk_count_ < kMaxChunksInHand, Clock::now(), this, changed);
       if (next.is_over) break;
       if (next.work) {

@@ -223,7 +223,11 @@ Result<void> Round::claim_some() {
   }
   auto claimed = core_.feed.claim(batch_->info().id, core_.presence->name(), room_in_batch());
   if (!claimed) return claimed.error();
-  for (metastore::Claim& claim : claimed->claims) take(std::move(claim));
+  std::vector<Job*> ready;
+  for (metastore::Claim& claim : claimed->claims) {
+    if (Job* const job = take(std::move(claim))) ready.push_back(job);
+  }
+  queue_.add(ready);
   if (claimed->is_full) is_batch_full_ = true;
   core_.observer.on_start(core_.earlier_files + std::max(claimed_files_, expected_files_),
                           core_.earlier_bytes + std::max(claimed_bytes_, expected_bytes_));
@@ -266,7 +270,8 @@ Feed::Room Round::room_in_batch() const {
   return room;
 }
 
-void Round::take(metastore::Claim claim) {
+/// The job, if it is ready to be sent.
+Job* Round::take(metastore::Claim claim) {
   auto taken = intake_.take(std::move(claim), *batch_, core_.work_stop);
   Job& job = *taken.job;
   claimed_bytes_ += job.source.identity.size;
@@ -277,9 +282,12 @@ void Round::take(metastore::Claim claim) {
   }
   if (taken.to_prepare) {
     preparation_.add(std::move(*taken.to_prepare));
-  } else {
+  } else if (job.error) {
     hand_on(job);
+  } else {
+    return &job;
   }
+  return nullptr;
 }
 
 /// Also on the thread of the preparation.
