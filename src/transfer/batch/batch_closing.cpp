@@ -254,6 +254,9 @@ Result<void> BatchClosing::record(Closing& closing, bool deliveries) {
   Batch& batch = *closing.batch;
   if (auto written = batch.write_notes(); !written) return written;
   if (!deliveries && batch.journal().are_failures_recorded()) return {};
+  const Batch::Counts counts = batch.counts();
+  const bool has_some = deliveries ? counts.delivered > 0 : counts.failed + counts.skipped > 0;
+  if (!has_some) return deliveries ? Result<void>() : note_failures(batch);
   std::vector<TransferRecord> group;
   std::vector<Ended> untold;
   const auto append = [&]() -> Result<void> {
@@ -280,6 +283,10 @@ Result<void> BatchClosing::record(Closing& closing, bool deliveries) {
       });
   if (visited) visited = append();
   if (!visited || deliveries) return visited;
+  return note_failures(batch);
+}
+
+Result<void> BatchClosing::note_failures(Batch& batch) {
   if (auto noted = batch.journal().note_failures_recorded(); !noted) return noted;
   if (!context_.options.on_abnormal) return {};
   for (const auto& source : batch.take_abnormal()) {

@@ -113,6 +113,7 @@ class BatchClosing {
   /// Does WORK, which needs no connection, and goes on to NEXT; what may pass is tried again.
   bool go_on(Closing& closing, Step next, const std::function<Result<void>()>& work);
   Result<void> record(Closing& closing, bool deliveries);
+  Result<void> note_failures(Batch& batch);
   struct Ended {
     BatchFile file;
     BatchEnd end;
