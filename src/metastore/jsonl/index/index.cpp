@@ -232,12 +232,7 @@ std::optional<KnownFile> Index::file(FileNumber number) {
   auto row = database_.query("SELECT " FERRY_FILE_COLUMNS " FROM file WHERE number = ?", number);
   if (!row.next()) return std::nullopt;
   KnownFile file = file_from(row);
-  if (is_writing_) {
-    FileAtHand& at_hand = at_hand_[number];
-    at_hand.registered = file.registered;
-    at_hand.file = std::make_unique<KnownFile>(file);
-    numbers_at_hand_.emplace(file.record.id, number);
-  }
+  if (is_writing_) keep_at_hand(file);
   return file;
 }
 

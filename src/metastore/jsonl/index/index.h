@@ -209,6 +209,7 @@ class Index {
   void count(const StoredDelivery& delivery, std::int64_t registered, std::int64_t times);
   void write_successes();
   void write_keys();
+  FileNumber keep_at_hand(KnownFile file);
   /// Makes it one that is at hand.
   std::optional<FileNumber> find_at_hand(const std::string& id);
   /// Keeps memory bounded.

@@ -75,11 +75,17 @@ std::optional<FileNumber> Index::find_at_hand(const std::string& id) {
   if (known != numbers_at_hand_.end()) return known->second;
   make_room_at_hand();
   const StoredId key(id);
-  auto row = database_.query("SELECT number, registered FROM file WHERE id = ?", key.value());
+  auto row = database_.query("SELECT " FERRY_FILE_COLUMNS " FROM file WHERE id = ?", key.value());
   if (!row.next()) return std::nullopt;
-  const FileNumber number = row.integer(0);
-  at_hand_[number].registered = row.integer(1);
-  numbers_at_hand_.emplace(id, number);
+  return keep_at_hand(file_from(row));
+}
+
+FileNumber Index::keep_at_hand(KnownFile file) {
+  const FileNumber number = file.number;
+  numbers_at_hand_.emplace(file.record.id, number);
+  FileAtHand& at_hand = at_hand_[number];
+  at_hand.registered = file.registered;
+  at_hand.file = std::make_unique<KnownFile>(std::move(file));
   return number;
 }
 
