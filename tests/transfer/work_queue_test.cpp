@@ -107,21 +107,28 @@ TEST_CASE_FIXTURE(Fixture, "of a large file somebody finds out first how much B 
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "a part that is older than what was acknowledged of it is doubtful") {
+TEST_CASE_FIXTURE(Fixture, "a part that is older or shorter than what was noted is doubtful") {
   add_large();
   const Work chunk = take();
-  CHECK_FALSE(queue.knows_age(large));
-  queue.check_age(large, 1);
-  REQUIRE(note(chunk, {0, 1}, 1700000010));
-  REQUIRE(note(chunk, {1, 2}, 1700000007));
-  CHECK(queue.knows_age(large));
-  for (const std::uint32_t modified : {1700000011U, 1700000010U, 1700000008U}) {
-    queue.check_age(large, modified);
+  const auto check = [&](std::uint64_t size, std::uint32_t modified) {
+    CHECK(queue.check_part(large, {.size = size, .permissions = {}, .modified = modified}, "b"));
+    return large.part.is_doubtful;
+  };
+  CHECK_FALSE(queue.has_acknowledged(large));
+  CHECK_FALSE(check(0, 1));
+  REQUIRE(note(chunk, {0, 100}, 1700000010));
+  REQUIRE(note(chunk, {100, 200}, 1700000007));
+  CHECK(queue.has_acknowledged(large));
+  CHECK_FALSE(check(200, 1700000011));
+  CHECK_FALSE(check(300, 1700000008));
+  SUBCASE("older") {
+    CHECK(check(200, 1700000007));
   }
-  queue.check_age(large, {});
-  CHECK_FALSE(large.part.is_doubtful);
-  queue.check_age(large, 1700000007);
-  CHECK(large.part.is_doubtful);
+  SUBCASE("shorter") {
+    CHECK(check(199, 1700000011));
+  }
+  INFO("for later runs as well");
+  CHECK(Journal::load(journals.path(), journal_key_of(large, "b"))->is_doubtful);
 }
 
 TEST_CASE_FIXTURE(Fixture, "each piece of work is given out once") {

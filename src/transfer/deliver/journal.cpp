@@ -36,6 +36,10 @@ bool apply_line(std::string_view line, Journal::Past& past) {
     past.rename_asked = true;
     return true;
   }
+  if (json.contains("doubtful")) {
+    past.is_doubtful = true;
+    return true;
+  }
   const auto begin = json.find("begin");
   const auto end = json.find("end");
   if (begin == json.end() || end == json.end() || !begin->is_number_unsigned() ||
@@ -161,6 +165,10 @@ Result<void> Journal::add(Range acknowledged, bool is_synced,
   if (modified) line += fmt::format(",\"modified\":{}", *modified);
   line += "}\n";
   return write_full(fd_.get(), as_bytes(line), path_);
+}
+
+Result<void> Journal::add_doubt() {
+  return write_full(fd_.get(), as_bytes("{\"doubtful\":true}\n"), path_);
 }
 
 Result<void> Journal::add_rename_asked() {

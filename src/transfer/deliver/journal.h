@@ -34,7 +34,7 @@ class Journal {
     std::string part_path;
     RangeSet acknowledged = {};
     bool rename_asked = false;  // and its answer is not known
-    /// The server was not asked to sync some of it.
+    /// The server was not asked to sync some of it, or had less, or older, when it was looked at.
     bool is_doubtful = false;
     /// What the server said, last, of when the part was written to.
     std::optional<std::uint32_t> modified = {};
@@ -64,6 +64,8 @@ class Journal {
   /// MODIFIED: what the server says since of when the part was last written to.
   Result<void> add(Range acknowledged, bool is_synced, std::optional<std::uint32_t> modified);
   Result<void> add_rename_asked();
+  /// B's part cannot have all that is noted.
+  Result<void> add_doubt();
 
  private:
   Journal(UniqueFd fd, fs::path path) : fd_(std::move(fd)), path_(std::move(path)) {}

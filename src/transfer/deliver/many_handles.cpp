@@ -278,7 +278,7 @@ Task<Result<bool>> KnownServers::takes_many_handles(Client& client, std::string 
   if (!found) {
     log::debug("server not tried",
                {{"destination", destination}, {"reason", found.error().message}});
-    co_return false;
+    co_return found.error().with_context("try what the server does with a file");
   }
   if (!*found) {
     log::info("one connection for each file",

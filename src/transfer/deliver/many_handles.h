@@ -30,8 +30,9 @@ class KnownServers {
  public:
   explicit KnownServers(fs::path directory) : directory_(std::move(directory)) {}
 
-  /// Tries it unless it is known of DESTINATION with exactly this server, and remembers it. If it
-  /// cannot be found out it counts as no, for this time. Errors: those of the connection.
+  /// Tries it unless it is known of DESTINATION with exactly this server, and remembers it. Errors:
+  /// those of the connection; another if it cannot be found out now, kBusy if somebody else is
+  /// trying it.
   sftp::Task<Result<bool>> takes_many_handles(sftp::Client& client, std::string destination,
                                               std::string remote_directory) const;
 

@@ -49,10 +49,15 @@ void plan_all(Job& job) {
 }
 
 Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Client& client,
-                                 bool takes_many_handles) {
+                                 Result<bool> takes_many_handles) {
+  if (client.error()) co_return *client.error();
   auto past =
       Journal::load(context.options.journals, journal_key_of(job, context.destination.name));
-  if (past && takes_many_handles) {
+  const bool is_to_wait =
+      !takes_many_handles && (past || is_retryable(takes_many_handles.error().kind));
+  if (is_to_wait) co_return takes_many_handles.error();
+  const bool goes_in_chunks = takes_many_handles.value_or(false);
+  if (past && goes_in_chunks) {
     const bool is_there = co_await is_part_there(client, *past);
     if (is_there) {
       go_on(job, std::move(*past));
@@ -61,7 +66,7 @@ Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Clie
   }
   // Void, but somebody may still write to that part: the next one gets another name.
   co_await remove_outdated_part(job, context, client);
-  if (!takes_many_handles) co_return Result<void>();
+  if (!goes_in_chunks) co_return Result<void>();
   begin_part(job);
   plan_all(job);
   co_return context.events.on_part(job);

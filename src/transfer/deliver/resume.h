@@ -16,9 +16,11 @@ void plan_all(Job& job);
 
 /// For a job whose content is known. One that goes out in chunks gets a part and its Spread: the
 /// chunks that B has not acknowledged yet, as far as the journal's part is still there. What an
-/// earlier run left of others is removed. An error is that of the batch's journal.
+/// earlier run left of others is removed. As long as nobody knows whether the server
+/// TAKES_MANY_HANDLES, what has no part goes out as a whole. Errors: that of the batch's journal,
+/// and why nobody knows.
 sftp::Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Client& client,
-                                       bool takes_many_handles);
+                                       Result<bool> takes_many_handles);
 
 /// Removes what an earlier run left of a job whose content is not known yet: it may come out
 /// different.

@@ -197,15 +197,24 @@ Result<void> WorkQueue::note(Job& job, const Acknowledged& acknowledged,
   return {};
 }
 
-bool WorkQueue::knows_age(const Job& job) const {
+bool WorkQueue::has_acknowledged(const Job& job) const {
   const std::scoped_lock lock(mutex_);
-  return job.spread && job.spread->modified;
+  return job.spread && job.spread->acknowledged.end() > 0;
 }
 
-void WorkQueue::check_age(Job& job, std::optional<std::uint32_t> modified) {
+Result<void> WorkQueue::check_part(Job& job, const sftp::Attributes& part,
+                                   const std::string& destination) {
   const std::scoped_lock lock(mutex_);
-  if (!job.spread || !job.spread->modified || !modified) return;
-  if (*modified + kTimeGrain < *job.spread->modified) job.part.is_doubtful = true;
+  if (!job.spread || job.part.is_doubtful) return {};
+  const Spread& spread = *job.spread;
+  const bool is_short = part.size && *part.size < spread.acknowledged.end();
+  const bool is_old =
+      part.modified && spread.modified && *part.modified + kTimeGrain < *spread.modified;
+  if (!is_short && !is_old) return {};
+  const auto journal = journal_of(job, destination);
+  if (!journal) return journal.error();
+  job.part.is_doubtful = true;
+  return (*journal)->add_doubt();
 }
 
 WorkQueue::After WorkQueue::complete(const Work& chunk) {

@@ -108,11 +108,12 @@ class WorkQueue {
   };
   /// Notes that in the journal. An error is the journal's.
   Result<void> note(Job& job, const Acknowledged& acknowledged, const std::string& destination);
-  /// Whether a part that was MODIFIED then, says B, can have what is noted of JOB's. One that is
-  /// older than that is doubtful from here on: B went back to what it had before.
-  void check_age(Job& job, std::optional<std::uint32_t> modified);
-  /// Whether there is anything for check_age to go by.
-  bool knows_age(const Job& job) const;
+  /// Whether B's PART can have what is noted of JOB's. One that is shorter, or was last written to
+  /// before that, is doubtful from here on, for later runs as well: B has lost it, or went back to
+  /// what it had before. An error is the journal's.
+  Result<void> check_part(Job& job, const sftp::Attributes& part, const std::string& destination);
+  /// Whether there is anything for check_part to go by.
+  bool has_acknowledged(const Job& job) const;
   /// All of the chunk has been noted. Whoever takes work next may finish the file.
   After complete(const Work& chunk);
   /// For another try, not before TIME; of a chunk, what was not noted.

@@ -169,8 +169,7 @@ Task<Result<Worker::Course>> Worker::plan(const Work& work) {
   const auto course = co_await heed_existing(*work.job);
   if (!course || *course == Course::kEnd) co_return course;
   const auto takes_many = co_await takes_many_handles();
-  if (!takes_many) co_return takes_many.error();
-  const auto planned = co_await plan_delivery(*work.job, context_, *session_.client, *takes_many);
+  const auto planned = co_await plan_delivery(*work.job, context_, *session_.client, takes_many);
   if (!planned) co_return planned.error();
   if (const auto& error = session_.client->error()) co_return *error;
   queue_.add_planned(work);
@@ -253,7 +252,7 @@ Task<Result<void>> Worker::send_chunk(const Work& work) {
   if (!durable) co_return durable;
   if (context_.stop.stop_requested()) co_return stopped();
   const PartHandles::Look look = [this, &job](const sftp::Handle& part) {
-    return look_at_age(job, part);
+    return look_at_part(job, part);
   };
   const auto handle = co_await handles_.borrow(target, look);
   if (!handle) {
@@ -284,12 +283,12 @@ Task<Result<void>> Worker::send_chunk(const Work& work) {
 }
 
 /// What other connections have written before may be gone from B.
-Task<Result<void>> Worker::look_at_age(Job& job, sftp::Handle part) {
-  if (!queue_.knows_age(job)) co_return Result<void>();
+Task<Result<void>> Worker::look_at_part(Job& job, sftp::Handle part) {
+  if (!queue_.has_acknowledged(job)) co_return Result<void>();
   const auto found = co_await session_.client->fstat(part);
   if (session_.client->error()) co_return *session_.client->error();
-  if (found) queue_.check_age(job, found->modified);
-  co_return Result<void>();
+  if (!found) co_return Result<void>();
+  co_return queue_.check_part(job, *found, context_.destination.name);
 }
 
 Task<Result<void>> Worker::write_chunk(ChunkInHand& chunk, Source& source) {

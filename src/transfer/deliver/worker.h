@@ -74,7 +74,7 @@ class Worker {
   sftp::Task<Result<void>> write(ChunkInHand& chunk, const sftp::ByteSource& bytes);
   sftp::Task<void> note_as_time_passes();
   sftp::Task<void> note(ChunkInHand& chunk);
-  sftp::Task<Result<void>> look_at_age(Job& job, sftp::Handle part);
+  sftp::Task<Result<void>> look_at_part(Job& job, sftp::Handle part);
   sftp::Task<Result<void>> note_rest(ChunkInHand& chunk);
   sftp::Task<Result<Finished>> finish(Job& job);
   sftp::Task<Result<RenameFate>> look_after_rename(Job& job);

@@ -30,10 +30,13 @@ Task<Result<Worker::Finished>> Worker::finish(Job& job) {
   }
   const Target target = target_of(job);
   // Whoever wrote to it since it was resumed, or since a connection was lost, has looked before.
-  if ((job.parts_begun == 0 || job.losses > 0) && queue_.knows_age(job)) {
+  if ((job.parts_begun == 0 || job.losses > 0) && queue_.has_acknowledged(job)) {
     const auto part = co_await session_.client->stat(target.part_path);
     if (session_.client->error()) co_return *session_.client->error();
-    if (part) queue_.check_age(job, part->modified);
+    if (part) {
+      const auto checked = queue_.check_part(job, *part, context_.destination.name);
+      if (!checked) co_return checked.error();
+    }
   }
   const auto verified = co_await verify_part(session_, target, depth_for(job));
   if (!verified) {
