@@ -289,6 +289,50 @@ TEST_CASE_FIXTURE(DeadAgent, "what a receiver has taken is told from what the se
   }
 }
 
+TEST_CASE_FIXTURE(DeadAgent, "what has a control file's name counts if it is that file") {
+  register_file("a", "hello");
+  claim({"a"});
+  end(begin("a", "hello"));
+  REQUIRE(replace_file(remote("a"), "hello"));
+  const std::string list = "the list";
+  const std::string mark = mark_path(journal->info());
+  REQUIRE(journal->note_pushing({.part_path = control_part(),
+                                 .mark_path = mark,
+                                 .size = list.size(),
+                                 .sha256 = sha256(list)}));
+  REQUIRE(replace_file(mark, ""));
+  bool is_ours = false;
+  SUBCASE("ours") {
+    is_ours = true;
+    REQUIRE(replace_file(control_path(), list));
+  }
+  SUBCASE("an earlier one of this name") {
+    REQUIRE(replace_file(control_path(), "the lost"));
+  }
+  die();
+  CHECK(only_batch(run()).id == batch_id);
+  CHECK(rows_of("a").back().status == TransferStatus::kSuccessful);
+  CHECK((read_file(control_path()).value() == list) == is_ours);
+  if (!is_ours) CHECK(listed_in(control_path()) == Paths{"a"});
+  check_no_part_is_left();
+}
+
+TEST_CASE_FIXTURE(DeadAgent, "files of a list that was lost are known by their bytes") {
+  register_file("a", "hello");
+  claim({"a"});
+  end(begin("a", "hello"));
+  REQUIRE(replace_file(remote("a"), "older"));
+  REQUIRE(journal->note_pushing(
+      {.part_path = control_part(), .mark_path = mark_path(journal->info())}));
+  SUBCASE("by default") {}
+  SUBCASE("though nothing else is verified") {
+    options.verify = Verify::kNone;
+  }
+  die();
+  CHECK(run()->successful == 1);
+  CHECK(read_file(remote("a")).value() == "hello");
+}
+
 TEST_CASE_FIXTURE(DeadAgent, "a control file that was about to get its name is pushed") {
   register_file("a", "hello");
   claim({"a"});

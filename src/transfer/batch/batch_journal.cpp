@@ -116,8 +116,12 @@ Result<void> BatchJournal::read(Place size) {
     if (row.is("control") && row.has(kControl)) info_.control_path = row.text(kControl);
     is_pushed_ = is_pushed_ || row.is("pushed");
     if (row.is("pushing")) {
-      pushing_ = Pushing{.part_path = std::string(row.text(kPart)),
-                         .mark_path = row.has(kMark) ? std::string(row.text(kMark)) : ""};
+      pushing_ = Pushing{.part_path = std::string(row.text(kPart))};
+      if (row.has(kMark)) pushing_->mark_path = row.text(kMark);
+      if (row.has(kChecksum)) {
+        pushing_->sha256 = row.checksum(kChecksum);
+        pushing_->size = row.number(kSize);
+      }
     }
     if (row.is("not_pushed")) pushing_.reset();
     is_naming_ = is_naming_ || row.is("naming");
@@ -231,6 +235,9 @@ Result<void> BatchJournal::note_pushing(const Pushing& pushing) {
   const auto place = append(line_of("pushing", [&](RowWriter& row) {
     row.text("part", pushing.part_path);
     if (!pushing.mark_path.empty()) row.text("mark", pushing.mark_path);
+    if (!pushing.sha256) return;
+    row.text("checksum", pushing.sha256->to_string());
+    row.integer("size", pushing.size);
   }));
   if (!place) return place.error();
   const std::scoped_lock lock(mutex_);

@@ -15,7 +15,7 @@
 //   {"event":"void","of":123}                     it was delivered, and is not there after all
 //   {"event":"failures_recorded"}                 transfer_logs has what failed
 //   {"event":"control","control":…}               where the control file is to go from here on
-//   {"event":"pushing","part":…,"mark":…}         the whole control file is about to be renamed;
+//   {"event":"pushing","part":…,"mark":…,…}       the whole control file is about to be renamed;
 //                                                 the mark is at B until it is known what came of
 //                                                 it
 //   {"event":"not_pushed"}                        it was not, and the part may go
@@ -102,7 +102,9 @@ struct BatchEnd {
 /// A control file that gets its name.
 struct Pushing {
   std::string part_path;
-  std::string mark_path;  // see mark_path of pushing.h; empty: B would not take one
+  std::string mark_path = {};  // see mark_path of pushing.h; empty: B would not take one
+  std::uint64_t size = 0;
+  std::optional<Checksum> sha256 = {};  // absent in journals of earlier versions
 
   bool operator==(const Pushing&) const = default;
 };

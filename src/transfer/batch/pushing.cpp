@@ -70,7 +70,10 @@ Error lost_error(const BatchInfo& info) {
 /// then on a receiver may act on it.
 Task<Result<void>> publish_list(Session& session, BatchJournal& journal, Target target,
                                 std::string mark) {
-  auto noted = journal.note_pushing({.part_path = target.part_path, .mark_path = mark});
+  auto noted = journal.note_pushing({.part_path = target.part_path,
+                                     .mark_path = mark,
+                                     .size = target.size,
+                                     .sha256 = target.sha256});
   if (noted) noted = co_await sync(session, journal);
   if (!noted) co_return noted;
   const auto renamed = co_await rename_part(*session.client, target);
@@ -152,15 +155,30 @@ Task<Result<bool>> are_files_there(Session& session, const BatchJournal& journal
   co_return lookout.has_some && !lookout.misses_some;
 }
 
+/// Whether what has the control file's name is ours: a fixed name may be that of an earlier list.
+Task<Result<bool>> has_list(Session& session, std::string control_path, Pushing pushing) {
+  if (!pushing.sha256) {
+    const auto found = co_await look_at(*session.client, control_path);
+    if (!found) co_return found.error();
+    co_return found->has_value();
+  }
+  const Target target{.part_path = pushing.part_path,
+                      .final_path = control_path,
+                      .size = pushing.size,
+                      .sha256 = *pushing.sha256};
+  const auto fate = co_await fate_of_rename(*session.client, target);
+  if (!fate) co_return fate.error();
+  co_return *fate == RenameFate::kDone || *fate == RenameFate::kUnreadable;
+}
+
 Task<Result<ListFate>> look_for_list(Session& session, const BatchJournal& journal,
                                      Pushing pushing) {
   const auto part = co_await look_at(*session.client, pushing.part_path);
   if (!part) co_return part.error();
   if (*part) co_return ListFate::kPending;
-  const std::string control_path = journal.info().control_path;
-  const auto list = co_await look_at(*session.client, control_path);
-  if (!list) co_return list.error();
-  if (*list) co_return ListFate::kPushed;
+  const auto is_there = co_await has_list(session, journal.info().control_path, pushing);
+  if (!is_there) co_return is_there.error();
+  if (*is_there) co_return ListFate::kPushed;
   if (!pushing.mark_path.empty()) {
     const auto mark = co_await look_at(*session.client, pushing.mark_path);
     if (!mark) co_return mark.error();
@@ -182,11 +200,16 @@ Task<Result<ListFate>> fate_of_list(Session& session, BatchJournal& journal) {
   const auto pushing = journal.pushing();
   if (!pushing) co_return ListFate::kPending;
   const auto fate = co_await look_for_list(session, journal, *pushing);
-  if (!fate || *fate == ListFate::kPushed) co_return fate;
-  auto noted = journal.note_not_pushed();
-  if (noted) noted = co_await sync(session, journal);
+  if (!fate || *fate != ListFate::kPending) co_return fate;
+  const auto noted = co_await note_not_pushed(session, journal);
   if (!noted) co_return noted.error();
   co_return fate;
+}
+
+Task<Result<void>> note_not_pushed(Session& session, BatchJournal& journal) {
+  auto noted = journal.note_not_pushed();
+  if (noted) noted = co_await sync(session, journal);
+  co_return noted;
 }
 
 /// Not before that is on the disk: without the mark nobody could tell any more.

@@ -19,8 +19,10 @@ enum class ListFate : std::uint8_t {
   kLost,     // whatever B had of the batch is gone, and no receiver has taken it
 };
 /// What became of the control file: a push got so far, by all that JOURNAL knows, that nobody heard
-/// of its end. Where B has not got it, that is noted, and its part may go.
+/// of its end. If it is kPending that is noted, and its part may go.
 sftp::Task<Result<ListFate>> fate_of_list(Session& session, BatchJournal& journal);
+/// Of one that was kLost: what B has of the batch's files was looked at.
+sftp::Task<Result<void>> note_not_pushed(Session& session, BatchJournal& journal);
 
 /// The name of an empty file that lies beside the control file from before that gets its name until
 /// it is known that it did. A list that is gone was taken by a receiver if this is there: a server

@@ -23,8 +23,8 @@ constexpr unsigned kMostPushes = 8;
 
 class Remains {
  public:
-  Remains(Session& session, Batch& batch, const BatchContext& context)
-      : session_(session), batch_(batch), context_(context) {}
+  Remains(Session& session, Batch& batch, const BatchContext& context, Verify depth)
+      : session_(session), batch_(batch), context_(context), depth_(depth) {}
 
   Task<Result<void>> look() {
     auto marks = batch_.journal().marks();
@@ -56,7 +56,7 @@ class Remains {
                   .final_path = begun.file.remote_path,
                   .size = begun.file.size,
                   .sha256 = begun.file.sha256};
-    const auto verified = co_await verify_part(session_, target, context_.options.verify);
+    const auto verified = co_await verify_part(session_, target, depth_);
     if (client().error()) co_return *client().error();
     if (verified) co_return Result<void>();
     const auto is_taken = co_await was_taken(begun);
@@ -160,8 +160,34 @@ class Remains {
   Session& session_;
   Batch& batch_;
   const BatchContext& context_;
+  const Verify depth_;
   BatchJournal::Marks marks_;
 };
+
+Task<Result<void>> look_at_files(Session& session, Batch& batch, const BatchContext& context,
+                                 Verify depth) {
+  if (batch.info().all_or_nothing && batch.journal().is_naming()) {
+    const auto before = batch.journal().marks();
+    if (!before) co_return before.error();
+    // Without what others have taken it will never be whole.
+    if (!before->moved.empty() || batch.journal().is_rolling_back()) {
+      co_return co_await roll_back(session, batch);
+    }
+    const auto named = co_await give_names(session, batch);
+    if (session.client->error()) co_return *session.client->error();
+    if (named) {
+      Remains remains(session, batch, context, depth);
+      const auto looked = co_await remains.look();
+      if (!looked) co_return looked;
+      const auto marks = batch.journal().marks();
+      if (!marks) co_return marks.error();
+      if (marks->voided.empty()) co_return Result<void>();
+    }
+    co_return co_await roll_back(session, batch);
+  }
+  Remains remains(session, batch, context, depth);
+  co_return co_await remains.look();
+}
 
 }  // namespace
 
@@ -174,27 +200,12 @@ Task<Result<void>> look_at_remains(Session& session, Batch& batch, const BatchCo
     if (!unmarked) co_return unmarked;
     co_return co_await remove_kept(session, batch);
   }
-  if (batch.info().all_or_nothing && batch.journal().is_naming()) {
-    const auto before = batch.journal().marks();
-    if (!before) co_return before.error();
-    // Without what others have taken it will never be whole.
-    if (!before->moved.empty() || batch.journal().is_rolling_back()) {
-      co_return co_await roll_back(session, batch);
-    }
-    const auto named = co_await give_names(session, batch);
-    if (session.client->error()) co_return *session.client->error();
-    if (named) {
-      Remains remains(session, batch, context);
-      const auto looked = co_await remains.look();
-      if (!looked) co_return looked;
-      const auto marks = batch.journal().marks();
-      if (!marks) co_return marks.error();
-      if (marks->voided.empty()) co_return Result<void>();
-    }
-    co_return co_await roll_back(session, batch);
-  }
-  Remains remains(session, batch, context);
-  co_return co_await remains.look();
+  // What is there may be older, and of the same size.
+  const bool is_lost = *fate == ListFate::kLost;
+  const Verify depth = is_lost ? Verify::kReadback : context.options.verify;
+  const auto looked = co_await look_at_files(session, batch, context, depth);
+  if (!looked || !is_lost) co_return looked;
+  co_return co_await note_not_pushed(session, batch.journal());
 }
 
 }  // namespace ferry::transfer
