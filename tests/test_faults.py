@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from ferry_harness import (SANITIZED, USER, Process, eventually, make_big_file, make_files, put,
-                           relative_files, run_ferry, tables)
+from ferry_harness import (SANITIZED, USER, Process, Server, eventually, make_big_file,
+                           make_files, put, relative_files, run_ferry, tables)
 from line_proxy import Line, known_hosts_for
 
 MIB = 1 << 20
@@ -187,7 +187,8 @@ def test_an_agent_killed_twenty_times_resumes_and_a_reader_never_sees_a_part(del
     assert set(delivery.times_successful().values()) == {1}
 
 
-def test_a_part_that_the_server_has_set_back_is_not_taken_for_what_was_sent(delivery):
+def send_half_and_set_back(delivery):
+    """B's part loses what was noted of it, and shows an older time."""
     make_big_file(delivery.landing / "big.bin", 64 * MIB)
     assert delivery.register() == 1
     agent = delivery.start("--bandwidth-limit", "10M")
@@ -203,7 +204,17 @@ def test_a_part_that_the_server_has_set_back_is_not_taken_for_what_was_sent(deli
         file.seek(noted["begin"])
         file.write(bytes(noted["end"] - noted["begin"]))
     os.utime(part, (before, before))
+
+
+@pytest.mark.parametrize("may_read", [True, False], ids=["", "and may not be read"])
+def test_a_part_that_the_server_has_set_back_is_begun_anew(delivery, folder, may_read):
+    send_half_and_set_back(delivery)
+    if not may_read:
+        delivery.server = Server(folder / "blind", "ForceCommand internal-sftp -P read")
+        delivery.use(delivery.server)
     ended = delivery.run()
+    if not may_read:
+        delivery.server.stop()
     assert ended.code == 0, ended.stderr
     assert delivery.faults() == {}
     assert delivery.arrived() == ["big.bin"]

@@ -49,7 +49,9 @@ Task<Result<Worker::Finished>> Worker::finish(Job& job) {
     // What an earlier run, or connection, had left there need not be what B has now.
     const bool is_inherited = job.parts_begun == 0 || job.part.is_doubtful;
     const ErrorKind kind = verified.error().kind;
-    const bool is_void = kind == ErrorKind::kFailed || kind == ErrorKind::kNotFound;
+    const bool is_unreadable = job.part.is_doubtful && kind == ErrorKind::kDenied;
+    const bool is_void =
+        kind == ErrorKind::kFailed || kind == ErrorKind::kNotFound || is_unreadable;
     if (is_inherited && is_void) co_return Finished::kStartOver;
     co_return verified.error();
   }
