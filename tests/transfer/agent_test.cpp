@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "ferry/base/lock.h"
 #include "transfer/agent_fixture.h"
 #include "transfer/deliver/journal.h"
 #include "transfer/naming/remote_path.h"
@@ -429,6 +430,35 @@ TEST_CASE_FIXTURE(Fixture, "a part that is older than what was noted of it is re
   CHECK(run()->successful == 1);
   CHECK(read_file(remote("a")).value() == content);
   for (const std::string& name : names_at_destination()) CHECK_FALSE(name.ends_with(".part"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a server is tried for large files, and what it has of one waits") {
+  land_and_register("small", "hello");
+  CHECK(run()->successful == 1);
+  CHECK_FALSE(fs::exists(options.servers));
+  land_and_register("large", pattern(9'000'000));
+  CHECK(run()->successful == 1);
+  fs::path verdict = fs::directory_iterator(options.servers)->path();
+
+  const std::string content = pattern(9'500'000);
+  const std::string id = land_and_register("a", content);
+  const std::string part = part_path(remote("a").string(), part_token("batch", id, 0));
+  Journal journal = begin_journal(id, content, part);
+  REQUIRE(journal.add({0, content.size()}, true, {}));
+  REQUIRE(replace_file(part, content));
+  fs::remove(verdict);
+  verdict += ".trying";
+  const std::uint64_t before = recorder.bytes;
+  {
+    const auto somebody = FileLock::try_acquire(verdict);
+    REQUIRE(somebody->has_value());
+    options.retries.limit = 1;
+    CHECK(run()->failed == 1);
+    CHECK(fs::exists(part));
+  }
+  CHECK(run()->successful == 1);
+  CHECK(recorder.bytes == before);
+  CHECK(read_file(remote("a")).value() == content);
 }
 
 TEST_CASE_FIXTURE(Fixture, "what a dead agent left of a file that was replaced is removed") {

@@ -275,11 +275,7 @@ Task<Result<bool>> KnownServers::takes_many_handles(Client& client, std::string 
   }
   const auto found = co_await try_now(client, destination, std::move(remote_directory));
   if (client.error()) co_return *client.error();
-  if (!found) {
-    log::debug("server not tried",
-               {{"destination", destination}, {"reason", found.error().message}});
-    co_return found.error().with_context("try what the server does with a file");
-  }
+  if (!found) co_return found.error().with_context("try what the server does with a file");
   if (!*found) {
     log::info("one connection for each file",
               {{"destination", destination},

@@ -1,5 +1,6 @@
 #include "transfer/deliver/resume.h"
 
+#include "ferry/base/log.h"
 #include "transfer/batch/batch.h"
 #include "transfer/naming/remote_path.h"
 
@@ -56,6 +57,10 @@ Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Clie
   const bool is_to_wait =
       !takes_many_handles && (past || is_retryable(takes_many_handles.error().kind));
   if (is_to_wait) co_return takes_many_handles.error();
+  if (!takes_many_handles) {
+    log::debug("server not tried", {{"destination", context.destination.name},
+                                    {"reason", takes_many_handles.error().message}});
+  }
   const bool goes_in_chunks = takes_many_handles.value_or(false);
   if (past && goes_in_chunks) {
     const bool is_there = co_await is_part_there(client, *past);

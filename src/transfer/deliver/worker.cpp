@@ -461,11 +461,14 @@ Task<void> Worker::end(Job& job) {
   const bool failed = job.error != nullptr;
   const bool is_void = failed || job.is_skipped;
   if (!is_void && job.is_named_later) co_return context_.events.on_uploaded(job);
-  // What an error that may pass left of a large file is what the next run goes on from. The journal
-  // of a delivered one is needed until the delivery is recorded.
-  const bool resumable = failed && job.spread &&
-                         (is_retryable(job.error->kind) || sftp::ends_connection(job.error->kind));
-  if (is_void && !resumable) {
+  // What an error that may pass left of a large file is what the next run goes on from, and what an
+  // earlier run left if it was not even looked at. The journal of a delivered one is needed until
+  // the delivery is recorded.
+  const bool is_untouched = failed && !job.spread && job.parts_begun == 0;
+  const bool is_resumable =
+      failed && job.spread &&
+      (is_retryable(job.error->kind) || sftp::ends_connection(job.error->kind));
+  if (is_void && !is_resumable && !is_untouched) {
     Journal::remove(context_.options.journals, job.id, context_.destination.name);
     co_await discard_part(job);
   }
