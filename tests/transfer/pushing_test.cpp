@@ -73,6 +73,22 @@ TEST_CASE_FIXTURE(Fixture, "a control file gets its name from who holds the clai
   CHECK(names_at_destination() == std::vector<std::string>{"list"});
 }
 
+TEST_CASE_FIXTURE(Fixture, "a mark is noted before a list gets its name, and goes after that is") {
+  const auto batch = open_batch(Sidecar::kNone);
+  const BatchJournal& journal = batch->journal();
+  std::string mark = mark_path(batch->info());
+  SUBCASE("where files can be removed") {}
+  SUBCASE("where they cannot there is none") {
+    session.lets_remove = false;
+    mark.clear();
+  }
+  REQUIRE(push(*batch));
+  CHECK(journal.pushing()->mark_path == mark);
+  CHECK(journal.pushing()->sha256 == sha256("{}"));
+  CHECK((mark.empty() || (journal.is_pushed() && journal.is_synced(journal.end()))));
+  CHECK(names_at_destination() == std::vector<std::string>{"list"});
+}
+
 TEST_CASE_FIXTURE(Fixture, "a control file is not pushed to where all that it lists is lost") {
   const auto batch = open_batch(Sidecar::kNone);
   const std::string mark = mark_path(batch->info());

@@ -72,6 +72,13 @@ struct DeadAgent : AgentFixture {
   void end(Place place, std::optional<BatchFailure> failure = {}) const {
     REQUIRE(journal->note_end(place, {.date = now(), .failure = std::move(failure)}));
   }
+  /// All of a batch.
+  void deliver_by_hand(const std::string& path, const std::string& content) {
+    register_file(path, content);
+    claim({path});
+    end(begin(path, content));
+    REQUIRE(replace_file(remote(path), content));
+  }
   void die() {
     journal.reset();
     agent.reset();
