@@ -35,12 +35,13 @@ class Unavailable(Exception):
 class Ferry:
     """Registering is not part of it: the watcher does that when files land."""
 
-    def __init__(self, transport):
-        self.name = f"ferry-{transport}"
+    def __init__(self, transport, name=None, program=FERRY):
+        self.name = name or f"ferry-{transport}"
         self._transport = transport
+        self._program = program
 
     def check(self):
-        probe = subprocess.run([FERRY, "transfer", "--transport", self._transport, "--dry-run",
+        probe = subprocess.run([self._program, "transfer", "--transport", self._transport, "--dry-run",
                                 "--landing", "/usr", "--metastore", "/proc/none",
                                 "--to", "sftp://127.0.0.1:1/"],
                                capture_output=True, text=True, check=False)
@@ -48,15 +49,15 @@ class Ferry:
             raise Unavailable(probe.stderr.strip().splitlines()[-1])
 
     def version(self):
-        return first_line(FERRY, "--version")
+        return first_line(self._program, "--version")
 
     def prepare(self, route):
-        subprocess.run([FERRY, "watch", "--once", "--landing", route.source,
+        subprocess.run([self._program, "watch", "--once", "--landing", route.source,
                         "--metastore", route.scratch / "metastore"],
                        check=True, capture_output=True)
 
     def command(self, route):
-        return [FERRY, "transfer", "--landing", route.source,
+        return [self._program, "transfer", "--landing", route.source,
                 "--metastore", route.scratch / "metastore",
                 "--to", f"sftp://{USER}@127.0.0.1:{route.port}{route.target}",
                 "--identity", route.identity, "--known-hosts", route.known_hosts, "--no-agent",
