@@ -2,6 +2,7 @@
 
 #include "ferry/base/log.h"
 #include "transfer/batch/recovery.h"
+#include "transfer/deliver/removal.h"
 #include "transfer/naming/free_name.h"
 #include "transfer/naming/remote_path.h"
 
@@ -27,7 +28,7 @@ Task<Result<void>> address_anew(Session& session, Batch& batch, std::string path
   const bool is_absent = there && !*there;
   if (!is_absent) co_return Result<void>();
   const std::string signature = before + std::string(kSignatureSuffix);
-  [[maybe_unused]] const auto removed = co_await session.client->remove(signature);
+  [[maybe_unused]] const auto removed = co_await remove_leftover(*session.client, signature);
   if (session.client->error()) co_return *session.client->error();
   log::info("control file goes elsewhere",
             {{"batch_id", batch.info().id}, {"before", before}, {"now", path}});

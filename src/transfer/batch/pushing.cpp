@@ -5,6 +5,7 @@
 
 #include "transfer/batch/sidecars.h"
 #include "transfer/deliver/journal_lanes.h"
+#include "transfer/deliver/removal.h"
 #include "transfer/naming/free_name.h"
 #include "transfer/naming/kept_aside.h"
 #include "transfer/naming/remote_path.h"
@@ -21,7 +22,7 @@ Task<Result<void>> sync(Session& session, BatchJournal& journal) {
 }
 
 Task<void> remove_part(Session& session, std::string path) {
-  [[maybe_unused]] const auto removed = co_await session.client->remove(std::move(path));
+  [[maybe_unused]] const auto removed = co_await remove_leftover(*session.client, std::move(path));
 }
 
 Task<Result<void>> remove_abandoned_parts(Session& session, Batch& batch) {
@@ -219,7 +220,7 @@ Task<Result<void>> remove_mark(Session& session, BatchJournal& journal) {
   auto noted = journal.note_pushed();
   if (noted) noted = co_await sync(session, journal);
   if (!noted) co_return noted;
-  const auto removed = co_await session.client->remove(pushing->mark_path);
+  const auto removed = co_await remove_leftover(*session.client, pushing->mark_path);
   if (session.client->error()) co_return *session.client->error();
   session.lets_remove = removed || removed.error().kind == ErrorKind::kNotFound;
   co_return Result<void>();

@@ -6,6 +6,7 @@
 #include "transfer/deliver/journal.h"
 #include "transfer/deliver/journal_lanes.h"
 #include "transfer/deliver/publish.h"
+#include "transfer/deliver/removal.h"
 #include "transfer/naming/free_name.h"
 #include "transfer/naming/kept_aside.h"
 #include "transfer/naming/naming.h"
@@ -130,7 +131,7 @@ class Remains {
     if (marks_.is_delivered(begun.place)) parts.pop_back();  // that has its final name
     for (std::string& part : parts) {
       if (part == but) continue;
-      [[maybe_unused]] const auto removed = co_await client().remove(std::move(part));
+      [[maybe_unused]] const auto removed = co_await remove_leftover(client(), std::move(part));
     }
   }
 
@@ -138,7 +139,7 @@ class Remains {
     if (batch_.info().sidecar == Sidecar::kNone) co_return;
     for (unsigned n = 0; n < kMostPushes; ++n) {
       [[maybe_unused]] const auto removed =
-          co_await client().remove(sidecar_part(batch_.info(), file, n));
+          co_await remove_leftover(client(), sidecar_part(batch_.info(), file, n));
       if (client().error()) co_return;
     }
   }
@@ -149,12 +150,12 @@ class Remains {
          {info.control_path, info.control_path + std::string(kSignatureSuffix)}) {
       for (unsigned n = 0; n < kMostPushes; ++n) {
         const std::string path = part_path(name, part_token(info.id, info.id, n));
-        [[maybe_unused]] const auto removed = co_await client().remove(path);
+        [[maybe_unused]] const auto removed = co_await remove_leftover(client(), path);
         if (client().error()) co_return;
       }
     }
     const std::string mark = mark_path(info);
-    [[maybe_unused]] const auto removed = co_await client().remove(mark);
+    [[maybe_unused]] const auto removed = co_await remove_leftover(client(), mark);
   }
 
   Session& session_;

@@ -15,6 +15,7 @@
 #include "ferry/base/lock.h"
 #include "ferry/base/log.h"
 #include "ferry/base/uuid.h"
+#include "transfer/deliver/removal.h"
 #include "transfer/naming/remote_path.h"
 
 namespace ferry::transfer {
@@ -163,7 +164,7 @@ Task<bool> takes_one_handle(Client& client, std::string path) {
     const auto read = co_await has_all(client, path);
     is_taken = read && *read;
   }
-  [[maybe_unused]] const auto removed = co_await client.remove(std::move(path));
+  [[maybe_unused]] const auto removed = co_await remove_leftover(client, std::move(path));
   co_return is_taken;
 }
 
@@ -176,7 +177,7 @@ Task<Result<bool>> try_many_handles(Client& client, std::string path) {
   if (outcome) outcome = co_await write_afterwards(client, path);
   Result<bool> verdict = false;
   if (outcome) verdict = co_await has_all(client, path);
-  [[maybe_unused]] const auto removed = co_await client.remove(path);
+  [[maybe_unused]] const auto removed = co_await remove_leftover(client, path);
   if (const auto& lost = client.error()) co_return *lost;
   if (outcome && verdict) co_return verdict;
   // It may be full, say, which is nothing that it does to handles.

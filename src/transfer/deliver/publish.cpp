@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "transfer/deliver/removal.h"
 #include "transfer/naming/remote_path.h"
 #include "transfer/verify/remote_digest.h"
 
@@ -153,7 +154,7 @@ Task<Result<void>> upload_part(Session& session, const Target& target, const Con
   if (outcome) co_return outcome;
   // Asked before the part file goes: removing it makes room.
   const Error error = co_await explain(client, outcome.error(), target);
-  [[maybe_unused]] const auto removed = co_await client.remove(target.part_path);
+  [[maybe_unused]] const auto removed = co_await remove_leftover(client, target.part_path);
   co_return error;
 }
 

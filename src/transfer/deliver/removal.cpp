@@ -16,6 +16,12 @@ Task<void> remove(Session& session, std::string path, std::uint64_t& removed) {
 
 }  // namespace
 
+Task<Result<void>> remove_leftover(sftp::Client& client, std::string path) {
+  const auto removed = co_await client.remove(path);
+  if (removed || removed.error().kind != ErrorKind::kFailed) co_return removed;
+  co_return co_await client.remove(std::move(path));
+}
+
 Task<Result<std::uint64_t>> remove_side_by_side(Session& session, std::vector<std::string> paths) {
   std::uint64_t removed = 0;
   for (auto path = paths.begin(); path != paths.end();) {

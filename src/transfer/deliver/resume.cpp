@@ -2,6 +2,7 @@
 
 #include "ferry/base/log.h"
 #include "transfer/batch/batch.h"
+#include "transfer/deliver/removal.h"
 #include "transfer/naming/remote_path.h"
 
 namespace ferry::transfer {
@@ -81,7 +82,7 @@ Task<void> remove_outdated_part(const Job& job, const RunContext& context, sftp:
   const fs::path& journals = context.options.journals;
   const std::string part = Journal::part_path_in(journals, job.id, context.destination.name);
   if (part.empty()) co_return;
-  [[maybe_unused]] const auto removed = co_await client.remove(part);
+  [[maybe_unused]] const auto removed = co_await remove_leftover(client, part);
   if (!client.error()) Journal::remove(journals, job.id, context.destination.name);
 }
 

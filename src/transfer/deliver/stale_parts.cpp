@@ -5,6 +5,7 @@
 #include "ferry/base/log.h"
 #include "transfer/batch/batch_journal.h"
 #include "transfer/deliver/journal.h"
+#include "transfer/deliver/removal.h"
 
 namespace ferry::transfer {
 namespace {
@@ -63,7 +64,7 @@ Result<std::vector<StalePart>> find(metastore::Metastore& metastore, const Batch
 }
 
 sftp::Task<void> remove(Session& session, StalePart& stale) {
-  const auto removed = co_await session.client->remove(stale.path);
+  const auto removed = co_await remove_leftover(*session.client, stale.path);
   stale.is_gone = removed || removed.error().kind == ErrorKind::kNotFound;
 }
 

@@ -7,6 +7,7 @@
 #include "transfer/batch/batch.h"
 #include "transfer/deliver/backoff.h"
 #include "transfer/deliver/many_handles.h"
+#include "transfer/deliver/removal.h"
 #include "transfer/deliver/resume.h"
 #include "transfer/naming/remote_path.h"
 
@@ -234,7 +235,7 @@ Task<Result<void>> Worker::send_content(Job& job) {
 /// Of an earlier try. On a connection that has ended it stays, and its name with the job.
 Task<void> Worker::discard_part(Job& job) {
   if (job.part.path.empty() || session_.client->error()) co_return;
-  [[maybe_unused]] const auto removed = co_await session_.client->remove(job.part.path);
+  [[maybe_unused]] const auto removed = co_await remove_leftover(*session_.client, job.part.path);
   if (!session_.client->error()) job.part = {};
 }
 

@@ -1,6 +1,7 @@
 #include "transfer/naming/free_name.h"
 
 #include "ferry/transfer/routes.h"
+#include "transfer/deliver/removal.h"
 #include "transfer/verify/remote_digest.h"
 
 namespace ferry::transfer {
@@ -72,7 +73,7 @@ Task<Result<Publication>> publish_if_free(Client& client, Target target) {
     co_return *part ? Publication::kTaken : Publication::kDone;
   }
   // A server that renames by link(2) and unlink(2) may have been cut off between the two.
-  const auto removed = co_await client.remove(target.part_path);
+  const auto removed = co_await remove_leftover(client, target.part_path);
   if (!removed && client.error()) co_return *client.error();
   co_return Publication::kDone;
 }

@@ -2,6 +2,7 @@
 
 #include "ferry/base/log.h"
 #include "transfer/deliver/journal_lanes.h"
+#include "transfer/deliver/removal.h"
 #include "transfer/naming/free_name.h"
 #include "transfer/naming/remote_path.h"
 
@@ -26,7 +27,7 @@ Task<Result<void>> leave_to_others(Client& client, Target target, std::string as
   const auto there = co_await look_at(client, target.final_path);
   if (!there) co_return there.error();
   if (!*there) co_return co_await client.rename(std::move(aside), std::move(target.final_path));
-  if (is_same_file(**there, kept)) co_return co_await client.remove(std::move(aside));
+  if (is_same_file(**there, kept)) co_return co_await remove_leftover(client, std::move(aside));
   log::warning("not put back", {{"remote_path", target.final_path},
                                 {"reason", "somebody else has put another file there since"},
                                 {"kept", aside}});
@@ -35,7 +36,7 @@ Task<Result<void>> leave_to_others(Client& client, Target target, std::string as
 
 /// One that cannot be removed is in nobody's way.
 Task<Result<void>> remove_aside(Client& client, std::string aside) {
-  [[maybe_unused]] const auto removed = co_await client.remove(std::move(aside));
+  [[maybe_unused]] const auto removed = co_await remove_leftover(client, std::move(aside));
   if (client.error()) co_return *client.error();
   co_return Result<void>();
 }
@@ -78,7 +79,7 @@ Task<Result<bool>> put_back(Client& client, Target target, std::string aside) {
     done = co_await client.replace(aside, target.final_path);
     // Of two names of one file rename(2) leaves both.
     if (done) {
-      [[maybe_unused]] const auto removed = co_await client.remove(aside);
+      [[maybe_unused]] const auto removed = co_await remove_leftover(client, aside);
     }
   }
   if (!done) {

@@ -2,6 +2,7 @@
 
 #include "transfer/deliver/journal_lanes.h"
 #include "transfer/deliver/publish.h"
+#include "transfer/deliver/removal.h"
 #include "transfer/naming/free_name.h"
 #include "transfer/naming/kept_aside.h"
 #include "transfer/run/tenure.h"
@@ -46,7 +47,7 @@ Task<Result<void>> give_free_name(Client& client, BatchJournal& journal, BegunFi
                          "replace",
                          begun.file.remote_path);
   }
-  [[maybe_unused]] const auto removed = co_await client.remove(begun.file.part_path);
+  [[maybe_unused]] const auto removed = co_await remove_leftover(client, begun.file.part_path);
   if (client.error()) co_return *client.error();
   co_return journal.note_end(begun.place, {.date = now(), .is_skipped = true});
 }
@@ -109,7 +110,7 @@ Task<Result<void>> take_back(Session& session, Batch& batch, Before before, Begu
   BatchJournal& journal = batch.journal();
   const auto confirmed = co_await confirm_tenure(batch.presence(), *session.loop);
   if (!confirmed) co_return confirmed;
-  const auto removed = co_await client.remove(begun.file.part_path);
+  const auto removed = co_await remove_leftover(client, begun.file.part_path);
   if (client.error()) co_return *client.error();
   if (journal.is_naming()) {
     // Nothing but the rename takes away a part that was uploaded.
