@@ -474,6 +474,17 @@ def start_over(doomed, delivery, *options):
     return agent
 
 
+def test_what_is_lost_as_a_connection_ends_is_in_no_list(delivery, line):
+    """A server that is restarted, or gives its place to another, has what it had before."""
+    through = line()
+    agent = start_over(through, delivery)
+    (delivery.target / "small.csv").unlink()
+    through.cut()
+    agent.wait()
+    assert delivery.run().code == 0
+    assert delivery.faults() == {}
+
+
 def test_a_destination_that_goes_for_good_in_the_middle(delivery, line):
     """Exit code 3: files are left over because it could not be reached any more."""
     doomed = line()

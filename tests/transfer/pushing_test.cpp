@@ -26,6 +26,8 @@ class Presence : public metastore::AgentPresence {
 struct Fixture : AgentFixture {
   std::shared_ptr<Presence> presence = std::make_shared<Presence>();
   StopToken stop;
+  std::shared_ptr<std::atomic<unsigned>> lost_connections =
+      std::make_shared<std::atomic<unsigned>>(0);
   RateLimiter limiter{destination.bandwidth};
   Session session{stop};
 
@@ -53,9 +55,20 @@ struct Fixture : AgentFixture {
                                                 .size = text.size(),
                                                 .sha256 = sha256_of(text)},
                                .signature = {}};
-    const BatchContext context{destination, options, stop};
+    const BatchContext context{destination, options, stop, lost_connections};
     unsigned tries = 0;
     return session.loop->wait_for(finish_at_destination(session, batch, &kept, tries, context));
+  }
+  void deliver(Batch& batch, const std::string& name) {
+    const auto place = batch.journal().note_begun({.id = uuid_v7(),
+                                                   .attempt = 1,
+                                                   .remote_path = remote(name).string(),
+                                                   .size = 1,
+                                                   .sha256 = sha256_of("x"),
+                                                   .source_sha256 = {},
+                                                   .part_path = remote(".part").string()});
+    REQUIRE(place);
+    REQUIRE(batch.journal().note_end(*place, {.date = now()}));
   }
   bool is_named(const std::string& name) const { return fs::exists(remote(name)); }
 };
@@ -106,18 +119,31 @@ TEST_CASE_FIXTURE(Fixture, "a control file is not pushed to where all that it li
   CHECK(names_at_destination().empty());
 }
 
+TEST_CASE_FIXTURE(Fixture, "no list is pushed after a loss for files that are not there any more") {
+  const auto batch = open_batch(Sidecar::kNone);
+  deliver(*batch, "file");
+  bool is_pushed = true;
+  SUBCASE("as long as no connection was lost nobody looks") {}
+  SUBCASE("after a loss") {
+    ++*lost_connections;
+    SUBCASE("the file is there") {
+      REQUIRE(replace_file(remote("file"), "x"));
+    }
+    SUBCASE("it is gone") {
+      is_pushed = false;
+    }
+    SUBCASE("it is another") {
+      REQUIRE(replace_file(remote("file"), "longer"));
+      is_pushed = false;
+    }
+  }
+  CHECK(push(*batch).has_value() == is_pushed);
+  CHECK(is_named("list") == is_pushed);
+}
+
 TEST_CASE_FIXTURE(Fixture, "sidecars get their names from who holds the claims alone") {
   const auto batch = open_batch(Sidecar::kSha256);
-  BatchJournal& journal = batch->journal();
-  const auto place = journal.note_begun({.id = uuid_v7(),
-                                         .attempt = 1,
-                                         .remote_path = remote("file").string(),
-                                         .size = 1,
-                                         .sha256 = sha256_of("x"),
-                                         .source_sha256 = {},
-                                         .part_path = remote(".part").string()});
-  REQUIRE(place);
-  REQUIRE(journal.note_end(*place, {.date = now()}));
+  deliver(*batch, "file");
   batch->set_presence(presence);
   presence->lose();
   CHECK_FALSE(session.loop->wait_for(push_sidecars(session, *batch, 0, options)));

@@ -1,6 +1,7 @@
 // The files that an agent delivers together: what became of each, on disk as it happens.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -38,6 +39,10 @@ class Batch {
   /// When what was delivered is to be listed, whatever is still on its way.
   std::chrono::steady_clock::time_point due() const { return due_; }
   void set_due(std::chrono::steady_clock::time_point due) { due_ = due; }
+
+  /// How many connections had been lost when B was last known to have what was delivered to it.
+  unsigned losses_seen() const { return losses_seen_; }
+  void set_losses_seen(unsigned losses) { losses_seen_ = losses; }
 
   struct Counts {
     std::uint64_t selected = 0;
@@ -107,6 +112,7 @@ class Batch {
   std::shared_ptr<const metastore::AgentPresence> presence_;
   const std::chrono::steady_clock::time_point opened_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point due_;  // the agent's alone to use
+  std::atomic<unsigned> losses_seen_ = 0;
   mutable std::mutex mutex_;
   Counts counts_;
   bool is_closed_ = false;

@@ -134,14 +134,13 @@ struct Lookout {
 Task<Result<void>> look_for(Session& session, Lookout& lookout, BegunFile begun) {
   const auto found = co_await look_at(*session.client, begun.file.remote_path);
   if (!found) co_return found.error();
-  (*found ? lookout.has_some : lookout.misses_some) = true;
+  const bool is_there = *found && (*found)->size.value_or(begun.file.size) == begun.file.size;
+  (is_there ? lookout.has_some : lookout.misses_some) = true;
   co_return Result<void>();
 }
 
-/// Of a control file that has its name no more, or never had it: the receiver took it, unless the
-/// files that it lists all lie there still. Then somebody may have removed the part: who reads the
-/// list twice knows the batch by its id, and who never reads it knows nothing of the files.
-Task<Result<bool>> are_files_there(Session& session, const BatchJournal& journal) {
+/// For all that B acknowledged, or until one is not there.
+Task<Result<Lookout>> look_for_delivered(Session& session, const BatchJournal& journal) {
   const auto marks = journal.marks();
   if (!marks) co_return marks.error();
   Lookout lookout;
@@ -153,7 +152,29 @@ Task<Result<bool>> are_files_there(Session& session, const BatchJournal& journal
   };
   const auto looked = co_await for_each_begun(session, journal, wanted, look);
   if (!looked) co_return looked.error();
-  co_return lookout.has_some && !lookout.misses_some;
+  co_return lookout;
+}
+
+/// A connection may have ended because a server was restarted, went back to a backup, or gave its
+/// place to another: what it has lost no list may name.
+Task<Result<void>> look_after_losses(Session& session, Batch& batch, const BatchContext& context) {
+  const unsigned losses = *context.lost_connections;
+  const bool has_list = batch.info().control != ControlFormat::kNone;
+  if (losses == batch.losses_seen() || !has_list) co_return Result<void>();
+  const auto lookout = co_await look_for_delivered(session, batch.journal());
+  if (!lookout) co_return lookout.error();
+  if (lookout->misses_some) co_return lost_error(batch.info());
+  batch.set_losses_seen(losses);
+  co_return Result<void>();
+}
+
+/// Of a control file that has its name no more, or never had it: the receiver took it, unless the
+/// files that it lists all lie there still. Then somebody may have removed the part: who reads the
+/// list twice knows the batch by its id, and who never reads it knows nothing of the files.
+Task<Result<bool>> are_files_there(Session& session, const BatchJournal& journal) {
+  const auto lookout = co_await look_for_delivered(session, journal);
+  if (!lookout) co_return lookout.error();
+  co_return lookout->has_some && !lookout->misses_some;
 }
 
 /// Whether what has the control file's name is ours: a fixed name may be that of an earlier list.
@@ -235,6 +256,8 @@ Task<Result<void>> finish_at_destination(Session& session, Batch& batch,
   const auto removed = co_await remove_abandoned_parts(session, batch);
   if (!removed || kept == nullptr) co_return removed;
   if (*fate != ListFate::kPushed) {
+    const auto looked = co_await look_after_losses(session, batch, context);
+    if (!looked) co_return looked;
     const auto pushed = co_await push_all(session, batch, *kept, tries++, context);
     if (!pushed) co_return pushed;
   }

@@ -169,6 +169,7 @@ Result<void> Crew::work_off(Session& session) {
   for (;;) {
     const Shift shift = take_shift(session);
     if (shift.outcome) return shift.outcome;
+    ++*context_.lost_connections;
     if (shift.made_progress || !shift.was_busy) failures = 0;
     // A server may well end connections on which nothing happens.
     const auto wanted = [this] { return !context_.stop.stop_requested(); };

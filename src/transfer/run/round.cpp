@@ -30,11 +30,7 @@ constexpr std::chrono::milliseconds kAskAgain{200};
 Round::Round(AgentCore& core, std::function<void(const BatchSummary&)> on_completed)
     : core_(core),
       on_completed_(std::move(on_completed)),
-      context_{{core.destination, core.options, core.work_stop},
-               *this,
-               core.limiter,
-               core.cut,
-               *core.many_handles,
+      context_{core.batch_context, *this, core.limiter, core.cut, *core.many_handles,
                core.presence.get()},
       queue_(core.options.journals),
       preparation_(core.spool.get(), context_, core.roots, [this](Job& job) { hand_on(job); }),
@@ -84,11 +80,12 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
     void on_uploaded(Job&) override {}
     void on_ended(Job&) override {}
   } no_files;
-  const RunContext context{{core.destination, core.options, connections},
-                           no_files,
-                           core.limiter,
-                           connections,
-                           *core.many_handles};
+  const RunContext context{
+      {core.destination, core.options, connections, core.batch_context.lost_connections},
+      no_files,
+      core.limiter,
+      connections,
+      *core.many_handles};
   const StopRelay stopping(core.stop, connections, kClosingGrace);
   const StopRelay impatient(core.stop, core.work_stop, kClosingGrace);  // with the metastore
   while (!core.closing.is_empty()) {
@@ -98,6 +95,7 @@ Result<void> Round::bring_to_end(AgentCore& core, StopToken& connections,
     core.closing.advance();
     if (core.closing.needs_connection()) {
       if (!core.session || !core.session->is_connected()) {
+        ++*context.lost_connections;
         auto session = open_session(core.destination, core.options, core.limiter, connections,
                                     core.directories);
         if (!session) {
@@ -252,6 +250,7 @@ Result<void> Round::open_batch() {
   batch_ = std::move(*batch);
   batch_->set_presence(core_.presence);
   batch_->set_due(Clock::now() + core_.options.bounds.time);
+  batch_->set_losses_seen(*context_.lost_connections);
   is_batch_full_ = false;
   return {};
 }

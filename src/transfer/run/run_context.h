@@ -47,6 +47,9 @@ struct BatchContext {
   const Destination& destination;
   const TransferOptions& options;
   StopToken& stop;  // nothing more is begun
+  /// Of all that were made to the destination so far.
+  std::shared_ptr<std::atomic<unsigned>> lost_connections =
+      std::make_shared<std::atomic<unsigned>>(0);
 };
 
 struct RunContext : BatchContext {
