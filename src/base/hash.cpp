@@ -12,18 +12,30 @@ struct AlgorithmInfo {
   HashAlgorithm algorithm;
   std::string_view name;
   std::size_t size;
-  const EVP_MD* (*implementation)();
 };
 
 constexpr std::array kAlgorithms{
-    AlgorithmInfo{HashAlgorithm::kMd5, "md5", 16, EVP_md5},
-    AlgorithmInfo{HashAlgorithm::kSha1, "sha1", 20, EVP_sha1},
-    AlgorithmInfo{HashAlgorithm::kSha256, "sha256", 32, EVP_sha256},
-    AlgorithmInfo{HashAlgorithm::kSha512, "sha512", 64, EVP_sha512},
+    AlgorithmInfo{HashAlgorithm::kMd5, "md5", 16},
+    AlgorithmInfo{HashAlgorithm::kSha1, "sha1", 20},
+    AlgorithmInfo{HashAlgorithm::kSha256, "sha256", 32},
+    AlgorithmInfo{HashAlgorithm::kSha512, "sha512", 64},
 };
 
 const AlgorithmInfo& info(HashAlgorithm algorithm) {
   return kAlgorithms[static_cast<std::size_t>(algorithm)];
+}
+
+/// Looked up once: OpenSSL takes as long for that as for hashing a short text.
+const EVP_MD* implementation(HashAlgorithm algorithm) {
+  static const auto fetched = [] {
+    std::array<const EVP_MD*, kAlgorithms.size()> all{};
+    for (const AlgorithmInfo& one : kAlgorithms) {
+      all[static_cast<std::size_t>(one.algorithm)] =
+          EVP_MD_fetch(nullptr, one.name.data(), nullptr);
+    }
+    return all;
+  }();
+  return fetched[static_cast<std::size_t>(algorithm)];
 }
 
 constexpr unsigned kNoDigit = 16;
@@ -105,7 +117,7 @@ struct Hasher::Context {
 
 Hasher::Hasher(HashAlgorithm algorithm)
     : algorithm_(algorithm), context_(std::make_unique<Context>()) {
-  EVP_DigestInit_ex(context_->md, info(algorithm_).implementation(), nullptr);
+  EVP_DigestInit_ex(context_->md, implementation(algorithm_), nullptr);
 }
 
 Hasher::Hasher(Hasher&&) noexcept = default;
@@ -120,7 +132,7 @@ Checksum Hasher::finish() {
   Checksum checksum{.algorithm = algorithm_};
   EVP_DigestFinal_ex(context_->md, reinterpret_cast<unsigned char*>(checksum.digest.data()),
                      nullptr);
-  EVP_DigestInit_ex(context_->md, info(algorithm_).implementation(), nullptr);
+  EVP_DigestInit_ex(context_->md, implementation(algorithm_), nullptr);
   return checksum;
 }
 
