@@ -60,6 +60,7 @@ Outcome<ExitStatus> run_transfer(const Invocation& invocation) {
   const bool is_preview = arguments.has("dry-run");
   auto store = open_store_to_work(plan->settings, access_of(arguments));
   if (!store) return std::unexpected(with_first_step(store.error(), arguments));
+  (*store)->set_demand(plan->demand());
   if (is_preview) return preview_transfer(*plan, **store, arguments.has("json"), *idle);
   if (!arguments.has("follow")) return deliver_once(*plan, **store, invocation, *idle);
   return deliver_until_stopped(invocation, std::move(*plan), std::move(*store), *idle_time,

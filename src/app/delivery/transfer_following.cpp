@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "app/config/open_store.h"
-#include "app/config/routing.h"
 #include "app/config/state_directory.h"
 #include "app/delivery/follow.h"
 #include "app/delivery/outage_report.h"
@@ -265,13 +264,12 @@ class FollowingTransfer {
 
   Result<void> take_up(Outcome<TransferPlan> plan) {
     if (!plan) return plan.error().error;
-    if (plan->settings.general.metastore == plan_.settings.general.metastore) {
-      store_->set_demand(make_demand(plan->settings));
-    } else {
+    if (plan->settings.general.metastore != plan_.settings.general.metastore) {
       auto store = open_store_to_work(plan->settings, Access::kCreate);
       if (!store) return store.error().error;
       store_ = std::move(*store);
     }
+    store_->set_demand(plan->demand());
     plan_ = std::move(*plan);
     return {};
   }

@@ -101,6 +101,15 @@ transfer::TransferOptions TransferPlan::options_for(const std::string& destinati
   return result;
 }
 
+metastore::Demand TransferPlan::demand() const {
+  metastore::Demand demand = make_demand(settings);
+  if (!demand.destinations.empty()) return demand;
+  for (const transfer::Destination& destination : destinations) {
+    demand.destinations.push_back(destination.name);
+  }
+  return demand;
+}
+
 Outcome<TransferPlan> make_transfer_plan(const Arguments& arguments) {
   auto settings = effective_settings(arguments);
   if (!settings) return fail(settings.error());

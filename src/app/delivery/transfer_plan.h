@@ -20,6 +20,10 @@ struct TransferPlan {
 
   /// Routes speak of configured destinations only: another one, given by --to, gets every file.
   transfer::TransferOptions options_for(const std::string& destination) const;
+
+  /// As the configuration has it. Where that has no destinations, those of --to are all that there
+  /// are: a metastore judges its files once for each demand that it is asked about.
+  metastore::Demand demand() const;
 };
 
 Outcome<TransferPlan> make_transfer_plan(const Arguments& arguments);
