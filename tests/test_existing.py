@@ -79,6 +79,19 @@ def test_nothing_is_sent_that_is_skipped_or_refused(configured, folder, landing,
     assert (server.root / "data.bin").read_bytes() == b"theirs"
 
 
+@pytest.mark.parametrize("theirs", [b"theirs", None], ids=["another", "the same"])
+def test_what_an_earlier_run_left_of_a_file_that_is_there_goes(configured, landing, server, theirs):
+    configured.write(route("skip"))
+    make_big_file(landing / "data.bin", LARGE)
+    configured.register()
+    assert settle(configured, "--bandwidth-limit", "4M", "--deadline", "1s").code == 1
+    assert len(server.leftovers()) == 1
+    put(server.root / "data.bin", theirs or (landing / "data.bin").read_bytes())
+    ended = settle(configured)
+    assert ended.code == 0, ended.stderr
+    assert server.leftovers() == []
+
+
 @with_and_without_posix_rename
 def test_fail_gives_up_at_once_until_somebody_makes_room(configured, landing, metastore, server):
     configured.write(route("fail"))

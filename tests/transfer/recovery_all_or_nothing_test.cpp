@@ -104,6 +104,9 @@ TEST_CASE_FIXTURE(AllOrNothing, "a batch that can no longer get all its names lo
     name_at_server("a");
   }
   SUBCASE("none has one") {}
+  SUBCASE("none has one, and the list was on its way") {
+    REQUIRE(replace_file(control_part(), "{"));
+  }
   fs::remove(part_of("b"));
   INFO("nothing is delivered again, so that it can be seen");
   options.max_attempts = 1;

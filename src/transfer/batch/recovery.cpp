@@ -1,5 +1,8 @@
 #include "transfer/batch/recovery.h"
 
+#include <string>
+#include <vector>
+
 #include "ferry/base/log.h"
 #include "transfer/batch/pushing.h"
 #include "transfer/batch/sidecars.h"
@@ -40,7 +43,6 @@ class Remains {
                                          : look_at_failed(std::move(begun));
     };
     const auto looked = co_await for_each_begun(session_, batch_.journal(), wanted, look_at);
-    if (looked) co_await remove_control_parts();
     if (client().error()) co_return *client().error();
     co_return looked;
   }
@@ -144,26 +146,27 @@ class Remains {
     }
   }
 
-  Task<void> remove_control_parts() {
-    const BatchInfo& info = batch_.info();
-    for (const std::string& name :
-         {info.control_path, info.control_path + std::string(kSignatureSuffix)}) {
-      for (unsigned n = 0; n < kMostPushes; ++n) {
-        const std::string path = part_path(name, part_token(info.id, info.id, n));
-        [[maybe_unused]] const auto removed = co_await remove_leftover(client(), path);
-        if (client().error()) co_return;
-      }
-    }
-    const std::string mark = mark_path(info);
-    [[maybe_unused]] const auto removed = co_await remove_leftover(client(), mark);
-  }
-
   Session& session_;
   Batch& batch_;
   const BatchContext& context_;
   const Verify depth_;
   BatchJournal::Marks marks_;
 };
+
+Task<Result<void>> remove_control_parts(Client& client, const BatchInfo& info) {
+  std::vector<std::string> parts{mark_path(info)};
+  for (const std::string& name :
+       {info.control_path, info.control_path + std::string(kSignatureSuffix)}) {
+    for (unsigned n = 0; n < kMostPushes; ++n) {
+      parts.push_back(part_path(name, part_token(info.id, info.id, n)));
+    }
+  }
+  for (std::string& part : parts) {
+    [[maybe_unused]] const auto removed = co_await remove_leftover(client, std::move(part));
+    if (client.error()) co_return *client.error();
+  }
+  co_return Result<void>();
+}
 
 Task<Result<void>> look_at_files(Session& session, Batch& batch, const BatchContext& context,
                                  Verify depth) {
@@ -205,7 +208,9 @@ Task<Result<void>> look_at_remains(Session& session, Batch& batch, const BatchCo
   const bool is_lost = *fate == ListFate::kLost;
   const Verify depth = is_lost ? Verify::kReadback : context.options.verify;
   const auto looked = co_await look_at_files(session, batch, context, depth);
-  if (!looked || !is_lost) co_return looked;
+  if (!looked) co_return looked;
+  const auto removed = co_await remove_control_parts(*session.client, batch.info());
+  if (!removed || !is_lost) co_return removed;
   co_return co_await note_not_pushed(session, batch.journal());
 }
 

@@ -22,8 +22,8 @@ void plan_all(Job& job);
 sftp::Task<Result<void>> plan_delivery(Job& job, const RunContext& context, sftp::Client& client,
                                        Result<bool> takes_many_handles);
 
-/// Removes what an earlier run left of a job whose content is not known yet: it may come out
-/// different.
+/// Removes what an earlier run left of a job, with its journal: its content is not known yet and
+/// may come out different, or none of it is to be sent.
 sftp::Task<void> remove_outdated_part(const Job& job, const RunContext& context,
                                       sftp::Client& client);
 

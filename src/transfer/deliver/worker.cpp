@@ -470,8 +470,8 @@ Task<void> Worker::end(Job& job) {
       failed && job.spread &&
       (is_retryable(job.error->kind) || sftp::ends_connection(job.error->kind));
   if (is_void && !is_resumable && !is_untouched) {
-    Journal::remove(context_.options.journals, job.id, context_.destination.name);
     co_await discard_part(job);
+    co_await remove_outdated_part(job, context_, *session_.client);
   }
   if (!failed) queue_.add_done_file();
   context_.events.on_ended(job);

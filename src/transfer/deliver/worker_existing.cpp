@@ -102,8 +102,8 @@ Result<void> Worker::take_name(Job& job, std::string remote_path) {
 
 /// The batch's journal tells of it as of all that is delivered.
 Task<Result<void>> Worker::count_as_delivered(Job& job) {
-  Journal::remove(context_.options.journals, job.id, context_.destination.name);
   co_await discard_part(job);
+  co_await remove_outdated_part(job, context_, *session_.client);
   if (job.place) co_return Result<void>();
   begin_part(job);
   co_return context_.events.on_part(job);
