@@ -1,12 +1,12 @@
 """An SFTP subsystem for sshd: the real sftp-server, but for one kind of request.
 
-    lossy_sftp_server.py lose|refuse|late|halt|appear|garble REQUEST FOLDER
+    lossy_sftp_server.py lose|refuse|fill|late|halt|appear|garble REQUEST FOLDER
 
 REQUEST is the name of an extended request, such as fsync@openssh.com, or "rename", of files that are not
 control files, or "setstat", or "control": the rename of a control file, where that is an extended request, or
 "look": an lstat once something was renamed.
 "lose" ends the connection in
-place of the first reply to one that was carried out; "refuse" fails each without carrying it out;
+place of the first reply to one that was carried out; "refuse" fails each without carrying it out, and "fill" each rename, of whatever kind, but the first;
 "late", of renames: the connection ends before the first is carried out, which is done when
 another connection has just been told that the file is there. "halt" never replies to the first, which was
 carried out; "appear", of renames: just before the first its target comes into being, from somebody else.
@@ -80,6 +80,7 @@ def main():
     with open(folder / "written", "a", encoding="ascii") as written:
         for header, body in packets(sys.stdin.buffer):
             request_id = body[1:5]
+            is_refused = mode == "fill" and has_renamed and b"rename" in (name_of(body) or b"")
             has_renamed |= b"rename" in (name_of(body) or b"")
             if body[0] == WRITE:
                 offset = 5 + 4 + len(string_at(body, 5)) + 8
@@ -101,10 +102,11 @@ def main():
                     pathlib.Path(string_at(body, 9 + len(source)).decode()).write_text("somebody's")
             elif is_wanted(body, wanted) or (wanted == b"look" and has_renamed and body[0] == LSTAT):
                 marked.add(request_id)
-                if mode == "refuse":
-                    refusal = bytes([STATUS]) + request_id + struct.pack(">III", FAILURE, 0, 0)
-                    reply(struct.pack(">I", len(refusal)), refusal)
-                    continue
+                is_refused |= mode == "refuse"
+            if is_refused:
+                refusal = bytes([STATUS]) + request_id + struct.pack(">III", FAILURE, 0, 0)
+                reply(struct.pack(">I", len(refusal)), refusal)
+                continue
             server.stdin.write(header + body)
             server.stdin.flush()
     server.stdin.close()

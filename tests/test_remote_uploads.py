@@ -2,8 +2,10 @@
 
 import os
 
-from ferry_harness import eventually, kill_upload_at, put, relative_files, same_tree
+from ferry_harness import (eventually, kill_upload_at, put, relative_files, same_tree,
+                           server_with)
 from line_proxy import Line
+from remote_site import Remote
 
 
 def source(remote, name, content):
@@ -44,6 +46,15 @@ def test_no_clobber_and_all_or_none_on_a(remote):
     wrong = remote.upload("--expect-checksum", "0" * 64, source(remote, "x", b"x"))
     assert wrong.code == 1, wrong.stderr
     assert relative_files(remote.area) == ["taken"]
+
+
+def test_none_stays_on_a_where_there_is_no_room_for_another_name(remote, folder):
+    a = server_with(folder / "full", "fill rename")
+    full = Remote(folder / "full", a, remote.b)
+    ended = full.upload("--as", "up/", source(remote, "x", b"x"), source(remote, "y", b"y"))
+    assert ended.code == 1 and "up/y" in ended.stderr
+    assert full.register() == 0 and relative_files(full.area) == []
+    a.stop()
 
 
 def test_an_upload_to_a_that_is_down_fails_clearly(remote):

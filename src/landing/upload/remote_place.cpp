@@ -209,8 +209,14 @@ Task<Result<RemotePlace::Published>> RemotePlace::publish_one(const StagedFile& 
   co_return there ? Published::kReplaced : Published::kNew;
 }
 
+/// A server without space has none for another name either.
 Task<Result<void>> RemotePlace::take_back(const StagedFile& file) {
-  co_return co_await client_->rename(at(file.path), at(file.temporary));
+  const std::string final_path = at(file.path);
+  const auto back = co_await client_->rename(final_path, at(file.temporary));
+  if (back) co_return back;
+  const auto there = co_await client_->lstat(final_path);
+  if (!has_staged(there, file)) co_return back;
+  co_return co_await client_->remove(final_path);
 }
 
 Result<void> RemotePlace::publish(std::span<const StagedFile> files, Replace replace) {
@@ -218,8 +224,10 @@ Result<void> RemotePlace::publish(std::span<const StagedFile> files, Replace rep
   for (const StagedFile& file : files) {
     const auto published = loop_->wait_for(publish_one(file, replace));
     if (!published) {
-      for (const StagedFile* one : taken) [[maybe_unused]]
+      for (const StagedFile* one : taken) {
         const auto back = loop_->wait_for(take_back(*one));
+        if (!back) not_undone_ = back.error();
+      }
       return published.error();
     }
     if (*published == Published::kNew) taken.push_back(&file);
@@ -266,6 +274,7 @@ Task<Result<std::size_t>> RemotePlace::remove(std::span<const std::string> tempo
 }
 
 Result<std::size_t> RemotePlace::discard(std::span<const std::string> temporaries) {
+  if (not_undone_) return *not_undone_;
   return loop_->wait_for(remove(temporaries));
 }
 

@@ -52,6 +52,7 @@ class RemotePlace final : public UploadPlace {
   std::unique_ptr<sftp::Client> client_;
   std::string directory_;
   sftp::RemoteDirectories directories_;
+  std::optional<Error> not_undone_;
 };
 
 }  // namespace ferry::landing
