@@ -155,7 +155,9 @@ Result<Journal> Journal::resume(const fs::path& directory, const JournalKey& key
 
 void Journal::remove(const fs::path& directory, const std::string& id,
                      const std::string& destination) {
-  ::unlink(journal_path(directory, id, destination).c_str());
+  const fs::path path = journal_path(directory, id, destination);
+  // Nobody would look at it again: an error of the moment is not to leave it there.
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) ::unlink(path.c_str());
 }
 
 Result<void> Journal::add(Range acknowledged, bool is_synced,
