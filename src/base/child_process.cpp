@@ -170,7 +170,7 @@ Result<std::string> find_program(const std::string& name) {
   Result<std::string> found = make_error(ErrorKind::kNotFound, "run {}: it is not in $PATH", name);
   while (!rest.empty()) {
     const std::size_t end = std::min(rest.find(':'), rest.size());
-    const std::string file = fmt::format("{}/{}", rest.substr(0, end), name);
+    std::string file = fmt::format("{}/{}", rest.substr(0, end), name);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     const auto checked = check_program(file);
     if (checked) return file;

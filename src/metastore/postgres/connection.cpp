@@ -19,9 +19,9 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 template <typename Integer>
-Integer big_endian(const char* bytes) {
+Integer big_endian(std::string_view bytes) {
   Integer value;
-  std::memcpy(&value, bytes, sizeof value);
+  std::memcpy(&value, bytes.data(), sizeof value);
   if constexpr (std::endian::native == std::endian::little) {
     auto* begin = reinterpret_cast<char*>(&value);
     std::reverse(begin, begin + sizeof value);
@@ -110,11 +110,11 @@ std::int64_t Rows::integer(std::size_t row, int column) const {
   const std::string_view bytes = text(row, column);
   switch (bytes.size()) {
     case 8:
-      return big_endian<std::int64_t>(bytes.data());
+      return big_endian<std::int64_t>(bytes);
     case 4:
-      return big_endian<std::int32_t>(bytes.data());
+      return big_endian<std::int32_t>(bytes);
     case 2:
-      return big_endian<std::int16_t>(bytes.data());
+      return big_endian<std::int16_t>(bytes);
     default:
       return 0;
   }

@@ -162,6 +162,7 @@ std::string FileSearch::conditions(const Snapshot& snapshot, Parameters& paramet
   }
   if (!query_.states.empty()) {
     std::vector<std::string> states;
+    states.reserve(query_.states.size());
     for (const FileState state : query_.states) states.emplace_back(to_string(state));
     parameters.add(states);
     sql += fmt::format(" AND f.state = ANY({}::text[])", placeholder(parameters));

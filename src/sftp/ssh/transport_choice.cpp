@@ -46,7 +46,8 @@ std::string reason_of_keys(const ConnectOptions& options, const StopToken& stop)
   if (keys.empty()) return reason_of_agent(options, stop);
   for (const fs::path& key : keys) {
     fs::path certificate = key;
-    if (is_there(certificate += "-cert.pub")) {
+    certificate += "-cert.pub";
+    if (is_there(certificate)) {
       return fmt::format("{} has a certificate", key.string());
     }
   }

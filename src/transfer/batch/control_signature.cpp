@@ -41,11 +41,11 @@ Result<std::string> sign(int fd, const fs::path& key, const StopToken& stop) {
 
 Result<std::string> signer_of(int fd, const fs::path& signature, const fs::path& allowed_signers,
                               const StopToken& stop) {
-  const std::string signed_by = signature.string();
+  const std::string& signed_by = signature.string();
   const auto found =
       run({"-Y", "find-principals", "-s", signed_by, "-f", allowed_signers.string()}, -1, stop);
   if (!found) return found.error();
-  const std::string signer = found->output.substr(0, found->output.find('\n'));
+  std::string signer = found->output.substr(0, found->output.find('\n'));
   if (found->status != 0 || signer.empty()) {
     return make_error(ErrorKind::kFailed, "{} is not by anybody in {}", signed_by,
                       allowed_signers.string());

@@ -177,10 +177,9 @@ Task<Result<void>> roll_back(Session& session, Batch& batch) {
   const std::function<Task<Result<void>>(BegunFile)> undo = [&](BegunFile begun) {
     const auto [first, last] = marks->more_parts.equal_range(begun.place);
     if (first != last) begun.file.part_path = std::prev(last)->second;
-    return take_back(session, batch,
-                     {.was_named = marks->is_delivered(begun.place),
-                      .existed = BatchJournal::Marks::has(marks->existing, begun.place)},
-                     std::move(begun));
+    const Before before{.was_named = marks->is_delivered(begun.place),
+                        .existed = BatchJournal::Marks::has(marks->existing, begun.place)};
+    return take_back(session, batch, before, std::move(begun));
   };
   co_return co_await for_each_begun(session, batch.journal(), wanted, undo);
 }
