@@ -121,6 +121,16 @@ def test_paths_that_nobody_can_push(push, server, folder, name, reason):
     assert server.files() == []
 
 
+def test_files_that_would_get_one_name_are_refused_before_anything_is_sent(push, server, folder):
+    for name in ("x", "y"):
+        put(folder / name / "report.csv", name.encode())
+    both = (folder / "x/report.csv", folder / "y/report.csv")
+    ended = push(*both)
+    assert ended.code == 2 and str(folder / "x") in ended.stderr and server.files() == []
+    assert [push(one).code for one in both] == [0, 0]
+    assert (server.root / "report.csv").read_bytes() == b"y"
+
+
 def test_a_file_that_is_being_written_is_left(push, server, folder):
     (folder / "in").mkdir()
     with open(folder / "in/open.csv", "w", encoding="utf-8") as writer:

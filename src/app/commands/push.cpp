@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <thread>
 
 #include "app/commands/command.h"
@@ -52,6 +54,25 @@ Result<void> check_areas(const Settings& settings) {
   return {};
 }
 
+/// Without a route that names them otherwise files of several directories get their own names: the
+/// second of one name would wait, and replace the first when it is pushed again.
+Result<void> check_names_differ(const Settings& settings) {
+  if (!settings.routes.empty()) return {};
+  std::map<std::string, std::string> directories;  // by the name that a file gets
+  for (const LandingSettings& area : settings.landings) {
+    if (!area.only) continue;
+    for (const std::string& file : area.only->files) {
+      const auto [first, is_new] = directories.emplace(file, place_of(area));
+      if (is_new || first->second == place_of(area)) continue;
+      return make_error(ErrorKind::kInvalid,
+                        "{0} of {1} and of {2}: both would be {0} at the destination; push them "
+                        "to different directories, or write a route that gives one another name",
+                        file, first->second, place_of(area));
+    }
+  }
+  return {};
+}
+
 Outcome<Push> make_push(const Arguments& arguments, const StopToken& stop) {
   const bool goes_on = arguments.has("watch");
   auto settings = effective_settings(arguments);
@@ -72,6 +93,7 @@ Outcome<Push> make_push(const Arguments& arguments, const StopToken& stop) {
   const Settings configured = *settings;
   settings->landings = std::move(*areas);
   if (const auto checked = check_areas(*settings); !checked) return fail(checked.error());
+  if (const auto checked = check_names_differ(*settings); !checked) return fail(checked.error());
   auto watched = watch_options(*settings, !goes_on);
   if (!watched) return fail(watched.error());
   ask_at_terminal(stop);
