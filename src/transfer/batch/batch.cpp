@@ -83,6 +83,9 @@ void Batch::note_end(Job& job) {
     const std::scoped_lock lock(mutex_);
     ++counter_of(counts_, job.error != nullptr, job.is_skipped);
     if (!job.error && !job.is_skipped) counts_.bytes += job.source.identity.size;
+    // A whole file's part was abandoned with its connection.
+    const bool leaves_part = job.error && job.spread && !is_resumable(job);
+    if (leaves_part && !job.part.path.empty()) abandoned_.insert(job.part.path);
     const bool is_abnormal = job.error && job.error->kind == ErrorKind::kAbnormal;
     if (is_abnormal && !job.refused_here) {
       const auto& identity = (job.transformed ? job.transformed->source : job.source).identity;
@@ -110,9 +113,7 @@ void Batch::note_uploaded(Job& job) {
 void Batch::drop(const Job& job) {
   const std::scoped_lock lock(mutex_);
   --counts_.selected;
-  const bool may_be_resumed =
-      job.spread && (job.spread->journal || job.spread->acknowledged.size() > 0);
-  if (!may_be_resumed && !job.part.path.empty()) abandoned_.insert(job.part.path);
+  if (!is_resumable(job) && !job.part.path.empty()) abandoned_.insert(job.part.path);
 }
 
 Result<void> Batch::hand_over(Job& job, Batch& next) {

@@ -88,6 +88,11 @@ struct Job {
   bool is_skipped = false;             // B has another file of its name, which stays
 };
 
+/// Something of its part is noted for the next run. Once nobody is at it.
+inline bool is_resumable(const Job& job) {
+  return job.spread && (job.spread->journal || job.spread->acknowledged.size() > 0);
+}
+
 /// To look at the source takes no round trip, and shows all that there is to know.
 inline bool is_source_at_hand(const Job& job) {
   return job.landing == nullptr || job.landing->has_inodes();

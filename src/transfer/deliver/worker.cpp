@@ -466,10 +466,9 @@ Task<void> Worker::end(Job& job) {
   // earlier run left if it was not even looked at. The journal of a delivered one is needed until
   // the delivery is recorded.
   const bool is_untouched = failed && !job.spread && job.parts_begun == 0;
-  const bool is_resumable =
-      failed && job.spread &&
-      (is_retryable(job.error->kind) || sftp::ends_connection(job.error->kind));
-  if (is_void && !is_resumable && !is_untouched) {
+  const bool goes_on = failed && is_resumable(job) &&
+                       (is_retryable(job.error->kind) || sftp::ends_connection(job.error->kind));
+  if (is_void && !goes_on && !is_untouched) {
     co_await discard_part(job);
     co_await remove_outdated_part(job, context_, *session_.client);
   }
