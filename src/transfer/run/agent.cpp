@@ -134,6 +134,9 @@ Result<void> Agent::go_round() {
     remove_what_is_old();
     if (is_ending() || core_.error || has_lost_claims()) return {};
     stuck = core_.closing.failures() > failures ? stuck + 1 : 0;
+    // What we have claimed and not delivered is pending again once our batch was brought to its end
+    // as a dead agent's.
+    if (stuck > 0) core_.presence.reset();
     if (core_.following == nullptr) {
       // What dead agents held could not be seen before their batches were brought to their end.
       const bool saw_all = !*dead && !core_.feed.saw_dead_batches();
