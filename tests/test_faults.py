@@ -474,14 +474,38 @@ def start_over(doomed, delivery, *options):
     return agent
 
 
-def test_what_is_lost_as_a_connection_ends_is_in_no_list(delivery, line):
+def test_no_part_stays_of_which_nothing_is_noted(delivery, line):
+    make_big_file(delivery.landing / "first.bin", 4 * MIB)
+    delivery.register()
+    assert delivery.run().code == 0
+    make_big_file(delivery.landing / "big.bin", 8 * MIB)
+    delivery.register()
+    delivery.use(line("--cut-random", "150000:200000", "--max-faults", "21"))
+    assert delivery.run("--connections", "1", "--retry-delay", "10ms").code == 1
+    assert delivery.server.leftovers() == []
+    assert delivery.run().code == 0
+    assert delivery.faults() == {}
+
+
+def lose_with_the_connection(delivery, line, *options):
     """A server that is restarted, or gives its place to another, has what it had before."""
     through = line()
-    agent = start_over(through, delivery)
+    agent = start_over(through, delivery, *options)
     (delivery.target / "small.csv").unlink()
     through.cut()
-    agent.wait()
+    return agent
+
+
+def test_what_is_lost_as_a_connection_ends_is_in_no_list(delivery, line):
+    lose_with_the_connection(delivery, line).wait()
     assert delivery.run().code == 0
+    assert delivery.faults() == {}
+
+
+def test_an_agent_that_follows_sends_again_what_is_lost_as_a_connection_ends(delivery, line):
+    agent = lose_with_the_connection(delivery, line, "--follow")
+    eventually((delivery.target / "small.csv").exists, deadline=60, what="the small file again")
+    assert agent.stop().code in (0, 1)
     assert delivery.faults() == {}
 
 

@@ -56,8 +56,7 @@ struct Fixture : AgentFixture {
                                                 .sha256 = sha256_of(text)},
                                .signature = {}};
     const BatchContext context{destination, options, stop, lost_connections};
-    unsigned tries = 0;
-    return session.loop->wait_for(finish_at_destination(session, batch, &kept, tries, context));
+    return session.loop->wait_for(finish_at_destination(session, batch, &kept, context));
   }
   void deliver(Batch& batch, const std::string& name) {
     const auto place = batch.journal().note_begun({.id = uuid_v7(),

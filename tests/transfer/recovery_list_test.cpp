@@ -27,6 +27,7 @@ TEST_CASE_FIXTURE(DeadAgent,
   deliver_by_hand("a", "hello");
   const std::string later_part =
       part_path(remote("a.sha256").string(), part_token(batch_id, ids.at("a"), 2));
+  for (int i = 0; i < 3; ++i) REQUIRE(journal->note_try());
   REQUIRE(replace_file(later_part, "half"));
   die();
   CHECK(only_batch(run()).successful == 1);
@@ -154,7 +155,8 @@ TEST_CASE_FIXTURE(DeadAgent, "a control file that was about to get its name is p
 
 TEST_CASE_FIXTURE(DeadAgent, "part files of pushes are removed") {
   deliver_by_hand("a", "hello");
-  for (unsigned n = 0; n < 2; ++n) {
+  for (unsigned n = 0; n < 20; ++n) {
+    REQUIRE(journal->note_try() == n);
     REQUIRE(replace_file(part_path(control_path(), part_token(batch_id, batch_id, n)), "{"));
   }
   die();
@@ -165,6 +167,7 @@ TEST_CASE_FIXTURE(DeadAgent, "part files of pushes are removed") {
 TEST_CASE_FIXTURE(DeadAgent, "part files of pushes are removed, whichever of them are there") {
   deliver_by_hand("a", "hello");
   INFO("the first connection ended before it had made one");
+  for (int i = 0; i < 2; ++i) REQUIRE(journal->note_try());
   REQUIRE(replace_file(part_path(control_path(), part_token(batch_id, batch_id, 1)), "{"));
   die();
   CHECK(only_batch(run()).id == batch_id);

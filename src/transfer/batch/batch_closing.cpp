@@ -75,7 +75,6 @@ void BatchClosing::add(std::unique_ptr<Batch> batch, Origin origin) {
                       .origin = origin,
                       .step = Step::kBegin,
                       .kept = {},
-                      .pushes = 0,
                       .task = {},
                       .outcome = {},
                       .tries = 0,
@@ -350,8 +349,7 @@ bool BatchClosing::push(Closing& closing) {
     return true;
   }
   start(closing, Step::kPushing, [this, &closing, &batch](Session& session) {
-    return finish_at_destination(session, batch, closing.kept ? &*closing.kept : nullptr,
-                                 closing.pushes, context_);
+    return finish_at_destination(session, batch, closing.kept ? &*closing.kept : nullptr, context_);
   });
   return false;
 }

@@ -94,7 +94,6 @@ class BatchClosing {
     Origin origin = Origin::kOurs;
     Step step = Step::kBegin;
     std::optional<KeptControlFile> kept;
-    unsigned pushes = 0;
     std::function<sftp::Task<Result<void>>(Session&)> task;  // under way
     std::optional<Result<void>> outcome;                     // of the task
     unsigned tries = 0;                                      // of a step without a task

@@ -114,6 +114,7 @@ Result<void> BatchJournal::read(Place size) {
       info_ = std::move(*info);
     }
     if (row.is("control") && row.has(kControl)) info_.control_path = row.text(kControl);
+    tries_ += row.is("try") ? 1 : 0;
     is_pushed_ = is_pushed_ || row.is("pushed");
     if (row.is("pushing")) {
       pushing_ = Pushing{.part_path = std::string(row.text(kPart))};
@@ -231,6 +232,11 @@ Result<void> BatchJournal::note_control_path(const std::string& path) {
   info_.control_path = path;
   return {};
 }
+Result<unsigned> BatchJournal::note_try() {
+  if (auto noted = note("try", {}); !noted) return noted.error();
+  const std::scoped_lock lock(mutex_);
+  return tries_++;
+}
 Result<void> BatchJournal::note_pushing(const Pushing& pushing) {
   const auto place = append(line_of("pushing", [&](RowWriter& row) {
     row.text("part", pushing.part_path);
@@ -259,6 +265,11 @@ Result<void> BatchJournal::note_naming() {
 }
 Result<void> BatchJournal::note_rolling_back() {
   return mark("rolling_back", is_rolling_back_);
+}
+
+unsigned BatchJournal::tries() const {
+  const std::scoped_lock lock(mutex_);
+  return tries_;
 }
 
 bool BatchJournal::is_pushed() const {

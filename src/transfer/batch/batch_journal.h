@@ -15,6 +15,8 @@
 //   {"event":"void","of":123}                     it was delivered, and is not there after all
 //   {"event":"failures_recorded"}                 transfer_logs has what failed
 //   {"event":"control","control":…}               where the control file is to go from here on
+//   {"event":"try"}                               one more to push it: parts of its own may be
+//   there
 //   {"event":"pushing","part":…,"mark":…,…}       the whole control file is about to be renamed;
 //                                                 the mark is at B until it is known what came of
 //                                                 it
@@ -143,6 +145,9 @@ class BatchJournal {
   Result<void> note_failures_recorded();
   /// From here on info() says PATH. Not while another thread asks.
   Result<void> note_control_path(const std::string& path);
+  /// One more try to push the control file and what goes with it. Its number: from 0, over all
+  /// agents that this batch has had.
+  Result<unsigned> note_try();
   Result<void> note_pushing(const Pushing& pushing);
   Result<void> note_not_pushed();
   Result<void> note_pushed();
@@ -163,6 +168,7 @@ class BatchJournal {
   /// All is done.
   void remove();
 
+  unsigned tries() const;
   bool is_pushed() const;
   /// What was about to be asked for, and nobody has noted what became of that.
   std::optional<Pushing> pushing() const;
@@ -214,6 +220,7 @@ class BatchJournal {
   mutable std::mutex mutex_;
   Place end_ = 0;         // where the next line goes
   std::string unsynced_;  // what stands before that and may not be on the disk
+  unsigned tries_ = 0;
   bool is_pushed_ = false;
   std::optional<Pushing> pushing_;
   bool are_failures_recorded_ = false;

@@ -112,11 +112,13 @@ Task<Result<void>> push_list(Session& session, Batch& batch, const KeptFile& lis
 
 /// In this order: the control file is the last.
 Task<Result<void>> push_all(Session& session, Batch& batch, const KeptControlFile& kept,
-                            unsigned number, const BatchContext& context) {
-  const auto placed = co_await push_sidecars(session, batch, number, context.options);
+                            const BatchContext& context) {
+  const auto number = batch.journal().note_try();
+  if (!number) co_return number.error();
+  const auto placed = co_await push_sidecars(session, batch, *number, context.options);
   if (!placed) co_return placed.error().with_context("sidecar");
   const BatchInfo& info = batch.info();
-  const std::string token = part_token(info.id, info.id, number);
+  const std::string token = part_token(info.id, info.id, *number);
   if (kept.signature) {
     const auto pushed = co_await push_signature(session, batch, *kept.signature, token, context);
     if (!pushed) co_return pushed;
@@ -248,8 +250,7 @@ Task<Result<void>> remove_mark(Session& session, BatchJournal& journal) {
 }
 
 Task<Result<void>> finish_at_destination(Session& session, Batch& batch,
-                                         const KeptControlFile* kept, unsigned& tries,
-                                         const BatchContext& context) {
+                                         const KeptControlFile* kept, const BatchContext& context) {
   const auto fate = co_await fate_of_list(session, batch.journal());
   if (!fate) co_return fate.error();
   if (*fate == ListFate::kLost) co_return lost_error(batch.info());
@@ -258,7 +259,7 @@ Task<Result<void>> finish_at_destination(Session& session, Batch& batch,
   if (*fate != ListFate::kPushed) {
     const auto looked = co_await look_after_losses(session, batch, context);
     if (!looked) co_return looked;
-    const auto pushed = co_await push_all(session, batch, *kept, tries++, context);
+    const auto pushed = co_await push_all(session, batch, *kept, context);
     if (!pushed) co_return pushed;
   }
   const auto unmarked = co_await remove_mark(session, batch.journal());

@@ -32,10 +32,10 @@ std::string mark_path(const BatchInfo& info);
 sftp::Task<Result<void>> remove_mark(Session& session, BatchJournal& journal);
 
 /// What connections that have ended may have made again goes; then, with KEPT, sidecars, signature
-/// and control file are pushed, unless they were: TRIES counts, since each try has parts of its
-/// own. kFailed: B has lost what it had of the batch; whoever takes this over will see what.
+/// and control file are pushed, unless they were; each try has parts of its own. kFailed: B has
+/// lost what it had of the batch; whoever takes this over will see what.
 sftp::Task<Result<void>> finish_at_destination(Session& session, Batch& batch,
-                                               const KeptControlFile* kept, unsigned& tries,
+                                               const KeptControlFile* kept,
                                                const BatchContext& context);
 
 }  // namespace ferry::transfer

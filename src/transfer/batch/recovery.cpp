@@ -22,9 +22,6 @@ using sftp::Client;
 using sftp::Task;
 using Place = BatchJournal::Place;
 
-/// Tries to push a control file that any agent makes.
-constexpr unsigned kMostPushes = 8;
-
 class Remains {
  public:
   Remains(Session& session, Batch& batch, const BatchContext& context, Verify depth)
@@ -139,7 +136,7 @@ class Remains {
 
   Task<void> remove_sidecar_parts(BatchFile file) {
     if (batch_.info().sidecar == Sidecar::kNone) co_return;
-    for (unsigned n = 0; n < kMostPushes; ++n) {
+    for (unsigned n = 0; n < batch_.journal().tries(); ++n) {
       [[maybe_unused]] const auto removed =
           co_await remove_leftover(client(), sidecar_part(batch_.info(), file, n));
       if (client().error()) co_return;
@@ -153,11 +150,12 @@ class Remains {
   BatchJournal::Marks marks_;
 };
 
-Task<Result<void>> remove_control_parts(Client& client, const BatchInfo& info) {
+Task<Result<void>> remove_control_parts(Client& client, const BatchJournal& journal) {
+  const BatchInfo& info = journal.info();
   std::vector<std::string> parts{mark_path(info)};
   for (const std::string& name :
        {info.control_path, info.control_path + std::string(kSignatureSuffix)}) {
-    for (unsigned n = 0; n < kMostPushes; ++n) {
+    for (unsigned n = 0; n < journal.tries(); ++n) {
       parts.push_back(part_path(name, part_token(info.id, info.id, n)));
     }
   }
@@ -209,7 +207,7 @@ Task<Result<void>> look_at_remains(Session& session, Batch& batch, const BatchCo
   const Verify depth = is_lost ? Verify::kReadback : context.options.verify;
   const auto looked = co_await look_at_files(session, batch, context, depth);
   if (!looked) co_return looked;
-  const auto removed = co_await remove_control_parts(*session.client, batch.info());
+  const auto removed = co_await remove_control_parts(*session.client, batch.journal());
   if (!removed || !is_lost) co_return removed;
   co_return co_await note_not_pushed(session, batch.journal());
 }
