@@ -43,7 +43,7 @@ Result<std::vector<AgentProgress>> read_agent_progress(const fs::path& directory
 class ProgressNote {
  public:
   static Result<ProgressNote> create(const fs::path& directory, std::string destination);
-  ProgressNote(ProgressNote&&) = default;
+  ProgressNote(ProgressNote&&) noexcept = default;
   ProgressNote& operator=(ProgressNote&&) = delete;
   ~ProgressNote();
 

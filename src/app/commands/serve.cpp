@@ -150,7 +150,7 @@ class Company {
     }
     relay_ = std::thread([this] { relay_hangups(); });
   }
-  ~Company() { join(); }
+  ~Company() { [[maybe_unused]] const auto ended = join(); }
   Company(const Company&) = delete;
   Company& operator=(const Company&) = delete;
 

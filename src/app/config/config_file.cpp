@@ -275,7 +275,7 @@ std::string section_text(Section section, const Scope& scope) {
   std::string out;
   for (const Option& option : options()) {
     if (option.section != section) continue;
-    if (option.remote_only && !scope.landing->is_remote()) continue;
+    if (option.remote_only && scope.landing != nullptr && !scope.landing->is_remote()) continue;
     const Value value = option.get(scope);
     if (!is_unset(value)) out += fmt::format("{} = {}\n", option.key, value_text(value));
   }

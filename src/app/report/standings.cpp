@@ -162,7 +162,7 @@ Result<std::uint64_t> count_in_no_area(metastore::Metastore& metastore, const Se
 std::string reason_of(const StandingRow& row) {
   using enum metastore::Standing;
   if (row.standing == kFailed && row.delivery != nullptr) {
-    const std::string message(row.delivery->error_message);
+    std::string message(row.delivery->error_message);
     if (!row.given_up) return message;
     return fmt::format("given up after {} attempts: {}", row.delivery->attempt, message);
   }

@@ -112,9 +112,8 @@ Answer<std::optional<Checksum>> parse_checksum(const Request& request) {
   const auto space = std::min(value.find(' '), value.size());
   const auto algorithm = algorithms.find(value.substr(0, space));
   if (algorithm != algorithms.end()) {
-    const auto digest =
-        decode_digest(algorithm->second, value.substr(std::min(space + 1, value.size())));
-    if (digest) return std::optional(*digest);
+    auto digest = decode_digest(algorithm->second, value.substr(std::min(space + 1, value.size())));
+    if (digest) return digest;
   }
   return refuse(400, "invalid", "Upload-Checksum is malformed, or of an unknown algorithm");
 }

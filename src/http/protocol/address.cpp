@@ -28,8 +28,9 @@ Result<Address> Address::parse(std::string_view text) {
   Address address;
   std::string_view host = text.substr(0, colon == text.npos ? 0 : colon);
   const std::string_view port = text.substr(colon == text.npos ? 0 : colon + 1);
-  const char* end = port.data() + port.size();
-  const auto [rest, error] = std::from_chars(port.data(), end, address.port);
+  const char* const begin = port.data();
+  const char* const end = begin + port.size();
+  const auto [rest, error] = std::from_chars(begin, end, address.port);
   const bool is_bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (is_bracketed) host = host.substr(1, host.size() - 2);
   address.host = host.empty() ? "127.0.0.1" : std::string(host);

@@ -115,7 +115,7 @@ Outcome<FileRecord> let_twin_go(Metastore& metastore, const std::string& id, con
 
 Outcome<FileRecord> register_released(Metastore& metastore, FileRecord record,
                                       const HeldFile& held) {
-  const auto registrations = metastore.register_files({record});
+  const auto registrations = metastore.register_files({std::move(record)});
   if (!registrations) return fail(registrations.error(), Origin::kMetastore);
   const std::string& id = registrations->front().id;
   // Where moving a file leaves its ctime, the row of what is held has this very identity.

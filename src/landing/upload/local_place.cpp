@@ -76,7 +76,7 @@ Result<void> check_replaced(const StagedFile& file, Replace replace,
 /// moved is looked at: something else may have taken the name just before.
 Result<void> exchange(const Names& names, const StagedFile& file, Replace replace) {
   const int fd = names.directory.get();
-  const auto before = check_replaced(file, replace, find_at(fd, names.final_name));
+  auto before = check_replaced(file, replace, find_at(fd, names.final_name));
   if (!before) return before;
   int error = rename_at(names, names.temporary, names.final_name, RENAME_EXCHANGE);
   if (error == 0) {

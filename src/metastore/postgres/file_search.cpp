@@ -129,7 +129,7 @@ Result<std::vector<FileNumber>> FileSearch::unlocked_candidates(Snapshot& snapsh
     return numbers;
   }
   for (;;) {
-    const auto numbers = candidates(snapshot, route, limit);
+    auto numbers = candidates(snapshot, route, limit);
     if (!numbers || numbers->empty()) return numbers;
     auto locked = snapshot.lock(*numbers, Wait::kNo);
     if (!locked || !locked->empty()) return locked;
@@ -162,7 +162,6 @@ std::string FileSearch::conditions(const Snapshot& snapshot, Parameters& paramet
   }
   if (!query_.states.empty()) {
     std::vector<std::string> states;
-    states.reserve(query_.states.size());
     for (const FileState state : query_.states) states.emplace_back(to_string(state));
     parameters.add(states);
     sql += fmt::format(" AND f.state = ANY({}::text[])", placeholder(parameters));

@@ -228,7 +228,6 @@ namespace {
 Result<void> fold_earlier_rows(Connection& connection, Changes& changes,
                                const std::map<std::string, KnownFile*>& files) {
   std::vector<std::string> ids;
-  ids.reserve(files.size());
   for (const auto& [id, file] : files) ids.push_back(id);
   Parameters parameters;
   parameters.add(ids);
@@ -257,7 +256,6 @@ Result<std::size_t> PostgresMetastore::import_files(std::vector<FileRecord> rows
     const auto known = snapshot.find(ids);
     if (!known) return known.error();
     std::vector<PathKey> keys;
-    keys.reserve(rows.size());
     for (const FileRecord& row : rows) keys.push_back({row.landing, row.path});
     const auto versions = snapshot.versions(keys);
     if (!versions) return versions.error();

@@ -85,7 +85,7 @@ class Session {
   Result<std::string> prefer(int method, const std::vector<std::string>& names) {
     const char** supported = nullptr;
     const int count = libssh2_session_supported_algs(raw_, method, &supported);
-    const std::string list = common_names(names, {supported, supported + std::max(count, 0)});
+    std::string list = common_names(names, {supported, supported + std::max(count, 0)});
     if (count > 0) libssh2_free(raw_, static_cast<void*>(supported));
     if (libssh2_session_method_pref(raw_, method, list.c_str()) == 0) return list;
     return make_error(ErrorKind::kFailed, "libssh2 {} has none of {}", libssh2_version(0),

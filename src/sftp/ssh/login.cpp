@@ -114,7 +114,8 @@ class Login {
   Result<bool> try_key_file(const fs::path& file) {
     std::string what = "key " + file.string();
     fs::path certificate = file;
-    if (::access((certificate += "-cert.pub").c_str(), F_OK) == 0) {
+    certificate += "-cert.pub";
+    if (::access(certificate.c_str(), F_OK) == 0) {
       what += ", without its certificate, which only the openssh transport uses";
     }
     // Nobody is asked for the passphrase of one that is of no use.

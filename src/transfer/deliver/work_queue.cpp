@@ -121,7 +121,7 @@ std::optional<Work> WorkQueue::take_ready(bool takes_chunks, Time now) {
     if (auto chunk = take_chunk()) return chunk;
   }
   if (ready_.empty()) return std::nullopt;
-  const Work work = ready_.front();
+  Work work = std::move(ready_.front());
   ready_.pop_front();
   return work;
 }
@@ -137,9 +137,9 @@ std::optional<WorkQueue::Time> WorkQueue::next_due(bool takes_chunks) const {
 
 std::optional<Work> WorkQueue::take_due(bool takes_chunks, Time now) {
   for (auto entry = delayed_.begin(); entry != delayed_.end() && entry->first <= now; ++entry) {
-    const Work work = entry->second;
-    const bool is_chunk = work.kind == Work::Kind::kChunk;
+    const bool is_chunk = entry->second.kind == Work::Kind::kChunk;
     if (is_chunk && !takes_chunks) continue;
+    Work work = std::move(entry->second);
     delayed_.erase(entry);
     if (is_chunk) ++work.job->spread->in_hand;
     return work;

@@ -22,7 +22,7 @@ bool Intake::may_share_names() const {
   return options_.routes != nullptr || options_.landings.size() > 1;
 }
 
-Intake::Taken Intake::take(metastore::Claim claim, Batch& batch, const StopToken& stop) {
+Intake::Taken Intake::take(const metastore::Claim& claim, Batch& batch, const StopToken& stop) {
   const metastore::FileRecord& file = claim.file;
   const Route* route = options_.routes == nullptr
                            ? nullptr

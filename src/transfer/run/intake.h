@@ -30,7 +30,7 @@ class Intake {
     /// What takes its time, and has to be done first.
     std::optional<ToPrepare> to_prepare;
   };
-  Taken take(metastore::Claim claim, Batch& batch, const StopToken& stop);
+  Taken take(const metastore::Claim& claim, Batch& batch, const StopToken& stop);
 
  private:
   Result<void> fill(Job& job, const metastore::FileRecord& file, const Route* route,

@@ -222,8 +222,8 @@ Result<void> Round::claim_some() {
   auto claimed = core_.feed.claim(batch_->info().id, core_.presence->name(), room_in_batch());
   if (!claimed) return claimed.error();
   std::vector<Job*> ready;
-  for (metastore::Claim& claim : claimed->claims) {
-    if (Job* const job = take(std::move(claim))) ready.push_back(job);
+  for (const metastore::Claim& claim : claimed->claims) {
+    if (Job* const job = take(claim)) ready.push_back(job);
   }
   queue_.add(ready);
   if (claimed->is_full) is_batch_full_ = true;
@@ -270,8 +270,8 @@ Feed::Room Round::room_in_batch() const {
 }
 
 /// The job, if it is ready to be sent.
-Job* Round::take(metastore::Claim claim) {
-  auto taken = intake_.take(std::move(claim), *batch_, core_.work_stop);
+Job* Round::take(const metastore::Claim& claim) {
+  auto taken = intake_.take(claim, *batch_, core_.work_stop);
   Job& job = *taken.job;
   claimed_bytes_ += job.source.identity.size;
   ++claimed_files_;

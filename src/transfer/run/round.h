@@ -65,7 +65,7 @@ class Round final : public DeliveryEvents {
   Result<void> claim_some();
   Result<void> open_batch();
   Feed::Room room_in_batch() const;
-  Job* take(metastore::Claim claim);
+  Job* take(const metastore::Claim& claim);
   void hand_on(Job& job);
   void close_batches_that_are_due();
   bool is_complete(const Batch& batch) const;
