@@ -35,6 +35,17 @@ def test_tokens_are_asked_for_and_limited(serve, token, ferry, metastore, landin
     assert everything_in(landing) == ["erp", "erp/a"]
 
 
+def test_a_token_in_a_url_is_not_logged(serve, token):
+    secret = token("all", "--manage", "--upload", "*")
+    service = serve()
+    assert service.put(f"landing/a?access_token={secret}", token=secret).status == 400
+    assert service.ask("POST", f"/v1/files/x/retry?{secret}").status == 401
+    assert service.ask("DELETE", f"http://{secret}@localhost/v1/quarantine/x", check=False).status == 401
+    eventually(lambda: "target=/v1/quarantine/x" in service.process.log(), what="the last request in the log")
+    assert "target=/v1/files/landing/a" in service.process.log()
+    assert secret not in service.process.log()
+
+
 def test_a_revoked_token_is_good_for_nothing_at_once(serve, token, ferry, metastore):
     reader = token("reader", "--read")
     service = serve()
