@@ -57,6 +57,17 @@ def test_a_revoked_token_is_good_for_nothing_at_once(serve, token, ferry, metast
     assert service.get("/v1/status").status == 401
 
 
+def test_a_service_whose_tokens_are_gone_stays_closed(serve, token, metastore):
+    reader = token("reader", "--read")
+    (metastore / "tokens.jsonl").unlink()
+    service = serve()
+    assert service.get("/v1/status").status == 401
+    assert service.get("/v1/status", token=reader).status == 401
+    assert "tokens are gone" in service.process.log() and "ferry token new" in service.process.log()
+    again = token("again", "--read")
+    assert service.get("/v1/status", token=again).status == 200
+
+
 def begun_upload(service, secret, landing, size):
     """A connection over which the first two bytes of an upload have come."""
     connection = socket.create_connection(("127.0.0.1", service.port), timeout=30)
@@ -153,7 +164,7 @@ def test_tokens_are_kept_as_digests_only(token, metastore, ferry):
     assert ferry("token", "revoke", "nobody", "--metastore", metastore).code == 2
 
 
-@pytest.mark.parametrize("scope", ["", "*/a", "in//", "in//a", "in/../out", "in/.hidden", "in/a/./b", "/in",
+@pytest.mark.parametrize("scope", ["", "*/a", "in//", "in//a", "in/../out", "in/.hidden", "in/a/./b", "/in", "../x", "./x",
                                    "in/" + "d/" * 65])
 def test_a_scope_that_nothing_fits_is_refused(ferry, metastore, scope):
     refused = ferry("token", "new", "one", "--upload", scope, "--metastore", metastore)
