@@ -301,7 +301,9 @@ def opened_by(process):
 @pytest.mark.parametrize("path, reason", [
     ("a\nb", "control characters"), ("a\x1b[2Jb", "control characters"), ("a//b", "has a part that is empty"),
     ("a/./b", "has a part that is empty"), ("./a", "has a part that is empty"), ("a/", "has a part that is empty"),
-    ("/a", "not relative"), ("a/../b", "leads out"), ("", "an empty path")])
+    ("/a", "not relative"), ("a/../b", "leads out"), ("", "an empty path"), (".hidden", "'.hidden' that no landing area registers"),
+    (".quarantine/a", "that no landing area registers"), ("a/.b/c", "that no landing area registers"),
+    ("a.part", "that no landing area registers")])
 def test_import_of_a_path_that_no_landing_area_registers(ferry, metastore, path, reason):
     row = {"id": "1", "path": path, "updated_date": "2026-01-01", "checksum": "0" * 32}
     ended = ferry("import", "-", "--metastore", metastore, stdin=json.dumps(row) + "\n")

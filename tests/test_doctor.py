@@ -92,6 +92,34 @@ def test_a_note_of_a_compaction_that_nobody_can_read(doctor, metastore, landing,
     assert "compaction.json cannot be understood" in ended.stdout
 
 
+PLACES = {"a file for": lambda place: place.write_text(""), "a dangling link for": lambda place: place.symlink_to("/nonexistent")}
+
+
+@pytest.mark.parametrize("what", PLACES)
+@pytest.mark.parametrize("name", ["agents", "batches", "journals", "uploads"])
+def test_something_else_stands_in_a_place_of_ours(doctor, metastore, landing, register, transfer, what, name):
+    make_files(landing, 1, 10)
+    register()
+    place = metastore / name
+    shutil.rmtree(place, ignore_errors=True)
+    PLACES[what](place)
+    ended = doctor()
+    assert ended.code == 4
+    assert the_trouble(ended)["message"].startswith(f"{place} is not a directory")
+    if name in ("agents", "batches"):
+        ended = transfer()
+        assert ended.code == 4 and str(place) in ended.stderr
+
+
+def test_a_directory_where_pending_is_noted(doctor, metastore, landing, register):
+    make_files(landing, 1, 10)
+    register()
+    (metastore / "pending").unlink()
+    (metastore / "pending").mkdir()
+    ended = doctor()
+    assert (ended.code, the_trouble(ended)["message"]) == (4, f"{metastore}/pending is not a plain file")
+
+
 def test_a_damaged_row(doctor, metastore, landing, register):
     make_files(landing, 1, 10)
     register()

@@ -60,3 +60,23 @@ def test_ssh_gets_its_agent_and_no_secret(server, folder, landing, register, tra
     seen = (folder / "seen").read_text()
     assert "SSH_AUTH_SOCK=/run/s3cret\n" in seen
     assert "AWS_SECRET" not in seen and "CREDENTIALS_DIRECTORY" not in seen
+
+
+@pytest.mark.parametrize("words, instead", [
+    (["push", "{file}", "--to", "u:s3cret@127.0.0.1:/x"], "sftp://user@host/directory"),
+    (["transfer", "--to", "u:s3/cret@127.0.0.1:/x"], "sftp://user@host/directory"),
+    (["watch", "--once", "--landing", "u:s3cret@127.0.0.1:/x"], "FERRY_PASSWORD"),
+    (["status", "--destination", "sftp://u:s3cret@127.0.0.1/x"], "no destination"),
+    (["status", "--metastore", "host=127.0.0.1 password=s3cret"], "PGPASSFILE"),
+    (["status", "--metastore", "host=127.0.0.1 Password = s3cret x://"], "PGPASSFILE"),
+    (["import", "--from", "host=127.0.0.1 password=s3cret"], "PGPASSFILE"),
+    (["status", "--metastore", "postgresql://127.0.0.1:1/db?passwd=s3cret"], "PGPASSFILE")])
+def test_a_refusal_does_not_repeat_a_password(ferry, landing, metastore, register, words, instead):
+    put(landing / "a", b"a")
+    register()
+    words = [word.format(file=landing / "a") for word in words]
+    ended = ferry(*words, env={"FERRY_METASTORE": str(metastore)})
+    assert ended.code == 2, ended.stderr
+    assert instead in ended.stderr
+    for secret in ("s3cret", "s3/cret", "cret"):
+        assert secret not in ended.stderr + ended.stdout

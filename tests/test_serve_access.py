@@ -35,6 +35,17 @@ def test_tokens_are_asked_for_and_limited(serve, token, ferry, metastore, landin
     assert everything_in(landing) == ["erp", "erp/a"]
 
 
+def test_a_token_in_a_url_is_not_logged(serve, token):
+    secret = token("all", "--manage", "--upload", "*")
+    service = serve()
+    assert service.put(f"landing/a?access_token={secret}", token=secret).status == 400
+    assert service.ask("POST", f"/v1/files/x/retry?{secret}").status == 401
+    assert service.ask("DELETE", f"http://{secret}@localhost/v1/quarantine/x", check=False).status == 401
+    eventually(lambda: "target=/v1/quarantine/x" in service.process.log(), what="the last request in the log")
+    assert "target=/v1/files/landing/a" in service.process.log()
+    assert secret not in service.process.log()
+
+
 def test_a_revoked_token_is_good_for_nothing_at_once(serve, token, ferry, metastore):
     reader = token("reader", "--read")
     service = serve()
@@ -44,6 +55,17 @@ def test_a_revoked_token_is_good_for_nothing_at_once(serve, token, ferry, metast
     assert service.get("/v1/status").status == 401  # and not open to all
     (metastore / "tokens.jsonl").unlink()
     assert service.get("/v1/status").status == 401
+
+
+def test_a_service_whose_tokens_are_gone_stays_closed(serve, token, metastore):
+    reader = token("reader", "--read")
+    (metastore / "tokens.jsonl").unlink()
+    service = serve()
+    assert service.get("/v1/status").status == 401
+    assert service.get("/v1/status", token=reader).status == 401
+    assert "tokens are gone" in service.process.log() and "ferry token new" in service.process.log()
+    again = token("again", "--read")
+    assert service.get("/v1/status", token=again).status == 200
 
 
 def begun_upload(service, secret, landing, size):
@@ -142,7 +164,7 @@ def test_tokens_are_kept_as_digests_only(token, metastore, ferry):
     assert ferry("token", "revoke", "nobody", "--metastore", metastore).code == 2
 
 
-@pytest.mark.parametrize("scope", ["", "*/a", "in//", "in//a", "in/../out", "in/.hidden", "in/a/./b", "/in",
+@pytest.mark.parametrize("scope", ["", "*/a", "in//", "in//a", "in/../out", "in/.hidden", "in/a/./b", "/in", "../x", "./x",
                                    "in/" + "d/" * 65])
 def test_a_scope_that_nothing_fits_is_refused(ferry, metastore, scope):
     refused = ferry("token", "new", "one", "--upload", scope, "--metastore", metastore)

@@ -241,6 +241,8 @@ def hostile(control):
     yield "count", changed(count=1 << 62)
     yield "negative", changed(count=-1)
     yield "total", changed(total_bytes=1)
+    yield "huge size", changed(total_bytes=1e308, files=[{**whole["files"][0], "size": 1e308}, *(
+        {**file, "size": 0} for file in whole["files"][1:])])
     yield "version", changed(version=2)
     yield "up", with_path("../a.csv")
     yield "absolute", with_path("/etc/passwd")
@@ -263,8 +265,15 @@ def test_the_shell_example_refuses_what_it_cannot_use(shell, delivered, folder):
     for name, text in hostile(delivered.control):
         path = folder / "hostile.control.json"
         path.write_text(text)
-        if name != "twice":  # harmless: it is checked twice
-            assert shell(path).returncode == 2, name
+        assert shell(path).returncode == 2, name
+
+
+def test_the_shell_example_follows_no_links(shell, delivered, folder):
+    file = delivered.root / NAMES[1]
+    file.rename(folder / "elsewhere")
+    file.symlink_to(folder / "elsewhere")
+    ended = shell()
+    assert (ended.returncode, "link" in ended.stdout) == (1, True)
 
 
 @pytest.mark.parametrize("arguments", [

@@ -123,7 +123,9 @@ Result<Timestamp> parse_timestamp(std::string_view text) {
     const int sign = scanner.last() == '-' ? -1 : 1;
     const int offset_hours = scanner.digits(2);
     scanner.expect(":");
-    offset = sign * (hours(offset_hours) + minutes(scanner.digits(2)));
+    const int offset_minutes = scanner.digits(2);
+    if (offset_hours > 23 || offset_minutes > 59) return bad_time(text);
+    offset = sign * (hours(offset_hours) + minutes(offset_minutes));
   }
   // 60 is a leap second.
   if (!scanner.good() || !scanner.at_end() || hour > 23 || minute > 59 || second > 60) {

@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/filesystem/operations.hpp>
 
 #include "ferry/base/json.h"
 #include "ferry/base/lock.h"
+#include "ferry/base/log.h"
 
 namespace ferry::http {
 namespace {
@@ -81,8 +83,18 @@ Result<std::vector<Token>> parse_tokens(std::string_view text, const fs::path& f
   return tokens;
 }
 
+/// It stays, and says that there have been tokens, also if FILE is lost.
+fs::path lock_of(const fs::path& file) {
+  return file.string() + ".lock";
+}
+
 Result<FileLock> lock(const fs::path& file) {
-  return FileLock::acquire(file.string() + ".lock", kLockTime);
+  return FileLock::acquire(lock_of(file), kLockTime);
+}
+
+bool had_tokens(const fs::path& file) {
+  boost::system::error_code ignored;
+  return fs::symlink_status(lock_of(file), ignored).type() != fs::file_not_found;
 }
 
 Result<std::vector<Token>> read_if_there(const fs::path& file) {
@@ -151,16 +163,20 @@ Result<std::string> new_token(const fs::path& file, Grant grant, std::optional<T
 }
 
 Result<void> revoke_token(const fs::path& file, std::string_view name) {
+  const auto unknown = make_error(ErrorKind::kNotFound,
+                                  "no token is called {}: 'ferry token list' shows them", name);
+  // A lock beside no file would say that there have been tokens.
+  if (const auto there = read_tokens(file);
+      !there && there.error().kind == ErrorKind::kNotFound && !had_tokens(file)) {
+    return unknown;
+  }
   const auto held = lock(file);
   if (!held) return held.error();
   auto tokens = read_if_there(file);
   if (!tokens) return tokens.error();
   const auto removed =
       std::erase_if(*tokens, [&](const Token& token) { return token.grant.name == name; });
-  if (removed == 0) {
-    return make_error(ErrorKind::kNotFound, "no token is called {}: 'ferry token list' shows them",
-                      name);
-  }
+  if (removed == 0) return unknown;
   return write_tokens(file, *tokens);
 }
 
@@ -193,15 +209,27 @@ Result<std::optional<Grant>> TokenBook::find_name(std::string_view name) {
   return std::optional<Grant>();
 }
 
+void TokenBook::miss() {
+  identity_.reset();
+  tokens_.clear();
+  is_required_ = is_required_ || had_tokens(file_);
+  if (!is_required_ || std::exchange(is_missed_, true)) return;
+  log::error("tokens are gone",
+             {{"file", file_.string()},
+              {"next",
+               "restore it, or make new ones with 'ferry token new'; without it, and the "
+               ".lock beside it, the service is open to this host again once restarted"}});
+}
+
 /// Whoever replaces the file gives it another identity. Without it nobody has a token any more, and
 /// tokens are asked for as before.
 Result<void> TokenBook::refresh() {
   const auto fd = open_file(file_, O_RDONLY);
   if (!fd && fd.error().kind == ErrorKind::kNotFound) {
-    identity_.reset();
-    tokens_.clear();
+    miss();
     return {};
   }
+  is_missed_ = false;
   // Any other error leaves open whether there is one.
   if (fd || fd.error().kind == ErrorKind::kDenied) is_required_ = true;
   if (!fd) return fd.error();
@@ -218,6 +246,10 @@ Result<void> TokenBook::refresh() {
   if (!tokens) return tokens.error();
   tokens_ = std::move(*tokens);
   identity_ = identity;
+  // Of one that somebody else has put here. Where we may not write, nobody but its owner removes
+  // it.
+  if (!had_tokens(file_)) [[maybe_unused]]
+    const auto noted = FileLock::try_acquire(lock_of(file_));
   return {};
 }
 

@@ -1,4 +1,6 @@
 // Which store a location means.
+#include <cctype>
+
 #include "ferry/metastore/metastore.h"
 #include "metastore/jsonl/jsonl_metastore.h"
 #include "metastore/jsonl/tables/format.h"
@@ -15,6 +17,15 @@ using Opened = Result<std::unique_ptr<Metastore>>;
 std::string_view scheme_of(std::string_view location) {
   const auto end = location.find("://");
   return end == std::string_view::npos ? std::string_view() : location.substr(0, end);
+}
+
+/// As in what libpq calls a connection string, which would be taken for a directory.
+bool has_password(std::string_view location) {
+  std::string text;
+  for (const unsigned char c : location) {
+    if (c != ' ') text += static_cast<char>(std::tolower(c));
+  }
+  return text.contains("password=") || text.contains("passwd=");
 }
 
 bool is_postgresql(std::string_view scheme) {
@@ -53,6 +64,11 @@ Opened open_metastore_for_reading(const std::string& location, Options options) 
 
 Result<void> check_location(const std::string& location) {
   const std::string_view scheme = scheme_of(location);
+  if (!is_postgresql(scheme) && has_password(location)) {
+    return make_error(ErrorKind::kInvalid,
+                      "a metastore is a directory, or postgresql://user@host/database: a password "
+                      "belongs into ~/.pgpass (or PGPASSFILE)");
+  }
   if (scheme.empty()) return {};
 #ifdef FERRY_POSTGRESQL
   if (is_postgresql(scheme)) return postgres::check_database_location(location);

@@ -35,3 +35,10 @@ TEST_CASE("what was encoded is decoded to what it was") {
   }
   CHECK(parse_target("/" + percent_encode(text))->segments.front() == text);
 }
+
+TEST_CASE("of a target its path may be told, and no secret that a client put beside it") {
+  CHECK(path_of("/v1/files/a%20b?token=x&y") == "/v1/files/a%20b");
+  CHECK(path_of("https://user:secret@host/a?b?c") == "/a");
+  CHECK(path_of("/a") == "/a");
+  CHECK(path_of("") == "");
+}

@@ -28,6 +28,7 @@ TEST_CASE("a book of tokens follows its file, and never falls open") {
   TemporaryDirectory dir;
   const fs::path file = dir / "tokens";
   TokenBook book(file);
+  CHECK(revoke_token(file, "one").error().kind == ErrorKind::kNotFound);
   CHECK_FALSE(book.is_required().value());
   const auto one = new_token(file, {.name = "one", .read = true}, std::nullopt).value();
   const auto late = new_token(file, {.name = "late", .read = true}, now()).value();
@@ -46,6 +47,16 @@ TEST_CASE("a book of tokens follows its file, and never falls open") {
   CHECK(book.is_required().value());
   fs::remove(file);
   CHECK(book.is_required().value());
+  CHECK(TokenBook(file).is_required().value());
+}
+
+TEST_CASE("a file of tokens that somebody else has written is remembered, too") {
+  TemporaryDirectory dir;
+  const fs::path file = dir / "tokens";
+  REQUIRE(replace_file(file, ""));
+  CHECK(TokenBook(file).is_required().value());
+  fs::remove(file);
+  CHECK(TokenBook(file).is_required().value());
 }
 
 TEST_CASE("a line that nobody understands lets nobody in") {

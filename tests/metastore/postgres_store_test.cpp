@@ -27,7 +27,8 @@ TEST_CASE("a location with a password is refused, and the password is not shown"
        {"postgresql://ann:secret@host/db", "postgres://ann:se?cr/et@host/db",
         "postgresql://host/db?user=ann&password=secret", "postgresql://host/db?PassWord=secret",
         "postgresql://host/db?sslpassword=secret&user=ann",
-        "postgresql://host/db?%70assword=secret", "postgresql://:secret@/db"}) {
+        "postgresql://host/db?%70assword=secret", "postgresql://host/db?passwd=secret",
+        "postgresql://:secret@/db"}) {
     CAPTURE(location);
     const auto store = open_metastore(location, {});
     REQUIRE_FALSE(store);
@@ -42,7 +43,8 @@ TEST_CASE("locations without a password are taken as they are") {
   for (const char* location :
        {"postgresql://", "postgresql://ann@host:5432/db", "postgres://[::1]:5432/db",
         "postgresql:///db?host=/run/postgresql&user=ann", "postgresql://a:1,b:2/db",
-        "postgresql:///?service=ferry", "postgresql://h/d?options=-csearch_path%3Dx"}) {
+        "postgresql:///?service=ferry", "postgresql://h/d?passfile=/x",
+        "postgresql://h/d?options=-csearch_path%3Dx"}) {
     CAPTURE(location);
     CHECK(postgres::check_database_location(location));
     CHECK(postgres::shown_location(location) == location);

@@ -96,10 +96,15 @@ struct AgentFixture {
     return hasher.finish();
   }
 
-  Result<TransferSummary> run() { return deliver(*store, destination, options, recorder, stop); }
+  Outcome<TransferSummary> ended() { return deliver(*store, destination, options, recorder, stop); }
+  Result<TransferSummary> run() {
+    auto summary = ended();
+    if (!summary) return summary.error().error;
+    return std::move(*summary);
+  }
 
   /// Of a run that brought one batch to its end.
-  static const BatchSummary& only_batch(const Result<TransferSummary>& summary) {
+  static const BatchSummary& only_batch(const auto& summary) {
     REQUIRE(summary);
     REQUIRE(summary->batches.size() == 1);
     return summary->batches.front();

@@ -240,12 +240,12 @@ TEST_CASE_FIXTURE(Fixture, "what is asked for is bounded as all else is") {
 TEST_CASE_FIXTURE(Fixture, "a name that is no file's is an error, and nothing is claimed") {
   add("a");
   options.selection.names = {"a", "no such file"};
-  CHECK(select(*store, "b", options).error().kind == ErrorKind::kInvalid);
+  CHECK(select(*store, "b", options).error().error.kind == ErrorKind::kInvalid);
   begin();
   const auto looked = feed->look_in("in");
   REQUIRE_FALSE(looked);
-  CHECK(looked.error().kind == ErrorKind::kInvalid);
-  CHECK(looked.error().message.contains("no such file"));
+  CHECK(looked.error().error.kind == ErrorKind::kInvalid);
+  CHECK(looked.error().error.message.contains("no such file"));
   begin();
   CHECK(try_to_claim({.files = 10, .bytes = kNoBound}).error().kind == ErrorKind::kInvalid);
   options.selection.names = {};

@@ -293,7 +293,7 @@ TEST_CASE_FIXTURE(DeadAgent, "two agents that find a dead one's batch complete i
   auto other_store =
       std::move(*metastore::open_metastore((folder.path() / "metastore").string(), {}));
   Recorder other;
-  Result<TransferSummary> one = make_error(ErrorKind::kFailed, "not run");
+  Outcome<TransferSummary> one = fail(make_error(ErrorKind::kFailed, "not run"));
   {
     std::jthread second([&] {
       StopToken no_stop;

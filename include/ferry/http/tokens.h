@@ -51,7 +51,7 @@ class TokenBook {
  public:
   explicit TokenBook(fs::path file) : file_(std::move(file)) {}
 
-  /// There is a file, or was one: tokens are asked for.
+  /// There is a file, or was one, also before we ran: tokens are asked for.
   Result<bool> is_required();
   /// Whose token TEXT is; nothing if it is nobody's, or has expired.
   Result<std::optional<Grant>> find(std::string_view text);
@@ -60,12 +60,14 @@ class TokenBook {
 
  private:
   Result<void> refresh();
+  void miss();
 
   const fs::path file_;
   std::mutex mutex_;
   std::optional<FileIdentity> identity_;  // of what was read
   std::vector<Token> tokens_;
   bool is_required_ = false;
+  bool is_missed_ = false;  // and has been told so
 };
 
 }  // namespace ferry::http

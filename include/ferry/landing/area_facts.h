@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "ferry/base/file.h"
 #include "ferry/base/result.h"
@@ -12,6 +13,10 @@ namespace ferry::landing {
 
 /// On a file system whose other clients' changes cause no events here (NFS, SMB, FUSE …).
 Result<bool> is_on_network(const fs::path& path);
+
+/// No landing area registers a file of this relative path, however it is configured: a dot file,
+/// one below a dot directory, or one that is not complete by its name.
+bool is_never_registered(const std::string& path);
 
 /// How many directories a watcher watches in this area, itself included.
 Result<std::uint64_t> count_directories(const fs::path& area);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ferry/base/file.h"
+#include "ferry/base/outcome.h"
 #include "ferry/base/result.h"
 #include "ferry/base/stop.h"
 #include "ferry/base/time.h"
@@ -205,22 +206,22 @@ struct Following {
 Result<std::shared_ptr<Spool>> open_spool(const TransferOptions& options);
 
 /// What deliver would take now, oldest first.
-Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastore,
-                                                  std::string_view destination,
-                                                  const TransferOptions& options);
+Outcome<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastore,
+                                                   std::string_view destination,
+                                                   const TransferOptions& options);
 
 /// One run: until nothing is left to deliver, or STOP is requested. An error means that it ended
 /// early, with its claims released; what was delivered by then is recorded, or is by the next run.
 /// Files that failed are in the summary, with the others delivered. Errors: those of sftp::connect,
 /// kDenied if DESTINATION's directory cannot be made, the metastore's, kInvalid if a name of the
-/// selection matches no file.
-Result<TransferSummary> deliver(metastore::Metastore& metastore, const Destination& destination,
-                                const TransferOptions& options, Observer& observer,
-                                StopToken& stop);
+/// selection matches no file. What an agent notes beside the tables counts as the metastore.
+Outcome<TransferSummary> deliver(metastore::Metastore& metastore, const Destination& destination,
+                                 const TransferOptions& options, Observer& observer,
+                                 StopToken& stop);
 
 /// The same again and again, as files are registered, until FOLLOWING.finish or STOP.
-Result<void> deliver_on(metastore::Metastore& metastore, const Destination& destination,
-                        const TransferOptions& options, Observer& observer,
-                        const Following& following, StopToken& stop);
+Outcome<void> deliver_on(metastore::Metastore& metastore, const Destination& destination,
+                         const TransferOptions& options, Observer& observer,
+                         const Following& following, StopToken& stop);
 
 }  // namespace ferry::transfer

@@ -190,6 +190,7 @@ void Examination::state_on_disk(const Settings& settings) {
   } else if (settings.general.metastore.is_directory()) {
     metastore_lock(directory, settings);
   }
+  places(settings);
   struct statvfs space{};
   if (::statvfs(directory.c_str(), &space) == 0) {
     const std::uint64_t free = std::uint64_t{space.f_bavail} * space.f_frsize;
@@ -204,6 +205,31 @@ void Examination::state_on_disk(const Settings& settings) {
   if (const auto network = landing::is_on_network(directory); network && *network) {
     trouble("file system", "it is a network file system: locks and syncs may not hold",
             "put it on a local disk", ExitStatus::kMetastore);
+  }
+}
+
+/// What stands in the way of something of ours hinders only whoever needs it.
+void Examination::places(const Settings& settings) {
+  const StateDirectory state = state_directory(settings);
+  boost::system::error_code ignored;
+  const auto is_there = [&](const fs::path& place) {
+    return fs::symlink_status(place, ignored).type() != fs::file_not_found;
+  };
+  const auto complain = [&](const fs::path& place, std::string_view lack) {
+    trouble("places", fmt::format("{} is not {}", place.string(), lack),
+            "move it away: ferry makes its own; or let the user that runs ferry own it",
+            ExitStatus::kMetastore);
+  };
+  for (const fs::path& place :
+       {state.agents(), state.batches(), state.journals(), state.notified(), state.outages(),
+        state.resumable(), state.servers(), state.spool(), state.taking(), state.uploads()}) {
+    const bool is_link = place == state.agents() && fs::is_symlink(place, ignored);
+    const bool is_ours =
+        !is_link && fs::is_directory(place, ignored) && may(place, R_OK | W_OK | X_OK);
+    if (is_there(place) && !is_ours) complain(place, "a directory that we can read and write");
+  }
+  for (const fs::path& place : {state.path() / "pending", state.tokens(), state.untaken()}) {
+    if (is_there(place) && !fs::is_regular_file(place, ignored)) complain(place, "a plain file");
   }
 }
 

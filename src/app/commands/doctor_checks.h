@@ -45,6 +45,7 @@ class Examination {
   void registry(metastore::Upkeep& upkeep);
   void metastore_index(metastore::Upkeep& upkeep, const std::string& cure);
   void state_on_disk(const Settings& settings);
+  void places(const Settings& settings);
   void metastore_lock(const fs::path& directory, const Settings& settings);
   void landing_area(const LandingSettings& landing);
   void program(std::string check, const CommandWords& command);

@@ -38,6 +38,7 @@ std::string location_of(const std::string& word) {
 
 Outcome<ExitStatus> import_store(const Invocation& invocation, const Settings& settings) {
   const std::string from = location_of(*invocation.arguments.last("from"));
+  if (const auto fit = metastore::check_location(from); !fit) return fail(fit.error());
   auto source = metastore::open_metastore_for_reading(
       from, {.lock_timeout = settings.general.lock_timeout, .on_reading = show_reading()});
   if (!source) {

@@ -10,6 +10,7 @@
 
 #include "ferry/base/file.h"
 #include "ferry/base/text.h"
+#include "ferry/landing/area_facts.h"
 
 namespace ferry::app {
 namespace {
@@ -20,10 +21,19 @@ constexpr std::size_t kBlockBytes = 256 * 1024;
 
 /// What a landing area puts into quarantine, an import does not bring past it.
 Result<metastore::FileRecord> check_name(metastore::FileRecord row) {
+  if (row.state == metastore::FileState::kQuarantined) return row;
   const std::string shown = escape_controls(row.path);
-  if (shown == row.path || row.state == metastore::FileState::kQuarantined) return row;
-  return make_error(ErrorKind::kInvalid, "the row has a path '{}' that has control characters",
-                    shown);
+  if (shown != row.path) {
+    return make_error(ErrorKind::kInvalid, "the row has a path '{}' that has control characters",
+                      shown);
+  }
+  if (landing::is_never_registered(row.path)) {
+    return make_error(ErrorKind::kInvalid,
+                      "the row has a path '{}' that no landing area registers (dot files, *.tmp, "
+                      "*.part, *.filepart)",
+                      row.path);
+  }
+  return row;
 }
 
 }  // namespace

@@ -164,7 +164,7 @@ Result<Waiting> find_waiting(metastore::Metastore& store, const TransferPlan& pl
 
 bool has_gone_well(const DeliveredRun& run) {
   return std::ranges::none_of(run.endings, [](const TransferEnding& ending) {
-    return ending.error || ending.summary.lost;
+    return ending.failure || ending.summary.lost;
   });
 }
 

@@ -63,7 +63,7 @@ Result<void> check_scope(const std::string& scope, const Settings& settings) {
   std::vector<std::string_view> names;
   for (const LandingSettings& landing : settings.landings) names.emplace_back(landing.name);
   const std::string area = scope.substr(0, scope.find('/'));
-  const bool is_area = !area.empty() && area != "*";
+  const bool is_area = !area.empty() && area != "*" && area != "." && area != "..";
   std::string directory = scope.substr(std::min(area.size() + 1, scope.size()));
   if (directory.ends_with('/')) directory.pop_back();
   const auto fit =

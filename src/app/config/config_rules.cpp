@@ -5,6 +5,7 @@
 
 #include "app/config/placement.h"
 #include "app/config/routing.h"
+#include "app/config/secrets.h"
 #include "app/config/state_directory.h"
 #include "app/config/text.h"
 #include "ferry/base/text.h"
@@ -127,7 +128,7 @@ class Rules {
                    const std::vector<std::string_view>& known) {
     for (auto name = names.begin(); name != names.end(); ++name) {
       if (std::ranges::find(known, *name) == known.end()) {
-        complain(section, of, key, "{}: unknown {} '{}'{}", key, kind, *name,
+        complain(section, of, key, "{}: unknown {} '{}'{}", key, kind, without_password(*name),
                  suggestion(*name, known));
       } else if (std::find(names.begin(), name, *name) != name && key != "transforms") {
         complain(section, of, key, "{}: names '{}' twice", key, *name);

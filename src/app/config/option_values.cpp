@@ -135,9 +135,9 @@ Result<fs::path> Codec<fs::path>::read(const Value& value, const fs::path& base)
 }
 
 Result<MetastoreLocation> Codec<MetastoreLocation>::read(const Value& value, const fs::path& base) {
-  if (const auto* text = std::get_if<std::string>(&value); text && text->contains("://")) {
+  if (const auto* text = std::get_if<std::string>(&value)) {
     if (const auto fit = metastore::check_location(*text); !fit) return fit.error();
-    return MetastoreLocation{*text};
+    if (text->contains("://")) return MetastoreLocation{*text};
   }
   const auto directory = Codec<fs::path>::read(value, base);
   if (!directory) return directory.error();

@@ -23,4 +23,12 @@ const EnvironmentSecrets& environment_secrets() {
   return secrets;
 }
 
+std::string without_password(std::string_view word) {
+  const auto scheme = word.find("://");
+  const auto colon = word.find(':', scheme == word.npos ? 0 : scheme + 3);
+  const auto at = word.rfind('@');
+  if (colon == word.npos || at == word.npos || at < colon) return std::string(word);
+  return std::string(word.substr(0, colon + 1)) + "…" + std::string(word.substr(at));
+}
+
 }  // namespace ferry::app

@@ -25,6 +25,12 @@ Error option_error(const Option& option, const Error& error) {
 
 Result<void> store_place(const Option& option, const std::string& word, LandingSettings& landing) {
   if (word.find("://") == word.npos) {
+    if (!word.starts_with('/') && without_password(word) != word) {
+      return make_error(ErrorKind::kInvalid,
+                        "'{}' is no directory: write sftp://user@host/directory, and the password "
+                        "into FERRY_PASSWORD or a password_file",
+                        without_password(word));
+    }
     Settings unused;
     return option.set({&unused, &landing, nullptr, working_directory()}, word);
   }
@@ -96,11 +102,11 @@ Result<void> select_destinations(Settings& settings, const std::vector<std::stri
         return make_error(ErrorKind::kInvalid,
                           "--to: '{}' is neither an sftp:// URL nor a configured destination: "
                           "write sftp://user@host/directory",
-                          word);
+                          without_password(word));
       }
       return make_error(ErrorKind::kInvalid,
-                        "--to: '{}' is neither an sftp:// URL nor a configured destination{}", word,
-                        meant);
+                        "--to: '{}' is neither an sftp:// URL nor a configured destination{}",
+                        without_password(word), meant);
     }
     DestinationSettings given;
     const auto stored = option.set({&settings, nullptr, &given, {}}, word);

@@ -13,7 +13,7 @@ namespace ferry::app {
 
 /// The destination did not answer, or would not have us; WAIT: until it is tried again. Other
 /// errors say nothing of it. What cannot be noted is left out: nobody waits for it.
-void note_outage(const std::string& destination, const Error& error, const Settings& settings,
+void note_outage(const std::string& destination, const Failure& failure, const Settings& settings,
                  std::optional<std::chrono::seconds> wait);
 /// It has taken files.
 void clear_outage(const std::string& destination, const Settings& settings);

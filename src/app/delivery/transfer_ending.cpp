@@ -56,7 +56,7 @@ Json to_json(const TransferEnding& ending) {
             {"sent_bytes", ending.sent},
             {"duration_ms", summary.duration.count()}};
   const auto& hindrance = summary.lost ? summary.lost : summary.unreadable;
-  if (const auto& error = ending.error ? ending.error : hindrance) {
+  if (const auto& error = ending.failure ? ending.failure->error : hindrance) {
     json["error"] = {{"kind", to_string(error->kind)}, {"message", error->message}};
   }
   return json;
@@ -126,7 +126,7 @@ std::string to_text(const LeftOut& left_out) {
 }
 
 ExitStatus status_of(const TransferEnding& ending) {
-  if (ending.error) return exit_status_for({Origin::kDestination, *ending.error});
+  if (ending.failure) return exit_status_for(*ending.failure);
   if (ending.summary.unreadable) {
     return exit_status_for({Origin::kMetastore, *ending.summary.unreadable});
   }
@@ -160,7 +160,7 @@ void print_endings(const std::vector<TransferEnding>& endings, const Untaken& un
   }
   for (const TransferEnding& ending : endings) {
     const bool is_told_by_its_end =
-        ending.error || (ending.summary.was_stopped && ending.summary.selected == 0);
+        ending.failure || (ending.summary.was_stopped && ending.summary.selected == 0);
     if (!is_told_by_its_end) print(to_text(ending));
   }
   if (untaken.files > 0) print(untaken.to_text() + "\n");

@@ -26,7 +26,7 @@ struct LeftOut {
 struct TransferEnding {
   std::string destination;
   transfer::TransferSummary summary;
-  std::optional<Error> error = {};
+  std::optional<Failure> failure = {};
   LeftOut left_out = {};
   std::uint64_t elsewhere = 0;  // files that other runs have in hand, if this one had nothing to do
   std::uint64_t sent =

@@ -53,7 +53,7 @@ class Report {
     unreachable_.erase(destination);
     clear_outage(destination, plan_.settings);
     settle();
-    TransferEnding ending{.destination = destination, .summary = {}, .error = {}, .sent = sent};
+    TransferEnding ending{.destination = destination, .summary = {}, .failure = {}, .sent = sent};
     ending.summary.add(batch);
     ending.summary.duration = batch.duration;
     look_at_left_out(ending);
@@ -65,16 +65,17 @@ class Report {
   void tell_of_idleness(const std::string& destination) {
     const std::scoped_lock lock(mutex_);
     unreachable_.erase(destination);
-    TransferEnding ending{.destination = destination, .summary = {}, .error = {}};
+    TransferEnding ending{.destination = destination, .summary = {}, .failure = {}};
     look_at_left_out(ending);
     if (unreachable_.empty()) service_manager::tell_status("waiting for files");
   }
 
-  void tell_of_error(const std::string& destination, const Error& error,
-                     std::chrono::seconds wait) {
+  void tell_of_failure(const std::string& destination, const Failure& failure,
+                       std::chrono::seconds wait) {
+    const Error& error = failure.error;
     const std::scoped_lock lock(mutex_);
     unreachable_.insert(destination);
-    note_outage(destination, error, plan_.settings, wait);
+    note_outage(destination, failure, plan_.settings, wait);
     const std::string again = human_duration(wait);
     log::error("transfer failed", {{"destination", destination},
                                    {"kind", to_string(error.kind)},
@@ -142,16 +143,16 @@ void follow_destination(const transfer::Destination& destination, metastore::Met
                                             patience.reached();
                                             report.tell_of_idleness(destination.name);
                                           }};
-  const auto deliver = [&]() -> Result<void> {
+  const auto deliver = [&]() -> Outcome<void> {
     const auto options = agent_options(destination, store, plan);
-    if (!options) return options.error();
+    if (!options) return fail(options.error());
     return transfer::deliver_on(store, destination, *options, observer, following, stop);
   };
   while (!stop.stop_requested() && !finish.stop_requested()) {
     const auto ended = deliver();
     if (ended || stop.stop_requested()) return;
     const auto wait = patience.failed();
-    report.tell_of_error(destination.name, ended.error(), wait);
+    report.tell_of_failure(destination.name, ended.error(), wait);
     wait_for(wait, {stop.fd(), finish.fd()});
   }
 }

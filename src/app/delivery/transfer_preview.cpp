@@ -51,7 +51,7 @@ Outcome<ExitStatus> preview_transfer(const TransferPlan& plan, metastore::Metast
   for (const transfer::Destination& destination : plan.destinations) {
     const auto options = plan.options_for(destination.name);
     const auto files = transfer::select(store, destination.name, options);
-    if (!files) return fail(files.error());
+    if (!files) return std::unexpected(files.error());
     const auto left = find_left_out(destination.name, store, plan);
     if (!left) return fail(left.error(), Origin::kMetastore);
     left_out.given_up += left->given_up;

@@ -25,23 +25,23 @@ namespace {
 TransferEnding deliver_to(const transfer::Destination& destination, metastore::Metastore& store,
                           const TransferPlan& plan, CountingObserver& observer, StopToken& stop) {
   const auto options = agent_options(destination, store, plan);
-  if (!options) return {destination.name, {}, options.error()};
+  if (!options) return {destination.name, {}, Failure{Origin::kLocal, options.error()}};
   auto summary = transfer::deliver(store, destination, *options, observer, stop);
   if (!summary) return {destination.name, {}, summary.error()};
   TransferEnding ending{.destination = destination.name,
                         .summary = std::move(*summary),
-                        .error = {},
+                        .failure = {},
                         .sent = observer.sent()};
   const auto left_out = find_left_out(destination.name, store, plan);
   if (!left_out) {
-    ending.error = left_out.error();
+    ending.failure = {Origin::kMetastore, left_out.error()};
   } else {
     ending.left_out = *left_out;
   }
   if (ending.summary.selected > 0) return ending;
   const auto totals = store.totals(destination.name);
   if (!totals) {
-    ending.error = totals.error();
+    ending.failure = {Origin::kMetastore, totals.error()};
   } else {
     ending.elsewhere = (*totals)[metastore::Standing::kInProgress].files;
   }
@@ -62,11 +62,11 @@ std::vector<TransferEnding> run_all(metastore::Metastore& store, const TransferP
       const auto observer = observers(destination.name);
       endings[i] = deliver_to(destination, store, plan, *observer, stop);
       note_outage(endings[i], plan.settings);
-      const auto& error = endings[i].error;
-      if (error && !is_alone) {
+      const auto& failure = endings[i].failure;
+      if (failure && !is_alone) {
         log::error("transfer failed", {{"destination", destination.name},
-                                       {"kind", to_string(error->kind)},
-                                       {"error", error->message}});
+                                       {"kind", to_string(failure->error.kind)},
+                                       {"error", failure->error.message}});
       }
     });
   }
@@ -88,7 +88,7 @@ std::uint64_t delivered_files(const std::vector<TransferEnding>& endings) {
 
 bool had_nothing_to_do(const std::vector<TransferEnding>& endings) {
   return std::ranges::all_of(endings, [](const TransferEnding& ending) {
-    return !ending.error && !was_stopped(ending) && ending.summary.selected == 0;
+    return !ending.failure && !was_stopped(ending) && ending.summary.selected == 0;
   });
 }
 
@@ -208,8 +208,8 @@ Outcome<ExitStatus> status_of(const DeliveredRun& run, const TransferPlan& plan,
                            "stopped: {} files were delivered, the others stay pending",
                            delivered_files(endings)));
   }
-  if (endings.size() == 1 && endings.front().error) {
-    return fail(*endings.front().error, Origin::kDestination);
+  if (endings.size() == 1 && endings.front().failure) {
+    return std::unexpected(*endings.front().failure);
   }
   if (run.was_interrupted) return ExitStatus::kInterrupted;
   ExitStatus status = status_of(endings, idle);

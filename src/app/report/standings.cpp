@@ -8,6 +8,7 @@
 #include "app/config/landing_areas.h"
 #include "app/config/placement.h"
 #include "app/config/routing.h"
+#include "app/config/secrets.h"
 #include "app/config/text.h"
 
 namespace ferry::app {
@@ -102,10 +103,11 @@ Result<void> check_destination(metastore::Metastore& metastore, const Settings& 
   if (names.empty()) {
     return make_error(ErrorKind::kInvalid,
                       "no destination '{}': neither the configuration nor the log has one",
-                      *destination);
+                      without_password(*destination));
   }
-  return make_error(ErrorKind::kInvalid, "no destination '{}', only {}{}", *destination,
-                    fmt::join(names, ", "), suggestion(*destination, names));
+  return make_error(ErrorKind::kInvalid, "no destination '{}', only {}{}",
+                    without_password(*destination), fmt::join(names, ", "),
+                    suggestion(*destination, names));
 }
 
 Result<void> visit_standings(metastore::Metastore& metastore, const StandingQuery& query,

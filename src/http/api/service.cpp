@@ -144,7 +144,7 @@ class Service {
     const Request& request = exchange.request();
     if (!is_reading(request.method)) {
       log::info("request", {{"method", request.method},
-                            {"target", request.target},
+                            {"target", path_of(request.target)},
                             {"status", response.status},
                             {"by", by}});
     }

@@ -11,6 +11,7 @@
 #include <exception>
 
 #include "ferry/base/log.h"
+#include "http/protocol/target.h"
 
 namespace ferry::http {
 namespace {
@@ -299,7 +300,7 @@ Response handled(const Handler& handler, Exchange& exchange) {
     return handler(exchange);
   } catch (const std::exception& error) {
     log::error("request failed", {{"method", exchange.request().method},
-                                  {"target", exchange.request().target},
+                                  {"target", path_of(exchange.request().target)},
                                   {"error", error.what()}});
     return to_response({500, "failed", "the service failed: its log says why", {}});
   }

@@ -106,6 +106,11 @@ Answer<Target> parse_target(std::string_view text) {
   return target;
 }
 
+std::string_view path_of(std::string_view target) {
+  const auto text = without_authority(target);
+  return text.substr(0, text.find('?'));
+}
+
 std::string percent_encode(std::string_view text) {
   std::string encoded;
   for (const char c : text) {

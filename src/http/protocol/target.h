@@ -24,6 +24,10 @@ struct Target {
 /// or tricky percent-encoding (of a slash or NUL), and for parameters that are given twice.
 Answer<Target> parse_target(std::string_view text);
 
+/// What of a request's target may be told: without its host and its query, in which clients may
+/// have put a password or a token.
+std::string_view path_of(std::string_view target);
+
 /// TEXT as one segment of a path.
 std::string percent_encode(std::string_view text);
 

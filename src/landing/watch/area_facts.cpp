@@ -28,6 +28,10 @@ Result<bool> is_on_network(const fs::path& path) {
   return !root->is_local();
 }
 
+bool is_never_registered(const std::string& path) {
+  return IgnoreRules().ignores_file(path);
+}
+
 Result<std::uint64_t> count_directories(const fs::path& area) {
   const auto root = open_file(area, O_RDONLY | O_DIRECTORY);
   if (!root) return root.error();

@@ -1,6 +1,7 @@
 #include "metastore/postgres/location.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 namespace ferry::metastore::postgres {
@@ -19,8 +20,11 @@ std::size_t end_of_scheme(std::string_view location) {
 bool names_secret(std::string_view parameter) {
   std::string name(parameter.substr(0, parameter.find('=')));
   std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
-  // libpq takes percent-encoded names, too: nobody writes them so who means well.
-  return name == "password" || name == "sslpassword" || name.find('%') != std::string::npos;
+  if (name == "passfile") return false;
+  // libpq takes percent-encoded names, too: nobody writes them so who means well. What it does not
+  // know it repeats.
+  return std::ranges::any_of(std::array{"pass", "pwd", "secret", "%"},
+                             [&](const char* part) { return name.contains(part); });
 }
 
 }  // namespace

@@ -45,26 +45,26 @@ class Agent {
     summary_.destination = destination.name;
   }
 
-  Result<TransferSummary> run();
+  Outcome<TransferSummary> run();
   /// What it had in hand may be somebody else's: another agent has to begin anew.
   bool has_lost_claims() const { return core_.has_lost_claims(); }
 
  private:
-  Result<void> go_round();
-  Result<void> wait_for_completion();
-  Result<bool> has_dead_batches();
+  Outcome<void> go_round();
+  Outcome<void> wait_for_completion();
+  Outcome<bool> has_dead_batches();
   void leave_alone(const fs::path& journal, const Error& error);
   Result<std::shared_ptr<metastore::AgentPresence>> stand_in_for(const BatchInfo& batch);
-  Result<bool> find_files();
-  Result<void> reach_servers(std::vector<Area>& areas);
-  Result<void> deliver_round(bool has_files);
+  Outcome<bool> find_files();
+  Outcome<void> reach_servers(std::vector<Area>& areas);
+  Outcome<void> deliver_round(bool has_files);
   void begin_session();
-  Result<void> connect();
-  Result<void> bring_to_end();
+  Outcome<void> connect();
+  Outcome<void> bring_to_end();
   void tidy_destination();
   void remove_what_is_old();
-  Result<void> open_spool();
-  Result<void> tidy_spool();
+  Outcome<void> open_spool();
+  Outcome<void> tidy_spool();
   void wait_for_files();
   void pause(unsigned stuck);
   bool is_ending() const;
@@ -81,27 +81,27 @@ class Agent {
   };
 };
 
-Result<TransferSummary> Agent::run() {
+Outcome<TransferSummary> Agent::run() {
   const auto started = Clock::now();
-  if (auto opened = open_spool(); !opened) return opened.error();
+  if (auto opened = open_spool(); !opened) return std::unexpected(opened.error());
   [[maybe_unused]] const auto pruned =
       remove_old_control_files(core_.options.control_files, now() - metastore::kKeepSettled);
   if (core_.following != nullptr) {
     auto notice = core_.metastore.watch_changes();
-    if (!notice) return notice.error();
+    if (!notice) return fail(notice.error(), Origin::kMetastore);
     core_.notice = std::move(*notice);
   }
   auto ended = go_round();
   if (has_lost_claims()) return summary_;
-  if (!ended && ended.error().kind == ErrorKind::kCancelled) {
+  if (!ended && ended.error().error.kind == ErrorKind::kCancelled) {
     core_.was_cut_short = true;  // wherever the stop was heard
   } else if (!ended) {
-    return ended.error();
+    return std::unexpected(ended.error());
   }
   core_.feed.tell_of_left_out();
-  if (auto tidied = tidy_spool(); !tidied) return tidied.error();
-  if (core_.closing.record_error()) return *core_.closing.record_error();
-  if (core_.error) return *core_.error;
+  if (auto tidied = tidy_spool(); !tidied) return std::unexpected(tidied.error());
+  if (const auto& error = core_.closing.record_error()) return fail(*error, Origin::kMetastore);
+  if (core_.failure) return std::unexpected(*core_.failure);
   const BatchClosing::Left left = core_.closing.left();
   summary_.unlisted = left.unlisted;
   summary_.failed += left.failed;
@@ -113,26 +113,26 @@ Result<TransferSummary> Agent::run() {
 }
 
 /// Once, or until somebody ends it.
-Result<void> Agent::go_round() {
+Outcome<void> Agent::go_round() {
   unsigned stuck = 0;  // rounds, one after another, in which a batch did not come to its end
   for (int round = 1;; ++round) {
     if (core_.notice) core_.notice->clear();  // what is registered from here on wakes us
     const auto failures = core_.closing.failures();
     const auto dead = has_dead_batches();
-    if (!dead) return dead.error();
+    if (!dead) return std::unexpected(dead.error());
     if (!*dead) {
       core_.predecessors.let_all_go();
       completing_.reset();
     }
     const auto files = find_files();
-    if (!files) return files.error();
+    if (!files) return std::unexpected(files.error());
     if (*dead || *files) {
       if (auto delivered = deliver_round(*files); !delivered) return delivered;
       idle_since_ = Clock::now();
     }
     tidy_destination();
     remove_what_is_old();
-    if (is_ending() || core_.error || has_lost_claims()) return {};
+    if (is_ending() || core_.failure || has_lost_claims()) return {};
     stuck = core_.closing.failures() > failures ? stuck + 1 : 0;
     // What we have claimed and not delivered is pending again once our batch was brought to its end
     // as a dead agent's.
@@ -183,27 +183,29 @@ void Agent::wait_for_files() {
 
 /// One agent at a time brings the batches of dead ones to their end. Until it has, nobody can tell
 /// which of their files are to be sent.
-Result<void> Agent::wait_for_completion() {
+Outcome<void> Agent::wait_for_completion() {
   Hasher hasher(HashAlgorithm::kMd5);  // for a short name, not for secrecy
   hasher.update(as_bytes(core_.destination.name));
-  if (auto made = make_directories(core_.options.control_files); !made) return made;
+  if (auto made = make_directories(core_.options.control_files); !made) {
+    return fail(made.error(), Origin::kMetastore);
+  }
   const fs::path path =
       core_.options.control_files / ("." + hasher.finish().to_string().substr(4) + ".completing");
   while (!core_.stop.stop_requested()) {
     auto lock = FileLock::try_acquire(path);
-    if (!lock) return lock.error();
+    if (!lock) return fail(lock.error(), Origin::kMetastore);
     completing_ = std::move(*lock);
     if (completing_) return {};
     sleep_unless_stopped(kCompletionPoll, core_.stop);
   }
-  return make_error(ErrorKind::kCancelled, "stopped");
+  return fail(make_error(ErrorKind::kCancelled, "stopped"));
 }
 
 /// Those of this destination's agents. While we have their journals nobody else completes them.
-Result<bool> Agent::has_dead_batches() {
-  if (auto waited = wait_for_completion(); !waited) return waited.error();
+Outcome<bool> Agent::has_dead_batches() {
+  if (auto waited = wait_for_completion(); !waited) return std::unexpected(waited.error());
   const auto journals = BatchJournal::find(core_.options.control_files);
-  if (!journals) return journals.error();
+  if (!journals) return fail(journals.error(), Origin::kMetastore);
   for (const fs::path& file : *journals) {
     auto journal = BatchJournal::take_over(file);
     if (!journal) {
@@ -215,10 +217,10 @@ Result<bool> Agent::has_dead_batches() {
     auto batch = std::make_unique<Batch>(std::move(*journal));
     const auto presence = stand_in_for(batch->info());
     if (!presence && presence.error().kind == ErrorKind::kBusy) continue;  // it runs, after all
-    if (!presence) return presence.error();
+    if (!presence) return fail(presence.error(), Origin::kMetastore);
     batch->set_presence(*presence);
     const auto left = let_go_of_what_is_lost(core_.metastore, *batch, core_.batch_context);
-    if (!left) return left.error();
+    if (!left) return fail(left.error(), Origin::kMetastore);
     core_.closing.add(std::move(batch), BatchClosing::Origin::kDeadAgents);
   }
   return !core_.closing.is_empty();
@@ -240,16 +242,16 @@ Result<std::shared_ptr<metastore::AgentPresence>> Agent::stand_in_for(const Batc
 
 /// What lies in landing areas that are there and answer. Of the others nothing is claimed: it costs
 /// no attempt. An error if nothing is left for that reason.
-Result<bool> Agent::find_files() {
+Outcome<bool> Agent::find_files() {
   core_.roots = LandingRoots::open(core_.options.landings);
   core_.feed.begin(core_.roots);
   core_.readable.clear();
   auto areas = find_areas(core_.feed, core_.roots, core_.options);
-  if (!areas) return areas.error();
+  if (!areas) return std::unexpected(areas.error());
   const auto connected = reach_servers(*areas);
   std::optional<Error> failure;
   for (const auto& [landing, reached] : *areas) {
-    if (!reached && reached.error().kind == ErrorKind::kCancelled) return reached.error();
+    if (!reached && reached.error().kind == ErrorKind::kCancelled) return fail(reached.error());
     core_.options.on_landing(landing, reached ? nullptr : &reached.error());
     if (reached) {
       core_.readable.insert(landing);
@@ -257,8 +259,8 @@ Result<bool> Agent::find_files() {
       failure = reached.error();
     }
   }
-  if (core_.readable.empty() && failure) return *failure;
-  if (!connected) return connected.error();
+  if (core_.readable.empty() && failure) return fail(*failure, Origin::kDestination);
+  if (!connected) return std::unexpected(connected.error());
   if (!core_.readable.empty()) {
     core_.feed.rewind(core_.readable);
     return true;
@@ -266,13 +268,13 @@ Result<bool> Agent::find_files() {
   if (core_.following != nullptr) return false;
   // For what is to be said of files that lie elsewhere.
   auto visited = core_.feed.visit({}, [](const metastore::FileRecord&) {});
-  if (!visited) return visited.error();
+  if (!visited) return std::unexpected(visited.error());
   return false;
 }
 
 /// A single run dials the destination meanwhile: each connection takes several round trips. One
 /// that follows does not: it would do so for nothing each time that they do not answer.
-Result<void> Agent::reach_servers(std::vector<Area>& areas) {
+Outcome<void> Agent::reach_servers(std::vector<Area>& areas) {
   const auto servers = areas_on_servers(areas, core_.roots);
   if (servers.empty()) return {};
   if (!core_.session || !core_.session->is_connected()) begin_session();
@@ -285,7 +287,7 @@ Result<void> Agent::reach_servers(std::vector<Area>& areas) {
 
 // Doing it.
 
-Result<void> Agent::deliver_round(bool has_files) {
+Outcome<void> Agent::deliver_round(bool has_files) {
   // Before anything is claimed: a destination that does not answer changes nothing.
   if (auto connected = connect(); !connected) return connected;
   if (auto completed = bring_to_end(); !completed) return completed;
@@ -299,13 +301,13 @@ Result<void> Agent::deliver_round(bool has_files) {
   }
   if (!core_.presence) {
     auto presence = core_.metastore.join();
-    if (!presence) return presence.error();
+    if (!presence) return fail(presence.error(), Origin::kMetastore);
     core_.presence = std::move(*presence);
   }
   if (auto removed = remove_stale_parts(core_.metastore, core_.batch_context, *core_.session,
                                         core_.presence->name());
       !removed) {
-    return removed;
+    return fail(removed.error(), Origin::kMetastore);
   }
   Round(core_, on_completed_).deliver();
   if (has_lost_claims()) return {};
@@ -319,7 +321,7 @@ void Agent::begin_session() {
   core_.session.emplace(core_.cut);
 }
 
-Result<void> Agent::connect() {
+Outcome<void> Agent::connect() {
   if (core_.session && core_.session->is_connected()) return {};
   if (!core_.session || core_.session->client) begin_session();
   const StopRelay stopping(core_.stop, core_.cut);
@@ -327,7 +329,7 @@ Result<void> Agent::connect() {
       transfer::connect(*core_.session, core_.destination, core_.options, core_.limiter);
   if (!connected) {
     core_.session.reset();
-    return connected;
+    return fail(connected.error(), Origin::kDestination);
   }
   core_.directories = {core_.session->directory, core_.session->control_directory};
   core_.many_handles.emplace(KnownServers(core_.options.servers), core_.destination.name);
@@ -366,22 +368,24 @@ void Agent::remove_what_is_old() {
   }
 }
 
-Result<void> Agent::bring_to_end() {
-  return Round::bring_to_end(core_, core_.cut, on_completed_);
+Outcome<void> Agent::bring_to_end() {
+  const auto ended = Round::bring_to_end(core_, core_.cut, on_completed_);
+  if (!ended) return fail(ended.error(), Origin::kDestination);
+  return {};
 }
 
 // The spool.
 
-Result<void> Agent::open_spool() {
+Outcome<void> Agent::open_spool() {
   if (core_.spool) return {};
   auto spool = transfer::open_spool(core_.options);
-  if (!spool) return spool.error();
+  if (!spool) return fail(spool.error(), Origin::kDestination);
   core_.spool = std::move(*spool);
   return {};
 }
 
 /// What some destination may still have to get stays.
-Result<void> Agent::tidy_spool() {
+Outcome<void> Agent::tidy_spool() {
   if (!core_.spool || core_.spool->is_empty()) return {};
   std::set<std::string, std::less<>> keys;
   metastore::FileQuery query;
@@ -394,7 +398,7 @@ Result<void> Agent::tidy_spool() {
       if (route != nullptr && !route->transforms.empty()) keys.insert(spool_key(file, *route));
     }
   });
-  if (!visited) return visited;
+  if (!visited) return fail(visited.error(), Origin::kMetastore);
   core_.spool->keep_only(keys);
   return {};
 }
@@ -432,9 +436,9 @@ namespace {
 
 /// An agent whose claims are lost is followed by another, which brings to its end what the first
 /// had begun and still can be brought to its end.
-Result<TransferSummary> run_agents(Metastore& metastore, const Destination& destination,
-                                   const TransferOptions& options, Observer& observer,
-                                   const Following* following, StopToken& stop) {
+Outcome<TransferSummary> run_agents(Metastore& metastore, const Destination& destination,
+                                    const TransferOptions& options, Observer& observer,
+                                    const Following* following, StopToken& stop) {
   std::vector<BatchSummary> completed;
   for (unsigned agents = 1;; ++agents) {
     Agent agent(metastore, destination, options, observer, following, stop);
@@ -446,9 +450,10 @@ Result<TransferSummary> run_agents(Metastore& metastore, const Destination& dest
     }
     std::ranges::copy(summary->batches, std::back_inserter(completed));
     if (following == nullptr && agents == kMostAgents) {
-      return make_error(ErrorKind::kBusy,
-                        "the agent's claims were lost {} times: the database took it for dead",
-                        agents);
+      return fail(make_error(ErrorKind::kBusy,
+                             "the agent's claims were lost {} times: the database took it for dead",
+                             agents),
+                  Origin::kMetastore);
     }
     log::warning("agent begins anew",
                  {{"destination", destination.name}, {"reason", "its claims were lost"}});
@@ -464,17 +469,18 @@ Result<TransferSummary> run_agents(Metastore& metastore, const Destination& dest
 
 }  // namespace
 
-Result<TransferSummary> deliver(Metastore& metastore, const Destination& destination,
-                                const TransferOptions& options, Observer& observer,
-                                StopToken& stop) {
+Outcome<TransferSummary> deliver(Metastore& metastore, const Destination& destination,
+                                 const TransferOptions& options, Observer& observer,
+                                 StopToken& stop) {
   return run_agents(metastore, destination, options, observer, nullptr, stop);
 }
 
-Result<void> deliver_on(Metastore& metastore, const Destination& destination,
-                        const TransferOptions& options, Observer& observer,
-                        const Following& following, StopToken& stop) {
+Outcome<void> deliver_on(Metastore& metastore, const Destination& destination,
+                         const TransferOptions& options, Observer& observer,
+                         const Following& following, StopToken& stop) {
   const auto summary = run_agents(metastore, destination, options, observer, &following, stop);
-  return summary ? Result<void>() : summary.error();
+  if (!summary) return std::unexpected(summary.error());
+  return {};
 }
 
 }  // namespace ferry::transfer

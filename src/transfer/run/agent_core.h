@@ -78,9 +78,9 @@ struct AgentCore {
                                           destination.name};
 
   BatchClosing closing;
-  std::optional<Error> error;  // what keeps us from claiming more
-  std::optional<Error> lost;   // why files failed that had been claimed: no connection any more
-  bool was_cut_short = false;  // something was left because of a stop
+  std::optional<Failure> failure;  // what keeps us from claiming more
+  std::optional<Error> lost;       // why files failed that had been claimed: no connection any more
+  bool was_cut_short = false;      // something was left because of a stop
 
   /// Once it is true, nothing that others see is done any more.
   bool has_lost_claims() const {

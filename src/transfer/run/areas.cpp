@@ -27,12 +27,12 @@ sftp::Task<void> reach(SourceOpener& sources, const LandingRoot& root, Area& are
 
 }  // namespace
 
-Result<std::vector<Area>> find_areas(Feed& feed, const LandingRoots& roots,
-                                     const TransferOptions& options) {
+Outcome<std::vector<Area>> find_areas(Feed& feed, const LandingRoots& roots,
+                                      const TransferOptions& options) {
   std::vector<Area> areas;
   for (const std::string& name : options.landings | std::views::keys) {
     const auto found = feed.look_in(name);
-    if (!found) return found.error();
+    if (!found) return std::unexpected(found.error());
     if (found->any) {
       areas.push_back({name, look_at(name, roots)});
     } else if (found->unmounted > 0) {

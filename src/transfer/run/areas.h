@@ -17,9 +17,9 @@ struct Area {
   Result<void> reached;  // of one on a server: once start_reaching's task has ended
 };
 
-/// Those in which FEED finds something. Errors: the metastore's.
-Result<std::vector<Area>> find_areas(Feed& feed, const LandingRoots& roots,
-                                     const TransferOptions& options);
+/// Those in which FEED finds something. Errors: those of Feed::look_in.
+Outcome<std::vector<Area>> find_areas(Feed& feed, const LandingRoots& roots,
+                                      const TransferOptions& options);
 
 using AreaOnServer = std::pair<const LandingRoot*, Area*>;
 

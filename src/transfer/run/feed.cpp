@@ -158,7 +158,7 @@ metastore::FileQuery Feed::query() const {
 }
 
 /// Each name has to be some file's.
-Result<void> Feed::check_names() {
+Outcome<void> Feed::check_names() {
   if (std::exchange(names_checked_, true) || !is_named_) return {};
   std::set<std::string, std::less<>> unmatched(options_.selection.names.begin(),
                                                options_.selection.names.end());
@@ -168,10 +168,11 @@ Result<void> Feed::check_names() {
     unmatched.erase(file.id);
     unmatched.erase(file.path);
   });
-  if (!visited || unmatched.empty()) return visited;
-  return make_error(ErrorKind::kInvalid,
-                    "{}: no registered file has this path or id ('ferry list' shows them)",
-                    *unmatched.begin());
+  if (!visited) return fail(visited.error(), Origin::kMetastore);
+  if (unmatched.empty()) return {};
+  return fail(make_error(ErrorKind::kInvalid,
+                         "{}: no registered file has this path or id ('ferry list' shows them)",
+                         *unmatched.begin()));
 }
 
 /// Whether its route lets it go now.
@@ -225,8 +226,8 @@ Feed::Verdict Feed::judge(const metastore::FileRecord& file, const metastore::De
   return is_doubtful(file, delivery) ? Verdict::kDoubtful : Verdict::kTake;
 }
 
-Result<Feed::Found> Feed::look_in(const std::string& landing) {
-  if (auto checked = check_names(); !checked) return checked.error();
+Outcome<Feed::Found> Feed::look_in(const std::string& landing) {
+  if (auto checked = check_names(); !checked) return std::unexpected(checked.error());
   readable_ = {landing};
   metastore::FileQuery page = query();
   page.landings = {landing};
@@ -257,24 +258,29 @@ Result<Feed::Found> Feed::look_in(const std::string& landing) {
           break;
       }
     };
-    if (auto visited = metastore_.visit(page, look_at); !visited) return visited.error();
+    if (auto visited = metastore_.visit(page, look_at); !visited) {
+      return fail(visited.error(), Origin::kMetastore);
+    }
     page.after = std::move(last);
   }
   return found;
 }
 
-Result<void> Feed::visit(std::set<std::string> readable,
-                         const std::function<void(const metastore::FileRecord& file)>& take) {
+Outcome<void> Feed::visit(std::set<std::string> readable,
+                          const std::function<void(const metastore::FileRecord& file)>& take) {
   if (auto checked = check_names(); !checked) return checked;
   rewind(std::move(readable));
-  return metastore_.visit(query(), [&](const metastore::FileRecord& file,
-                                       std::span<const metastore::Delivery> deliveries) {
-    const auto* delivery = metastore::find_delivery(deliveries, destination_.name);
-    const Verdict verdict = judge(file, delivery);
-    const bool is_there =
-        verdict != Verdict::kDoubtful || !roots_->find(file.landing)->is_unmounted(file);
-    if (verdict != Verdict::kLeave && is_there) take(file);
-  });
+  const auto visited = metastore_.visit(
+      query(),
+      [&](const metastore::FileRecord& file, std::span<const metastore::Delivery> deliveries) {
+        const auto* delivery = metastore::find_delivery(deliveries, destination_.name);
+        const Verdict verdict = judge(file, delivery);
+        const bool is_there =
+            verdict != Verdict::kDoubtful || !roots_->find(file.landing)->is_unmounted(file);
+        if (verdict != Verdict::kLeave && is_there) take(file);
+      });
+  if (!visited) return fail(visited.error(), Origin::kMetastore);
+  return {};
 }
 
 Result<Feed::Claimed> Feed::claim(const std::string& batch_id, const std::string& agent,
@@ -297,7 +303,7 @@ Result<Feed::Claimed> Feed::claim(const std::string& batch_id, const std::string
 
 /// What was asked for is claimed by its id.
 Result<void> Feed::find_named() {
-  if (auto checked = check_names(); !checked) return checked;
+  if (auto checked = check_names(); !checked) return checked.error().error;
   is_searched_ = true;
   return metastore_.visit(query(), [&](const metastore::FileRecord& file,
                                        std::span<const metastore::Delivery> deliveries) {
@@ -426,9 +432,9 @@ void Feed::tell_of_left_out() const {
   }
 }
 
-Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastore,
-                                                  std::string_view destination,
-                                                  const TransferOptions& options) {
+Outcome<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastore,
+                                                   std::string_view destination,
+                                                   const TransferOptions& options) {
   Destination to;
   to.name = destination;
   const LandingRoots roots = LandingRoots::open(options.landings);
@@ -439,7 +445,7 @@ Result<std::vector<metastore::FileRecord>> select(metastore::Metastore& metastor
   const auto visited =
       feed.visit({names.begin(), names.end()},
                  [&](const metastore::FileRecord& file) { selected.push_back(file); });
-  if (!visited) return visited.error();
+  if (!visited) return std::unexpected(visited.error());
   feed.tell_of_left_out();
   return selected;
 }

@@ -35,7 +35,7 @@ class Feed {
     std::uint64_t unmounted = 0;
   };
   /// Whether there is anything to deliver of this landing area.
-  Result<Found> look_in(const std::string& landing);
+  Outcome<Found> look_in(const std::string& landing);
 
   /// Begins at the oldest file. Landing areas that are not in READABLE are left out.
   void rewind(std::set<std::string> readable);
@@ -60,8 +60,8 @@ class Feed {
   std::optional<Timestamp> next_due() const { return next_due_; }
 
   /// All of it, without claiming anything: what can be had of READABLE.
-  Result<void> visit(std::set<std::string> readable,
-                     const std::function<void(const metastore::FileRecord& file)>& take);
+  Outcome<void> visit(std::set<std::string> readable,
+                      const std::function<void(const metastore::FileRecord& file)>& take);
 
   /// Files were left out that belong to batches of agents which have died, and which nobody has
   /// brought to their end yet.
@@ -85,7 +85,7 @@ class Feed {
   bool is_doubtful(const metastore::FileRecord& file, const metastore::Delivery* delivery) const;
   bool is_of_dead_batch(std::string_view batch_id);
   metastore::FileQuery query() const;
-  Result<void> check_names();
+  Outcome<void> check_names();
   Result<void> find_named();
   Result<void> find_ordered();
   Result<void> claim_known(Claiming& claiming);

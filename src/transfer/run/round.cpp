@@ -54,7 +54,7 @@ void Round::deliver() {
     if (!may_claim()) {
       if (!is_over()) wait_for_news();
     } else if (auto claimed = claim_some(); !claimed) {
-      core_.error = claimed.error();
+      core_.failure = claimed.error();
     }
   }
   queue_.expect_no_more();
@@ -147,7 +147,7 @@ void Round::foresee() {
 }
 
 bool Round::is_over() const {
-  const bool claims = !core_.feed.is_exhausted() && !core_.error && !is_ending();
+  const bool claims = !core_.feed.is_exhausted() && !core_.failure && !is_ending();
   return !claims && !has_jobs() && !batch_ && emptying_.empty() && core_.closing.is_empty();
 }
 
@@ -157,7 +157,7 @@ bool Round::is_ending() const {
 }
 
 bool Round::may_claim() const {
-  if (core_.feed.is_exhausted() || core_.error || is_ending() || is_unsure()) return false;
+  if (core_.feed.is_exhausted() || core_.failure || is_ending() || is_unsure()) return false;
   const std::scoped_lock lock(jobs_mutex_);
   return jobs_.size() < kMostJobs && queue_.backlog() <= kLowWater;
 }
@@ -215,12 +215,12 @@ std::optional<Round::Clock::time_point> Round::next_deadline() const {
 
 // Batches.
 
-Result<void> Round::claim_some() {
+Outcome<void> Round::claim_some() {
   if (!batch_) {
     if (auto opened = open_batch(); !opened) return opened;
   }
   auto claimed = core_.feed.claim(batch_->info().id, core_.presence->name(), room_in_batch());
-  if (!claimed) return claimed.error();
+  if (!claimed) return fail(claimed.error(), Origin::kMetastore);
   std::vector<Job*> ready;
   for (const metastore::Claim& claim : claimed->claims) {
     if (Job* const job = take(claim)) ready.push_back(job);
@@ -232,7 +232,7 @@ Result<void> Round::claim_some() {
   return {};
 }
 
-Result<void> Round::open_batch() {
+Outcome<void> Round::open_batch() {
   BatchInfo info{.id = uuid_v7(),
                  .agent = core_.presence->name(),
                  .destination = core_.destination.name,
@@ -243,10 +243,10 @@ Result<void> Round::open_batch() {
                  .control = core_.destination.control,
                  .sidecar = core_.destination.sidecar};
   const auto name = control_file_name(core_.destination, info.id, info.created);
-  if (!name) return name.error();
+  if (!name) return fail(name.error());
   info.control_path = join_remote(core_.directories.control_directory, *name);
   auto batch = Batch::open(core_.options.control_files, std::move(info));
-  if (!batch) return batch.error();
+  if (!batch) return fail(batch.error(), Origin::kMetastore);
   batch_ = std::move(*batch);
   batch_->set_presence(core_.presence);
   batch_->set_due(Clock::now() + core_.options.bounds.time);
@@ -312,7 +312,7 @@ void Round::close_batches_that_are_due() {
 
 bool Round::is_complete(const Batch& batch) const {
   const Batch::Counts counts = batch.counts();
-  const bool has_no_more = core_.feed.is_exhausted() || core_.error || is_ending();
+  const bool has_no_more = core_.feed.is_exhausted() || core_.failure || is_ending();
   if (has_no_more) return core_.following == nullptr || is_ending() || counts.open() == 0;
   if (batch.info().all_or_nothing) return false;
   const std::uint64_t most = core_.options.bounds.files;
@@ -331,7 +331,7 @@ void Round::carry_over_what_is_late() {
     if (counts.open() == 0 || counts.ended() == 0) continue;
     if (!batch_) {
       if (auto opened = open_batch(); !opened) {
-        core_.error = opened.error();
+        core_.failure = opened.error();
         return;
       }
     }

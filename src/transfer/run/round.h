@@ -62,8 +62,8 @@ class Round final : public DeliveryEvents {
   void wait_for_news();
   std::optional<Clock::time_point> next_deadline() const;
 
-  Result<void> claim_some();
-  Result<void> open_batch();
+  Outcome<void> claim_some();
+  Outcome<void> open_batch();
   Feed::Room room_in_batch() const;
   Job* take(const metastore::Claim& claim);
   void hand_on(Job& job);
