@@ -379,7 +379,7 @@ Outcome<void> Agent::bring_to_end() {
 Outcome<void> Agent::open_spool() {
   if (core_.spool) return {};
   auto spool = transfer::open_spool(core_.options);
-  if (!spool) return fail(spool.error(), Origin::kDestination);
+  if (!spool) return fail(spool.error());
   core_.spool = std::move(*spool);
   return {};
 }
