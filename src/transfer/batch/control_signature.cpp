@@ -1,5 +1,6 @@
 #include "ferry/transfer/control_signature.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -26,6 +27,16 @@ Result<CommandResult> run(std::vector<std::string> arguments, int fd, const Stop
   return run_command(arguments, environment(), fd, kTimeLimit, stop);
 }
 
+/// What a child can have as its standard input.
+Result<UniqueFd> in_memory(std::string_view content) {
+  UniqueFd fd(::memfd_create("ferry-control-file", MFD_CLOEXEC));
+  if (!fd) return errno_error(errno, "memfd_create");
+  if (auto written = write_full(fd.get(), as_bytes(content), "memory"); !written) {
+    return written.error();
+  }
+  return fd;
+}
+
 }  // namespace
 
 Result<std::string> sign(int fd, const fs::path& key, const StopToken& stop) {
@@ -39,8 +50,15 @@ Result<std::string> sign(int fd, const fs::path& key, const StopToken& stop) {
   return std::move(ended->output);
 }
 
-Result<std::string> signer_of(int fd, const fs::path& signature, const fs::path& allowed_signers,
-                              const StopToken& stop) {
+Result<std::string> signer_of(std::string_view content, const fs::path& signature,
+                              const fs::path& allowed_signers, const StopToken& stop) {
+  // ssh-keygen would wait for a FIFO.
+  if (const auto list = open_regular_file(allowed_signers); !list) return list.error();
+  if (const auto there = open_regular_file(signature); !there) {
+    return make_error(ErrorKind::kFailed, "no signature: {}", there.error().message);
+  }
+  const auto fd = in_memory(content);
+  if (!fd) return fd.error();
   const std::string& signed_by = signature.string();
   const auto found =
       run({"-Y", "find-principals", "-s", signed_by, "-f", allowed_signers.string()}, -1, stop);
@@ -52,7 +70,7 @@ Result<std::string> signer_of(int fd, const fs::path& signature, const fs::path&
   }
   const auto verified = run({"-Y", "verify", "-f", allowed_signers.string(), "-I", signer, "-n",
                              std::string(kSignatureNamespace), "-s", signed_by},
-                            fd, stop);
+                            fd->get(), stop);
   if (!verified) return verified.error();
   if (verified->status != 0) {
     return make_error(ErrorKind::kFailed, "{} is not a signature of this control file: {}",
