@@ -119,6 +119,22 @@ def test_no_list_is_as_large_as_that(drop):
     assert ended.returncode == 2 and "larger than 256 MiB" in ended.stderr, ended.stderr
 
 
+@pytest.mark.parametrize("allowed, code", [
+    ('git@a namespaces="git" {key}\nferry@a namespaces="ferry-control-file" {key}', 0),
+    ('git@a,x@a namespaces="git" {key}\n"mail@a" namespaces="mail" {key}\n\n# ours:\n"ferry@a,b@a" {key}', 0),
+    ('same@a namespaces="git" {key}\nsame@a {key}', 0),
+    ("*@a {key}", 0),
+    ('git@a namespaces="git" {key}\nmail@a namespaces="mail" {key}', 1),
+    ('git@a namespaces="git" {key}\nother@a {other}', 1)])
+def test_one_key_has_several_uses(drop, folder, allowed, code):
+    make_key(folder / "other")
+    other = (folder / "other.pub").read_text().strip()
+    drop.allowed.write_text(allowed.format(key=drop.key, other=other) + "\n")
+    ended = drop.verify()
+    assert ended.code == code, ended.stderr
+    assert code == 0 or "namespace" in ended.stderr
+
+
 @pytest.mark.parametrize("which, code", [("list", 2), ("signature", 1), ("allowed", 2)])
 def test_nobody_is_waited_for(drop, which, code):
     fifo = {"list": drop.list, "allowed": drop.allowed,
