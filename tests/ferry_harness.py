@@ -157,6 +157,16 @@ class Process:
         return self.wait(timeout=30)
 
 
+def opened_by(process):
+    """What the files are that it has open."""
+    directory = f"/proc/{process.popen.pid}/fd"
+    found = []
+    for name in os.listdir(directory):
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(os.path.join(directory, name)))
+    return found
+
+
 class Server:
     """An OpenSSH server on a loopback port, with keys of its own and a folder to deliver to."""
 

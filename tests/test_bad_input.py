@@ -1,6 +1,5 @@
 """What goes wrong is said clearly, with the right exit code, and changes nothing."""
 
-import contextlib
 import json
 import os
 import signal
@@ -9,7 +8,7 @@ import subprocess
 import pytest
 
 from ferry_harness import (SANITIZED, Process, bytes_of_tables, command, environment, eventually, free_port,
-                           make_files, make_key)
+                           make_files, make_key, opened_by)
 
 
 @pytest.fixture
@@ -286,16 +285,6 @@ def test_a_configuration_from_a_pipe(folder, landing):
         eventually(lambda: str(pipe) in opened_by(process), what="waiting for the pipe")
         process.popen.send_signal(number)
         assert process.wait(timeout=30).code == 130
-
-
-def opened_by(process):
-    """What the files are that it has open."""
-    directory = f"/proc/{process.popen.pid}/fd"
-    found = []
-    for name in os.listdir(directory):
-        with contextlib.suppress(OSError):
-            found.append(os.readlink(os.path.join(directory, name)))
-    return found
 
 
 @pytest.mark.parametrize("path, reason", [

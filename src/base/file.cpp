@@ -36,7 +36,7 @@ void give_to_owner_of_directory(int fd, const fs::path& directory) {
 
 Result<UniqueFd> open_retrying(const fs::path& path, int flags, mode_t mode) {
   for (;;) {
-    const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+    const int fd = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
     if (fd >= 0) return UniqueFd(fd);
     if (errno != EINTR) return errno_error(errno, action("open", path));
   }
@@ -102,7 +102,7 @@ Result<void> write_full(int fd, std::span<const std::byte> data,
 
 namespace {
 
-/// As pread_full, from where FD stands: it may be a pipe.
+/// As pread_full, from where FD stands.
 Result<std::size_t> read_full(int fd, std::span<std::byte> buffer,
                               const fs::path& path_for_messages) {
   std::size_t done = 0;
@@ -138,21 +138,21 @@ Result<std::string> read_all(int fd, std::size_t size, const fs::path& path) {
 
 }  // namespace
 
+Result<UniqueFd> open_regular_file(const fs::path& path) {
+  auto fd = open_file(path, O_RDONLY);
+  if (!fd) return fd;
+  const auto status = stat_fd(fd->get(), path);
+  if (!status) return status.error();
+  if (S_ISREG(status->st_mode)) return fd;
+  return make_error(ErrorKind::kInvalid, "{} is not a regular file", path.string());
+}
+
 Result<std::string> read_file(const fs::path& path) {
-  auto fd = open_file(path, O_RDONLY | O_NONBLOCK);
+  const auto fd = open_regular_file(path);
   if (!fd) return fd.error();
   const auto status = stat_fd(fd->get(), path);
   if (!status) return status.error();
-  if (!S_ISREG(status->st_mode)) {
-    return make_error(ErrorKind::kInvalid, "{} is not a regular file", path.string());
-  }
   return read_all(fd->get(), static_cast<std::size_t>(status->st_size), path);
-}
-
-Result<std::string> read_input(const fs::path& path) {
-  const auto fd = open_file(path, O_RDONLY);
-  if (!fd) return fd.error();
-  return read_all(fd->get(), 0, path);
 }
 
 FileReplacement::FileReplacement(fs::path path, fs::path temporary, UniqueFd fd)

@@ -224,14 +224,16 @@ void TokenBook::miss() {
 /// Whoever replaces the file gives it another identity. Without it nobody has a token any more, and
 /// tokens are asked for as before.
 Result<void> TokenBook::refresh() {
-  const auto fd = open_file(file_, O_RDONLY);
+  const auto fd = open_regular_file(file_);
   if (!fd && fd.error().kind == ErrorKind::kNotFound) {
     miss();
     return {};
   }
   is_missed_ = false;
   // Any other error leaves open whether there is one.
-  if (fd || fd.error().kind == ErrorKind::kDenied) is_required_ = true;
+  const bool is_there =
+      fd || fd.error().kind == ErrorKind::kDenied || fd.error().kind == ErrorKind::kInvalid;
+  if (is_there) is_required_ = true;
   if (!fd) return fd.error();
   const auto status = stat_fd(fd->get(), file_);
   if (!status) return status.error();

@@ -1,4 +1,5 @@
 #include "ferry/base/file.h"
+#include "ferry/base/input.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -52,6 +53,22 @@ TEST_CASE_FIXTURE(Fixture, "files that hide their size are read whole") {
   CHECK(read_file("/proc/self/status").value().starts_with("Name:"));
 }
 
+TEST_CASE_FIXTURE(Fixture, "a FIFO that nobody uses is waited for by nobody who opens it") {
+  const auto pipe = directory.path() / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK(open_file(pipe, O_RDONLY));
+  CHECK_FALSE(open_file(pipe, O_WRONLY | O_CREAT));
+  StopToken stop;
+  stop.request_stop();
+  CHECK(read_input(pipe, 100, stop).error().kind == ErrorKind::kCancelled);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what a user names has bounds") {
+  REQUIRE(replace_file(path, "12345"));
+  CHECK(read_input(path, 5, StopToken()).value() == "12345");
+  CHECK(read_input(path, 4, StopToken()).error().kind == ErrorKind::kInvalid);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a pipe is read if a user may name one, and refused otherwise") {
   const auto pipe = directory.path() / "pipe";
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
@@ -65,7 +82,7 @@ TEST_CASE_FIXTURE(Fixture, "a pipe is read if a user may name one, and refused o
     const UniqueFd writing(ends[1]);
     REQUIRE(write_full(writing.get(), as_bytes("said"), pipe));
   }
-  CHECK(read_input(fmt::format("/dev/fd/{}", reading.get())).value() == "said");
+  CHECK(read_input(fmt::format("/dev/fd/{}", reading.get()), 100, StopToken()).value() == "said");
 }
 
 TEST_CASE_FIXTURE(Fixture, "reading past the end returns what there was") {

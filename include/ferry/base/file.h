@@ -43,8 +43,9 @@ inline bool same_but_for_ctime(FileIdentity one, const FileIdentity& other) {
 
 Result<struct stat> stat_fd(int fd, const fs::path& path_for_messages);
 
-/// open(2) with O_CLOEXEC added. What root creates belongs to whom its directory belongs: that
-/// account could not go on with it otherwise.
+/// open(2) with O_CLOEXEC, and with O_NONBLOCK: whatever has the name, nobody is waited for (of
+/// what may be a pipe that is worth waiting for, see input.h). What root creates belongs to whom
+/// its directory belongs: that account could not go on with it otherwise.
 Result<UniqueFd> open_file(const fs::path& path, int flags, mode_t mode = 0644);
 
 /// Reads until BUFFER is full or the file ends; returns the bytes read.
@@ -53,11 +54,11 @@ Result<std::size_t> pread_full(int fd, std::span<std::byte> buffer, std::uint64_
 
 Result<void> write_full(int fd, std::span<const std::byte> data, const fs::path& path_for_messages);
 
+/// Opens a regular file for reading. kInvalid for what is not one, as for read_file.
+Result<UniqueFd> open_regular_file(const fs::path& path);
+
 /// The content of a regular file. kInvalid for what is not one: a FIFO would be waited for.
 Result<std::string> read_file(const fs::path& path);
-
-/// The same of a file that a user names, which may be a pipe or a device.
-Result<std::string> read_input(const fs::path& path);
 
 /// Replaces a file in one step: temporary file beside it, fsync, rename, fsync of the directory.
 /// After a crash it has the old content or the new one; the temporary file that it may leave is

@@ -108,6 +108,9 @@ struct ReceivedControlFile {
   std::vector<ListedFile> files;  // no path twice
 };
 
+/// More is not taken for a control file, wherever it comes from.
+inline constexpr std::size_t kLongestControlFile = 256 << 20;
+
 /// Reads what write_json writes, from a stranger: an error (kInvalid) says what is wrong, and with
 /// which file, if TEXT is not a control file, contradicts itself, lists a path twice or one that
 /// leads out of the directory, or has a version that we do not know. Members in any order; unknown

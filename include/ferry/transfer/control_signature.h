@@ -19,9 +19,10 @@ inline constexpr std::string_view kSignatureNamespace = "ferry-control-file";
 /// public one whose private key an SSH agent has. Errors say what ssh-keygen says.
 Result<std::string> sign(int fd, const fs::path& key, const StopToken& stop);
 
-/// Who signed what FD has, as ALLOWED_SIGNERS (ssh-keygen(1)) calls them. kFailed if the signature
-/// is not one of theirs, or not of this.
-Result<std::string> signer_of(int fd, const fs::path& signature, const fs::path& allowed_signers,
-                              const StopToken& stop);
+/// Who signed CONTENT, as ALLOWED_SIGNERS (ssh-keygen(1)) calls them. kFailed if the signature is
+/// not there, not one of theirs, or not of this. CONTENT is what was read and will be used: a file
+/// could be another one the next time that its name is opened.
+Result<std::string> signer_of(std::string_view content, const fs::path& signature,
+                              const fs::path& allowed_signers, const StopToken& stop);
 
 }  // namespace ferry::transfer

@@ -1,14 +1,11 @@
 #include "app/commands/import_rows.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
-#include "ferry/base/file.h"
+#include "ferry/base/input.h"
 #include "ferry/base/text.h"
 #include "ferry/landing/area_facts.h"
 
@@ -82,7 +79,7 @@ Result<std::vector<metastore::FileRecord>> read_rows(const std::string& name,
   UniqueFd opened;
   int fd = STDIN_FILENO;
   if (name != "-") {
-    auto file = open_file(name, O_RDONLY | O_NONBLOCK);
+    auto file = open_input(name, stop);
     if (!file) return file.error();
     opened = std::move(*file);
     fd = opened.get();
@@ -90,9 +87,7 @@ Result<std::vector<metastore::FileRecord>> read_rows(const std::string& name,
   RowParser parser(name);
   std::string block(kBlockBytes, '\0');
   for (bool goes_on = true; goes_on;) {
-    std::array<pollfd, 2> waiting{{{fd, POLLIN, 0}, {stop.fd(), POLLIN, 0}}};
-    ::poll(waiting.data(), waiting.size(), -1);
-    if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
+    if (auto waited = wait_until_readable(fd, stop); !waited) return waited.error();
     const ssize_t count = ::read(fd, block.data(), block.size());
     if (count < 0 && errno != EINTR && errno != EAGAIN) {
       return errno_error(errno, "read " + (fd == STDIN_FILENO ? "standard input" : name));

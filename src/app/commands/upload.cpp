@@ -122,7 +122,7 @@ Outcome<std::vector<FileRecord>> upload_all(metastore::Metastore& store,
   auto upload = landing::Upload::begin(store, std::move(options), stop);
   if (!upload) return std::unexpected(upload.error());
   for (const Item& item : items) {
-    auto input = command.empty() ? UploadInput::open(item.input) : UploadInput::run(command);
+    auto input = command.empty() ? UploadInput::open(item.input, stop) : UploadInput::run(command);
     if (!input) return unreadable(input.error());
     if (auto copied = copy(*input, **upload, item.path, expected, place, stop); !copied) {
       return std::unexpected(copied.error());

@@ -7,6 +7,8 @@
 #include <array>
 #include <cerrno>
 
+#include "ferry/base/input.h"
+
 namespace ferry::app {
 namespace {
 
@@ -20,9 +22,9 @@ std::vector<std::string> whole_environment() {
 
 }  // namespace
 
-Result<UploadInput> UploadInput::open(const std::string& name) {
+Result<UploadInput> UploadInput::open(const std::string& name, const StopToken& stop) {
   if (name == "-") return UploadInput("standard input", UniqueFd());
-  auto fd = open_file(name, O_RDONLY);
+  auto fd = open_input(name, stop);
   if (!fd) return fd.error();
   const auto status = stat_fd(fd->get(), name);
   if (!status) return status.error();

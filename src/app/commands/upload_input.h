@@ -17,8 +17,8 @@ namespace ferry::app {
 /// A file, standard input, or what a command writes, read once from beginning to end.
 class UploadInput {
  public:
-  /// Standard input if NAME is "-".
-  static Result<UploadInput> open(const std::string& name);
+  /// Standard input if NAME is "-". A FIFO is waited for by read.
+  static Result<UploadInput> open(const std::string& name, const StopToken& stop);
 
   /// What COMMAND, a program and its arguments, writes to its standard output. It has our standard
   /// input (but for a terminal), our standard error, and our environment. It is killed if this goes

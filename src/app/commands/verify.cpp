@@ -1,9 +1,9 @@
-#include <fcntl.h>
+#include <unistd.h>
 
 #include <array>
 #include <boost/filesystem/operations.hpp>
-#include <fstream>
-#include <iostream>
+#include <optional>
+#include <sstream>
 #include "ferry/base/json.h"
 
 #include "app/commands/command.h"
@@ -16,7 +16,7 @@
 #include "app/config/state_directory.h"
 #include "app/delivery/delivered_batches.h"
 #include "app/output.h"
-#include "ferry/base/file.h"
+#include "ferry/base/input.h"
 #include "ferry/base/log.h"
 #include "ferry/base/text.h"
 #include "ferry/base/units.h"
@@ -67,15 +67,29 @@ Result<Place> find_place(const Settings& settings, const Arguments& arguments) {
   return Place{.root = {}, .destination = std::move(*destination)};
 }
 
-Result<ReceivedControlFile> read_local(const fs::path& path) {
-  std::ifstream file(path.native(), std::ios::binary);
-  if (!file) {
-    return make_error(ErrorKind::kInvalid, "control file {}: cannot be opened: {}", path.string(),
-                      std::generic_category().message(errno));
-  }
-  auto control = transfer::read_control_file(file);
-  if (!control) return control.error().with_context("control file " + path.string());
+/// All errors but a stop are wrong usage: somebody named the file.
+Error unusable(const std::string& name, const Error& error) {
+  if (error.kind == ErrorKind::kCancelled) return error;
+  return make_error(ErrorKind::kInvalid, "control file {}: {}", name, error.message);
+}
+
+Result<ReceivedControlFile> parse(std::string text, const std::string& name) {
+  std::istringstream stream(std::move(text));
+  auto control = transfer::read_control_file(stream);
+  if (!control) return unusable(name, control.error());
   return control;
+}
+
+Result<ReceivedControlFile> read_local(const fs::path& path, const StopToken& stop) {
+  auto text = read_input(path, transfer::kLongestControlFile, stop);
+  if (!text) return unusable(path.string(), text.error());
+  return parse(std::move(*text), path.string());
+}
+
+Result<ReceivedControlFile> read_standard_input(const StopToken& stop) {
+  auto text = read_input(STDIN_FILENO, "standard input", transfer::kLongestControlFile, stop);
+  if (!text) return unusable("-", text.error());
+  return parse(std::move(*text), "-");
 }
 
 /// The agent's own copy, where this metastore's agents made the batch.
@@ -89,22 +103,27 @@ fs::path kept_copy(const Settings& settings, const std::string& name) {
   return {};
 }
 
-/// Nothing is believed of a control file before it is known who made it.
-Outcome<bool> are_signed(const std::vector<std::string>& names, const fs::path& allowed_signers,
-                         const StopToken& stop) {
-  for (const std::string& name : names) {
-    const auto file = open_file(name, O_RDONLY);
-    if (!file) return fail(file.error().with_context("--allowed-signers is for local files"));
-    const auto signer = transfer::signer_of(
-        file->get(), name + std::string(transfer::kSignatureSuffix), allowed_signers, stop);
-    if (!signer && signer.error().kind != ErrorKind::kFailed) return fail(signer.error());
-    if (!signer) {
-      log::error("not signed", {{"control_file", name}, {"reason", signer.error().message}});
-      return false;
-    }
-    log::info("signed", {{"control_file", name}, {"by", *signer}});
+/// Nothing is believed of a control file before it is known who made it: the bytes that are parsed
+/// are those whose signature was checked. Nothing: they are not signed, which is logged.
+Outcome<std::optional<ReceivedControlFile>> read_signed(const std::string& name,
+                                                        const fs::path& allowed_signers,
+                                                        const StopToken& stop) {
+  // Its signature lies beside it: it is not a pipe, and nobody is waited for.
+  const auto file = open_regular_file(name);
+  if (!file) return fail(unusable(name, file.error().with_context("--allowed-signers")));
+  auto text = read_input(file->get(), name, transfer::kLongestControlFile, stop);
+  if (!text) return fail(unusable(name, text.error()));
+  const auto signer = transfer::signer_of(*text, name + std::string(transfer::kSignatureSuffix),
+                                          allowed_signers, stop);
+  if (!signer && signer.error().kind != ErrorKind::kFailed) return fail(signer.error());
+  if (!signer) {
+    log::error("not signed", {{"control_file", name}, {"reason", signer.error().message}});
+    return std::optional<ReceivedControlFile>();
   }
-  return true;
+  log::info("signed", {{"control_file", name}, {"by", *signer}});
+  auto control = parse(std::move(*text), name);
+  if (!control) return fail(control.error());
+  return std::optional(std::move(*control));
 }
 
 Outcome<ReceivedControlFile> find_control_file(const std::string& name, const Settings& settings,
@@ -113,11 +132,11 @@ Outcome<ReceivedControlFile> find_control_file(const std::string& name, const Se
     if (!control) return fail(control.error());
     return std::move(*control);
   };
-  if (name == "-") return local(transfer::read_control_file(std::cin));
+  if (name == "-") return local(read_standard_input(stop));
   boost::system::error_code ignored;
-  if (fs::exists(name, ignored)) return local(read_local(name));
+  if (fs::exists(name, ignored)) return local(read_local(name, stop));
   if (const fs::path kept = kept_copy(settings, name); !kept.empty()) {
-    return local(read_local(kept));
+    return local(read_local(kept, stop));
   }
   if (!place.destination) {
     return fail(make_error(ErrorKind::kInvalid, "control file {}: there is no such file", name));
@@ -241,17 +260,41 @@ Outcome<DeliveredBatches> batches_of(const Settings& settings, const Arguments& 
   return DeliveredBatches{.ids = arguments.positional, .undelivered = {}};
 }
 
+/// A signature lies beside a file that has a name.
+Result<void> check_signers(const Arguments& arguments) {
+  if (!arguments.has("allowed-signers")) return {};
+  if (arguments.positional.empty()) {
+    return make_error(ErrorKind::kInvalid, "--allowed-signers needs the names of control files");
+  }
+  if (std::ranges::find(arguments.positional, "-") == arguments.positional.end()) return {};
+  return make_error(ErrorKind::kInvalid,
+                    "--allowed-signers cannot find the signature of standard input: write the "
+                    "control file to NAME, its signature to NAME.sig, and verify NAME");
+}
+
+/// Of a list that is not signed, and has to be, nothing is verified.
+Outcome<std::optional<ReceivedControlFile>> obtain_control_file(const std::string& name,
+                                                                const Settings& settings,
+                                                                const Arguments& arguments,
+                                                                const Place& place,
+                                                                StopToken& stop) {
+  if (const auto allowed = arguments.last("allowed-signers")) {
+    return read_signed(name, *allowed, stop);
+  }
+  auto found = find_control_file(name, settings, place, stop);
+  if (!found) return std::unexpected(found.error());
+  return std::optional(std::move(*found));
+}
+
 /// True if everything is right.
-Outcome<bool> verify_batch(const std::string& name, const Settings& settings, const Place& place,
+Outcome<bool> verify_batch(const ReceivedControlFile& control, const Place& place,
                            const transfer::VerifyOptions& options, bool as_json, StopToken& stop) {
-  const auto control = find_control_file(name, settings, place, stop);
-  if (!control) return std::unexpected(control.error());
-  const auto verification = verify(*control, place, options, stop);
+  const auto verification = verify(control, place, options, stop);
   if (!verification) return std::unexpected(verification.error());
   if (as_json) {
-    print_as_json(*control, place, *verification);
+    print_as_json(control, place, *verification);
   } else {
-    print_result(*control, place, *verification);
+    print_result(control, place, *verification);
   }
   return verification->findings.empty();
 }
@@ -259,6 +302,7 @@ Outcome<bool> verify_batch(const std::string& name, const Settings& settings, co
 Outcome<ExitStatus> run_verify(const Invocation& invocation) {
   const auto arguments = with_one_destination(invocation.arguments);
   if (!arguments) return fail(arguments.error());
+  if (const auto checked = check_signers(*arguments); !checked) return fail(checked.error());
   const auto settings = effective_settings(*arguments);
   if (!settings) return fail(settings.error());
   const auto idle = idle_status(*arguments);
@@ -269,18 +313,16 @@ Outcome<ExitStatus> run_verify(const Invocation& invocation) {
   if (!batches) return std::unexpected(batches.error());
   if (batches->ids.empty() && batches->undelivered.empty()) return *idle;
 
-  if (const auto allowed = arguments->last("allowed-signers")) {
-    const auto are_theirs = are_signed(batches->ids, *allowed, invocation.stop);
-    if (!are_theirs) return std::unexpected(are_theirs.error());
-    if (!*are_theirs) return ExitStatus::kSomeFailed;
-  }
-
   const auto options = verify_options(*arguments);
   const bool as_json = arguments->has("json");
   print_undelivered(batches->undelivered, as_json);
   bool all_right = batches->undelivered.empty();
   for (const std::string& name : batches->ids) {
-    const auto right = verify_batch(name, *settings, *place, options, as_json, invocation.stop);
+    const auto control = obtain_control_file(name, *settings, *arguments, *place, invocation.stop);
+    if (!control) return std::unexpected(control.error());
+    all_right = all_right && control->has_value();
+    if (!*control) continue;
+    const auto right = verify_batch(**control, *place, options, as_json, invocation.stop);
     if (!right) return std::unexpected(right.error());
     all_right = all_right && *right;
   }

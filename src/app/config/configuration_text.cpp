@@ -1,45 +1,14 @@
 #include "app/config/configuration_text.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
+
+#include "ferry/base/input.h"
 
 namespace ferry::app {
 namespace {
 
 constexpr std::size_t kMostBytes = 4 << 20;
 constexpr unsigned kMostParts = 16;
-constexpr std::size_t kBlockBytes = 64 * 1024;
-
-Result<void> wait_until_readable(int fd, const StopToken& stop) {
-  std::array<pollfd, 2> waiting{{{fd, POLLIN, 0}, {stop.fd(), POLLIN, 0}}};
-  ::poll(waiting.data(), waiting.size(), -1);
-  if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "stopped");
-  return {};
-}
-
-Result<std::string> read_all(int fd, const fs::path& file, const StopToken& stop) {
-  std::string text;
-  for (;;) {
-    if (auto waited = wait_until_readable(fd, stop); !waited) return waited.error();
-    const std::size_t before = text.size();
-    text.resize(before + kBlockBytes);
-    const ssize_t count = ::read(fd, text.data() + before, kBlockBytes);
-    if (count < 0 && errno != EINTR && errno != EAGAIN) {
-      return errno_error(errno, "read " + file.string());
-    }
-    text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-    if (count == 0) return text;
-    if (text.size() > kMostBytes) {
-      return make_error(ErrorKind::kInvalid, "{}: it is larger than {} MiB", file.string(),
-                        kMostBytes >> 20);
-    }
-  }
-}
 
 /// Behind the string that begins at AT with QUOTE, or at the end of TEXT.
 std::size_t end_of_string(std::string_view text, std::size_t at, char quote) {
@@ -70,8 +39,7 @@ TextPosition position_in(std::string_view text, std::size_t at) {
 }  // namespace
 
 Result<std::string> read_configuration_text(const fs::path& file, const StopToken& stop) {
-  const auto fd = open_file(file, O_RDONLY | O_NONBLOCK);
-  auto text = fd ? read_all(fd->get(), file, stop) : fd.error();
+  auto text = read_input(file, kMostBytes, stop);
   if (text) return text;
   Error error = text.error().with_context("configuration");
   if (error.kind != ErrorKind::kCancelled) error.kind = ErrorKind::kInvalid;

@@ -1,15 +1,17 @@
 #include "app/config/connections.h"
 
-#include "ferry/base/file.h"
+#include "ferry/base/input.h"
 #include "ferry/base/log.h"
 #include "ferry/sftp/transport_choice.h"
 
 namespace ferry::app {
 namespace {
 
-/// A secret's file holds it on its first line.
+constexpr std::size_t kLongestSecretFile = 1 << 20;
+
+/// A secret's file holds it on its first line. It may be a pipe.
 Result<std::string> read_secret(const fs::path& file) {
-  auto text = read_input(file);
+  auto text = read_input(file, kLongestSecretFile, stop_on_signals());
   if (!text) return text.error();
   return text->substr(0, text->find_first_of("\r\n"));
 }
@@ -17,7 +19,7 @@ Result<std::string> read_secret(const fs::path& file) {
 sftp::Transport transport_of(TransportSetting setting, const sftp::ConnectOptions& connect) {
   if (setting == TransportSetting::kLibssh2) return sftp::Transport::kLibssh2;
   if (setting == TransportSetting::kOpenSsh) return sftp::Transport::kOpenSsh;
-  const auto choice = sftp::choose_transport(connect, StopToken());
+  const auto choice = sftp::choose_transport(connect, stop_on_signals());
   if (!choice.reason.empty()) {
     log::debug("transport",
                {{"host", connect.host}, {"transport", "openssh"}, {"reason", choice.reason}});

@@ -111,7 +111,7 @@ Result<std::unique_ptr<Tls>> Tls::load(const TlsFiles& files) {
 Result<void> Tls::reload() {
   // What is not there, or not for us, is told in the system's words.
   for (const fs::path& file : {files_.certificate, files_.key}) {
-    if (const auto readable = read_input(file); !readable) return readable.error();
+    if (const auto readable = read_file(file); !readable) return readable.error();
   }
   ::ERR_clear_error();
   auto next = std::make_shared<Context>();

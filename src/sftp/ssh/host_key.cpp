@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <iterator>
 
+#include "ferry/base/input.h"
 #include "ferry/sftp/person.h"
 #include "sftp/ssh/algorithms.h"
 #include "sftp/ssh/local_user.h"
 
 namespace ferry::sftp {
 namespace {
+
+constexpr std::size_t kLongestKnownHosts = 64 << 20;
 
 std::string describe(std::string_view key) {
   return fmt::format("{} {}", key_type_of(key), fingerprint(key));
@@ -31,16 +34,17 @@ void add_algorithms(std::string_view key_type, bool legacy, std::vector<std::str
 
 }  // namespace
 
-Result<HostKeyCheck> HostKeyCheck::load(const ConnectOptions& options) {
+Result<HostKeyCheck> HostKeyCheck::load(const ConnectOptions& options, const StopToken& stop) {
   HostKeyCheck check(options);
   check.files_ = options.known_hosts;
   if (check.files_.empty()) {
     check.files_ = {home_directory() / ".ssh" / "known_hosts", "/etc/ssh/ssh_known_hosts"};
   }
   for (const fs::path& file : check.files_) {
-    const auto text = read_input(file);
+    const auto text = read_input(file, kLongestKnownHosts, stop);
     if (!text) {
       if (text.error().kind == ErrorKind::kNotFound) continue;
+      if (text.error().kind == ErrorKind::kCancelled) return text.error();
       return make_error(ErrorKind::kRefused, "known hosts cannot be read: {}",
                         text.error().message);
     }

@@ -12,8 +12,8 @@ namespace ferry::sftp {
 
 class HostKeyCheck {
  public:
-  /// Reads the known_hosts files; a missing one is an empty one.
-  static Result<HostKeyCheck> load(const ConnectOptions& options);
+  /// Reads the known_hosts files; a missing one is an empty one. One may be a pipe.
+  static Result<HostKeyCheck> load(const ConnectOptions& options, const StopToken& stop);
 
   /// Host key algorithms to ask the server for, best first: those of the keys that are known, so
   /// that a server with several keys shows one that can be checked.

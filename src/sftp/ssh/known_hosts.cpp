@@ -209,20 +209,24 @@ Result<void> add_known_host(const fs::path& file, std::string_view host, std::ui
   if (!directory.empty() && ::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
     return errno_error(errno, fmt::format("create directory {}", directory.string()));
   }
-  auto fd = open_file(file, O_WRONLY | O_APPEND | O_CREAT, 0600);
+  auto fd = open_file(file, O_RDWR | O_APPEND | O_CREAT, 0600);
   if (!fd) return fd.error();
   const auto lock = FileLock::acquire(file, std::chrono::seconds(5));
   if (!lock) return lock.error();
 
-  const auto text = read_input(file);
-  if (!text) return text.error();
-  const auto current = look_up(parse_known_hosts(*text, file), host, port, key);
+  const auto status = stat_fd(fd->get(), file);
+  if (!status) return status.error();
+  std::string text(static_cast<std::size_t>(status->st_size), '\0');
+  const auto count = pread_full(fd->get(), std::as_writable_bytes(std::span(text)), 0, file);
+  if (!count) return count.error();
+  text.resize(*count);
+  const auto current = look_up(parse_known_hosts(text, file), host, port, key);
   if (current.status == HostKeyStatus::kMatch) return {};
   if (current.status != HostKeyStatus::kUnknown) {
     return make_error(ErrorKind::kRefused, "{}:{}: another process just added another key for {}",
                       file.string(), current.known->line, known_hosts_name(host, port));
   }
-  const bool torn = !text->empty() && !text->ends_with('\n');
+  const bool torn = !text.empty() && !text.ends_with('\n');
   const std::string line =
       fmt::format("{}{} {} {}\n", torn ? "\n" : "", known_hosts_name(host, port), key_type_of(key),
                   base64_encode(key));

@@ -530,7 +530,7 @@ Result<LIBSSH2_CHANNEL*> open_channel(Session& session, const ChannelStartup& st
 
 /// A connection to a server that is the one it says it is.
 Result<std::unique_ptr<Session>> greet(const ConnectOptions& options, StopToken& stop) {
-  const auto host_key = HostKeyCheck::load(options);
+  const auto host_key = HostKeyCheck::load(options, stop);
   if (!host_key) return host_key.error();
   auto socket = dial(options.host, options.port, options.timeout, stop);
   if (!socket) return socket.error();

@@ -89,7 +89,7 @@ Result<PrivateKey> look_into_pem(PrivateKey key, const std::string& passphrase) 
 }  // namespace
 
 Result<PrivateKey> load_private_key(const fs::path& file, const std::string& passphrase) {
-  auto text = read_input(file);
+  auto text = read_file(file);
   if (!text) {
     switch (text.error().kind) {
       case ErrorKind::kNotFound:
@@ -117,7 +117,7 @@ Result<PrivateKey> load_private_key(const fs::path& file, const std::string& pas
 }
 
 PrivateKey look_at_private_key(const fs::path& file) {
-  auto text = read_input(file);
+  auto text = read_file(file);
   PrivateKey seen;
   if (!text) return seen;
   const std::size_t begin = text->find(kOpenSshBegin);

@@ -15,7 +15,6 @@ using sftp::Task;
 
 constexpr std::size_t kLanes = 64;         // questions on their way at once
 constexpr std::size_t kReadbackLanes = 8;  // each has a few MiB on their way
-constexpr std::uint64_t kLongestControlFile = 256 << 20;
 
 Result<std::unique_ptr<Client>> connect_to(const Destination& destination, sftp::EventLoop& loop) {
   return loop.wait_for(Client::connect(destination.connect, {}, loop));
