@@ -225,7 +225,7 @@ TEST_CASE_FIXTURE(Fixture, "a control file that cannot be pushed leaves it all t
   CHECK(closing.is_empty());
   CHECK(closing.left().unlisted == 1);
   CHECK(closing.take_completed().empty());
-  CHECK_FALSE(closing.record_error());
+  CHECK_FALSE(closing.record_failure());
   CHECK(rows_of("a").back().status == TransferStatus::kInProgress);
   CHECK(fs::exists(journal_path()));
 }

@@ -234,7 +234,11 @@ bool BatchClosing::go_on(Closing& closing, Step next, const std::function<Result
   if (closing.tries == 0) closing.first_try = now;
   const bool is_patient = !context_.stop.stop_requested() && now - closing.first_try < kPatience;
   if (!is_retryable(done.error().kind) || !is_patient) {
-    if (!record_error_) record_error_ = done.error();
+    // Of what is written down here only the control file may fail at something else: its signature.
+    const bool is_signing =
+        closing.step == Step::kControl && done.error().kind == ErrorKind::kFailed;
+    const auto origin = is_signing ? ferry::Origin::kLocal : ferry::Origin::kMetastore;
+    if (!record_failure_) record_failure_ = Failure{origin, done.error()};
     fail(closing, done.error());
     return true;
   }

@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "ferry/base/outcome.h"
 #include "ferry/metastore/metastore.h"
 #include "transfer/batch/batch.h"
 #include "transfer/batch/kept_control_file.h"
@@ -62,7 +63,7 @@ class BatchClosing {
   /// Those that were brought to their end since the last call.
   std::vector<BatchSummary> take_completed() { return std::exchange(completed_, {}); }
   /// Why what happened could not be recorded here, if it could not.
-  const std::optional<Error>& record_error() const { return record_error_; }
+  const std::optional<Failure>& record_failure() const { return record_failure_; }
   /// Why the destination could not be reached any more, if batches were given up because of that.
   const std::optional<Error>& lost() const { return lost_; }
   struct Left {
@@ -132,7 +133,7 @@ class BatchClosing {
   mutable std::mutex mutex_;  // guards Closing::outcome
   std::list<Closing> closing_;
   std::vector<BatchSummary> completed_;
-  std::optional<Error> record_error_;
+  std::optional<Failure> record_failure_;
   std::map<std::string, Left, std::less<>> left_;  // by batch id
   std::uint64_t failures_ = 0;
   std::optional<Error> lost_;

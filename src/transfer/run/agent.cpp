@@ -100,7 +100,7 @@ Outcome<TransferSummary> Agent::run() {
   }
   core_.feed.tell_of_left_out();
   if (auto tidied = tidy_spool(); !tidied) return std::unexpected(tidied.error());
-  if (const auto& error = core_.closing.record_error()) return fail(*error, Origin::kMetastore);
+  if (const auto& failure = core_.closing.record_failure()) return std::unexpected(*failure);
   if (core_.failure) return std::unexpected(*core_.failure);
   const BatchClosing::Left left = core_.closing.left();
   summary_.unlisted = left.unlisted;
