@@ -314,6 +314,7 @@ def test_whatever_a_writer_does_b_gets_whole_registered_versions_or_nothing(site
     site = site(east="")
     path = folder / "east" / "moving.csv"
     put(path, b"first " * 30_000)
+    put(path.with_name("still.csv"), b"an area without files would be taken for one not mounted")
     with site.watching():
         end = time.monotonic() + 5
         with Meddler(meddle(path)) as writer:
