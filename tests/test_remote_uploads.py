@@ -50,11 +50,13 @@ def test_no_clobber_and_all_or_none_on_a(remote):
 
 def test_none_stays_on_a_where_there_is_no_room_for_another_name(remote, folder):
     a = server_with(folder / "full", "fill rename")
-    full = Remote(folder / "full", a, remote.b)
-    ended = full.upload("--as", "up/", source(remote, "x", b"x"), source(remote, "y", b"y"))
-    assert ended.code == 1 and "up/y" in ended.stderr
-    assert full.register() == 0 and relative_files(full.area) == []
-    a.stop()
+    try:
+        full = Remote(folder / "full", a, remote.b)
+        ended = full.upload("--as", "up/", source(remote, "x", b"x"), source(remote, "y", b"y"))
+        assert ended.code == 1 and "up/y" in ended.stderr
+        assert full.register() == 0 and relative_files(full.area) == []
+    finally:
+        a.stop()
 
 
 def test_an_upload_to_a_that_is_down_fails_clearly(remote):
