@@ -47,7 +47,7 @@ Intake::Taken Intake::take(const metastore::Claim& claim, Batch& batch, const St
     taken.to_prepare.reset();
   }
   return taken;
-}
+}  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): it does not see the move into the result
 
 Result<void> Intake::fill(Job& job, const metastore::FileRecord& file, const Route* route,
                           const StopToken& stop, std::optional<ToPrepare>& to_prepare) {
